@@ -1,0 +1,52 @@
+"""Box geometry, for torch tensors. Formats: ``xyxy`` corners, ``cxcywh`` centre and size.
+
+All functions take (..., 4) float tensors of any unit (pixels or fractions), the same for all arguments.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def cxcywh_to_xyxy(boxes_cxcywh: Tensor) -> Tensor:
+    """(..., 4) centre and size → (..., 4) corners."""
+    centre, size = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:]
+    return torch.cat([centre - size / 2, centre + size / 2], dim=-1)
+
+
+def xyxy_to_cxcywh(boxes_xyxy: Tensor) -> Tensor:
+    """(..., 4) corners → (..., 4) centre and size."""
+    low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
+    return torch.cat([(low + high) / 2, high - low], dim=-1)
+
+
+def area(boxes_xyxy: Tensor) -> Tensor:
+    """(..., 4) corners → (...,) area; boxes turned inside out count as empty."""
+    size = (boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]).clamp(min=0)
+    return size[..., 0] * size[..., 1]
+
+
+def pairwise_intersection(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
+    """(..., A, 4) and (..., B, 4) corners → (..., A, B) area of overlap."""
+    low = torch.maximum(a_xyxy[..., :, None, :2], b_xyxy[..., None, :, :2])
+    high = torch.minimum(a_xyxy[..., :, None, 2:], b_xyxy[..., None, :, 2:])
+    size = (high - low).clamp(min=0)  # (..., A, B, 2)
+    return size[..., 0] * size[..., 1]
+
+
+def pairwise_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
+    """(..., A, 4) and (..., B, 4) corners → (..., A, B) intersection over union in [0, 1]; 0 for empty boxes."""
+    intersection = pairwise_intersection(a_xyxy, b_xyxy)
+    union = area(a_xyxy)[..., :, None] + area(b_xyxy)[..., None, :] - intersection
+    return torch.where(union > 0, intersection / union.clamp(min=torch.finfo(union.dtype).tiny), 0.0)
+
+
+def pairwise_covered(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
+    """(..., A, 4) and (..., B, 4) corners → (..., A, B) share of each A that lies in each B, in [0, 1].
+
+    COCO's overlap with crowd regions: intersection over the area of A.
+    """
+    own = area(a_xyxy)[..., :, None]
+    intersection = pairwise_intersection(a_xyxy, b_xyxy)
+    return torch.where(own > 0, intersection / own.clamp(min=torch.finfo(own.dtype).tiny), 0.0)

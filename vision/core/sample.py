@@ -1,0 +1,134 @@
+"""The words that every room speaks: what a picture, a batch and a result are made of.
+
+Legend: N images a batch, G boxes an image (padded in a batch), K crowd regions, D detections,
+H × W pixels. Boxes are corners ``x1, y1, x2, y2``; the suffix says the unit: ``_px`` is pixels of the
+picture at hand, no suffix is fractions of its width and height.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+BACKGROUND = 0
+"""The label of background and of padding; objects have labels 1..C−1."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """What the network is fed: size and normalisation.
+
+    The defaults are what jetson-inference's detectNet does on the device (``pixel / 127.5 − 1``).
+    """
+
+    height: int = 300
+    width: int = 300
+    mean: float = 127.5
+    std: float = 127.5
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise ValueError(f"input size {self.width}×{self.height} px: both sides must be positive")
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) uint8 in 0..255 → float32 in [−1, 1] (with the default mean and std)."""
+        return (images.float() - self.mean) / self.std
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One picture with its objects, in NumPy; what datasets give and transforms take and give.
+
+    * image: (H, W, 3) uint8, RGB
+    * boxes_xyxy_px: (G, 4) float32, pixels of ``image``
+    * labels: (G,) int64 in 1..C−1
+    * is_crowd: (G,) bool; a crowd box marks a region, it is no target
+    * area: (G,) float32, px² of the object's mask in the original picture
+    * image_id: COCO's id
+    * original_hw: height and width in px of the file, before any transform
+    """
+
+    image: np.ndarray
+    boxes_xyxy_px: np.ndarray
+    labels: np.ndarray
+    is_crowd: np.ndarray
+    area: np.ndarray
+    image_id: int
+    original_hw: tuple[int, int]
+
+    @property
+    def height(self) -> int:
+        return int(self.image.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.image.shape[1])
+
+    def with_objects(self, boxes_xyxy_px: np.ndarray, keep: np.ndarray) -> Sample:
+        """The same picture with ``boxes_xyxy_px`` (G, 4) and only the objects where ``keep`` (G,) is true."""
+        return replace(
+            self,
+            boxes_xyxy_px=np.ascontiguousarray(boxes_xyxy_px[keep], dtype=np.float32),
+            labels=self.labels[keep],
+            is_crowd=self.is_crowd[keep],
+            area=self.area[keep],
+        )
+
+
+@dataclass(slots=True)
+class Batch:
+    """What the loader hands to the trainer. Pictures stay uint8 until they are on the device.
+
+    * images: (N, 3, H, W) uint8, RGB
+    * boxes_xyxy: (N, G, 4) float32 in [0, 1], zero where padded
+    * labels: (N, G) int64, 0 = padding
+    * ignore_xyxy: (N, K, 4) float32 in [0, 1], crowd regions, zero where padded
+    * image_ids: (N,) int64
+    * original_hw: (N, 2) int64, px
+    """
+
+    images: Tensor
+    boxes_xyxy: Tensor
+    labels: Tensor
+    ignore_xyxy: Tensor
+    image_ids: Tensor
+    original_hw: Tensor
+
+    def __len__(self) -> int:
+        return int(self.images.shape[0])
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """The same batch on ``device``."""
+        return Batch(*(tensor.to(device, non_blocking=non_blocking) for tensor in self._tensors()))
+
+    def pin_memory(self) -> Batch:
+        """Called by the DataLoader's pinning thread."""
+        return Batch(*(tensor.pin_memory() for tensor in self._tensors()))
+
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return (
+            self.images, self.boxes_xyxy, self.labels, self.ignore_xyxy, self.image_ids, self.original_hw,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """What was found in one picture, best score first.
+
+    * boxes_xyxy: (D, 4) float32, fractions of the picture, in [0, 1]
+    * scores: (D,) float32 in [0, 1]
+    * labels: (D,) int64 in 1..C−1
+    """
+
+    boxes_xyxy: Tensor
+    scores: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return int(self.scores.shape[0])
+
+    def cpu(self) -> Detections:
+        return Detections(self.boxes_xyxy.cpu(), self.scores.cpu(), self.labels.cpu())
