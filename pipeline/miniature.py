@@ -70,7 +70,13 @@ def annotation_file(split: str, scenes: list[Scene]) -> dict[str, Any]:
         image_id = _image_id(split, index)
         height, width = scene.image.shape[:2]
         images.append(
-            {"license": 1, "file_name": _file_name(split, index), "height": height, "width": width, "id": image_id}
+            {
+                "license": 1,
+                "file_name": _file_name(split, index),
+                "height": height,
+                "width": width,
+                "id": image_id,
+            }
         )
         for thing in scene.things:
             annotations.append({**thing, "image_id": image_id, "id": _annotation_id(split, len(annotations))})
@@ -143,7 +149,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where to write")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="same seed, same bytes (%(default)s)")
-    parser.add_argument("--train", type=int, default=defaults.train, help="pictures to train on (%(default)s)")
+    parser.add_argument(
+        "--train", type=int, default=defaults.train, help="pictures to train on (%(default)s)"
+    )
     parser.add_argument("--val", type=int, default=defaults.val, help="pictures to validate on (%(default)s)")
     return parser.parse_args(argv)
 

@@ -62,7 +62,9 @@ def render(rng: np.random.Generator) -> Scene:
     return Scene(_finish(rng, image), grey, things)
 
 
-def _place(rng: np.random.Generator, image: np.ndarray, placed: list[_Placed], crowd: np.ndarray | None) -> None:
+def _place(
+    rng: np.random.Generator, image: np.ndarray, placed: list[_Placed], crowd: np.ndarray | None
+) -> None:
     """Tries a few positions for one more object; gives up when it would hide too much of what is there."""
     shape = SHAPES[int(rng.integers(len(SHAPES)))]
     for _ in range(TRIES):
@@ -113,15 +115,19 @@ def _paint(rng: np.random.Generator, image: np.ndarray, shape: Shape, frame: _Fr
 
 def _shading(rng: np.random.Generator, hw: tuple[int, ...]) -> np.ndarray:
     """(H, W, 1) light that falls off in one direction, about 0.8..1.1."""
-    rows, columns = np.mgrid[0 : hw[0], 0 : hw[1]] / max(hw)
+    rows = np.linspace(-0.5, 0.5, hw[0])[:, None, None]
+    columns = np.linspace(-0.5, 0.5, hw[1])[None, :, None]
     angle = rng.uniform(0, 2 * np.pi)
-    slope = np.cos(angle) * columns + np.sin(angle) * rows
-    return (0.95 + 0.3 * (slope - slope.mean()))[..., None]
+    return 0.95 + 0.3 * (np.cos(angle) * columns + np.sin(angle) * rows)
 
 
 def _blend(image: np.ndarray, coverage: np.ndarray, colour: np.ndarray) -> None:
-    alpha = coverage[..., None] / 255.0
-    image[:] = np.clip(image * (1 - alpha) + colour * alpha, 0, 255)
+    """Paints ``colour`` (3,) or (H, W, 3) over ``image`` where ``coverage`` is, inside its bounds only."""
+    x, y, width, height = cv2.boundingRect(coverage)
+    part = np.s_[y : y + height, x : x + width]
+    alpha = coverage[part][..., None] / 255.0
+    ink = colour[part] if colour.ndim == 3 else colour
+    image[part] = np.clip(image[part] * (1 - alpha) + ink * alpha, 0, 255)
 
 
 def _fill(points_px: np.ndarray, hw: tuple[int, ...]) -> np.ndarray:
@@ -158,8 +164,8 @@ def _photograph(name: str) -> np.ndarray:
 
 def _finish(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Sensor noise, then 8 bits."""
-    noisy = image + rng.normal(0, rng.uniform(0, 6), size=image.shape)
-    return np.clip(np.round(noisy), 0, 255).astype(np.uint8)
+    noise = rng.standard_normal(size=image.shape, dtype=np.float32) * rng.uniform(0, 6)
+    return np.clip(np.round(image + noise), 0, 255).astype(np.uint8)
 
 
 def _paint_crowd(rng: np.random.Generator, image: np.ndarray) -> tuple[Shape, np.ndarray]:
@@ -171,7 +177,9 @@ def _paint_crowd(rng: np.random.Generator, image: np.ndarray) -> tuple[Shape, np
     for _ in range(10):
         frame = _random_frame(rng, shape, height, width, (0.08, 0.12))
         near = heap + rng.normal(0, 0.08, size=2) * min(height, width)
-        frame = _Frame(np.clip(near, 0.1 * min(height, width), (0.9 * width, 0.9 * height)), frame.half, frame.angle)
+        frame = _Frame(
+            np.clip(near, 0.1 * min(height, width), (0.9 * width, 0.9 * height)), frame.half, frame.angle
+        )
         _paint(rng, image, shape, frame)
         mask |= _fill(frame(shape.outline), image.shape[:2]) > 127
     return shape, mask
@@ -205,4 +213,6 @@ def run_lengths(mask: np.ndarray) -> list[int]:
     """COCO's uncompressed RLE of an (H, W) mask: column by column, lengths of runs, the first one of zeros."""
     flat = np.concatenate([[0], mask.T.reshape(-1).astype(np.int8), [0]])
     edges = np.flatnonzero(np.diff(flat))
-    return np.diff(np.concatenate([[0], edges, [mask.size]])).tolist() if len(edges) else [int(mask.size)]
+    ends = np.concatenate([[0], edges, [mask.size]])
+    lengths = np.diff(ends).tolist()
+    return lengths if lengths[-1] else lengths[:-1]
