@@ -1,0 +1,10 @@
+"""Tensors → feature maps.
+
+* ``blocks.py``        the layers that nets of this family are made of, and how channels scale with a width
+* ``backbones/``       one file a family: ``forward(images)`` gives the list of source maps, finest first
+* ``necks/``           one file a neck: ``forward(maps)`` gives the list of maps that the heads look at
+* ``initialise.py``    the first weights of a net that is trained from scratch
+* ``pretrained.py``    weights from files and from torchvision into these nets, with a report of what did not fit
+
+Backbones and necks tell ``out_channels``, one number a map, so that what follows is built from what is there.
+"""

@@ -1,0 +1,80 @@
+"""The layers that mobile nets are made of.
+
+Legend: N images, c channels, h × w cells.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def scaled(channels: float, width_mult: float = 1.0, divisor: int = 8) -> int:
+    """Channels at a width, as MobileNetV2 rounds them: to multiples of 8, never more than 10 % below.
+
+    (Sandler et al. 2018, reference implementation.) Width 1 changes nothing.
+    """
+    wanted = channels * width_mult
+    rounded = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * wanted else rounded
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation that can also train on a single value a channel.
+
+    The last map of an SSD is 1 × 1: with a batch of one image there is nothing to take statistics of, and
+    the plain layer raises. Such a batch is normalised with the running statistics, as in evaluation.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and input.shape[0] * input.shape[2] * input.shape[3] == 1:
+            return F.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
+        return super().forward(input)
+
+
+def conv_bn_relu6(
+    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1
+) -> list[nn.Module]:
+    """The three layers every block here is made of, for a Sequential."""
+    padding = (kernel_size - 1) // 2
+    return [
+        nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False),
+        BatchNorm2d(out_channels),
+        nn.ReLU6(inplace=True),
+    ]
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter each channel, project (Sandler et al. 2018, section 3.3).
+
+    ``conv`` is one flat Sequential: [1×1, BN, ReLU6,] depthwise 3×3, BN, ReLU6, 1×1, BN. The expansion is
+    left out where ``expand_ratio`` is 1. Adds its input where the shape is kept.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, expand_ratio: float) -> None:
+        super().__init__()
+        hidden = in_channels if expand_ratio == 1 else scaled(in_channels * expand_ratio)
+        layers = [] if expand_ratio == 1 else conv_bn_relu6(in_channels, hidden, 1)
+        layers += conv_bn_relu6(hidden, hidden, 3, stride, groups=hidden)
+        layers += [nn.Conv2d(hidden, out_channels, 1, bias=False), BatchNorm2d(out_channels)]
+        self.conv = nn.Sequential(*layers)
+        self.expansion_layers = 0 if expand_ratio == 1 else 3
+        self.expanded_channels = hidden
+        self.out_channels = out_channels
+        self.adds_input = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, c_in, h, w) → (N, c_out, ⌈h / stride⌉, ⌈w / stride⌉)."""
+        return self.forward_with_expansion(x)[1]
+
+    def forward_with_expansion(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The expanded map before the depthwise filter (an SSD source), and the block's output."""
+        expanded = x
+        for layer in self.conv[: self.expansion_layers]:
+            expanded = layer(expanded)
+        out = expanded
+        for layer in self.conv[self.expansion_layers :]:
+            out = layer(out)
+        return expanded, x + out if self.adds_input else out

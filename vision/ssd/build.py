@@ -1,0 +1,95 @@
+"""Row → modules: the one place where the names of ``variants.py`` become classes."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from vision.core.sample import InputSpec
+from vision.nn.backbones.mobilenet_v2 import MobileNetV2
+from vision.nn.initialise import initialise_convolutions
+from vision.nn.necks.extra_layers import inverted_residual_extras
+from vision.ssd.coding import BoxCoder
+from vision.ssd.heads import bias_to_background, initialise_headers, ssd_lite_headers
+from vision.ssd.loss import SsdLoss
+from vision.ssd.model import Detector
+from vision.ssd.priors import make_priors
+from vision.ssd.variants import DEFAULT_PRIORS, Variant
+
+BACKBONES = {"mobilenet-v2": MobileNetV2}
+NECKS = {"inverted-residual-extras": inverted_residual_extras}
+HEADS = {"ssd-lite": ssd_lite_headers}
+CODERS = {"ssd": BoxCoder}
+LOSSES = {"multibox": SsdLoss}
+
+
+def build_detector(
+    variant: Variant,
+    num_classes: int,
+    input_spec: InputSpec,
+    width_mult: float = 1.0,
+    prior_profile: str = DEFAULT_PRIORS,
+) -> Detector:
+    """An initialised detector for ``num_classes`` (background included) on the CPU.
+
+    Raises ValueError for fewer than 2 classes, a width that is not positive and an unknown profile.
+    """
+    if num_classes < 2:
+        raise ValueError(f"{num_classes} classes: a detector needs background and at least one object class")
+    if not width_mult > 0:
+        raise ValueError(f"width multiplier {width_mult}: must be above 0 (1 = the published net)")
+    if prior_profile not in variant.priors:
+        raise ValueError(
+            f"no prior profile is called {prior_profile!r}: {variant.name} has {', '.join(variant.priors)}"
+        )
+    profile = variant.priors[prior_profile]
+    base_net, extras, channels = _trunk(variant, width_mult)
+    make_headers = HEADS[variant.heads]
+    detector = Detector(
+        base_net=base_net,
+        extras=extras,
+        classification_headers=make_headers(channels, profile.shapes_per_cell, num_classes),
+        regression_headers=make_headers(channels, profile.shapes_per_cell, 4),
+        priors_cxcywh=make_priors(profile, map_sizes(variant, input_spec, width_mult), input_spec),
+        coder=CODERS[variant.coder](),
+        num_classes=num_classes,
+        input_spec=input_spec,
+        variant=variant,
+    )
+    initialise(detector)
+    return detector
+
+
+def build_loss(detector: Detector) -> SsdLoss:
+    """The loss of the detector's variant on its priors."""
+    return LOSSES[detector.variant.loss](detector.priors_cxcywh, detector.coder)
+
+
+def initialise(detector: Detector) -> None:
+    """First weights, drawn from torch's global generator."""
+    initialise_convolutions(detector)
+    initialise_heads(detector)
+
+
+def initialise_heads(detector: Detector) -> None:
+    """First weights of the heads' last layers: offsets 0, classes at the variant's share of objects."""
+    row = detector.variant
+    for headers in (detector.classification_headers, detector.regression_headers):
+        initialise_headers(headers, row.head_std)
+    bias_to_background(detector.classification_headers, detector.num_classes, row.initial_objects)
+
+
+def map_sizes(variant: Variant, input_spec: InputSpec, width_mult: float = 1.0) -> list[tuple[int, int]]:
+    """(h, w) of every map that the heads look at, finest first: from a run without numbers."""
+    with torch.device("meta"), torch.no_grad():
+        base_net, extras, _ = _trunk(variant, width_mult)
+        images = torch.empty(1, 3, input_spec.height, input_spec.width)
+        maps = extras.eval()(base_net.eval()(images))
+    return [(features.shape[2], features.shape[3]) for features in maps]
+
+
+def _trunk(variant: Variant, width_mult: float) -> tuple[nn.Module, nn.Module, tuple[int, ...]]:
+    """Backbone, neck, and the channels of the maps that the neck gives."""
+    base_net = BACKBONES[variant.backbone](width_mult)
+    extras = NECKS[variant.neck](base_net.out_channels, width_mult)
+    return base_net, extras, extras.out_channels

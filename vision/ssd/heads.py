@@ -1,0 +1,67 @@
+"""Heads: what is said of every cell of a map.
+
+Legend: N images, h × w cells, A shapes a cell, c values for each (C classes, or 4 offsets).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from vision.nn.blocks import BatchNorm2d
+
+
+def separable_conv(in_channels: int, out_channels: int) -> nn.Sequential:
+    """SSDLite's head (Sandler et al. 2018, section 6.2): depthwise 3×3 with bias, BN, ReLU6, 1×1."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels),
+        BatchNorm2d(in_channels),
+        nn.ReLU6(inplace=True),
+        nn.Conv2d(in_channels, out_channels, 1),
+    )
+
+
+def ssd_lite_headers(
+    in_channels: Sequence[int], shapes_per_cell: Sequence[int], values: int
+) -> nn.ModuleList:
+    """One header a map: separable on all but the last, a plain 1×1 on the last, which has one cell."""
+    *finer, last = [
+        (channels, shapes * values) for channels, shapes in zip(in_channels, shapes_per_cell, strict=True)
+    ]
+    return nn.ModuleList([*(separable_conv(*sizes) for sizes in finer), nn.Conv2d(*last, kernel_size=1)])
+
+
+def flatten_predictions(output: Tensor, values: int) -> Tensor:
+    """(N, A·c, h, w) → (N, h·w·A, c): the order of the priors."""
+    return output.permute(0, 2, 3, 1).reshape(output.shape[0], -1, values)
+
+
+def initialise_headers(headers: nn.ModuleList, std: float) -> None:
+    """Last convolution of each header: small weights and no bias, so that all priors begin alike."""
+    for header in headers:
+        last = _last_convolution(header)
+        nn.init.normal_(last.weight, std=std)
+        assert last.bias is not None
+        nn.init.zeros_(last.bias)
+
+
+def bias_to_background(headers: nn.ModuleList, num_classes: int, objects: float) -> None:
+    """Bias of the classification headers so that softmax gives all object classes together ``objects``.
+
+    (The prior π of Lin et al. 2017, section 4.1, for softmax.) Saves the steps in which a net only learns that most priors
+    show nothing.
+    """
+    for header in headers:
+        bias = _last_convolution(header).bias
+        assert bias is not None
+        background = math.log((1 - objects) / objects * (num_classes - 1))
+        nn.init.zeros_(bias)
+        bias.data.view(-1, num_classes)[:, 0] = background
+
+
+def _last_convolution(header: nn.Module) -> nn.Conv2d:
+    last = header[-1] if isinstance(header, nn.Sequential) else header
+    assert isinstance(last, nn.Conv2d)
+    return last

@@ -1,0 +1,58 @@
+"""Post-processing: raw outputs → detections.
+
+Legend: N images, P priors, C classes with background, D detections an image.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torchvision.ops import batched_nms
+
+from vision.core.sample import Detections
+
+if TYPE_CHECKING:
+    from vision.ssd.model import Detector
+
+SCORE_FUNCTIONS = {"softmax": lambda logits: torch.softmax(logits, dim=-1)}
+"""(N, P, C) logits → (N, P, C) probabilities; class 0 is background in each."""
+
+
+@torch.no_grad()
+def detect(
+    logits: Tensor,
+    offsets: Tensor,
+    detector: Detector,
+    score_threshold: float = 0.01,
+    iou_threshold: float = 0.45,
+    candidates: int = 400,
+    limit: int = 100,
+    score_function: str | None = None,
+) -> list[Detections]:
+    """Logits (N, P, C) and offsets (N, P, 4) → one ``Detections`` an image, boxes clamped to [0, 1].
+
+    The ``candidates`` best (prior, class) pairs of an image with a score above ``score_threshold`` go through
+    non-maximum suppression within each class; the ``limit`` best of what is left are given. Computes in
+    float32. ``score_function`` None takes the variant's.
+    """
+    score = SCORE_FUNCTIONS[score_function or detector.variant.score_function]
+    objects = score(logits.float())[..., 1:]  # (N, P, C−1)
+    scores, pairs = objects.flatten(1).topk(min(candidates, objects[0].numel()), dim=1)  # (N, D)
+    labels, prior = pairs % objects.shape[2] + 1, pairs // objects.shape[2]
+    priors = detector.priors_cxcywh[prior]  # (N, D, 4)
+    chosen = offsets.float().gather(1, prior[..., None].expand(-1, -1, 4))
+    boxes = detector.coder.decode(chosen, priors).clamp(0.0, 1.0)
+    keep = (scores > score_threshold) & (boxes[..., 2:] > boxes[..., :2]).all(dim=-1)
+    return [
+        _suppress(boxes[i, keep[i]], scores[i, keep[i]], labels[i, keep[i]], iou_threshold, limit)
+        for i in range(len(logits))
+    ]
+
+
+def _suppress(boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: float, limit: int) -> Detections:
+    """One image: (D, 4), (D,), (D,) → what is left of it, best first."""
+    # float64: classes are kept apart by moving their boxes, which costs float32 the digits of small boxes
+    kept = batched_nms(boxes.double(), scores.double(), labels, iou_threshold)[:limit]
+    return Detections(boxes[kept], scores[kept], labels[kept])

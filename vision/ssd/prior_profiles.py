@@ -1,0 +1,65 @@
+"""Prior profiles: which boxes an SSD starts from. Data only, no torch.
+
+A shape is (width, height) as fractions of the input's width and height. Pictures are resized to the input
+without keeping their aspect, so a shape means the same share of the picture at every resolution.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Shape = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class MapPriors:
+    """The priors of one feature map: ``shapes`` in every cell, in this order.
+
+    ``cells_at_300`` is the number of cells that the ancestors divide 300 px into, a fraction where the
+    stride does not divide 300 (18.75 for stride 16); None takes the cells that the map really has.
+    """
+
+    shapes: tuple[Shape, ...]
+    cells_at_300: float | None = None
+
+
+@dataclass(frozen=True)
+class PriorProfile:
+    """One ``MapPriors`` a feature map, finest first."""
+
+    name: str
+    maps: tuple[MapPriors, ...]
+
+    @property
+    def shapes_per_cell(self) -> tuple[int, ...]:
+        return tuple(len(single.shapes) for single in self.maps)
+
+
+def ssd_shapes(smallest: float, largest: float, ratios: Sequence[float]) -> tuple[Shape, ...]:
+    """Liu et al. 2016, section 2.2: the square of ``smallest``, that of √(smallest · largest), and for each
+    ratio r the boxes of the smallest's area, (w√r, h/√r) and (w/√r, h√r)."""
+    between = math.sqrt(smallest * largest)
+    shapes = [(smallest, smallest), (between, between)]
+    for ratio in ratios:
+        root = math.sqrt(ratio)
+        shapes += [(smallest * root, smallest / root), (smallest / root, smallest * root)]
+    return tuple(shapes)
+
+
+def _ancestor_map(shrinkage: int, smallest: int, largest: int) -> MapPriors:
+    return MapPriors(ssd_shapes(smallest / 300, largest / 300, (2, 3)), cells_at_300=300 / shrinkage)
+
+
+ANCESTOR_MOBILENET = PriorProfile(
+    "ancestor",
+    (
+        _ancestor_map(16, 60, 105),
+        _ancestor_map(32, 105, 150),
+        _ancestor_map(64, 150, 195),
+        _ancestor_map(100, 195, 240),
+        _ancestor_map(150, 240, 285),
+        _ancestor_map(300, 285, 330),
+    ),
+)

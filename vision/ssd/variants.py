@@ -1,0 +1,63 @@
+"""The one table of names: what ``--net`` stands for. Data only, no torch.
+
+A row names its parts; ``build.py`` has the one table a part that turns a name into a module. A new variant is
+a new row here and, where a part is new, one entry there.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vision.ssd.prior_profiles import ANCESTOR_MOBILENET, PriorProfile
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One detector as data.
+
+    ``priors`` holds the profiles by name. ``initial_objects`` is the probability that an untrained net gives
+    to all object classes together; ``head_std`` is that of the first weights of the heads' last layer.
+    """
+
+    name: str
+    title: str
+    backbone: str
+    neck: str
+    heads: str
+    priors: Mapping[str, PriorProfile]
+    coder: str = "ssd"
+    score_function: str = "softmax"
+    loss: str = "multibox"
+    postprocess: str = "nms"
+    resolution: tuple[int, int] = field(default=(300, 300))
+    head_std: float = 0.01
+    initial_objects: float = 0.1
+
+
+DEFAULT_PRIORS = "coco"
+DEFAULT_VARIANT = "mb2-ssd-lite"
+
+VARIANTS: dict[str, Variant] = {
+    row.name: row
+    for row in (
+        Variant(
+            name="mb2-ssd-lite",
+            title="SSDLite on MobileNetV2: 4.5 M parameters, 0.79 GMAC at 300×300",
+            backbone="mobilenet-v2",
+            neck="inverted-residual-extras",
+            heads="ssd-lite",
+            priors={"coco": ANCESTOR_MOBILENET, "ancestor": ANCESTOR_MOBILENET},
+        ),
+    )
+}
+
+
+def find(name: str) -> Variant:
+    """The row called ``name``. Raises ValueError with the nearest name and the list of all."""
+    if name in VARIANTS:
+        return VARIANTS[name]
+    near = difflib.get_close_matches(name, VARIANTS, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(f"no net is called {name!r}: {hint}there is {', '.join(sorted(VARIANTS))}")
