@@ -1,0 +1,10 @@
+"""Bytes → 8-bit RGB: the one stated conversion, shared by the stages, the trainer, the evaluation and the export.
+
+* ``formats``  what the bytes are by their first bytes, whatever the name says; ``BadImage`` and its reasons
+* ``jpeg``     a walk over the markers of a JPEG: size, colour model, orientation, scans, without decoding
+* ``raster``   everything that is no JPEG: header, strict structure (PNG, GIF, WebP, BMP) and pixels by Pillow
+* ``convert``  ``to_rgb8``: grey, CMYK, palette, 16-bit and alpha to (H, W, 3) uint8
+* ``decode``   ``decode_rgb`` for everybody, ``check_image`` for the validation: ok, convert or reject
+
+Header and pixels are apart because a limit on pixels must hold before anything is decoded.
+"""

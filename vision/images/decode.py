@@ -1,0 +1,243 @@
+"""Bytes → (H, W, 3) uint8 RGB for everybody, and the strict check that says ok, convert or reject.
+
+A picture that ``check_image`` does not reject is one that ``decode_rgb`` decodes, to the size that was checked.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import simplejpeg
+
+from vision.images import jpeg, raster
+from vision.images.convert import to_rgb8
+from vision.images.formats import MAX_BYTES, MAX_PIXELS, BadImage, format_of, suffix_fits
+
+__all__ = ["BadImage", "ImageVerdict", "check_image", "decode_rgb", "image_size"]
+
+_EIGHTH = 8
+"""The check decodes at 1/8 scale: every bit goes through the strict entropy decoder, without the inverse DCT."""
+
+_HARMLESS = ("Warning: unknown JFIF revision", "Unknown Adobe color transform", "Invalid SOS parameters")
+"""What libjpeg-turbo warns of although every pixel is defined; such files are read without the strict flag."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageVerdict:
+    """What the check found.
+
+    * verdict: ``ok`` (plain 8-bit RGB), ``convert`` (readable, becomes 8-bit RGB as ``convert`` states),
+      ``reject``
+    * reason: None for ``ok``; otherwise ``code`` or ``code: what was found``, several joined by ``; ``
+    * width, height: px of the stored frame, None where not even the header could be read
+    """
+
+    verdict: str
+    reason: str | None
+    width: int | None
+    height: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    image_format: str
+    width: int
+    height: int
+    oddities: tuple[str, ...]
+    frame: jpeg.Frame | None
+
+
+def decode_rgb(data: bytes, where: str = "") -> np.ndarray:
+    """(H, W, 3) uint8 RGB of a JPEG, PNG, GIF, BMP, TIFF, WebP or PNM file's bytes.
+
+    Conversion as stated in ``vision.images.convert``; EXIF orientation is not applied. ``where`` names the picture
+    in errors.
+
+    :raises BadImage: with ``.reason``; never for a lack of memory, which stays a MemoryError
+    """
+    try:
+        header = _read_header(data)
+        if header.frame is not None:
+            return _decode_jpeg(data, header.frame)
+        return to_rgb8(*raster.decode(data, header.image_format))
+    except BadImage as error:
+        raise BadImage(error.reason, where) from None
+
+
+def image_size(data: bytes, where: str = "") -> tuple[int, int]:
+    """(height, width) in px of the stored frame, from the header alone.
+
+    :raises BadImage: when it is no picture, or has too many pixels
+    """
+    try:
+        header = _read_header(data)
+    except BadImage as error:
+        raise BadImage(error.reason, where) from None
+    return header.height, header.width
+
+
+def check_image(
+    data: bytes, where: str, expected_hw: tuple[int, int] | None = None, thorough: bool = False
+) -> ImageVerdict:
+    """Decode strictly and compare with what is expected.
+
+    :param where: the file's name; its suffix is compared with the content
+    :param expected_hw: height and width in px that the annotations give, or None
+    :param thorough: scikit-image has to read JPEGs too (it reads every other format anyway)
+    """
+    width = height = None
+    try:
+        header = _read_header(data)
+        width, height = header.width, header.height
+        _require_size(header, expected_hw)
+        oddities = [
+            *_suffix_oddity(where, header),
+            *header.oddities,
+            *_decode_strictly(data, header, thorough),
+        ]
+    except BadImage as error:
+        return ImageVerdict("reject", error.reason, width, height)
+    reason = "; ".join(oddities)
+    return ImageVerdict("convert" if reason else "ok", reason or None, width, height)
+
+
+def _read_header(data: bytes) -> _Header:
+    if len(data) > MAX_BYTES:
+        raise BadImage(f"too_many_bytes: {len(data):,}, at most {MAX_BYTES:,}")
+    image_format = format_of(data)
+    if image_format == "JPEG":
+        frame = jpeg.read_frame(data)
+        header = _Header(image_format, frame.width, frame.height, tuple(_jpeg_oddities(frame)), frame)
+    else:
+        found = raster.read_header(data, image_format)
+        header = _Header(image_format, found.width, found.height, found.oddities, None)
+    if header.width * header.height > MAX_PIXELS:
+        raise BadImage(f"too_many_pixels: {header.width}×{header.height}, at most {MAX_PIXELS:,}")
+    return header
+
+
+def _jpeg_oddities(frame: jpeg.Frame) -> list[str]:
+    found = {1: ["grey"], 4: ["cmyk"]}.get(len(frame.components), [])
+    if frame.orientation != 1:
+        found.append(f"exif_rotation: orientation {frame.orientation} is not applied")
+    return found
+
+
+def _suffix_oddity(where: str, header: _Header) -> list[str]:
+    return [] if suffix_fits(where, header.image_format) else [f"wrong_suffix: {header.image_format} data"]
+
+
+def _require_size(header: _Header, expected_hw: tuple[int, int] | None) -> None:
+    if expected_hw is None or (header.height, header.width) == expected_hw:
+        return
+    expected = f"{expected_hw[1]}×{expected_hw[0]}"
+    hint = ""
+    if (header.width, header.height) == expected_hw and any(
+        "exif_rotation" in odd for odd in header.oddities
+    ):
+        hint = "; they fit the picture as its EXIF orientation turns it, boxes have to be in the stored frame"
+    raise BadImage(
+        f"size_mismatch: {header.width}×{header.height} stored, {expected} in the annotations{hint}"
+    )
+
+
+def _decode_strictly(data: bytes, header: _Header, thorough: bool) -> list[str]:
+    """Oddities that only show in decoding."""
+    if header.frame is None:
+        to_rgb8(*raster.decode(data, header.image_format))
+        _require_second_reader(data, header)
+        return []
+    warning = _strict_jpeg_pass(data, header.frame)
+    if thorough or warning:
+        _require_second_reader(data, header)
+    return [f"odd_jpeg: {warning}"] if warning else []
+
+
+def _strict_jpeg_pass(data: bytes, frame: jpeg.Frame) -> str | None:
+    """The whole entropy decode; returns what was harmless and raises for what was not."""
+    space = "CMYK" if len(frame.components) == 4 else "GRAY"
+    height, width = -(-frame.height // _EIGHTH), -(-frame.width // _EIGHTH)
+    _require_sound_scans(data, frame)
+    try:
+        pixels = simplejpeg.decode_jpeg(
+            data, space, min_height=1, min_width=1, min_factor=_EIGHTH, buffer=_scratch(height * width * 4)
+        )
+    except ValueError as error:
+        return _harmless_or_raise(error)
+    if pixels.shape[:2] != (height, width):
+        raise BadImage(f"lying_header: decodes to {pixels.shape[1]}×{pixels.shape[0]} px at 1/{_EIGHTH}")
+    return None
+
+
+def _require_sound_scans(data: bytes, frame: jpeg.Frame) -> None:
+    if frame.progressive or len(frame.components) > data[frame.first_scan + 4]:
+        jpeg.require_all_scans(data, frame)
+    jpeg.refuse_zero_run(data, frame)
+
+
+def _scratch(size: int) -> np.ndarray:
+    """Memory that is used again for every picture of common size; fresh pages cost more than the decode saves."""
+    return _small_scratch() if size <= 2**20 else np.empty(size, np.uint8)
+
+
+@cache
+def _small_scratch() -> np.ndarray:
+    return np.empty(2**20, np.uint8)
+
+
+def _decode_jpeg(data: bytes, frame: jpeg.Frame) -> np.ndarray:
+    space = "CMYK" if len(frame.components) == 4 else "RGB"
+    _require_sound_scans(data, frame)
+    try:
+        pixels = simplejpeg.decode_jpeg(data, space)
+    except ValueError as error:
+        _harmless_or_raise(error)
+        pixels = simplejpeg.decode_jpeg(data, space, strict=False)
+    if pixels.shape[:2] != (frame.height, frame.width):
+        raise BadImage(f"lying_header: decodes to {pixels.shape[1]}×{pixels.shape[0]} px")
+    if space == "CMYK":
+        return to_rgb8(pixels, "cmyk_inverted" if frame.adobe else "cmyk")
+    return pixels
+
+
+def _harmless_or_raise(error: ValueError) -> str:
+    text = " ".join(str(error).split())
+    if "memory" in text.lower():
+        raise MemoryError(text) from None
+    if text.startswith(_HARMLESS):
+        return text
+    if text.startswith(("Premature end", "Corrupt JPEG data: premature end")):
+        raise BadImage(f"truncated: {text}") from None
+    raise BadImage(f"corrupt: {text}") from None
+
+
+def _require_second_reader(data: bytes, header: _Header) -> None:
+    """scikit-image has to read it too, to the same size.
+
+    :raises BadImage: ``unreadable`` or ``size_mismatch``
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            shape = _skimage_imread()(io.BytesIO(data)).shape
+    except raster.DECODER_ERRORS as error:
+        raise BadImage(
+            f"unreadable: scikit-image says {type(error).__name__} {str(error).split(chr(10))[0][:160]}"
+        ) from None
+    if (header.height, header.width) not in (shape[:2], shape[1:3]):
+        raise BadImage(
+            f"size_mismatch: scikit-image reads {shape}, the header says {header.width}×{header.height}"
+        )
+
+
+@cache
+def _skimage_imread() -> Any:
+    """Imported when first needed: it costs half a second, and a folder of sound JPEGs never needs it."""
+    import skimage.io
+
+    return skimage.io.imread

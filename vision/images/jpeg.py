@@ -1,0 +1,194 @@
+"""A walk over the markers of a JPEG (ITU T.81, annex B): what is known without decoding a pixel."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from vision.images.formats import BadImage
+
+MAX_SCANS = 100
+"""A progressive picture of more scans is refused: each scan costs a pass over all coefficients."""
+
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_BARE_MARKERS = frozenset(range(0xD0, 0xD8)) | {0x01}
+_APP1, _APP14, _EOI, _SOS = 0xE1, 0xEE, 0xD9, 0xDA
+_DHT = 0xC4
+_ZERO_RUN = bytes(64)
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+
+
+@dataclass(slots=True)
+class Frame:
+    """What the header says.
+
+    * width, height: px, as stored (the frame that COCO's boxes are in)
+    * components: identifiers of the colour components in order; 1 = grey, 3 = YCbCr or RGB, 4 = CMYK or YCCK
+    * bits: a sample, 8 for everything common
+    * eob_is_zeros: every AC Huffman table spells "rest of the block is zero" as zero bits, so that a run of zero
+      bytes can be a plain area
+    * adobe: true when an Adobe segment is present; its CMYK is stored inverted
+    * orientation: EXIF's, 1 = upright
+    * first_scan: offset of the first SOS marker
+    """
+
+    width: int = 0
+    height: int = 0
+    components: tuple[int, ...] = ()
+    bits: int = 8
+    progressive: bool = False
+    eob_is_zeros: bool = True
+    adobe: bool = False
+    orientation: int = 1
+    first_scan: int = 0
+
+
+def read_frame(data: bytes) -> Frame:
+    """The header up to the first scan.
+
+    :raises BadImage: ``truncated``, ``no_frame``, ``lying_header``
+    """
+    frame = Frame()
+    for marker, start, end in _segments(data):
+        if marker in _FRAME_MARKERS:
+            if frame.components:
+                raise BadImage("lying_header: two frame headers")
+            _read_sof(frame, marker, data[start:end])
+        elif marker == _APP1 and data.startswith(b"Exif\0\0", start):
+            frame.orientation = _orientation(data[start:end])
+        elif marker == _APP14 and data.startswith(b"Adobe", start):
+            frame.adobe = True
+        elif marker == _DHT:
+            frame.eob_is_zeros &= _first_ac_codes_are_eob(data[start:end])
+        elif marker == _SOS:
+            frame.first_scan = start - 4
+            break
+    if not frame.components:
+        raise BadImage("no_frame: no frame header before the first scan")
+    return frame
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """(marker, start, end) of each segment's payload; a truncated one raises."""
+    position = 2
+    while True:
+        position = data.find(b"\xff", position)
+        while 0 <= position < len(data) and data[position] == 0xFF:
+            position += 1
+        if position < 0 or position + 3 > len(data):
+            raise BadImage("truncated: the header ends before the first scan")
+        marker = data[position]
+        if marker in _BARE_MARKERS or marker == 0:
+            position += 1
+            continue
+        if marker == _EOI:
+            raise BadImage("truncated: end of image before the first scan")
+        (length,) = struct.unpack_from(">H", data, position + 1)
+        start, end = position + 3, position + 1 + length
+        if length < 2 or end > len(data):
+            raise BadImage("truncated: a header segment reaches behind the end of the file")
+        yield marker, start, end
+        position = end
+
+
+def _read_sof(frame: Frame, marker: int, payload: bytes) -> None:
+    if len(payload) < 6 or len(payload) < 6 + 3 * payload[5]:
+        raise BadImage("lying_header: the frame header is too short")
+    frame.bits, frame.height, frame.width, count = struct.unpack_from(">BHHB", payload)
+    frame.components = tuple(payload[6 + 3 * n] for n in range(count))
+    frame.progressive = marker in _PROGRESSIVE
+    if not (frame.width and frame.height and count):
+        raise BadImage(f"lying_header: {frame.width}×{frame.height} px with {count} components")
+
+
+def _first_ac_codes_are_eob(payload: bytes) -> bool:
+    """Codes are canonical (T.81, annex C): the first value of a table is the one spelled with zero bits alone."""
+    position = 0
+    while position + 17 <= len(payload):
+        values = sum(payload[position + 1 : position + 17])
+        is_ac = payload[position] >> 4 == 1
+        if is_ac and values and payload[position + 17 : position + 18] != b"\0":
+            return False
+        position += 17 + values
+    return True
+
+
+def _orientation(payload: bytes) -> int:
+    """EXIF's orientation tag; 1 where the EXIF data are broken, since they change no pixel."""
+    exif = Image.Exif()
+    try:
+        exif.load(payload)
+        value = exif.get(0x0112, 1)
+    except (ValueError, SyntaxError, LookupError, TypeError, OSError, struct.error):
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def refuse_zero_run(data: bytes, frame: Frame) -> None:
+    """A block of lost bytes that reads as zeros can keep the bits in step; most of the time the tables tell.
+
+    Where zero bits are not the code for "rest of the block is zero", 64 zero bytes are blocks of 63 equal
+    coefficients each, which no picture holds. Not for progressive pictures: their correction bits may be zeros.
+
+    :raises BadImage: ``zero_run``
+    """
+    if frame.progressive or frame.eob_is_zeros:
+        return
+    found = data.find(_ZERO_RUN, frame.first_scan)
+    end = data.find(b"\xff\xd9", frame.first_scan)
+    if 0 <= found < end:
+        raise BadImage(f"zero_run: zeros in place of pixels from byte {found}")
+
+
+@dataclass(slots=True)
+class _Scans:
+    """What the scans of a picture have delivered: for each component the lowest bit of each coefficient."""
+
+    count: int = 0
+    low_bit: dict[int, list[int | None]] = field(default_factory=dict)
+
+    def add(self, payload: bytes) -> None:
+        self.count += 1
+        components = [payload[1 + 2 * n] for n in range(payload[0])]
+        first, last, bits = payload[-3], payload[-2], payload[-1]
+        for component in components:
+            levels = self.low_bit.setdefault(component, [None] * 64)
+            levels[first : min(last, 63) + 1] = [bits & 15] * (min(last, 63) - first + 1)
+
+
+def require_all_scans(data: bytes, frame: Frame) -> None:
+    """A picture cut between two scans and closed with an end marker decodes without a warning; this finds it.
+
+    :raises BadImage: ``early_eoi`` when a component or coefficient never came in full, ``too_many_scans``
+    """
+    scans = _Scans()
+    position = frame.first_scan
+    while True:
+        found = _NEXT_MARKER.search(data, position)
+        if found is None or data[found.end() - 1] == _EOI:
+            break
+        start = found.end() + 2
+        if start > len(data):
+            break
+        (length,) = struct.unpack_from(">H", data, found.end())
+        if data[found.end() - 1] == _SOS and length >= 6 and start + length - 2 <= len(data):
+            scans.add(data[start : start + length - 2])
+        if scans.count > MAX_SCANS:
+            raise BadImage(f"too_many_scans: more than {MAX_SCANS}")
+        position = found.end() + max(length, 2)
+    _require_complete(scans, frame)
+
+
+def _require_complete(scans: _Scans, frame: Frame) -> None:
+    for component in frame.components:
+        levels = scans.low_bit.get(component)
+        if levels is None:
+            raise BadImage(f"early_eoi: no scan of colour component {component}")
+        # AC coefficients may be left out by an encoder that has only zeros there; DC and begun ones may not
+        if frame.progressive and (levels[0] != 0 or any(level for level in levels)):
+            raise BadImage(f"early_eoi: component {component} ends before its last scan")

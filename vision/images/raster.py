@@ -1,0 +1,194 @@
+"""Everything that is no JPEG: header and pixels by Pillow, and the checks that Pillow leaves out."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from vision.images.formats import MAX_PIXELS, BadImage
+
+DECODER_ERRORS = (
+    OSError, ValueError, SyntaxError, ArithmeticError, LookupError, TypeError, AttributeError,
+    EOFError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+"""What decoders raise for bytes that are wrong. MemoryError is not among them: it says nothing about the bytes."""
+
+_SPACES = {"1": "grey", "L": "grey", "LA": "grey", "La": "grey", "RGB": "rgb", "RGBA": "rgb", "RGBX": "rgb"}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Size in px, and by name what makes the picture other than plain 8-bit RGB."""
+
+    width: int
+    height: int
+    oddities: tuple[str, ...]
+
+
+def read_header(data: bytes, image_format: str) -> Header:
+    """What the header says; no pixel is decoded.
+
+    :raises BadImage: ``bad_header``
+    """
+    with _open(data, image_format) as image:
+        return Header(*image.size, tuple(_oddities(image, data)))
+
+
+def decode(data: bytes, image_format: str) -> tuple[np.ndarray, str]:
+    """The pixels of the first frame as an array and its colour space for ``convert.to_rgb8``.
+
+    :raises BadImage: ``truncated``, ``corrupt``, ``unsupported_depth``
+    """
+    _require_structure(data, image_format)
+    with _open(data, image_format) as image:
+        if image.mode in ("P", "PA", "YCbCr", "RGBa", "HSV"):
+            image = _loaded(image).convert("RGB")
+        _loaded(image)
+        if image.mode == "CMYK":
+            return np.asarray(image), "cmyk"
+        if image.mode.startswith("I;16") or (image.mode == "I" and image_format in ("PPM", "PNG")):
+            return np.asarray(image).astype(np.uint16), "grey"
+        if image.mode not in _SPACES:
+            raise BadImage(f"unsupported_depth: Pillow's mode {image.mode} has no stated range")
+        return np.asarray(image), _SPACES[image.mode]
+
+
+def _open(data: bytes, image_format: str) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Image.open(io.BytesIO(data), formats=[image_format])
+    except Image.DecompressionBombError:
+        raise BadImage(f"too_many_pixels: over {MAX_PIXELS:,}") from None
+    except DECODER_ERRORS as error:
+        raise BadImage(f"bad_header: {_one_line(error)}") from None
+
+
+def _loaded(image: Image.Image) -> Image.Image:
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise RuntimeError(
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set: damaged pictures would pass as good ones"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image.load()
+    except DECODER_ERRORS as error:
+        text = _one_line(error)
+        raise BadImage(f"{'truncated' if 'truncated' in text else 'corrupt'}: {text}") from None
+    return image
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "the header can not be read"
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _oddities(image: Image.Image, data: bytes) -> Iterator[str]:
+    bits = _bits(image, data)
+    if bits > 8:
+        yield f"{bits}_bit"
+    if image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I"):
+        yield "grey"
+    if image.mode in ("P", "PA"):
+        yield "palette"
+    if image.mode in ("CMYK", "YCbCr", "HSV", "LAB"):
+        yield image.mode.lower()
+    if image.mode in ("RGBA", "LA", "La", "PA", "RGBa") or "transparency" in image.info:
+        yield "alpha"
+    if getattr(image, "n_frames", 1) > 1:
+        yield "first_of_many_frames"
+    if (orientation := _orientation(image)) != 1:
+        yield f"exif_rotation: orientation {orientation} is not applied"
+
+
+def _bits(image: Image.Image, data: bytes) -> int:
+    if image.format == "PNG":
+        return data[24]
+    if image.format == "TIFF":
+        tag = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
+        return max(tag) if isinstance(tag, tuple) else int(tag)
+    return 16 if image.mode.startswith("I") else 8
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(0x0112, 1)
+    except DECODER_ERRORS:
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _require_structure(data: bytes, image_format: str) -> None:
+    """What the containers promise about themselves and Pillow does not hold them to."""
+    if image_format == "PNG":
+        _require_png(data)
+    elif image_format == "GIF" and not data.rstrip(b"\0").endswith(b";"):
+        raise BadImage("truncated: no GIF trailer")
+    elif image_format == "GIF" and data.endswith(b"\0"):
+        raise BadImage("zero_tail: zeros in place of the GIF trailer")
+    elif image_format == "WEBP" and struct.unpack_from("<I", data, 4)[0] + 8 > len(data):
+        raise BadImage("truncated: fewer bytes than the RIFF header says")
+    elif image_format == "BMP" and 0 < struct.unpack_from("<I", data, 2)[0] > len(data):
+        raise BadImage("truncated: fewer bytes than the BMP header says")
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    view, position = memoryview(data), 8
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 12 + length
+        if end > len(data):
+            break
+        (stored,) = struct.unpack_from(">I", data, end - 4)
+        if zlib.crc32(view[position + 4 : end - 4]) != stored:
+            raise BadImage(f"corrupt: checksum of PNG chunk {kind.decode('latin-1')!r} at byte {position}")
+        yield kind, view[position + 8 : end - 4]
+        if kind == b"IEND":
+            return
+        position = end
+    raise BadImage("truncated: no PNG end chunk")
+
+
+def _require_png(data: bytes) -> None:
+    """Every checksum, the end chunk, and exactly as many bytes of pixels as the header says."""
+    inflate, inflated = zlib.decompressobj(), 0
+    expected = _png_bytes(data)
+    for kind, payload in _png_chunks(data):
+        if kind != b"IDAT":
+            continue
+        rest: bytes | memoryview = payload
+        while len(rest) and inflated <= expected:
+            try:
+                inflated += len(inflate.decompress(rest, 2**20))
+            except zlib.error as error:
+                raise BadImage(f"corrupt: {error}") from None
+            rest = inflate.unconsumed_tail
+    if inflated != expected:
+        raise BadImage(
+            f"lying_header: the PNG header means {expected:,} bytes of pixels, there are {inflated:,}"
+        )
+
+
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+def _png_bytes(data: bytes) -> int:
+    """Bytes of pixels that the header promises: a filter byte and the packed samples for each row."""
+    width, height, bits, colour, _, _, interlace = struct.unpack_from(">IIBBBBB", data, 16)
+    bits_a_pixel = bits * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 0)
+    passes = _ADAM7 if interlace else ((0, 0, 1, 1),)
+    total = 0
+    for x, y, step_x, step_y in passes:
+        columns, rows = -(-(width - x) // step_x), -(-(height - y) // step_y)
+        if columns > 0 and rows > 0:
+            total += rows * (1 + -(-columns * bits_a_pixel // 8))
+    return total
