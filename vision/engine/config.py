@@ -1,0 +1,330 @@
+"""What a training run is told: every option with its default, unit and meaning, in one place. No torch.
+
+Order of strength: default < ``--config`` recipe < command line. On ``--resume`` the run's own
+``training_args.json`` takes the place of the defaults (``resume.py``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vision.engine.options import (
+    Parser,
+    check_value,
+    flag_of,
+    option,
+    options_of,
+    read_mapping,
+    to_mapping,
+)
+from vision.ssd.variants import DEFAULT_VARIANT, VARIANTS
+
+DATA, MODEL, OPTIMISATION, RUN, MACHINE = "data", "model", "optimisation", "run", "machine"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that ``train_ssd.py`` can be told."""
+
+    # -- data
+    dataset_type: str = option("coco", "layout of the data folders", DATA, "fixed", choices=("coco",))
+    datasets: tuple[str, ...] = option(
+        ("coco-data",),
+        "data root(s) as made by ./setup_coco.sh",
+        DATA,
+        "free",
+        aliases=("--data",),
+        metavar="DIR",
+    )
+    augment: str = option(
+        "ssd", "training augmentation: ssd = crop, zoom-out, flip, colour; light = flip and colour; none",
+        DATA, "named", choices=("ssd", "light", "none"),
+    )  # fmt: skip
+    workers: int = option(
+        6, "processes that read and augment pictures; 0 = in the training process. Changes no result",
+        DATA, "free", aliases=("--num-workers",), low=0, high=512,
+    )  # fmt: skip
+
+    # -- model
+    net: str = option(DEFAULT_VARIANT, "the detector", MODEL, "fixed", choices=tuple(VARIANTS))
+    mb2_width_mult: float = option(1.0, "width multiplier of MobileNetV2", MODEL, "fixed", above=0, high=8)
+    resolution: tuple[int, ...] = option(
+        (300,),
+        "input size in px: one number, or width and height",
+        MODEL,
+        "fixed",
+        metavar="PX",
+        low=32,
+        high=4096,
+    )
+    priors: str = option(
+        "coco", "prior boxes: coco = sizes fitted to COCO's objects; ancestor = those of pytorch-ssd",
+        MODEL, "fixed", choices=("coco", "ancestor"),
+    )  # fmt: skip
+    base_net: str | None = option(
+        None, "weights of the backbone: a file, or a torchvision enum such as "
+        "MobileNet_V2_Weights.IMAGENET1K_V1; none given = from scratch", MODEL, "fixed", metavar="WEIGHTS",
+    )  # fmt: skip
+    pretrained_ssd: str | None = option(
+        None, "weights of a whole detector to start from (a .pth file)", MODEL, "fixed", metavar="FILE"
+    )
+
+    # -- optimisation
+    epochs: int = option(
+        30, "how often the data are seen; fixes the schedule's horizon when a run starts",
+        OPTIMISATION, "free", aliases=("--num-epochs",), low=1,
+    )  # fmt: skip
+    batch_size: int = option(32, "images a step, over all processes", OPTIMISATION, "fixed", low=1)
+    optim_choose: str = option(
+        "Adam", "the optimiser", OPTIMISATION, "fixed", choices=("Adam", "SGD", "AdamW")
+    )
+    lr: float = option(
+        0.001, "learning rate of the heads and, unless told, of the rest",
+        OPTIMISATION, "named", aliases=("--learning-rate",), above=0,
+    )  # fmt: skip
+    base_net_lr: float | None = option(
+        None, "learning rate of the backbone; default --lr", OPTIMISATION, "named", above=0
+    )
+    extra_layers_lr: float | None = option(
+        None, "learning rate of the extra layers; default --lr", OPTIMISATION, "named", above=0
+    )
+    momentum: float = option(0.9, "SGD: momentum", OPTIMISATION, "named", low=0, high=1)
+    dampening: float = option(0.0, "SGD: dampening of the momentum", OPTIMISATION, "named", low=0, high=1)
+    nesterov: bool = option(False, "SGD: Nesterov's momentum", OPTIMISATION, "named")
+    betas: tuple[float, ...] = option(
+        (0.9, 0.999), "Adam: decay of the two moments", OPTIMISATION, "named", low=0, high=1
+    )
+    eps: float = option(1e-8, "Adam: added to the denominator", OPTIMISATION, "named", above=0)
+    amsgrad: bool = option(False, "Adam: the AMSGrad variant", OPTIMISATION, "fixed")
+    weight_decay: float = option(
+        0.0, "weight decay (L2 for Adam and SGD, decoupled for AdamW)", OPTIMISATION, "named", low=0
+    )
+    scheduler: str = option(
+        "none", "learning rate over the run, step by step: constant, drops at --milestones, or a cosine to 0 over --t-max",
+        OPTIMISATION, "fixed", choices=("none", "multi-step", "cosine"),
+    )  # fmt: skip
+    warmup_steps: int = option(
+        500, "steps of linear warm-up, at most a tenth of the horizon", OPTIMISATION, "fixed", low=0
+    )
+    milestones: tuple[int, ...] = option(
+        (80, 100),
+        "multi-step: epochs after which the rate drops",
+        OPTIMISATION,
+        "fixed",
+        metavar="EPOCH",
+        low=1,
+    )
+    gamma: float = option(0.1, "multi-step: factor of a drop", OPTIMISATION, "fixed", above=0, high=1)
+    t_max: int | None = option(
+        None, "epochs that the schedule spans; default --epochs", OPTIMISATION, "named", low=1
+    )
+    ema: float = option(
+        0.0, "decay of the weights' moving average, e.g. 0.9998; evaluated and exported beside the raw "
+        "weights; 0 = none", OPTIMISATION, "fixed", low=0, high=0.999999,
+    )  # fmt: skip
+    seed: int = option(
+        0, "draws first weights, order and augmentation", OPTIMISATION, "fixed", low=0, high=2**63 - 1
+    )
+
+    # -- run
+    checkpoint_folder: str = option(
+        "models/{net}",
+        "the run folder; {net} stands for --net",
+        RUN,
+        "session",
+        aliases=("--model-dir",),
+        metavar="DIR",
+    )
+    resume: str | None = option(
+        None, "go on: a checkpoint file, a run folder, or auto (the newest good checkpoint of "
+        "--checkpoint-folder, a fresh start if it has none)", RUN, "session", metavar="FILE|RUN|auto",
+    )  # fmt: skip
+    validation_epochs: int = option(
+        1, "epochs between validations (loss, and COCO mAP unless --validation-map false)", RUN, "free", low=1
+    )
+    validation_map: bool = option(True, "COCO mAP beside the validation loss", RUN, "free")
+    debug_steps: int = option(10, "steps between two lines on the console", RUN, "free", low=1)
+    stop_after_epoch: int | None = option(
+        None, "end this session when that many epochs are done, the schedule unchanged", RUN, "session", low=1
+    )
+    stop_after_step: int | None = option(
+        None, "end this session at that step, the schedule unchanged", RUN, "session", low=1
+    )
+
+    # -- machine
+    device: str = option("auto", "auto, cpu, cuda or cuda:N", MACHINE, "free")
+    use_cuda: bool = option(True, "with --device auto: use a GPU if there is one", MACHINE, "free")
+    amp: str = option(
+        "auto", "mixed precision; auto = bf16 (fp16 where the GPU has none) on a GPU, off on a CPU",
+        MACHINE, "named", choices=("auto", "off", "fp16", "bf16"),
+    )  # fmt: skip
+    channels_last: bool = option(
+        True, "memory layout of the weights: channels last is faster", MACHINE, "named"
+    )
+    deterministic: bool = option(
+        False, "only deterministic kernels (a CPU needs none for exact resume; a GPU does)", MACHINE, "named"
+    )
+    threads: int = option(
+        0, "CPU threads of torch; 0 = torch's choice, on resume the run's", MACHINE, "named", low=0
+    )
+
+
+LATER: dict[str, str] = {
+    "--balance-data": "is not there yet: train on the data as they are",
+    "--freeze-base-net": "is not there yet: a small --base-net-lr comes nearest",
+    "--freeze-net": "is not there yet: small --base-net-lr and --extra-layers-lr come nearest",
+    "--validation-dataset": "is not there yet: every data root's own val split is used",
+    "--validation-mean-ap": "is --validation-map here",
+    "--log-level": "is not there: the console shows the progress, metrics.jsonl everything",
+    "--tensorboard": "starts no process here: event files are always written; tensorboard --logdir models",
+    "--profile": "is not there yet",
+    "--viz-inputs": "is not there yet",
+}
+"""Flags of the ancestors that are refused by name, with what to do."""
+
+EXAMPLES = """\
+examples:
+  python train_ssd.py --datasets=coco-data --epochs=100 --workers=12 --checkpoint-folder=models/my-experiment-1
+  python train_ssd.py --config configs/coco_mb2_ssd_lite.yaml           a recipe; flags after it win
+  python train_ssd.py --resume models/my-experiment-1                   go on, to the bit, with the run's arguments
+  python train_ssd.py --resume auto --config … (the same line each time) for schedulers that run it again
+  tensorboard --logdir models                                           watch
+
+exit status: 0 done · 1 failed · 2 usage · 130 / 138 / 143 interrupted and saved (Ctrl-C / SIGUSR1 / SIGTERM)
+"""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """The configuration, and the names of the fields that the command line or the recipe gave."""
+
+    config: TrainConfig
+    explicit: frozenset[str]
+
+
+class UsageError(ValueError):
+    """Options that do not go together; exit status 2."""
+
+
+def parse(argv: Sequence[str] | None = None) -> Parsed:
+    """The command line → ``Parsed``. Leaves with 0 after ``--help`` and ``--print-config``, 2 on a mistake."""
+    parser = _parser()
+    named = parser.parse_named(sys.argv[1:] if argv is None else argv)
+    recipe, print_config = named.pop("config", None), named.pop("print_config", False)
+    try:
+        values = {**(read_recipe(Path(recipe)) if recipe else {}), **named}
+        config = build(values)
+    except ValueError as error:
+        parser.error(str(error))
+    if print_config:
+        sys.stdout.write(as_yaml(config))
+        parser.exit(0)
+    return Parsed(config, frozenset(values))
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        TrainConfig,
+        LATER,
+        prog="train_ssd.py",
+        usage="train_ssd.py [--config FILE.yaml] [options]",
+        description="Train an SSD detector, and go on exactly where it stopped. Defaults in [brackets].",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument(
+        "--config", metavar="FILE.yaml", default=None, help="a recipe: option names and values"
+    )
+    parser.add_argument("--print-config", action="store_true", help="print all options as a recipe and leave")
+    return parser
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """The values of a YAML recipe. Raises ValueError that names file and key."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"--config {path}: can not be read: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"--config {path}: expected option names and values, found {type(content).__name__}")
+    return read_mapping(TrainConfig, content, f"--config {path}")
+
+
+def as_yaml(config: TrainConfig) -> str:
+    import yaml
+
+    return yaml.safe_dump(to_mapping(config), sort_keys=False, default_flow_style=None)
+
+
+def build(values: dict[str, Any]) -> TrainConfig:
+    """Checked values over the defaults. Raises ValueError that names the flag."""
+    config = dataclasses.replace(TrainConfig(), **values)
+    for name, one in options_of(TrainConfig).items():
+        check_value(name, getattr(config, name), one)
+    check_together(config)
+    return config
+
+
+def check_together(config: TrainConfig) -> None:
+    """What no single option can tell. Raises ``UsageError`` that names the flags."""
+    cpu = config.device == "cpu" or (config.device == "auto" and not config.use_cuda)
+    rules = (
+        (len(config.resolution) > 2, "--resolution takes one number, or width and height"),
+        (len(config.betas) != 2, "--betas takes two numbers"),
+        (config.base_net and config.pretrained_ssd, "--base-net and --pretrained-ssd: give one of them"),
+        (
+            config.device.startswith("cuda") and not config.use_cuda,
+            "--device cuda contradicts --use-cuda false",
+        ),
+        (not _is_device(config.device), f"--device {config.device}: expected auto, cpu, cuda or cuda:N"),
+        (config.amp == "fp16" and cpu, "--amp fp16 needs a GPU; on a CPU use --amp off or bf16"),
+        (config.nesterov and config.momentum == 0, "--nesterov needs a --momentum above 0"),
+        (config.nesterov and config.dampening != 0, "--nesterov needs --dampening 0"),
+        (any(beta >= 1 for beta in config.betas), "--betas must be below 1"),
+        (
+            list(config.milestones) != sorted(set(config.milestones)),
+            f"--milestones {config.milestones}: expected epochs that rise",
+        ),
+        (config.resume == "", "--resume expects a checkpoint file, a run folder or auto"),
+    )
+    for broken, sentence in rules:
+        if broken:
+            raise UsageError(sentence)
+
+
+def _is_device(text: str) -> bool:
+    return text in ("auto", "cpu", "cuda") or (text.startswith("cuda:") and text[5:].isdigit())
+
+
+def unused(config: TrainConfig, explicit: frozenset[str]) -> list[str]:
+    """A sentence for each option that was given and has no effect with the others."""
+    adam, sgd = ("Adam", "AdamW"), ("SGD",)
+    only_with = {
+        "momentum": sgd, "dampening": sgd, "nesterov": sgd, "betas": adam, "eps": adam, "amsgrad": adam,
+    }  # fmt: skip
+    found = [
+        f"{flag_of(name)} has no effect with --optim-choose {config.optim_choose}"
+        for name, optimisers in only_with.items()
+        if name in explicit and config.optim_choose not in optimisers
+    ]
+    found += [
+        f"{flag_of(name)} has no effect with --scheduler {config.scheduler}"
+        for name in ("milestones", "gamma")
+        if name in explicit and config.scheduler != "multi-step"
+    ]
+    return found
+
+
+def width_height(config: TrainConfig) -> tuple[int, int]:
+    """The input size in px."""
+    return (config.resolution[0], config.resolution[-1])
+
+
+def run_folder(config: TrainConfig) -> Path:
+    return Path(config.checkpoint_folder.replace("{net}", config.net))

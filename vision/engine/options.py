@@ -1,0 +1,265 @@
+"""A frozen dataclass as a set of options: command line, YAML recipe, JSON record. No torch.
+
+A field is declared with :func:`option`; its type hint says what it takes (``int``, ``float``, ``bool``, ``str``,
+``X | None``, ``tuple[X, ...]``), its metadata the rest. The three readers share the same checks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import functools
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+RESUME_RULES = ("session", "free", "named", "fixed")
+"""What a change on resume means: ``session`` is never inherited; ``free`` changes no number of the training;
+``named`` changes it and is accepted when named; ``fixed`` is another run."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """What a field's metadata says. ``low`` and ``high`` are inclusive; ``above`` is exclusive."""
+
+    help: str
+    group: str
+    resume: str
+    aliases: tuple[str, ...] = ()
+    choices: tuple[Any, ...] | None = None
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    metavar: str | None = None
+
+
+def option(default: Any, help: str, group: str, resume: str, **rest: Any) -> Any:
+    """A dataclass field with an ``Option``."""
+    if resume not in RESUME_RULES:
+        raise ValueError(f"resume rule {resume!r}: there is {', '.join(RESUME_RULES)}")
+    return dataclasses.field(default=default, metadata={"option": Option(help, group, resume, **rest)})
+
+
+def options_of(cls: type) -> dict[str, Option]:
+    """Field name → ``Option``, in order."""
+    return {f.name: f.metadata["option"] for f in dataclasses.fields(cls)}
+
+
+def flag_of(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    if isinstance(hint, types.UnionType):
+        inner = [part for part in hint.__args__ if part is not type(None)]
+        return inner[0], True
+    return hint, False
+
+
+# ---------------------------------------------------------------- one value
+
+
+def parse_text(text: str, hint: Any) -> Any:
+    """A word of the command line as ``hint``. Raises ValueError with what was expected."""
+    if hint is bool:
+        return _parse_bool(text)
+    if hint in (int, float):
+        try:
+            return hint(text)
+        except ValueError:
+            kind = "a whole number" if hint is int else "a number"
+            raise ValueError(f"expected {kind}, found {text!r}") from None
+    return text
+
+
+def _parse_bool(text: str) -> bool:
+    word = text.strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("0", "false", "no", "off"):
+        return False
+    raise ValueError(f"expected true or false, found {text!r}")
+
+
+def from_plain(value: Any, hint: Any) -> Any:
+    """A value of YAML or JSON as ``hint``: nothing is guessed, but ``1`` is a float and a list a tuple."""
+    hint, optional = _without_none(hint)
+    if value is None and optional:
+        return None
+    if typing.get_origin(hint) is tuple:
+        inner = typing.get_args(hint)[0]
+        items = value.replace(",", " ").split() if isinstance(value, str) and inner is not str else value
+        items = [items] if isinstance(items, (str, int, float)) else items
+        if not isinstance(items, (list, tuple)):
+            raise ValueError(f"expected a list, found {value!r}")
+        words = isinstance(value, str) and inner is not str
+        return tuple(parse_text(item, inner) if words else from_plain(item, inner) for item in items)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as a word
+        return parse_text(value, float)
+    if type(value) is not hint:
+        raise ValueError(f"expected {hint.__name__}, found {value!r} ({type(value).__name__})")
+    return value
+
+
+def check_value(name: str, value: Any, option: Option) -> None:
+    """Choices and range. Raises ValueError that names the flag."""
+    if value is None:
+        return
+    for item in value if isinstance(value, tuple) else (value,):
+        if option.choices is not None and item not in option.choices:
+            near = difflib.get_close_matches(str(item), [str(choice) for choice in option.choices], n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"{flag_of(name)} {item}: {hint}there is {', '.join(map(str, option.choices))}")
+        if isinstance(item, (int, float)) and not isinstance(item, bool):
+            _check_range(name, item, option)
+
+
+def _check_range(name: str, number: float, option: Option) -> None:
+    if not math.isfinite(number):
+        raise ValueError(f"{flag_of(name)} {number}: expected a finite number")
+    if option.above is not None and not number > option.above:
+        raise ValueError(f"{flag_of(name)} {number}: must be above {option.above}")
+    if option.low is not None and number < option.low:
+        raise ValueError(f"{flag_of(name)} {number}: must be at least {option.low}")
+    if option.high is not None and number > option.high:
+        raise ValueError(f"{flag_of(name)} {number}: must be at most {option.high}")
+
+
+# ---------------------------------------------------------------- a mapping (YAML, JSON)
+
+
+def read_mapping(cls: type, mapping: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    """``{"batch-size": 4, …}`` → ``{"batch_size": 4, …}``; keys are field names or any alias.
+
+    Raises ValueError that names file and key, with a suggestion for an unknown one.
+    """
+    names = {}
+    for name, option in options_of(cls).items():
+        for key in (flag_of(name), *option.aliases):
+            names[key.lstrip("-").replace("-", "_")] = name
+    values: dict[str, Any] = {}
+    for key, value in mapping.items():
+        name = names.get(str(key).replace("-", "_"))
+        if name is None:
+            raise ValueError(f"{where}: unknown key {key!r}{_suggestion(str(key).replace('-', '_'), names)}")
+        if name in values:
+            raise ValueError(f"{where}: {key!r} is given twice")
+        try:
+            values[name] = from_plain(value, _hints(cls)[name])
+        except ValueError as error:
+            raise ValueError(f"{where}: {key}: {error}") from None
+    return values
+
+
+def _suggestion(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """Field name → plain JSON value, in order."""
+    values = dataclasses.asdict(config)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+# ---------------------------------------------------------------- the command line
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with suggestions: no abbreviations, unknown flags name the nearest one."""
+
+    def __init__(self, cls: type, later: Mapping[str, str], **rest: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **rest)
+        self.later = later
+        groups: dict[str, Any] = {}
+        defaults = {f.name: f.default for f in dataclasses.fields(cls)}
+        for name, option in options_of(cls).items():
+            group = groups.get(option.group) or groups.setdefault(
+                option.group, self.add_argument_group(option.group)
+            )
+            _add_argument(group, name, option, _hints(cls)[name], defaults[name])
+
+    def parse_named(self, argv: Sequence[str]) -> dict[str, Any]:
+        """Only what was named: field name → value. Leaves with 2 on a mistake."""
+        for word in argv:
+            sentence = self.later.get(word.split("=", 1)[0])
+            if sentence is not None:
+                self.error(f"{word.split('=', 1)[0]} {sentence}")
+        named, unknown = self.parse_known_args(argv)
+        if unknown:
+            word = unknown[0].split("=", 1)[0]
+            self.error(f"unknown argument {word}{_suggestion(word, self._option_string_actions)}")
+        return {
+            name: tuple(value) if isinstance(value, list) else value for name, value in vars(named).items()
+        }
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n  all options: {self.prog} --help\n")
+
+
+def _add_argument(group: Any, name: str, option: Option, hint: Any, default: Any) -> None:
+    hint, _ = _without_none(hint)
+    flags = [flag_of(name), *option.aliases]
+    text = option.help.replace("%", "%%") + _default_text(default)
+    common = {"dest": name, "default": argparse.SUPPRESS, "help": text}
+    if hint is bool:
+        group.add_argument(*flags, nargs="?", const=True, type=_word(bool), metavar="true|false", **common)
+        group.add_argument(
+            "--no-" + flags[0][2:], dest=name, action="store_false",
+            default=argparse.SUPPRESS, help=argparse.SUPPRESS,
+        )  # fmt: skip
+        return
+    if typing.get_origin(hint) is tuple:
+        inner = typing.get_args(hint)[0]
+        group.add_argument(
+            *flags, nargs="+", action=_Words, inner=inner, metavar=option.metavar or "X", **common
+        )
+        return
+    metavar = option.metavar or (
+        "|".join(map(str, option.choices)) if option.choices else hint.__name__.upper()
+    )
+    group.add_argument(*flags, type=_word(hint), metavar=metavar, **common)
+
+
+class _Words(argparse.Action):
+    """``--milestones "80,100"`` and ``--milestones 80 100`` alike; paths are not split at commas."""
+
+    def __init__(self, *args: Any, inner: type, **rest: Any) -> None:
+        super().__init__(*args, **rest)
+        self.inner = inner
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        words = values if self.inner is str else " ".join(values).replace(",", " ").split()
+        try:
+            setattr(namespace, self.dest, tuple(parse_text(word, self.inner) for word in words))
+        except ValueError as error:
+            raise argparse.ArgumentError(self, str(error)) from None
+
+
+def _default_text(default: Any) -> str:
+    if default is None:
+        return ""
+    if isinstance(default, bool):
+        return f" [{'on' if default else 'off'}]"
+    return f" [{' '.join(map(str, default)) if isinstance(default, tuple) else default}]"
+
+
+def _word(hint: Any) -> Any:
+    def read(text: str) -> Any:
+        try:
+            return parse_text(text, hint)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
