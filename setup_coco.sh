@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# The reference data run: from a clean clone to checked COCO 2017 training data. `./setup_coco.sh --help` says all.
+#
+#   what                              fetched     on disk   minutes (100 Mbit/s, four cores)
+#   .venv, mostly torch + CUDA         3.0 GB      5.8 GB    1 with uv, 3-5 with pip; later runs 0
+#   train2017.zip, val2017.zip        20.2 GB     20.2 GB    27
+#   annotations_trainval2017.zip       0.25 GB     0.25 GB    -
+#   pictures, out of the archives       -          20.1 GB    1
+#   every picture decoded once          -            -        2-6
+#   remapped annotations, index         -           1-2 GB    2
+#
+#   --sample: val2017 only, 1.1 GB    --demo: no COCO at all, rendered pictures, 8-15 minutes on two cores
+#
+# Only choosing a Python to start with happens here; tools/setup.py does the rest and then runs
+# `python -m pipeline run` (or `python -m tools.demo`) with the Python of the environment.
+set -euo pipefail
+export SETUP_CALLED_FROM="$PWD"
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
+for python in "${PYTHON:-python3}" python3.11 python3.12; do
+    if "$python" -c "" 2>/dev/null; then exec "$python" -m tools.setup "$@"; fi
+done
+echo "STOP: no Python starts here (tried ${PYTHON:-python3}, python3.11, python3.12)" >&2
+echo "  why: everything else of this project is Python" >&2
+echo "  fix: install python3.11 (apt install python3.11 python3.11-venv), or name one: PYTHON=/path/to/python $0" >&2
+exit 1

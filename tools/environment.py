@@ -1,0 +1,284 @@
+"""The Python environment: finds a Python, makes ``.venv`` with it, and repairs one that was left half made.
+
+    python3 -m tools.environment          makes or checks .venv; prints the path of its Python on stdout
+    python3 -m tools.environment --dev    with the tools for tests as well
+    PYTHON=/usr/bin/python3 … | --no-env  prints that Python (or the ``python3`` on PATH) and installs nothing
+
+Runs with the standard library of any Python from 3.8 on, before anything is installed; that is why it writes its
+own stamp instead of using ``vision.artefacts``. Installing takes 3.0 GB from the registry, 5.8 GB on disk and one to
+five minutes, nearly all of it torch with its CUDA libraries; with nothing to do it takes a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tools.doctor import NEWEST_PYTHON, OLDEST_PYTHON
+from tools.machine import Interpreter, read_interpreter
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+RUN, DEV = "requirements.txt", "requirements-dev.txt"
+STAMP = "setup.json"  # inside .venv: what is installed there, written last
+
+# What fails first when an install is incomplete or its parts do not fit: torchvision refuses another torch.
+TRIAL_IMPORT = "import torch, torchvision, numpy, cv2, onnx, skimage"
+
+
+class EnvironmentProblem(Exception):
+    """No environment can be made: what, why and how to fix it, in three lines."""
+
+    def __init__(self, what: str, why: str, fix: str) -> None:
+        super().__init__(f"STOP: {what}\n  why: {why}\n  fix: {fix}")
+
+
+def say(text: str) -> None:
+    """For people; stdout belongs to the path that scripts read."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def existing_python(environ: Mapping[str, str]) -> Interpreter:
+    """The Python of ``PYTHON=…`` or, with ``--no-env`` alone, the ``python3`` on PATH (an active environment's)."""
+    named = environ.get("PYTHON") or "python3"
+    found = read_interpreter(named)
+    if found is None:
+        raise EnvironmentProblem(
+            f"PYTHON={named} does not start",
+            "it was named as the Python to use, and nothing else is tried then",
+            "name one that starts (PYTHON=/usr/bin/python3.11), or none",
+        )
+    return found
+
+
+def find_python(candidates: Sequence[str] | None = None) -> Interpreter:
+    """The best Python on this machine to make an environment with: 3.11 or 3.12, able to install into it."""
+    commands = candidates or ["python3.11", "python3.12", "python3", *uv_pythons(), sys.executable]
+    found = [interpreter for interpreter in map(read_interpreter, commands) if interpreter is not None]
+    tested = [one for one in found if OLDEST_PYTHON <= one.version[:2] <= NEWEST_PYTHON]
+    able = [one for one in tested if one.venv and (one.ensurepip or one.pip or shutil.which("uv"))]
+    usable = able + tested + found  # a Python that is too old is handed to the doctor, who says so
+    if not usable:
+        raise EnvironmentProblem(
+            "no Python starts here",
+            f"tried {', '.join(commands)}",
+            "install python3.11, or set PYTHON=/path/to/it",
+        )
+    return usable[0]
+
+
+def uv_pythons() -> list[str]:
+    """A Python in range that uv knows although it is not on PATH."""
+    uv = shutil.which("uv")
+    if uv is None:
+        return []
+    ask = [uv, "python", "find", "--no-python-downloads", "--system", ">=3.11,<3.13"]
+    done = subprocess.run(ask, capture_output=True, text=True, check=False)
+    return done.stdout.split("\n")[:1] if done.returncode == 0 else []
+
+
+class Environment:
+    """``.venv`` below ``folder``. Its stamp says whether it is complete and of which requirements."""
+
+    def __init__(self, folder: Path = REPOSITORY) -> None:
+        self.folder, self.venv = folder, folder / ".venv"
+        self.python = self.venv / "bin" / "python"
+        self.stamp = self.venv / STAMP
+
+    def read_stamp(self) -> dict:
+        try:
+            stamp = json.loads(self.stamp.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return stamp if isinstance(stamp, dict) else {}
+
+    def write_stamp(self, **facts: object) -> None:
+        part = self.stamp.with_suffix(".part")
+        part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        part.replace(self.stamp)
+
+    def starts(self) -> bool:
+        """False for a missing environment and for one whose base Python went away (a dangling link)."""
+        return os.access(self.python, os.X_OK)
+
+    def constraints(self, release: str) -> Path | None:
+        """The exact pins for this version of Python, where there are any."""
+        found = sorted((self.folder / "constraints").glob(f"python{release.rpartition('.')[0]}-*.txt"))
+        return found[0] if found else None
+
+    def digest(self, requirements: str, release: str) -> str:
+        """Of everything that decides what gets installed for ``requirements``."""
+        files = [self.folder / RUN, self.folder / requirements, self.constraints(release)]
+        total = hashlib.sha256(release.encode())
+        for file in files:
+            total.update(file.read_bytes() if file else b"")
+        return total.hexdigest()
+
+    def lacks(self, requirements: str) -> str | None:
+        """Why something has to be done, or None when ``requirements`` are installed as they stand now."""
+        stamp = self.read_stamp()
+        if not self.venv.exists():
+            return "there is no .venv yet"
+        if not self.starts():
+            return "the Python that .venv was made with is gone"
+        if stamp.get("state") == "installing":
+            return "the last install was interrupted"
+        if not stamp:
+            return ".venv was not made by this script"
+        if stamp.get("digests", {}).get(requirements) != self.digest(requirements, stamp.get("python", "")):
+            return f"{requirements} or its constraints changed, or were not installed yet"
+        return None
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """One install at a time; the lock is on the folder itself and leaves nothing behind."""
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def ensure(self, base: Interpreter | None = None, dev: bool = False) -> Path:
+        """Makes, completes or repairs the environment when it lacks something; returns its Python."""
+        requirements = DEV if dev else RUN
+        if self.lacks(requirements):
+            with self.locked():
+                reason = self.lacks(requirements)  # another one may have done it meanwhile
+                if reason:
+                    say(f"environment: {reason}; installing {requirements} into {self.venv}")
+                    self.install(base, requirements)
+        return self.python
+
+    def install(self, base: Interpreter | None, requirements: str) -> None:
+        stamp = self.read_stamp()
+        ours = stamp.get("ours", False) or not self.venv.exists()
+        if ours and (stamp.get("state") == "installing" or not self.starts()):
+            shutil.rmtree(self.venv, ignore_errors=True)  # half-written packages look installed: start over
+        self.venv.mkdir(exist_ok=True)
+        self.write_stamp(state="installing", ours=ours, digests={})
+        if not self.starts():
+            create(base or find_python(), self.venv)
+        inside = read_interpreter(str(self.python))
+        if inside is None:
+            raise EnvironmentProblem(
+                f"{self.python} does not start",
+                f"{self.venv} was not made by this script and is broken",
+                f"remove it (rm -r {self.venv}) and run again",
+            )
+        fill(inside, base, self.folder / requirements, self.pins(inside))
+        try_imports(self.python)
+        done = {
+            name: self.digest(name, inside.release) for name in {RUN, requirements, *stamp.get("digests", {})}
+        }
+        self.write_stamp(state="complete", ours=ours, python=inside.release, digests=done)
+
+    def pins(self, inside: Interpreter) -> Path | None:
+        """The constraints, unless the user put a torch of another build here (Jetson, older driver): it stays."""
+        pinned = self.constraints(inside.release)
+        if inside.torch is None or (
+            pinned and f"\ntorch=={inside.torch.split('+')[0]}\n" in pinned.read_text()
+        ):
+            return pinned
+        say(f"environment: torch {inside.torch} is installed already and is left alone")
+        kept = self.venv / "kept.txt"
+        kept.write_text(f"torch=={inside.torch}\n", encoding="utf-8")
+        return kept
+
+
+def create(base: Interpreter, venv: Path) -> None:
+    """Without pip: Debian's Python has venv but not ensurepip, and uv needs neither."""
+    run([base.executable, "-m", "venv", "--without-pip", str(venv)], "the environment could not be made")
+
+
+def fill(inside: Interpreter, base: Interpreter | None, requirements: Path, pins: Path | None) -> None:
+    """Installs with uv when it is there (half a minute), else with pip (some minutes)."""
+    what = ["-r", str(requirements), *(["-c", str(pins)] if pins else [])]
+    quiet = [] if sys.stderr.isatty() else ["--quiet"]
+    uv = shutil.which("uv")
+    if uv is not None:
+        command = [uv, "pip", "install", "--python", inside.executable, *quiet, *what]
+        if subprocess.run(command, stdout=sys.stderr, check=False).returncode == 0:
+            return
+        say("environment: uv did not succeed (it does not read pip's settings); trying pip")
+    pip = pip_for(inside, base)
+    run([*pip, "install", *quiet, *what], f"{requirements.name} could not be installed")
+
+
+def pip_for(inside: Interpreter, base: Interpreter | None) -> list[str]:
+    """A pip that installs into the environment: its own, one made by ensurepip, or that of the base Python."""
+    if not inside.pip and inside.ensurepip:
+        run([inside.executable, "-m", "ensurepip"], "pip could not be put into the environment", quiet=True)
+    if inside.pip or inside.ensurepip:
+        return [inside.executable, "-m", "pip"]
+    outside = base or find_python()
+    if outside.pip:
+        return [outside.executable, "-m", "pip", "--python", inside.executable]
+    version = "{}.{}".format(*inside.version[:2])
+    raise EnvironmentProblem(
+        f"{outside.executable} has neither ensurepip nor pip, and there is no uv",
+        "nothing can install packages into the environment",
+        f"apt install python{version}-venv, or install uv",
+    )
+
+
+def run(command: Sequence[str], problem: str, quiet: bool = False) -> None:
+    output = subprocess.DEVNULL if quiet else sys.stderr
+    done = subprocess.run(command, stdout=output, check=False)
+    if done.returncode:
+        raise EnvironmentProblem(
+            problem,
+            f"`{' '.join(command[:5])} …` ended with status {done.returncode}; its own message stands above",
+            "check the network and the disk and run again; what was fetched is kept in the installer's cache",
+        )
+
+
+def try_imports(python: Path) -> None:
+    """An install that reports success can still hold a torchvision for another torch."""
+    done = subprocess.run([str(python), "-c", TRIAL_IMPORT], capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+        raise EnvironmentProblem(
+            "the environment is installed and does not import",
+            last[:300],
+            "torch and torchvision must be builds that belong together; else remove .venv and run again",
+        )
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python3 -m tools.environment",
+        description="Makes or repairs .venv and prints the path of its Python. Nothing to do: a tenth of a second.",
+        epilog="PYTHON=/path/to/python uses that one as it is and installs nothing.",
+    )
+    parser.add_argument("--dev", action="store_true", help="with the tools that run_tests.sh needs")
+    parser.add_argument(
+        "--no-env", action="store_true", help="install nothing; use PYTHON=… or the python3 on PATH"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    try:
+        if arguments.no_env or os.environ.get("PYTHON"):
+            python = existing_python(os.environ).executable
+        else:
+            python = str(Environment().ensure(dev=arguments.dev))
+    except EnvironmentProblem as problem:
+        say(str(problem))
+        return 1
+    print(python)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
