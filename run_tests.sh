@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# All checks: format, lint, types, tests. Anything after the options goes to pytest.
+#
+#   ./run_tests.sh                       everything but the markers `faults` and `slow`; some minutes on two cores
+#   ./run_tests.sh tests/ssd -k loss     part of it
+#   ./run_tests.sh -m faults             the long kill and fault runs
+#   PYTHON=python3 ./run_tests.sh        with this Python and what it has (the same: --no-env), no .venv is made
+#   COCO_MINI=/path ./run_tests.sh       the tests on real pictures too: a folder with release.json and its files
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
+
+no_env=()
+if [ "${1:-}" = --no-env ]; then no_env=(--no-env); shift; fi
+python=$("${PYTHON:-python3}" -m tools.environment --dev "${no_env[@]}")
+has() { "$python" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$1') is None)"; }
+check() {  # NAME COMMAND…: a checker that this Python lacks is passed over, aloud
+    if has "$1"; then "$python" -m "$@"; else echo "skipped: $1 is not installed in $python" >&2; fi
+}
+
+check ruff format --quiet --check .
+check ruff check --quiet .
+check mypy --no-error-summary
+
+# One process a core, one thread each: files stay together, since their tests share what is slow to make.
+parallel=()
+if has xdist; then parallel=(-n auto --dist loadfile); fi
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" NO_ALBUMENTATIONS_UPDATE=1
+exec "$python" -m pytest -q -m "not faults and not slow" "${parallel[@]}" "$@"
