@@ -1,0 +1,66 @@
+"""The flat arrays that the trainer maps into memory: ``arrays/{split}2017/``.
+
+Opening them costs milliseconds at any size, and all worker processes share the pages. ``arrays.json`` describes
+and is written last; the whole folder appears at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.columns import Columns
+from vision.artefacts.files import publish_json, sha256_of
+
+ARRAYS_SCHEMA = 1
+
+
+def arrays_of(columns: Columns) -> dict[str, np.ndarray]:
+    """The arrays by name; shapes and types are those of ``docs/house.md``."""
+    first = np.searchsorted(columns.annotation_image_ids, columns.image_ids, side="left")
+    names = [name.encode() for name in columns.file_names]
+    return {
+        "image_ids": columns.image_ids,
+        "heights": columns.heights.astype(np.int32),
+        "widths": columns.widths.astype(np.int32),
+        "file_names": np.array(names, dtype=f"S{max(map(len, names), default=1)}"),
+        "first_box": np.append(first, len(columns.ids)).astype(np.int64),
+        "boxes_xyxy_px": corners_px(columns),
+        "labels": columns.labels,
+        "is_crowd": columns.is_crowd,
+        "area": columns.area.astype(np.float32),
+        "annotation_ids": columns.ids,
+    }
+
+
+def corners_px(columns: Columns) -> np.ndarray:
+    """(B, 4) float32 corners, clamped to their picture."""
+    low, size = columns.boxes_xywh_px[:, :2], columns.boxes_xywh_px[:, 2:]
+    corners = np.concatenate([low, low + size], axis=1).astype(np.float32)
+    image = np.searchsorted(columns.image_ids, columns.annotation_image_ids)
+    limit = np.stack([columns.widths, columns.heights] * 2, axis=1)[image]  # (B, 4)
+    return np.clip(corners, 0, limit.astype(np.float32))
+
+
+def write_arrays(columns: Columns, folder: Path, source: str, source_sha256: str) -> None:
+    """Writes the arrays of one split and then ``arrays.json`` into the empty ``folder``."""
+    digests = {}
+    for name, values in arrays_of(columns).items():
+        path = folder / f"{name}.npy"
+        np.save(path, np.ascontiguousarray(values), allow_pickle=False)
+        digests[path.name] = sha256_of(path)
+    publish_json(
+        folder / "arrays.json",
+        {
+            "schema": ARRAYS_SCHEMA,
+            "split": columns.split,
+            "image_folder": f"{columns.split}2017",
+            "counts": {"images": len(columns.image_ids), "boxes": len(columns.ids)},
+            "classes": ["BACKGROUND", *(category["name"] for category in columns.categories)],
+            "original_category_ids": [0, *(category["original_id"] for category in columns.categories)],
+            "annotations": source,
+            "annotations_sha256": source_sha256,
+            "sha256": digests,
+        },
+    )

@@ -1,0 +1,96 @@
+"""One remapped annotation file as columns of numbers: what the SQLite index and the flat arrays are made from."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pipeline.annotations import AnnotationFile
+from pipeline.stage import Interrupted
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """I images by rising id and B annotations by rising image id, then id.
+
+    * image_ids, widths, heights: (I,) int64; file_names: I texts
+    * ids, annotation_image_ids, labels: (B,) int64
+    * boxes_xywh_px: (B, 4) float64; area: (B,) float64, px²; is_crowd: (B,) bool
+    * categories: the file's list, label i at position i − 1
+    """
+
+    split: str
+    image_ids: np.ndarray
+    widths: np.ndarray
+    heights: np.ndarray
+    file_names: list[str]
+    ids: np.ndarray
+    annotation_image_ids: np.ndarray
+    labels: np.ndarray
+    boxes_xywh_px: np.ndarray
+    area: np.ndarray
+    is_crowd: np.ndarray
+    categories: list[dict[str, Any]]
+
+
+def read_columns(path: Path, split: str, should_stop: Callable[[], bool] = lambda: False) -> Columns:
+    """Reads a file that the remap stage wrote; ``AnnotationError`` if it is not valid JSON any more."""
+    with AnnotationFile(path) as file:
+        categories = list(file.items("categories"))
+        images = sorted(
+            (raw["id"], raw["width"], raw["height"], raw["file_name"]) for raw in file.items("images")
+        )
+        whole, boxes, area = array("q"), array("d"), array("d")
+        total = file.sections["annotations"].count
+        bar = tqdm(
+            file.items("annotations"),
+            desc=f"index {split}",
+            total=total,
+            unit=" annotations",
+            disable=None,
+            leave=False,
+        )
+        for index, raw in enumerate(bar):
+            if index % 1024 == 0 and should_stop():
+                raise Interrupted
+            whole.extend((raw["id"], raw["image_id"], raw["category_id"], raw["iscrowd"]))
+            boxes.extend(raw["bbox"])
+            area.append(raw["area"])
+    return _ordered(split, categories, images, _table(whole), _table(boxes), np.array(area, dtype=np.float64))
+
+
+def _table(values: array) -> np.ndarray:
+    """(B, 4) of the values' own type."""
+    return np.array(values, dtype=np.int64 if values.typecode == "q" else np.float64).reshape(-1, 4)
+
+
+def _ordered(
+    split: str,
+    categories: list[dict[str, Any]],
+    images: list[tuple[int, int, int, str]],
+    whole: np.ndarray,
+    boxes: np.ndarray,
+    area: np.ndarray,
+) -> Columns:
+    order = np.lexsort((whole[:, 0], whole[:, 1]))
+    whole = whole[order]
+    return Columns(
+        split=split,
+        image_ids=np.array([image[0] for image in images], dtype=np.int64),
+        widths=np.array([image[1] for image in images], dtype=np.int64),
+        heights=np.array([image[2] for image in images], dtype=np.int64),
+        file_names=[image[3] for image in images],
+        ids=np.ascontiguousarray(whole[:, 0]),
+        annotation_image_ids=np.ascontiguousarray(whole[:, 1]),
+        labels=np.ascontiguousarray(whole[:, 2]),
+        boxes_xywh_px=boxes[order],
+        area=area[order],
+        is_crowd=whole[:, 3].astype(bool),
+        categories=categories,
+    )
