@@ -1,0 +1,96 @@
+"""The check of one picture as a worker process does it, and the thumbnails of the bad ones."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import simplejpeg
+from PIL import Image, ImageFile
+
+from pipeline.image_files import FileFacts, read_picture
+from vision.images.decode import BadImage, ImageVerdict, check_image, image_size
+from vision.images.raster import DECODER_ERRORS
+
+LARGE_PIXELS = 4_000_000
+"""Pictures above this are decoded one at a time over all workers, so that memory stays below 1 GiB in all."""
+
+THUMBNAIL_WH = (176, 132)
+
+
+class ImageJob(NamedTuple):
+    """One picture to check: ``name`` below ``folder``; ``expected_hw`` in px as annotated, or None."""
+
+    split: str
+    folder: str
+    name: str
+    expected_hw: tuple[int, int] | None
+
+
+class Checked(NamedTuple):
+    """The verdict, and which file it is about; no facts where there was no file to open."""
+
+    verdict: ImageVerdict
+    facts: FileFacts | None
+
+
+def check(job: ImageJob, thorough: bool, gate: str) -> Checked:
+    """Reads and checks one picture. ``gate`` is a file that is locked while a large picture is decoded."""
+    try:
+        data, facts = read_picture(job.folder, job.name)
+    except BadImage as error:
+        return Checked(ImageVerdict("reject", error.reason, None, None), None)
+    with _one_at_a_time(gate) if _is_large(data) else contextlib.nullcontext():
+        return Checked(check_image(data, job.name, job.expected_hw, thorough), facts)
+
+
+def _is_large(data: bytes) -> bool:
+    try:
+        height, width = image_size(data)
+    except BadImage:
+        return False
+    return height * width > LARGE_PIXELS
+
+
+@contextlib.contextmanager
+def _one_at_a_time(gate: str) -> Iterator[None]:
+    """flock, not a semaphore: it is given back when its holder is killed."""
+    descriptor = os.open(gate, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def thumbnail(job: ImageJob) -> np.ndarray | None:
+    """(H, W, 3) uint8 of what a lenient decoder sees of a bad picture, at most THUMBNAIL_WH; None for nothing.
+
+    Only for the eyes: it may be grey where data are lost.
+    """
+    try:
+        data, _ = read_picture(job.folder, job.name)
+        image_size(data)  # refuses what is too large
+        return _lenient(data)
+    except (BadImage, *DECODER_ERRORS):
+        return None
+
+
+def _lenient(data: bytes) -> np.ndarray:
+    if data.startswith(b"\xff\xd8"):
+        width, height = THUMBNAIL_WH
+        pixels = simplejpeg.decode_jpeg(
+            data, "RGB", min_height=height, min_width=width, min_factor=1, strict=False
+        )
+        image = Image.fromarray(pixels)
+    else:
+        # this process makes thumbnails and nothing else, so the switch can not weaken a check
+        ImageFile.LOAD_TRUNCATED_IMAGES = True
+        image = Image.open(io.BytesIO(data)).convert("RGB")
+    image.thumbnail(THUMBNAIL_WH)
+    return np.asarray(image)

@@ -1,0 +1,32 @@
+"""``rejects.jsonl`` in the data folder: what the stages refused, a line each, in one place for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from vision.artefacts.files import publish_bytes
+
+REJECTS = "rejects.jsonl"
+
+
+def publish_rejects(root: Path, stage: str, rows: Iterable[tuple[str, str, str]]) -> None:
+    """Replaces the lines of ``stage`` by ``rows`` of (split, item, reason); those of other stages stay."""
+    path = root / REJECTS
+    others = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+    kept = [line for line in others if _stage_of(line) not in (stage, None)]
+    ours = [_line(stage, *row) for row in rows]
+    publish_bytes(path, b"".join(kept + ours))
+
+
+def _line(stage: str, split: str, item: str, reason: str) -> bytes:
+    row = {"stage": stage, "split": split, "item": item, "reason": reason}
+    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
+
+
+def _stage_of(line: bytes) -> str | None:
+    try:
+        return str(json.loads(line)["stage"])
+    except (ValueError, KeyError, TypeError):
+        return None
