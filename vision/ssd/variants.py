@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vision.ssd.prior_profiles import ANCESTOR_MOBILENET, PriorProfile
+from vision.ssd.prior_profiles import ANCESTOR_MOBILENET, COCO_MOBILENET, PriorProfile
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ VARIANTS: dict[str, Variant] = {
             backbone="mobilenet-v2",
             neck="inverted-residual-extras",
             heads="ssd-lite",
-            priors={"coco": ANCESTOR_MOBILENET, "ancestor": ANCESTOR_MOBILENET},
+            priors={"coco": COCO_MOBILENET, "ancestor": ANCESTOR_MOBILENET},
         ),
     )
 }

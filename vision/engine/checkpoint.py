@@ -1,0 +1,330 @@
+"""State ↔ a plain dict that ``torch.load(weights_only=True)`` accepts, and nothing less careful.
+
+A checkpoint is data from somewhere: before torch sees it, the zip directory is held against the file's size
+and the pickle against a short list of harmless names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import pickletools
+import platform
+import warnings
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vision.engine.optim import Schedule
+from vision.engine.run_folder import (
+    CheckpointRecord,
+    DamagedCheckpoint,
+    NoCheckpoint,
+    RunFolder,
+    epoch_name,
+    step_name,
+)
+from vision.engine.state import TrainState, Window, restore_rng, rng_state
+
+FORMAT = 1
+MAX_BYTES = 16 << 30
+MAX_PICKLE_BYTES = 64 << 20
+MAX_ITEMS = 2_000_000
+MAX_DEPTH = 32
+HARMLESS = frozenset(
+    {
+        "collections OrderedDict",
+        "torch._utils _rebuild_tensor_v2",
+        "torch._utils _rebuild_parameter",
+        "torch Size",
+    }
+    | {
+        f"torch {kind}Storage"
+        for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
+    }
+)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds; keys as in docs/artefacts.md."""
+
+    format: int
+    epoch: int
+    step: int
+    weights: dict[str, Any]
+    optimizer: dict[str, Any]
+    scheduler: dict[str, Any]
+    scaler: dict[str, Any]
+    ema: dict[str, Any]
+    rng: dict[str, Any]
+    sampler: dict[str, Any]
+    best: dict[str, Any]
+    window: dict[str, Any]
+    args: dict[str, Any]
+    classes: list[str]
+    original_category_ids: list[int]
+    dataset_digest: str
+    metrics: dict[str, Any]
+    versions: dict[str, str]
+    threads: int
+    world_size: int
+
+    @property
+    def evaluated_weights(self) -> dict[str, Tensor]:
+        """The average where there is one, else the raw weights: what evaluation and export use."""
+        return self.ema["weights"] if self.ema else self.weights
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What stays the same throughout a session and belongs into every checkpoint.
+
+    * args: the configuration as plain JSON
+    * order: ``seed``, ``batch_size`` (global) and ``length`` (images), from which every epoch's order follows
+    """
+
+    args: dict[str, Any]
+    classes: list[str]
+    original_category_ids: list[int]
+    dataset_digest: str
+    order: dict[str, int]
+    world_size: int = 1
+
+
+def versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "cuda": str(torch.version.cuda) if torch.cuda.is_available() else "",
+    }
+
+
+def content_of(state: TrainState, facts: RunFacts, metrics: dict[str, Any]) -> dict[str, Any]:
+    """The state as a plain dict; tensors are copied to the CPU."""
+    ema = state.ema
+    content = Checkpoint(
+        format=FORMAT,
+        epoch=state.epoch,
+        step=state.step,
+        weights=_plain(state.model.state_dict()),
+        optimizer=_plain(state.optimizer.state_dict()),
+        scheduler=state.schedule.state_dict(),
+        scaler=_plain(state.scaler.state_dict()) if state.scaler is not None else {},
+        ema={} if ema is None else {"count": int(ema.n_averaged), "weights": _plain(ema.module.state_dict())},
+        rng=rng_state(),
+        sampler={"epoch": state.epoch, "step": state.step_in_epoch, **facts.order},
+        best=dict(state.best),
+        window=state.window.state_dict(),
+        args=facts.args,
+        classes=list(facts.classes),
+        original_category_ids=list(facts.original_category_ids),
+        dataset_digest=facts.dataset_digest,
+        metrics=metrics,
+        versions=versions(),
+        threads=torch.get_num_threads(),
+        world_size=facts.world_size,
+    )
+    return {f.name: getattr(content, f.name) for f in dataclasses.fields(content)}
+
+
+def _plain(value: Any) -> Any:
+    """Tensors detached and on the CPU, containers as plain dict, list and tuple."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().clone(memory_format=torch.preserve_format)  # strides decide kernels
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(item) for item in value)
+    return value
+
+
+def as_bytes(content: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def save(
+    state: TrainState,
+    run: RunFolder,
+    facts: RunFacts,
+    metrics: dict[str, Any] | None = None,
+    finished_epoch: int | None = None,
+    best: bool = False,
+) -> CheckpointRecord:
+    """Publish the state into the run folder and record its digest.
+
+    ``finished_epoch`` names it ``…-Epoch-{e}-Loss-{loss}.pth`` (``metrics["val_loss"]``), else it is called
+    by its step. Raises OSError (OutOfSpace) with everything older intact.
+    """
+    metrics = metrics or {}
+    net = str(facts.args["net"])
+    content = content_of(state, facts, metrics)
+    if finished_epoch is None:
+        name = step_name(net, state.step)
+    else:
+        name, content["epoch"] = epoch_name(net, finished_epoch, metrics.get("val_loss")), finished_epoch
+    return run.publish(
+        name, as_bytes(content), epoch=content["epoch"], step=state.step, metrics=metrics, best=best
+    )
+
+
+# ---------------------------------------------------------------- reading
+
+
+def load(path: Path | str) -> Checkpoint:
+    """Read and check one file. Raises DamagedCheckpoint that names file and key; runs no code from it."""
+    path = Path(path)
+    _guard(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a dozen kinds for broken and for hostile files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DamagedCheckpoint(f"{path}: can not be read: {reason}") from None
+    return _typed(content, path)
+
+
+def _guard(path: Path) -> None:
+    """Refuse what is larger inside than outside, or names anything but tensors and plain types."""
+    try:
+        size = path.stat().st_size
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if sum(member.file_size for member in members) > min(size, MAX_BYTES):
+                raise DamagedCheckpoint(f"{path}: claims to hold more bytes than it has; refused")
+            pickles = [member for member in members if member.filename.endswith(".pkl")]
+            if len(pickles) != 1 or pickles[0].file_size > MAX_PICKLE_BYTES:
+                raise DamagedCheckpoint(f"{path}: expected one data.pkl of at most {MAX_PICKLE_BYTES} bytes")
+            _check_names(archive.read(pickles[0]), path)
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise DamagedCheckpoint(f"{path}: is no checkpoint of this toolkit: {error}") from None
+
+
+def _check_names(pickled: bytes, path: Path) -> None:
+    try:
+        for opcode, argument, _ in pickletools.genops(pickled):
+            if opcode.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"):
+                raise DamagedCheckpoint(f"{path}: uses pickle's {opcode.name}; refused")
+            if opcode.name == "GLOBAL" and argument not in HARMLESS:
+                raise DamagedCheckpoint(f"{path}: names {argument!r}; refused, nothing was run")
+    except (ValueError, IndexError, UnicodeDecodeError) as error:
+        if isinstance(error, DamagedCheckpoint):
+            raise
+        raise DamagedCheckpoint(f"{path}: its pickle can not be read: {error}") from None
+
+
+def _typed(content: Any, path: Path) -> Checkpoint:
+    if not isinstance(content, dict):
+        raise DamagedCheckpoint(f"{path}: expected a dict, found {type(content).__name__}")
+    if "format" not in content:
+        raise DamagedCheckpoint(
+            f"{path}: holds no resumable state (keys: {', '.join(map(str, list(content)[:8]))}).\n"
+            f"  Weights of pytorch-ssd start a new run: --pretrained-ssd {path}"
+        )
+    if content["format"] != FORMAT:
+        raise DamagedCheckpoint(f"{path}: format {content['format']!r}, this version reads {FORMAT}")
+    kinds = {f.name: str(f.type).split("[")[0] for f in dataclasses.fields(Checkpoint)}
+    for name, kind in kinds.items():
+        if type(content.get(name)).__name__ != kind:
+            raise DamagedCheckpoint(
+                f"{path}: {name}: expected {kind}, found {type(content.get(name)).__name__}"
+            )
+    _Walk(path).check(content)
+    return Checkpoint(**{name: content[name] for name in kinds})
+
+
+class _Walk:
+    """Finite weights, tensors no larger than their storage, a bounded number of items."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.items = path, 0
+
+    def check(self, value: Any, where: str = "", depth: int = 0) -> None:
+        self.items += 1
+        if self.items > MAX_ITEMS or depth > MAX_DEPTH:
+            raise DamagedCheckpoint(f"{self.path}: {where}: too many or too deeply nested items; refused")
+        if isinstance(value, Tensor):
+            self._check_tensor(value, where)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                self.check(item, f"{where}.{key}" if where else str(key), depth + 1)
+        elif isinstance(value, (list, tuple)):
+            for index, item in enumerate(value):
+                self.check(item, f"{where}[{index}]", depth + 1)
+
+    def _check_tensor(self, tensor: Tensor, where: str) -> None:
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise DamagedCheckpoint(f"{self.path}: {where}: a tensor larger than its data; refused")
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise DamagedCheckpoint(f"{self.path}: {where} is not finite")
+
+
+def find(path_or_run: Path | str) -> Path:
+    """A file → itself, held against its record; a run folder → its newest good checkpoint.
+
+    Raises DamagedCheckpoint for a file that is not as recorded, NoCheckpoint where there is none; damaged
+    newer ones in a folder are named in a warning.
+    """
+    path = Path(path_or_run)
+    if path.is_dir():
+        newest = RunFolder(path).newest_valid(warn=_warn, check=load)
+        if newest is None:
+            raise NoCheckpoint(f"{path}: holds no checkpoints.json; is it a run folder?")
+        return newest
+    if not path.is_file():
+        raise NoCheckpoint(f"{path}: there is no such file or run folder")
+    run = RunFolder(path.parent)
+    for record in run.records():
+        if record.file == path.name:
+            run.verify(record)
+    return path
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, stacklevel=3)
+
+
+# ---------------------------------------------------------------- back into a state
+
+
+def restore(checkpoint: Checkpoint, state: TrainState, keep_schedule: bool = True) -> None:
+    """Put everything back, the global generators last. Raises DamagedCheckpoint where a shape does not fit.
+
+    The optimiser keeps the groups' settings of ``state`` (they may have been changed by name) and takes the
+    moments of the checkpoint.
+    """
+    state.model.load_state_dict(checkpoint.weights)
+    _restore_optimizer(checkpoint.optimizer, state)
+    if keep_schedule:
+        state.schedule = Schedule.from_state_dict(checkpoint.scheduler)
+    if state.scaler is not None and checkpoint.scaler:
+        state.scaler.load_state_dict(checkpoint.scaler)
+    if state.ema is not None:
+        state.ema.module.load_state_dict(checkpoint.ema["weights"])
+        state.ema.n_averaged.fill_(checkpoint.ema["count"])
+    state.epoch, state.step_in_epoch = checkpoint.sampler["epoch"], checkpoint.sampler["step"]
+    state.step = checkpoint.step
+    state.best = dict(checkpoint.best)
+    state.window = Window(**{**checkpoint.window, "sums": dict(checkpoint.window["sums"])})
+    restore_rng(checkpoint.rng)
+
+
+def _restore_optimizer(saved: dict[str, Any], state: TrainState) -> None:
+    settings = [{k: v for k, v in group.items() if k != "params"} for group in state.optimizer.param_groups]
+    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
+    for index, moments in saved["state"].items():
+        for name, value in moments.items():
+            shaped = isinstance(value, Tensor) and value.dim() > 0
+            if not 0 <= index < len(parameters) or (shaped and value.shape != parameters[index].shape):
+                raise DamagedCheckpoint(f"optimizer: {name} of parameter {index} does not fit the model")
+    state.optimizer.load_state_dict(saved)
+    for group, setting in zip(state.optimizer.param_groups, settings, strict=True):
+        group.update(setting)

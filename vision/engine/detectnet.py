@@ -1,0 +1,78 @@
+"""What jetson-inference's detectNet does around the network, in NumPy: its resize, normalisation and merging.
+
+A detector that is deployed there is to be looked at through these, not through what it was trained with.
+Read in jetson-inference @45da40a, ``c/detectNet.cpp`` and ``c/tensorNet.cpp``. Legend: N priors, C classes with
+background, D detections.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vision.core.sample import InputSpec
+
+MERGE_OVERLAP = 0.75
+"""Boxes of one class become their union when intersection / larger area is above this."""
+SCORE_THRESHOLD = 0.5
+
+
+def resize(image: np.ndarray, spec: InputSpec) -> np.ndarray:
+    """(H, W, 3) uint8 → (spec.height, spec.width, 3) by truncating nearest neighbour, without letterbox.
+
+    Target pixel i shows source pixel ⌊i · source / target⌋, computed in float32 as the CUDA kernel does.
+    """
+    rows = _sources(image.shape[0], spec.height)
+    columns = _sources(image.shape[1], spec.width)
+    return np.ascontiguousarray(image[rows[:, None], columns])
+
+
+def _sources(source: int, target: int) -> np.ndarray:
+    scale = np.float32(source) / np.float32(target)
+    return (np.arange(target, dtype=np.float32) * scale).astype(np.int64).clip(max=source - 1)
+
+
+def network_input(image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of the network's size → (1, 3, H, W) float32, ``pixel / 127.5 − 1``."""
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
+    return (planes / np.float32(127.5) - np.float32(1.0))[None]
+
+
+def found(
+    scores: np.ndarray, boxes_xyxy: np.ndarray, threshold: float = SCORE_THRESHOLD
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores (N, C) and boxes (N, 4) as fractions → boxes (D, 4) in [0, 1], scores (D,), labels (D,) int64.
+
+    A prior speaks for its best class that is not background. Boxes of a class that lie on each other are merged
+    into their union, with the best of their scores; this is not non-maximum suppression.
+    """
+    labels = scores[:, 1:].argmax(axis=1) + 1
+    best = scores[np.arange(len(scores)), labels]
+    kept: list[tuple[np.ndarray, float, int]] = []
+    for index in np.flatnonzero(best >= threshold):
+        _merge_in(kept, boxes_xyxy[index].astype(np.float64), float(best[index]), int(labels[index]))
+    kept.sort(key=lambda one: -_area(one[0]))
+    if not kept:
+        return np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
+    corners, values, names = zip(*kept, strict=True)
+    clamped = np.stack(corners).clip(0.0, 1.0).astype(np.float32)
+    return clamped, np.array(values, np.float32), np.array(names, np.int64)
+
+
+def _merge_in(kept: list[tuple[np.ndarray, float, int]], box: np.ndarray, score: float, label: int) -> None:
+    """Into the first of ``kept`` that it lies on, or as a new one."""
+    for position, (other, other_score, other_label) in enumerate(kept):
+        if label == other_label and _overlap(box, other) > MERGE_OVERLAP:
+            union = np.concatenate([np.minimum(box[:2], other[:2]), np.maximum(box[2:], other[2:])])
+            kept[position] = (union, max(score, other_score), label)
+            return
+    kept.append((box, score, label))
+
+
+def _area(box: np.ndarray) -> float:
+    return float((box[2] - box[0]) * (box[3] - box[1]))
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> float:
+    size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    larger = max(_area(a), _area(b))
+    return float(size[0] * size[1]) / larger if (size > 0).all() and larger > 0 else 0.0

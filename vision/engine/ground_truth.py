@@ -1,0 +1,107 @@
+"""The true boxes of a split, as the scorers want them: original category ids, px of the original picture.
+
+Legend: I images, B boxes with crowd regions.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class GroundTruth:
+    """What is scored against. Images without boxes are in it, rejected images are not.
+
+    * image_ids, heights, widths: (I,) integers; px
+    * box_image_ids: (B,) int64
+    * category_ids: (B,) int64, those of the published annotations
+    * boxes_xywh_px: (B, 4) float64
+    * area: (B,) float64, px² of the object's mask, which says whether it counts as small, medium or large
+    * is_crowd: (B,) bool; a crowd region takes detections without being missed itself
+    * categories: ``{"id", "name"}`` of every class, in the order of the labels
+    """
+
+    image_ids: np.ndarray
+    heights: np.ndarray
+    widths: np.ndarray
+    box_image_ids: np.ndarray
+    category_ids: np.ndarray
+    boxes_xywh_px: np.ndarray
+    area: np.ndarray
+    is_crowd: np.ndarray
+    categories: tuple[dict[str, Any], ...]
+
+    def to_coco(self) -> dict[str, Any]:
+        """A dict as ``instances_*.json`` has it, without segmentations.
+
+        Annotations are numbered anew from 1: pycocotools takes a match with annotation 0 for no match.
+        """
+        sizes = zip(self.image_ids.tolist(), self.heights.tolist(), self.widths.tolist(), strict=True)
+        columns = zip(
+            self.box_image_ids.tolist(),
+            self.category_ids.tolist(),
+            self.boxes_xywh_px.tolist(),
+            self.area.tolist(),
+            self.is_crowd.tolist(),
+            strict=True,
+        )
+        return {
+            "info": {},
+            "images": [{"id": id_, "height": height, "width": width} for id_, height, width in sizes],
+            "categories": [dict(row) for row in self.categories],
+            "annotations": [
+                {
+                    "id": number,
+                    "image_id": image_id,
+                    "category_id": category_id,
+                    "bbox": box,
+                    "area": area,
+                    "iscrowd": int(crowd),
+                }
+                for number, (image_id, category_id, box, area, crowd) in enumerate(columns, start=1)
+            ],
+        }
+
+
+def read_ground_truth(folder: Path) -> GroundTruth:
+    """Of the arrays of one split, ``arrays/{split}2017/``. Raises ValueError where they are missing."""
+    try:
+        facts = json.loads((folder / "arrays.json").read_text(encoding="utf-8"))
+        names = "image_ids heights widths first_box boxes_xyxy_px labels is_crowd area".split()
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{folder}: the split's arrays can not be read ({error}); fix: python -m pipeline run"
+        ) from None
+    return from_arrays(arrays, facts["classes"], facts["original_category_ids"])
+
+
+def from_arrays(
+    arrays: dict[str, np.ndarray], classes: list[str], original_category_ids: list[int]
+) -> GroundTruth:
+    """Labels → original category ids, corners → corner and size."""
+    originals = np.asarray(original_category_ids, np.int64)
+    corners = np.asarray(arrays["boxes_xyxy_px"], np.float64)
+    per_image = np.diff(arrays["first_box"])
+    named = zip(original_category_ids[1:], classes[1:], strict=True)
+    return GroundTruth(
+        image_ids=np.asarray(arrays["image_ids"], np.int64),
+        heights=np.asarray(arrays["heights"]),
+        widths=np.asarray(arrays["widths"]),
+        box_image_ids=np.repeat(np.asarray(arrays["image_ids"], np.int64), per_image),
+        category_ids=originals[np.asarray(arrays["labels"])],
+        boxes_xywh_px=np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1),
+        area=np.asarray(arrays["area"], np.float64),
+        is_crowd=np.asarray(arrays["is_crowd"], bool),
+        categories=tuple({"id": int(id_), "name": name} for id_, name in named),
+    )
+
+
+def ground_truth_of(dataset: Any) -> GroundTruth:
+    """Of a data set of ``vision.datasets``."""
+    return read_ground_truth(Path(dataset.arrays_folder))

@@ -1,0 +1,103 @@
+"""A run folder or a checkpoint → a detector that is ready to look at pictures."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vision.core.sample import InputSpec
+from vision.engine.checkpoint import Checkpoint, find, load
+from vision.engine.run_folder import DamagedCheckpoint, RunFolder
+from vision.ssd.build import build_detector
+from vision.ssd.model import Detector
+from vision.ssd.variants import find as find_variant
+
+WHICH = ("best", "last")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A detector in evaluation mode on the CPU, and where it comes from.
+
+    * weights: ``ema`` (the average, where the run kept one) or ``raw``
+    * path: the checkpoint file; its folder is where results go
+    * chosen: why this file, for people
+    """
+
+    detector: Detector
+    checkpoint: Checkpoint
+    path: Path
+    weights: str
+    chosen: str
+
+    @property
+    def classes(self) -> list[str]:
+        return list(self.checkpoint.classes)
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """The training arguments as plain JSON."""
+        return self.checkpoint.args
+
+    def describe(self) -> str:
+        """One line: net, input, classes, position, weights."""
+        spec = self.detector.input_spec
+        return (
+            f"{self.detector.variant.name}, {spec.width}×{spec.height} px, {len(self.classes)} classes with "
+            f"background, epoch {self.checkpoint.epoch}, step {self.checkpoint.step:,}, "
+            f"{'averaged (EMA)' if self.weights == 'ema' else 'raw'} weights"
+        )
+
+
+def open_detector(path_or_run: Path | str, which: str = "best") -> Opened:
+    """A checkpoint file, or of a run folder the best (else the newest) or the last good checkpoint.
+
+    Raises NoCheckpoint, DamagedCheckpoint, and ValueError where the weights do not fit the recorded arguments.
+    """
+    path, chosen = choose(Path(path_or_run), which)
+    checkpoint = load(path)
+    detector = build_from(checkpoint.args, len(checkpoint.classes), path)
+    try:
+        detector.load_state_dict(checkpoint.evaluated_weights)
+    except RuntimeError as error:
+        raise DamagedCheckpoint(f"{path}: the weights do not fit its own arguments: {error}") from None
+    weights = "ema" if checkpoint.ema else "raw"
+    return Opened(detector.eval(), checkpoint, path, weights, chosen)
+
+
+def choose(path: Path, which: str = "best") -> tuple[Path, str]:
+    """The checkpoint file and why it is that one. Records are believed, file names are not read."""
+    if not path.is_dir():
+        return find(path), "the file that was named"
+    run = RunFolder(path)
+    good = [record for record in run.records() if record.best and not record.pruned]
+    if which == "best" and good:
+        try:
+            run.verify(good[-1])
+        except DamagedCheckpoint as error:
+            warnings.warn(f"the best checkpoint is damaged, the newest good one is used: {error}", stacklevel=2)
+        else:
+            return path / good[-1].file, "the best of the run by its record"
+    return find(path), "the newest of the run"
+
+
+def build_from(args: Mapping[str, Any], num_classes: int, where: Path) -> Detector:
+    """The detector that the recorded arguments describe. Raises DamagedCheckpoint that names the file."""
+    try:
+        width, height = args["resolution"][0], args["resolution"][-1]
+        return build_detector(
+            find_variant(args["net"]),
+            num_classes,
+            InputSpec(height=int(height), width=int(width)),
+            width_mult=float(args["mb2_width_mult"]),
+            prior_profile=args["priors"],
+        )
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise DamagedCheckpoint(f"{where}: its arguments describe no detector: {error!r}") from None

@@ -1,0 +1,101 @@
+"""Coverage: how well priors fit the boxes of a dataset, by object size.
+
+A box that no prior overlaps by half is learned only from the one prior that is forced on it; a box that loses
+even that one is not learned at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vision.core.boxes import cxcywh_to_xyxy, pairwise_iou
+from vision.core.sample import Sample
+from vision.ssd.matching import own_boxes
+
+SMALL_AREA_PX, LARGE_AREA_PX = 32**2, 96**2
+"""COCO's bounds between small, medium and large: area of the mask in the original picture, px²."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Shares in [0, 1] of ``boxes`` boxes; NaN where a size does not occur.
+
+    * small, medium, large: have a prior of IoU ≥ 0.5
+    * without_prior: are left with none, each with one of its own where priors allow it
+    * without_prior_if_overwritten: are left with none where the last of several forced matches wins
+    """
+
+    boxes: int
+    small: float
+    medium: float
+    large: float
+    without_prior: float
+    without_prior_if_overwritten: float
+
+    def __str__(self) -> str:
+        return (
+            f"priors of IoU ≥ 0.5 for {self.small:.0%} of the small, {self.medium:.0%} of the medium, "
+            f"{self.large:.0%} of the large of {self.boxes} boxes; "
+            f"{self.without_prior:.1%} without any prior ({self.without_prior_if_overwritten:.1%} if forced "
+            "matches overwrote each other)"
+        )
+
+
+def measure(samples: Iterable[Sample], priors_cxcywh: Tensor, iou_threshold: float = 0.5) -> Coverage:
+    """Priors (P, 4) as fractions of the input against the boxes of ``samples``; crowd boxes are left out.
+
+    Pictures count as they are, without augmentation. Pass ``priors_cxcywh`` on the CPU.
+    """
+    priors_xyxy = cxcywh_to_xyxy(priors_cxcywh)
+    best, areas, alone, overwritten = [], [], 0, 0
+    for sample in samples:
+        boxes, area = _fractions(sample)
+        if not len(boxes):
+            continue
+        iou = pairwise_iou(boxes, priors_xyxy)  # (G, P)
+        best.append(iou.amax(dim=1).numpy())
+        areas.append(area)
+        alone += len(boxes) - _with_own_prior(iou, iou_threshold)
+        overwritten += len(boxes) - _with_prior_when_overwriting(iou, iou_threshold)
+    return _summary(np.concatenate([*best, []]), np.concatenate([*areas, []]), alone, overwritten, iou_threshold)
+
+
+def _summary(
+    best: np.ndarray, area: np.ndarray, alone: int, overwritten: int, iou_threshold: float
+) -> Coverage:
+    small, large = area < SMALL_AREA_PX, area >= LARGE_AREA_PX
+    shares = [
+        float((best[size] >= iou_threshold).mean()) if size.any() else float("nan")
+        for size in (small, ~small & ~large, large)
+    ]
+    count = len(best)
+    return Coverage(count, *shares, alone / max(count, 1), overwritten / max(count, 1))
+
+
+def _fractions(sample: Sample) -> tuple[Tensor, np.ndarray]:
+    """(G, 4) boxes as fractions of the picture, and the areas of their masks, crowd left out."""
+    side = np.array([sample.width, sample.height] * 2, dtype=np.float32)
+    keep = ~sample.is_crowd
+    return torch.from_numpy(sample.boxes_xyxy_px[keep] / side), sample.area[keep]
+
+
+def _with_own_prior(iou: Tensor, iou_threshold: float) -> int:
+    """(G, P) → boxes that have a prior after matching as this project does it."""
+    own = own_boxes(iou[None])[0]  # (P,)
+    best, box = iou.max(dim=0)
+    matched = torch.where(own >= 0, own, torch.where(best >= iou_threshold, box, -1))
+    return int((matched.unique() >= 0).sum())
+
+
+def _with_prior_when_overwriting(iou: Tensor, iou_threshold: float) -> int:
+    """(G, P) → boxes that have a prior where the last box to force itself on a prior keeps it."""
+    best, box = iou.max(dim=0)
+    matched = torch.where(best >= iou_threshold, box, -1)
+    for index, prior in enumerate(iou.argmax(dim=1).tolist()):
+        matched[prior] = index
+    return int((matched.unique() >= 0).sum())
