@@ -1,0 +1,6 @@
+"""Room 0: what a file on disk is and how it is written safely. Standard library and numpy only.
+
+files.py    atomic publishing, digests, the full disk: every file of the project is written through it
+records.py  strict JSON in, typed records out: what others wrote is data and is checked
+log.py      JSON lines that survive a kill: journals, rejects, metrics
+"""

@@ -1,0 +1,194 @@
+"""Publishing files: a wrong or half-written file never has the right name.
+
+The order is always: temporary file in the same folder → write → fsync → rename → fsync of the folder. A failed
+fsync means the data is lost, so the temporary file is thrown away and an older file under the name stays.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TEMPORARY = ".tmp-"
+"""What the names of temporary files begin with."""
+CHUNK = 1 << 20
+FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class OutOfSpace(OSError):
+    """The disk (or the quota) is full; ``filename`` names what was being written."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A file as it was when it was recorded: size, time of change in ns, inode, SHA-256 in hex."""
+
+    bytes: int
+    mtime_ns: int
+    inode: int
+    sha256: str
+
+    def unchanged(self, path: Path) -> bool:
+        """True when size, mtime_ns and inode are still those recorded: then the digest is, too."""
+        try:
+            now = path.stat()
+        except OSError:
+            return False
+        return (now.st_size, now.st_mtime_ns, now.st_ino) == (self.bytes, self.mtime_ns, self.inode)
+
+
+@contextmanager
+def atomic_publish(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside ``path`` to write to; when the body ends well it becomes ``path``.
+
+    Raises:
+        OutOfSpace: the disk is full, also when torch said so in its own words. The older ``path`` stays.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:12]}-{path.name}")
+    try:
+        with _space_errors(path):
+            yield temporary
+            fsync_file(temporary)
+            os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    fsync_folder(path.parent)
+
+
+@contextmanager
+def _space_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OutOfSpace:
+        raise
+    except (OSError, RuntimeError) as error:
+        if not _is_full_disk(error, path):
+            raise
+        free = shutil.disk_usage(path.parent).free
+        raise OutOfSpace(
+            errno.ENOSPC,
+            f"no space left to write (free there: {free:,} bytes); an older file is intact",
+            str(path),
+        ) from error
+
+
+def _is_full_disk(error: OSError | RuntimeError, path: Path) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in FULL
+    # torch.save on a full disk: "[enforce fail at inline_container.cc] . unexpected pos 64 vs 0"
+    cause = error.__context__
+    full = isinstance(cause, OSError) and cause.errno in FULL
+    return full or ("unexpected pos" in str(error) and "inline_container" in str(error))
+
+
+def publish_bytes(path: Path, data: bytes) -> FileFacts:
+    """Publishes ``data`` as ``path``."""
+    with atomic_publish(path) as temporary:
+        temporary.write_bytes(data)
+    return _facts(Path(path), hashlib.sha256(data).hexdigest())
+
+
+def publish_json(path: Path, value: Any, indent: int | None = 1) -> FileFacts:
+    """Publishes plain ``value`` as UTF-8 JSON; keys stay in their order; NaN and infinity are refused."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    return publish_bytes(path, (text + "\n").encode())
+
+
+def publish_tree(staging: Path, final: Path) -> None:
+    """Renames the finished folder ``staging`` to ``final`` after everything below it is on the disk.
+
+    An older ``final`` is moved aside first and removed last, so that a kill leaves the old or the new one
+    under the name, or neither but both on disk (``recover_tree`` puts the old one back).
+    """
+    staging, final = Path(staging), Path(final)
+    fsync_tree(staging)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    aside = _aside(final)
+    if final.exists():
+        if aside.exists():
+            shutil.rmtree(aside)
+        os.replace(final, aside)
+    os.replace(staging, final)
+    fsync_folder(final.parent)
+    if aside.exists():
+        shutil.rmtree(aside)
+
+
+def recover_tree(final: Path) -> None:
+    """After a kill inside ``publish_tree``: puts the older folder back, or removes it when the new one is there."""
+    aside = _aside(Path(final))
+    if not aside.exists():
+        return
+    if Path(final).exists():
+        shutil.rmtree(aside)
+    else:
+        os.replace(aside, final)
+        fsync_folder(Path(final).parent)
+
+
+def _aside(final: Path) -> Path:
+    return final.with_name(f"{TEMPORARY}old-{final.name}")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hex, read in pieces."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def facts_of(path: Path) -> FileFacts:
+    """Size, time, inode and digest of a file."""
+    return _facts(Path(path), sha256_of(path))
+
+
+def _facts(path: Path, sha256: str) -> FileFacts:
+    stat = path.stat()
+    return FileFacts(stat.st_size, stat.st_mtime_ns, stat.st_ino, sha256)
+
+
+def fsync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_folder(path: Path) -> None:
+    """Makes a rename in ``path`` durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_tree(folder: Path) -> None:
+    """Every file and folder below ``folder``, and itself, onto the disk."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            fsync_file(Path(parent, name))
+        fsync_folder(Path(parent))
+
+
+def remove_stale_temporaries(folder: Path) -> list[Path]:
+    """Removes the temporary files that a kill left in ``folder`` (not below it); returns what was removed.
+
+    Only for a folder in which nobody else is writing: hold its lock.
+    """
+    stale = sorted(path for path in Path(folder).glob(f"{TEMPORARY}*") if path.is_file())
+    for path in stale:
+        path.unlink()
+    return stale
