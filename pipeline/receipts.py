@@ -1,0 +1,74 @@
+"""Receipts: what a stage read, made and counted; written last, so that a stage with a receipt is finished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vision.artefacts.files import publish_json
+from vision.artefacts.records import RecordError, from_plain, read_json, to_plain
+
+SCHEMA = 1
+FOLDER = ".pipeline"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A file or a tree as the stage saw it: ``kind`` file or tree, size, number of files, SHA-256.
+
+    For a file ``mtime_ns`` and ``inode`` say how it was; for a tree they are 0, its manifest has them.
+    """
+
+    kind: str
+    bytes: int
+    files: int
+    sha256: str
+    mtime_ns: int = 0
+    inode: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """``taken_in == kept + sum(dropped)``; paths are relative to the root; ``seconds`` of the run that finished."""
+
+    schema: int
+    stage: str
+    version: int
+    params: dict[str, Any]
+    inputs: dict[str, Recorded]
+    outputs: dict[str, Recorded]
+    taken_in: int
+    kept: int
+    dropped: dict[str, int]
+    notes: dict[str, Any]
+    seconds: float
+    finished: str
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def receipt_path(root: Path, stage: str) -> Path:
+    return root / FOLDER / f"{stage}.json"
+
+
+def write(root: Path, receipt: Receipt) -> None:
+    publish_json(receipt_path(root, receipt.stage), to_plain(receipt))
+
+
+def read(root: Path, stage: str) -> Receipt | None:
+    """The receipt of ``stage``; None when there is none.
+
+    Raises:
+        RecordError: there is one that can not be read or is of another schema.
+    """
+    path = receipt_path(root, stage)
+    try:
+        value = read_json(path)
+    except FileNotFoundError:
+        return None
+    receipt = from_plain(Receipt, value, str(path))
+    if receipt.schema != SCHEMA or receipt.stage != stage:
+        raise RecordError(
+            f"{path}: schema {receipt.schema} of {receipt.stage!r}, expected {SCHEMA} of {stage!r}"
+        )
+    return receipt
