@@ -64,7 +64,7 @@ def _walk(tree: Path) -> Iterator[tuple[str, str, os.stat_result]]:
 
 def crc32_of(path: str | Path) -> int:
     crc = 0
-    with open(path, "rb") as stream:
+    with Path(path).open("rb") as stream:
         while chunk := stream.read(CHUNK):
             crc = zlib.crc32(chunk, crc)
     return crc

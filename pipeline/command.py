@@ -1,0 +1,184 @@
+"""What ``python -m pipeline`` and each single stage share on the command line: options, signals, exit codes.
+
+Exit codes: 0 done, 1 a stage failed, 2 usage, 130 after Ctrl-C, 143 after SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+from tqdm import tqdm
+
+from pipeline.lock import root_lock
+from pipeline.runner import run_stages
+from pipeline.stage import Interrupted, Settings, Stage, StageError
+from vision.artefacts.files import OutOfSpace
+
+SPLITS = ("train", "val", "test")
+
+
+class StopFlag:
+    """Set by SIGINT and SIGTERM; nothing else happens in the handler."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def __enter__(self) -> StopFlag:
+        self._before = {
+            number: signal.signal(number, self._set) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _set(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = number
+
+    def __call__(self) -> bool:
+        return self.signal is not None
+
+
+def say(line: str) -> None:
+    """Prints a line for people; a progress bar is moved out of the way."""
+    tqdm.write(line, file=sys.stdout)
+    sys.stdout.flush()
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """--root, --splits, --workers, --no-wait, --force: the same for all stages."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    group = parser.add_argument_group("where and how")
+    group.add_argument(
+        "--root", type=Path, default=Path("coco-data"), metavar="DIR", help="data folder (%(default)s)"
+    )
+    group.add_argument(
+        "--splits", type=split_list, default=("train", "val"), metavar="LIST",
+        help="of train, val, test, with commas (train,val)",
+    )  # fmt: skip
+    group.add_argument(
+        "--workers",
+        type=count,
+        default=cores,
+        metavar="N",
+        help="processes a stage may use (%(default)s: the cores)",
+    )
+    group.add_argument("--force", action="store_true", help="run again although nothing has changed")
+    group.add_argument("--no-wait", action="store_true", help="fail when another process works on the root")
+
+
+def add_stage_options(parser: argparse.ArgumentParser) -> None:
+    """What single stages understand."""
+    group = parser.add_argument_group("what single stages understand")
+    group.add_argument(
+        "--release", type=Path, metavar="FILE",
+        help="download, extract: another table of files than COCO's (JSON: path, bytes, sha256 of each)",
+    )  # fmt: skip
+    group.add_argument(
+        "--mirror", action="append", default=[], metavar="URL",
+        help="download: fetch from here; sizes and digests stay those of the release; may be given more than once",
+    )  # fmt: skip
+    group.add_argument(
+        "--connections",
+        type=positive,
+        default=4,
+        metavar="N",
+        help="download: ranges of a file at a time (%(default)s)",
+    )
+    group.add_argument(
+        "--thorough", action="store_true", help="validate_images: a second decoder reads every picture, too"
+    )
+    group.add_argument(
+        "--classes", metavar="LIST", help="remap_categories: only these, e.g. person,car (all)"
+    )
+
+
+OPTIONS = ("release", "mirror", "connections", "thorough", "classes")
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    options = {name: getattr(arguments, name) for name in OPTIONS if getattr(arguments, name, None)}
+    return Settings(arguments.root, arguments.splits, arguments.workers, options)
+
+
+def count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{value}: 0 or more")
+    return value
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value}: 1 or more")
+    return value
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """``train,val`` → ("train", "val"), in the order of the release."""
+    asked = {name.strip() for name in text.split(",")}
+    unknown = asked - set(SPLITS)
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"unknown split {sorted(unknown)[0]!r}; there are {', '.join(SPLITS)}"
+        )
+    return tuple(name for name in SPLITS if name in asked)
+
+
+def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
+    """``python -m pipeline.<stage>``: that stage alone."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m pipeline.{stage.name}",
+        description=f"Stage {stage.name}: {stage.summary}.",
+        epilog="The whole pipeline: python -m pipeline run. What is done and why: python -m pipeline status.",
+        allow_abbrev=False,
+    )
+    add_common_options(parser)
+    add_stage_options(parser)
+    arguments = parser.parse_args(argv)
+    return run_and_report([stage], settings_of(arguments), arguments.force, not arguments.no_wait)
+
+
+def run_and_report(stages: Sequence[Stage], settings: Settings, force: bool, wait: bool) -> int:
+    """Runs ``stages`` under the lock; turns what can go wrong into lines for people and an exit code."""
+    with StopFlag() as stop:
+
+        def work() -> None:
+            with root_lock(settings.root, wait, say, stop):
+                run_stages(stages, settings, force, say, stop)
+
+        return reported(work, stop)
+
+
+def reported(work: Callable[[], None], stop: StopFlag) -> int:
+    """Calls ``work``; returns 0, or says what went wrong and returns its exit code."""
+    try:
+        work()
+        return 0
+    except Interrupted:
+        print("interrupted; what is done is kept, the same command goes on from there", file=sys.stderr)
+        return 128 + (stop.signal or signal.SIGINT)
+    except KeyboardInterrupt:
+        return 130
+    except StageError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except OutOfSpace as error:
+        print(
+            f"error: the disk is full\n  why: {error}\n  fix: free some space and run the same command",
+            file=sys.stderr,
+        )
+    except OSError as error:
+        print(
+            f"error: {error.filename or 'a file'} can not be read or written\n  why: {error.strerror or error}\n"
+            "  fix: look at the disk and the permissions there, then run the same command",
+            file=sys.stderr,
+        )
+    return 1

@@ -1,0 +1,192 @@
+"""The runner: decide → act → receipt. The only place that knows when a stage has to run.
+
+A decision is a named state and its reason; ``status`` prints it and ``run`` obeys it. A stage is handed a staging
+folder that survives a kill as long as version, parameters and inputs are the same, so that half-done work counts.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline import receipts
+from pipeline.observe import Observer
+from pipeline.receipts import Receipt
+from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
+from vision.artefacts.files import publish_json
+from vision.artefacts.records import RecordError
+
+STAGING = ".pipeline/staging"
+PLAN = "plan.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """state: done | stale | missing; ``why`` in words."""
+
+    stage: str
+    state: str
+    why: str
+
+    @property
+    def must_run(self) -> bool:
+        return self.state != "done"
+
+
+def decide(stage: Stage, settings: Settings, observer: Observer) -> Decision:
+    """Whether ``stage`` has to run, looking at its receipt and at the disk."""
+    try:
+        receipt = receipts.read(settings.root, stage.name)
+    except RecordError as error:
+        return Decision(stage.name, "stale", f"its receipt can not be read: {error}")
+    if receipt is None:
+        begun = (settings.root / STAGING / stage.name / PLAN).exists()
+        return Decision(
+            stage.name, "missing", "stopped half-way; it will go on" if begun else "it has not run yet"
+        )
+    why = _changed_plan(stage, settings, receipt) or _changed_files(stage, settings, receipt, observer)
+    if why:
+        return Decision(stage.name, "stale", why)
+    return Decision(
+        stage.name, "done", f"finished {receipt.finished}: {receipt.kept:,} kept of {receipt.taken_in:,}"
+    )
+
+
+def _changed_plan(stage: Stage, settings: Settings, receipt: Receipt) -> str | None:
+    if receipt.version != stage.version:
+        return f"made by version {receipt.version} of the stage, this is {stage.version}"
+    now = _plain(stage.params(settings))
+    for key in sorted({*now, *receipt.params}):
+        if now.get(key) != receipt.params.get(key):
+            return f"{key} was {receipt.params.get(key)!r}, now {now.get(key)!r}"
+    return None
+
+
+def _changed_files(stage: Stage, settings: Settings, receipt: Receipt, observer: Observer) -> str | None:
+    for paths, recorded, word in (
+        (stage.inputs(settings), receipt.inputs, "input"),
+        (stage.outputs(settings), receipt.outputs, "output"),
+    ):
+        for path in paths:
+            if path not in recorded:
+                return f"{path} is a new {word}"
+            difference = observer.difference(path, recorded[path])
+            if difference:
+                return f"{word} {difference}"
+    return None
+
+
+def decide_all(stages: Sequence[Stage], settings: Settings, deep: bool = False) -> list[Decision]:
+    """A decision for each stage; a stage whose input will be made anew is stale for that reason."""
+    observer = Observer(settings.root, deep)
+    decisions: dict[str, Decision] = {}
+    for stage in stages:
+        decision = decide(stage, settings, observer)
+        upstream = [name for name in stage.after if name in decisions and decisions[name].must_run]
+        if upstream and decision.state == "done":
+            decision = Decision(stage.name, "stale", f"{upstream[0]} comes before it and has to run")
+        decisions[stage.name] = decision
+    return list(decisions.values())
+
+
+def run_stages(
+    stages: Iterable[Stage],
+    settings: Settings,
+    force: bool,
+    say: Callable[[str], None],
+    should_stop: Callable[[], bool],
+) -> list[Decision]:
+    """Runs what has to run, in order; returns what was decided for each. The root's lock is held by the caller.
+
+    Raises:
+        StageError, Interrupted: from a stage; the stages before it are finished and stay so.
+    """
+    observer = Observer(settings.root)
+    decisions = []
+    for stage in stages:
+        decision = decide(stage, settings, observer)
+        if force and not decision.must_run:
+            decision = Decision(stage.name, "stale", "--force")
+        decisions.append(decision)
+        if not decision.must_run:
+            say(f"{stage.name}: {decision.state} ({decision.why})")
+            continue
+        say(f"{stage.name}: running, since {decision.why}")
+        _act(stage, settings, observer, force, say, should_stop)
+    return decisions
+
+
+def _act(
+    stage: Stage,
+    settings: Settings,
+    observer: Observer,
+    force: bool,
+    say: Callable[[str], None],
+    should_stop: Callable[[], bool],
+) -> None:
+    started = time.monotonic()
+    inputs = {path: observer.record(path) for path in stage.inputs(settings)}
+    present = {path: seen for path, seen in inputs.items() if seen is not None}
+    plan = {
+        "version": stage.version,
+        "params": _plain(stage.params(settings)),
+        "inputs": {path: seen.sha256 for path, seen in present.items()},
+    }
+    staging = _staging_folder(settings.root, stage, plan, fresh=force)
+    counts = stage.run(StageContext(settings, staging, say, should_stop))
+    _check_counts(stage, counts)
+    observer.forget()
+    outputs = {path: observer.record(path) for path in stage.outputs(settings)}
+    absent = [path for path, seen in outputs.items() if seen is None]
+    assert not absent, f"stage {stage.name} ended without its outputs {absent}"
+    receipt = Receipt(
+        receipts.SCHEMA, stage.name, stage.version, plan["params"],
+        present, {path: seen for path, seen in outputs.items() if seen is not None},
+        counts.taken_in, counts.kept, counts.dropped, counts.notes,
+        round(time.monotonic() - started, 3), datetime.now(UTC).isoformat(timespec="seconds"),
+        {"python": platform.python_version()},
+    )  # fmt: skip
+    receipts.write(settings.root, receipt)
+    shutil.rmtree(staging)
+    say(f"{stage.name}: done in {receipt.seconds:.1f} s, {counts.kept:,} kept of {counts.taken_in:,}")
+
+
+def _staging_folder(root: Path, stage: Stage, plan: dict[str, Any], fresh: bool) -> Path:
+    """The stage's own folder; what another plan left in it is removed."""
+    folder = root / STAGING / stage.name
+    noted = folder / PLAN
+    if folder.exists() and (fresh or not _same_plan(noted, plan)):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not noted.exists():
+        publish_json(noted, plan)
+    return folder
+
+
+def _same_plan(noted: Path, plan: dict[str, Any]) -> bool:
+    try:
+        return bool(json.loads(noted.read_text()) == plan)
+    except (OSError, ValueError):
+        return False
+
+
+def _check_counts(stage: Stage, counts: Counts) -> None:
+    if counts.taken_in != counts.kept + sum(counts.dropped.values()):
+        raise StageError(
+            f"{stage.name} lost something silently",
+            f"{counts.taken_in:,} in ≠ {counts.kept:,} kept + {counts.dropped} dropped",
+            "this is a fault of the program; please report it with the command and this line",
+        )
+
+
+def _plain(params: dict[str, Any]) -> dict[str, Any]:
+    """As it comes back from a receipt: tuples are lists there."""
+    plain: dict[str, Any] = json.loads(json.dumps(params))
+    return plain
