@@ -86,13 +86,6 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
         help="download: fetch from here; sizes and digests stay those of the release; may be given more than once",
     )  # fmt: skip
     group.add_argument(
-        "--connections",
-        type=positive,
-        default=4,
-        metavar="N",
-        help="download: ranges of a file at a time (%(default)s)",
-    )
-    group.add_argument(
         "--thorough", action="store_true", help="validate_images: a second decoder reads every picture, too"
     )
     group.add_argument(
@@ -100,7 +93,7 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-OPTIONS = ("release", "mirror", "connections", "thorough", "classes")
+OPTIONS = ("release", "mirror", "thorough", "classes")
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
@@ -112,13 +105,6 @@ def count(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{value}: 0 or more")
-    return value
-
-
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}: 1 or more")
     return value
 
 

@@ -1,0 +1,134 @@
+"""What is to be fetched: each file of a release with its path, size and digest. COCO 2017's table is built in.
+
+COCO publishes no checksums; each value stands in two or more independent public sources.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pipeline.stage import Settings, StageError
+from vision.artefacts.records import RecordError, from_plain, read_json
+
+ARCHIVES = "archives"
+"""Folder below the root where the archives stay, so that a repair needs no network."""
+
+COCO_SERVER = "https://s3.amazonaws.com/images.cocodataset.org"
+"""The certificate of https://images.cocodataset.org names another host; this address serves the same objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFile:
+    """path on the server (and below ``archives/``), size in bytes, SHA-256 in hex; md5 is only for reference."""
+
+    path: str
+    bytes: int
+    sha256: str
+    md5: str = ""
+
+    def __post_init__(self) -> None:
+        pure = PurePosixPath(self.path)
+        if (
+            not self.path
+            or pure.is_absolute()
+            or ".." in pure.parts
+            or "\\" in self.path
+            or "\0" in self.path
+        ):
+            raise ValueError(f"path {self.path!r} must be relative and stay below the server's folder")
+        if self.bytes < 1:
+            raise ValueError(f"{self.path}: {self.bytes} bytes")
+        if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
+            raise ValueError(f"{self.path}: sha256 must be 64 small hex digits")
+
+    def split(self) -> str | None:
+        """``train`` of ``zips/train2017.zip``; None for annotations."""
+        name = PurePosixPath(self.path).name
+        return next((split for split in ("train", "val", "test") if name == f"{split}2017.zip"), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A named table of files."""
+
+    name: str
+    files: tuple[ReleaseFile, ...]
+
+    def needed(self, splits: tuple[str, ...]) -> list[ReleaseFile]:
+        """Pictures of ``splits`` and the annotations that belong to them, largest last."""
+        wanted = [file for file in self.files if _wanted(file, splits)]
+        for split in splits:
+            if not any(file.split() == split for file in wanted):
+                raise StageError(
+                    f"release {self.name!r} has no pictures of {split}",
+                    f"no file {split}2017.zip in its table",
+                    "leave the split out: --splits",
+                )
+        return sorted(wanted, key=lambda file: file.bytes)
+
+
+def _wanted(file: ReleaseFile, splits: tuple[str, ...]) -> bool:
+    split = file.split()
+    if split is not None:
+        return split in splits
+    if "test" in PurePosixPath(file.path).name:
+        return "test" in splits
+    return bool({"train", "val"} & set(splits))
+
+
+COCO_2017 = Release(
+    "coco-2017",
+    (
+        ReleaseFile(
+            "zips/train2017.zip", 19_336_861_798,
+            "69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929", "cced6f7f71b7629ddf16f17bbcfab6b2",
+        ),
+        ReleaseFile(
+            "zips/val2017.zip", 815_585_330,
+            "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05", "442b8da7639aecaf257c1dceb8ba8c80",
+        ),
+        ReleaseFile(
+            "zips/test2017.zip", 6_646_970_404,
+            "c7908c3c9f94ba2f3340ebbeec58c25db6be8774f18d68c2f15d0e369d95baba", "77ad2c53ac5d0aea611d422c0938fb35",
+        ),
+        ReleaseFile(
+            "annotations/annotations_trainval2017.zip", 252_907_541,
+            "113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268", "f4bbac642086de4f52a3fdda2de5fa2c",
+        ),
+        ReleaseFile(
+            "annotations/image_info_test2017.zip", 1_144_034,
+            "e52f412dd7195ac8f98d782b44c6dd30ea10241e9f42521f67610fbe055a74f8", "85da7065e5e600ebfee8af1edb634eb5",
+        ),
+    ),
+)  # fmt: skip
+
+
+def release_of(settings: Settings) -> Release:
+    """The table that ``--release`` names, or COCO 2017's."""
+    path = settings.options.get("release")
+    return COCO_2017 if path is None else read_release(Path(path))
+
+
+def read_release(path: Path) -> Release:
+    """A table from a JSON file: ``{"name": …, "files": [{"path", "bytes", "sha256"}, …]}``.
+
+    Raises:
+        StageError: no such file, or it is not such a table; says where.
+    """
+    fix = "see docs/artefacts.md for its form"
+    try:
+        release = from_plain(Release, read_json(path), str(path))
+    except FileNotFoundError as error:
+        raise StageError(f"{path}: no such file", "--release names it", fix) from error
+    except RecordError as error:
+        raise StageError(f"{path} is no release table", str(error), fix) from error
+    paths = [file.path for file in release.files]
+    if len(set(paths)) < len(paths):
+        raise StageError(f"{path} is no release table", "a path stands twice in it", fix)
+    return release
+
+
+def archive_path(file: ReleaseFile) -> str:
+    """Where the archive stands, relative to the root."""
+    return f"{ARCHIVES}/{file.path}"
