@@ -31,14 +31,17 @@ def _run(context: StageContext) -> Counts:
             bar.set_postfix_str(file.path)
             part = context.root / (archive_path(file) + ".part")
             bar.update(part.stat().st_size if part.exists() else 0)
-            _fetch(context, file, lambda received: bar.update(received) and None)
+            _fetch(context, file, bar)
             context.say(f"fetched {file.path} ({file.bytes:,} bytes, sha256 {file.sha256[:12]}…)")
     counts.kept = len(files)
     counts.notes = {"bytes": sum(file.bytes for file in files), "fetched": [file.path for file in missing]}
     return counts
 
 
-def _fetch(context: StageContext, file: ReleaseFile, progress: Any) -> None:
+def _fetch(context: StageContext, file: ReleaseFile, bar: tqdm[Any]) -> None:
+    def progress(received: int) -> None:
+        bar.update(received)
+
     servers = context.settings.options.get("mirror") or [COCO_SERVER]
     urls = [f"{server.rstrip('/')}/{file.path}" for server in servers]
     output = context.root / archive_path(file)
