@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -122,8 +123,10 @@ def _orientation(payload: bytes) -> int:
     """EXIF's orientation tag; 1 where the EXIF data are broken, since they change no pixel."""
     exif = Image.Exif()
     try:
-        exif.load(payload)
-        value = exif.get(0x0112, 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            exif.load(payload)
+            value = exif.get(0x0112, 1)
     except (ValueError, SyntaxError, LookupError, TypeError, OSError, struct.error):
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
@@ -164,17 +167,18 @@ class _Scans:
 def require_all_scans(data: bytes, frame: Frame) -> None:
     """A picture cut between two scans and closed with an end marker decodes without a warning; this finds it.
 
-    :raises BadImage: ``early_eoi`` when a component or coefficient never came in full, ``too_many_scans``
+    :raises BadImage: ``early_eoi`` when a component or coefficient never came in full, ``truncated``,
+        ``too_many_scans``
     """
     scans = _Scans()
     position = frame.first_scan
     while True:
         found = _NEXT_MARKER.search(data, position)
-        if found is None or data[found.end() - 1] == _EOI:
+        if found is not None and data[found.end() - 1] == _EOI:
             break
+        if found is None or found.end() + 2 > len(data):
+            raise BadImage("truncated: no end marker")
         start = found.end() + 2
-        if start > len(data):
-            break
         (length,) = struct.unpack_from(">H", data, found.end())
         if data[found.end() - 1] == _SOS and length >= 6 and start + length - 2 <= len(data):
             scans.add(data[start : start + length - 2])

@@ -20,6 +20,8 @@ DECODER_ERRORS = (
 )  # fmt: skip
 """What decoders raise for bytes that are wrong. MemoryError is not among them: it says nothing about the bytes."""
 
+_ZERO_TAIL = bytes(64)
+
 _SPACES = {"1": "grey", "L": "grey", "LA": "grey", "La": "grey", "RGB": "rgb", "RGBA": "rgb", "RGBX": "rgb"}
 
 
@@ -121,7 +123,9 @@ def _bits(image: Image.Image, data: bytes) -> int:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        value = image.getexif().get(0x0112, 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = image.getexif().get(0x0112, 1)
     except DECODER_ERRORS:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
@@ -137,6 +141,8 @@ def _require_structure(data: bytes, image_format: str) -> None:
         raise BadImage("zero_tail: zeros in place of the GIF trailer")
     elif image_format == "WEBP" and struct.unpack_from("<I", data, 4)[0] + 8 > len(data):
         raise BadImage("truncated: fewer bytes than the RIFF header says")
+    elif image_format == "WEBP" and data.endswith(_ZERO_TAIL):  # libwebp decodes zeros to something
+        raise BadImage("zero_tail: zeros in place of the last bytes")
     elif image_format == "BMP" and 0 < struct.unpack_from("<I", data, 2)[0] > len(data):
         raise BadImage("truncated: fewer bytes than the BMP header says")
 
