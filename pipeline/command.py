@@ -15,7 +15,9 @@ from types import FrameType
 
 from tqdm import tqdm
 
+from pipeline import choices
 from pipeline.lock import root_lock
+from pipeline.release import read_release
 from pipeline.runner import run_stages
 from pipeline.stage import Interrupted, Settings, Stage, StageError
 from vision.artefacts.files import OutOfSpace
@@ -60,8 +62,8 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         "--root", type=Path, default=Path("coco-data"), metavar="DIR", help="data folder (%(default)s)"
     )
     group.add_argument(
-        "--splits", type=split_list, default=("train", "val"), metavar="LIST",
-        help="of train, val, test, with commas (train,val)",
+        "--splits", type=split_list, metavar="LIST",
+        help="of train, val, test, with commas (those of the last run in this root, else train,val)",
     )  # fmt: skip
     group.add_argument(
         "--workers",
@@ -97,8 +99,12 @@ OPTIONS = ("release", "mirror", "thorough", "classes")
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Raises StageError when a release table can not be read."""
     options = {name: getattr(arguments, name) for name in OPTIONS if getattr(arguments, name, None)}
-    return Settings(arguments.root, arguments.splits, arguments.workers, options)
+    remembered = choices.read(arguments.root)
+    release = options.get("release")
+    options["release"] = remembered.release if release is None else read_release(release)
+    return Settings(arguments.root, arguments.splits or remembered.splits, arguments.workers, options)
 
 
 def count(text: str) -> int:
@@ -129,16 +135,18 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     )
     add_common_options(parser)
     add_stage_options(parser)
-    arguments = parser.parse_args(argv)
-    return run_and_report([stage], settings_of(arguments), arguments.force, not arguments.no_wait)
+    return run_and_report([stage], parser.parse_args(argv))
 
 
-def run_and_report(stages: Sequence[Stage], settings: Settings, force: bool, wait: bool) -> int:
+def run_and_report(stages: Sequence[Stage], arguments: argparse.Namespace) -> int:
     """Runs ``stages`` under the lock; turns what can go wrong into lines for people and an exit code."""
+    force, wait = arguments.force, not arguments.no_wait
     with StopFlag() as stop:
 
         def work() -> None:
+            settings = settings_of(arguments)
             with root_lock(settings.root, wait, say, stop):
+                choices.write(settings)
                 run_stages(stages, settings, force, say, stop)
 
         return reported(work, stop)

@@ -6,18 +6,16 @@ import fcntl
 import json
 import os
 import shutil
-import signal
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
+from pipeline.command import StopFlag, reported, say
 from pipeline.image_check import ImageJob
 from pipeline.image_files import list_entries, printable
 from pipeline.image_survey import check_all
-from pipeline.stage import Interrupted, StageError
+from pipeline.stage import StageError
 from vision.artefacts.files import atomic_publish
 from vision.images.decode import ImageVerdict
 
@@ -28,27 +26,25 @@ def check_folder(images: Path, report: Path, workers: int, thorough: bool) -> in
     Gives the exit code: 0 when the report is written, whatever is in it; 1 when something is in the way; 130 or 143
     when interrupted, and then the same command goes on.
     """
-    stopped: list[int] = []
-    try:
-        with _working_folder(report) as working, _signals_into(stopped):
-            names = list(_entries(images, report, working))
-            found = check_all([_job(images, name) for name in names], working, workers, thorough, lambda: bool(stopped))
-            verdicts = [(name, found[_job(images, name)]) for name in names]
-            _publish(report, verdicts)
-    except Interrupted:
-        print("interrupted; what was checked is kept, run the same command again to go on", file=sys.stderr)
-        return 128 + stopped[0]
-    except StageError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(_summary(verdicts, report))
-    return 0
+    with StopFlag() as stop:
+
+        def work() -> None:
+            with _working_folder(report) as working:
+                names = list(_entries(images, report, working))
+                found = check_all([_job(images, name) for name in names], working, workers, thorough, stop)
+                verdicts = [(name, found[_job(images, name)]) for name in names]
+                _publish(report, verdicts)
+            say(_summary(verdicts, report))
+
+        return reported(work, stop)
 
 
 def _entries(images: Path, report: Path, working: Path) -> Iterator[str]:
     """Everything in the folder but our own report and working folder, should they be in it."""
     if not images.is_dir():
-        raise StageError(f"{images} is no folder", "--images takes the folder with the pictures", "check the path")
+        raise StageError(
+            f"{images} is no folder", "--images takes the folder with the pictures", "check the path"
+        )
     own = report.resolve()
     own_folder = working.resolve()
     for name in list_entries(images):
@@ -65,7 +61,9 @@ def _job(images: Path, name: str) -> ImageJob:
 def _working_folder(report: Path) -> Iterator[Path]:
     """Beside the report, for the journal; stays after a kill, and is locked while somebody works in it."""
     if not report.parent.is_dir():
-        raise StageError(f"{report.parent} is no folder", "the report is to be written there", "make it first")
+        raise StageError(
+            f"{report.parent} is no folder", "the report is to be written there", "make it first"
+        )
     folder = report.with_name(f".{report.name}.checking")
     folder.mkdir(exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -75,25 +73,12 @@ def _working_folder(report: Path) -> Iterator[Path]:
         shutil.rmtree(folder)
     except BlockingIOError:
         raise StageError(
-            f"another check is writing {report}", f"it holds {folder}", "wait for it, or name another --report"
+            f"another check is writing {report}",
+            f"it holds {folder}",
+            "wait for it, or name another --report",
         ) from None
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _signals_into(stopped: list[int]) -> Iterator[None]:
-    """Handlers only take a note; the work looks at it between two pictures."""
-
-    def note(number: int, _: FrameType | None) -> None:
-        stopped.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _publish(report: Path, verdicts: list[tuple[str, ImageVerdict]]) -> None:

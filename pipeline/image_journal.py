@@ -6,41 +6,33 @@ checked again. It is not synced, since a lost line costs one decode.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pipeline.image_check import Checked, ImageJob
-from pipeline.image_files import FileFacts, facts_now
+from pipeline.image_files import FileFacts, facts_now, printable
+from vision.artefacts import log
+from vision.artefacts.records import RecordError
 from vision.images.decode import ImageVerdict
 
 
 class ImageJournal:
-    """``path`` is read when it is opened, if it was written under the same ``settings``; a context manager."""
+    """``path`` is taken over if it was written under the same ``settings``, else begun anew; a context manager."""
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
-        self._path, self._settings = path, dict(settings)
-        self._known: dict[ImageJob, Checked] = {}
-        self._file: IO[bytes] | None = None
+        self._known = _read(path, dict(settings))
+        if not self._known:
+            path.unlink(missing_ok=True)
+        self._lines = log.JsonLines(path)
+        if not self._known:
+            self._lines.append(dict(settings))
 
     def __enter__(self) -> ImageJournal:
-        rows = _readable_rows(self._path)
-        header, end = next(rows, (None, 0))
-        if header != self._settings:
-            self._file = self._path.open("wb")
-            self._write([self._settings])
-            return self
-        for row, end in rows:  # noqa: B007 — the last end is the point
-            self._remember(row)
-        self._file = self._path.open("r+b")
-        self._file.truncate(end)  # a torn line must not stand before new ones
-        self._file.seek(0, 2)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
+        self._lines.close()
 
     def find(self, job: ImageJob) -> Checked | None:
         """What is known of ``job``, if its file is still the one that was checked."""
@@ -51,44 +43,28 @@ class ImageJournal:
 
     def add(self, done: Iterable[tuple[ImageJob, Checked]]) -> None:
         """Writes down what was found about files; what was no file is looked at again next time."""
-        self._write([_row(job, checked) for job, checked in done if checked.facts is not None])
-
-    def _remember(self, row: dict[str, Any]) -> None:
-        try:
-            expected = row["expected_hw"]
-            job = ImageJob(row["split"], row["folder"], row["name"], tuple(expected) if expected else None)
-            self._known[job] = Checked(ImageVerdict(*row["verdict"]), FileFacts(*row["facts"]))
-        except (KeyError, TypeError):
-            return  # a line of another version: the picture is checked again
-
-    def _write(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        assert self._file is not None
-        self._file.write(b"".join(map(_line, rows)))
-        self._file.flush()
+        for job, checked in done:
+            if checked.facts is not None:
+                self._lines.append(_row(job, checked))
 
 
 def _row(job: ImageJob, checked: Checked) -> dict[str, Any]:
     of = checked.verdict
-    verdict = [of.verdict, of.reason, of.width, of.height]
-    return job._asdict() | {"verdict": verdict, "facts": checked.facts}
+    row = job._asdict() | {"verdict": [of.verdict, of.reason, of.width, of.height], "facts": checked.facts}
+    return row | {"folder": printable(job.folder), "name": printable(job.name)}
 
 
-def _line(row: Mapping[str, Any]) -> bytes:
-    return json.dumps(row).encode() + b"\n"
-
-
-def _readable_rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """(row, offset of its end) up to the first line that is not whole."""
-    if not path.is_file():
-        return
-    end = 0
-    with path.open("rb") as file:
-        for line in file:
-            end += len(line)
-            try:
-                row = json.loads(line) if line.endswith(b"\n") else None
-            except ValueError:
-                return
-            if not isinstance(row, dict):
-                return
-            yield row, end
+def _read(path: Path, settings: dict[str, Any]) -> dict[ImageJob, Checked]:
+    """Nothing when there is no journal, it is damaged, or it was written under other settings."""
+    known: dict[ImageJob, Checked] = {}
+    try:
+        rows = log.read(path)
+        if next(rows, None) != settings:
+            return {}
+        for row in rows:
+            expected = row["expected_hw"]
+            job = ImageJob(row["split"], row["folder"], row["name"], tuple(expected) if expected else None)
+            known[job] = Checked(ImageVerdict(*row["verdict"]), FileFacts(*row["facts"]))
+    except (RecordError, OSError, KeyError, TypeError):
+        return {}
+    return known

@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline import query
 from pipeline.annotations import AnnotationError, remapped_path
 from pipeline.arrays import ARRAYS_SCHEMA, write_arrays
 from pipeline.columns import Columns, read_columns
+from pipeline.command import stage_main
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from pipeline.tables import DATASET, USER_VERSION, write_tables
 from pipeline.verdicts import IMAGE_REPORT, Verdict, read_verdicts
@@ -112,3 +115,15 @@ STAGE = Stage(
     params=_params,
     run=_run,
 )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``query …`` asks the index; anything else makes it."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["query"]:
+        return query.main(arguments[1:])
+    return stage_main(STAGE, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -65,7 +65,8 @@ def write_release(folder: Path, spec: MiniatureSpec) -> Path:
 
 def annotation_file(split: str, scenes: list[Scene]) -> dict[str, Any]:
     """The ``instances_*.json`` of one split, with all 80 categories under their original ids."""
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for index, scene in enumerate(scenes):
         image_id = _image_id(split, index)
         height, width = scene.image.shape[:2]

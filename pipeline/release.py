@@ -105,9 +105,10 @@ COCO_2017 = Release(
 
 
 def release_of(settings: Settings) -> Release:
-    """The table that ``--release`` names, or COCO 2017's."""
-    path = settings.options.get("release")
-    return COCO_2017 if path is None else read_release(Path(path))
+    """The table that was chosen, or COCO 2017's."""
+    release = settings.options.get("release", COCO_2017)
+    assert isinstance(release, Release), release
+    return release
 
 
 def read_release(path: Path) -> Release:

@@ -7,6 +7,7 @@ The published annotation files stay as they are. For each split there is a new o
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import IO, Any
 from pipeline.annotation_rules import Drop
 from pipeline.annotations import AnnotationError, AnnotationFile, original_path, remapped_path
 from pipeline.categories import CategoryMap, check_agrees, choose, read_categories
+from pipeline.command import stage_main
 from pipeline.remap_report import counts_of, report_text
 from pipeline.remapped import ImageCheck, Remapping, SplitCounts
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
@@ -148,3 +150,6 @@ STAGE = Stage(
     params=_params,
     run=_run,
 )
+
+if __name__ == "__main__":
+    sys.exit(stage_main(STAGE))

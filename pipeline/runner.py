@@ -134,7 +134,7 @@ def _act(
     started = time.monotonic()
     inputs = {path: observer.record(path) for path in stage.inputs(settings)}
     present = {path: seen for path, seen in inputs.items() if seen is not None}
-    plan = {
+    plan: dict[str, Any] = {
         "version": stage.version,
         "params": _plain(stage.params(settings)),
         "inputs": {path: seen.sha256 for path, seen in present.items()},

@@ -9,6 +9,7 @@ A folder of your own: ``python -m pipeline.validate_images --images DIR --report
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +18,11 @@ from typing import Any
 
 from pipeline.annotation_rules import image_fault
 from pipeline.annotations import AnnotationError, AnnotationFile, original_path
+from pipeline.command import add_common_options, add_stage_options, stage_main
 from pipeline.contact_sheet import MOST, draw_sheet, publish_sheet
 from pipeline.image_check import ImageJob
 from pipeline.image_files import list_entries, printable
+from pipeline.image_folder import check_folder
 from pipeline.image_survey import check_all, check_settings, thumbnails_of
 from pipeline.rejects import publish_rejects
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
@@ -231,3 +234,42 @@ STAGE = Stage(
     params=_params,
     run=_run,
 )
+
+if __name__ == "__main__":
+    sys.exit(stage_main(STAGE))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The stage on a data folder (``--root``), or the check of any folder (``--images``, ``--report``)."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if not any(word.split("=")[0] in ("--images", "--report", "-h", "--help") for word in arguments):
+        return stage_main(STAGE, arguments)
+    asked = _parser().parse_args(arguments)
+    for name in ("images", "report"):
+        if getattr(asked, name) is None:
+            _parser().error(f"--{name} is missing: --images DIR and --report FILE.jsonl go together")
+    return check_folder(asked.images, asked.report, asked.workers, asked.thorough)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m pipeline.{NAME}",
+        description=f"Stage {NAME}: {STAGE.summary}.",
+        epilog="Verdicts: ok (plain 8-bit RGB), convert (readable; becomes 8-bit RGB when read), reject. Bad pictures "
+        "are a result, not a failure: the exit code is 0 when the report is written. Nothing is changed or moved.",
+        allow_abbrev=False,
+    )
+    group = parser.add_argument_group("a folder of your own, instead of --root")
+    group.add_argument(
+        "--images", type=Path, metavar="DIR", help="check every file below DIR; links are not followed"
+    )
+    group.add_argument(
+        "--report", type=Path, metavar="FILE.jsonl", help='a line for each: {"file", "verdict", "reason"}'
+    )
+    add_common_options(parser)
+    add_stage_options(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
