@@ -92,9 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "list":
         return list_stages()
     if arguments.command == "run":
-        return run_and_report(
-            chosen(arguments), settings_of(arguments), arguments.force, not arguments.no_wait
-        )
+        return run_and_report(chosen(arguments), arguments)
     codes: list[int] = []
     with StopFlag() as stop:
         check = status if arguments.command == "status" else verify
