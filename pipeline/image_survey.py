@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -74,7 +75,7 @@ def thumbnails_of(
 
 def _said(
     pool: WorkerPool, jobs: Iterable[ImageJob], should_stop: Callable[[], bool]
-) -> Iterable[list[tuple[ImageJob, Checked | Lost]]]:
+) -> Iterator[list[tuple[ImageJob, Any]]]:
     try:
         yield from pool.run(jobs, should_stop)
     except WorkFailed as failure:

@@ -8,6 +8,7 @@ A folder of your own: ``python -m pipeline.validate_images --images DIR --report
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections import Counter
@@ -234,9 +235,6 @@ STAGE = Stage(
     params=_params,
     run=_run,
 )
-
-if __name__ == "__main__":
-    sys.exit(stage_main(STAGE))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
