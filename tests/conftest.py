@@ -24,3 +24,24 @@ def coco_mini() -> Path:
     if not folder or not Path(folder, "release.json").is_file():
         pytest.skip("COCO_MINI does not name a folder with real COCO pictures (release.json)")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def miniature_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A rendered release of 16 + 8 pictures: zips, annotations, release.json, as a server holds them."""
+    from pipeline.miniature import MiniatureSpec, write_release
+
+    return write_release(tmp_path_factory.mktemp("release"), MiniatureSpec(seed=3, train=16, val=8)).parent
+
+
+@pytest.fixture(scope="session")
+def miniature_root(miniature_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root that the real stages made of it, over loopback HTTP. Read only: other tests share it."""
+    from pipeline.__main__ import main
+    from tools.demo import mirror
+
+    root = tmp_path_factory.mktemp("data") / "coco-data"
+    with mirror(miniature_release) as url:
+        table = str(miniature_release / "release.json")
+        assert main(["run", "--root", str(root), "--release", table, "--mirror", url, "--workers", "1"]) == 0
+    return root

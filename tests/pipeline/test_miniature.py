@@ -51,7 +51,7 @@ def test_zips_and_annotations_name_the_same_pictures_with_the_same_sizes(release
 
 
 def test_a_box_is_the_extent_of_what_can_be_seen() -> None:
-    """pycocotools rasterises the polygons; its box may differ by the pixel that a contour runs through."""
+    """pycocotools rasterises the polygons; its box is up to two pixels smaller, since a contour runs through pixel centres."""
     checked = 0
     for index in range(20):
         scene = render(np.random.default_rng([0, 1, index]))
@@ -62,7 +62,7 @@ def test_a_box_is_the_extent_of_what_can_be_seen() -> None:
                 assert coco_mask.area(encoded) == thing["area"]
             else:
                 encoded = coco_mask.merge(coco_mask.frPyObjects(thing["segmentation"], height, width))
-            np.testing.assert_allclose(coco_mask.toBbox(encoded), thing["bbox"], atol=1.5)
+            np.testing.assert_allclose(coco_mask.toBbox(encoded), thing["bbox"], atol=2.0)
             checked += 1
     assert checked > 30
 

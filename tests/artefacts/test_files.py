@@ -1,0 +1,130 @@
+"""Publishing: the right name means the right bytes, whatever breaks on the way."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from vision.artefacts import files
+from vision.artefacts.files import (
+    OutOfSpace,
+    atomic_publish,
+    facts_of,
+    publish_bytes,
+    publish_json,
+    publish_tree,
+    recover_tree,
+    remove_stale_temporaries,
+)
+
+
+def test_published_bytes_have_their_facts(tmp_path: Path) -> None:
+    facts = publish_bytes(tmp_path / "deep" / "file", b"abc")
+    assert facts == facts_of(tmp_path / "deep" / "file")
+    assert (facts.bytes, facts.sha256) == (3, hashlib.sha256(b"abc").hexdigest())
+    assert facts.unchanged(tmp_path / "deep" / "file")
+    (tmp_path / "deep" / "file").write_bytes(b"abcd")
+    assert not facts.unchanged(tmp_path / "deep" / "file")
+
+
+def test_an_exception_keeps_the_older_file_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    publish_bytes(tmp_path / "file", b"old")
+    with pytest.raises(KeyError), atomic_publish(tmp_path / "file") as temporary:
+        temporary.write_bytes(b"half of the new")
+        raise KeyError
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_failing_system_call_publishes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    publish_bytes(tmp_path / "file", b"old")
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(files.os, call, fail)
+    with pytest.raises(OSError, match="Input/output"):
+        publish_bytes(tmp_path / "file", b"new")
+    monkeypatch.undo()
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_the_order_is_file_then_name_then_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    replace = os.replace
+    monkeypatch.setattr(files, "fsync_file", lambda path: calls.append("file"))
+    monkeypatch.setattr(files.os, "replace", lambda a, b: (calls.append("name"), replace(a, b)))
+    monkeypatch.setattr(files, "fsync_folder", lambda path: calls.append("folder"))
+    publish_bytes(tmp_path / "file", b"x")
+    assert calls == ["file", "name", "folder"]
+
+
+def test_a_full_disk_is_named_with_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OutOfSpace, match="file") as caught, atomic_publish(tmp_path / "file"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_torch_on_a_full_disk_is_named_too(tmp_path: Path) -> None:
+    """/dev/full gives torch.save the real error, whatever its words are in this version."""
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with pytest.raises(OSError), atomic_publish(tmp_path / "file"), Path("/dev/full").open("wb") as full:
+        torch.save({"weights": torch.zeros(100_000)}, full)
+    assert os.listdir(tmp_path) == []
+
+
+def test_nan_is_no_json(tmp_path: Path) -> None:
+    with pytest.raises(ValueError):
+        publish_json(tmp_path / "file.json", {"loss": float("nan")})
+    publish_json(tmp_path / "file.json", {"b": 1, "a": "ü"})
+    assert json.loads((tmp_path / "file.json").read_text("utf-8")) == {"b": 1, "a": "ü"}
+
+
+def _tree(folder: Path, content: str) -> Path:
+    folder.mkdir()
+    (folder / "file").write_text(content)
+    return folder
+
+
+def test_a_tree_replaces_an_older_one_as_a_whole(tmp_path: Path) -> None:
+    _tree(tmp_path / "final", "old")
+    publish_tree(_tree(tmp_path / "staging", "new"), tmp_path / "final")
+    assert (tmp_path / "final/file").read_text() == "new"
+    assert os.listdir(tmp_path) == ["final"]
+
+
+def test_a_kill_between_the_two_renames_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _tree(tmp_path / "final", "old")
+    staging, replace, calls = _tree(tmp_path / "staging", "new"), os.replace, []
+
+    def once(source: Path, target: Path) -> None:
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(source)
+        replace(source, target)
+
+    monkeypatch.setattr(files.os, "replace", once)
+    with pytest.raises(KeyboardInterrupt):
+        publish_tree(staging, tmp_path / "final")
+    monkeypatch.undo()
+    assert not (tmp_path / "final").exists()
+    recover_tree(tmp_path / "final")
+    assert (tmp_path / "final/file").read_text() == "old"
+
+
+def test_stale_temporaries_go_and_nothing_else(tmp_path: Path) -> None:
+    for name in (f"{files.TEMPORARY}0123-x", "x"):
+        (tmp_path / name).touch()
+    assert [path.name for path in remove_stale_temporaries(tmp_path)] == [f"{files.TEMPORARY}0123-x"]
+    assert os.listdir(tmp_path) == ["x"]
