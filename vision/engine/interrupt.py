@@ -48,8 +48,3 @@ class StopRequest:
     def exit_status(self) -> int:
         return 128 + self.signal if self.signal is not None else 0
 
-
-def leave_signals_to_the_parent(worker: int = 0) -> None:
-    """For loader workers: a signal to the whole group must not kill them before the last step is saved."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
