@@ -19,11 +19,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 
 from pipeline.stage import Interrupted, StageError
 from vision.artefacts.files import fsync_folder, publish_json
 
-CHUNK = 1 << 18
+CHUNK = 1 << 16
 SYNC_EVERY = 32 << 20
 TRIES_WITHOUT_PROGRESS = 6
 CONNECT_S, STALL_S = 15, 60
@@ -98,7 +99,7 @@ class Fetch:
             try:
                 self._one_request(url)
                 return
-            except (_Retry, requests.RequestException) as error:
+            except (_Retry, requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 why = f"{url}: {error}"
                 failures = 0 if self._have() > before else failures + 1
                 self._wait(failures, getattr(error, "after_s", None), why)
@@ -179,7 +180,7 @@ class Fetch:
         with self.part.open("r+b" if offset else "wb") as stream:
             stream.seek(offset)
             try:
-                for chunk in response.iter_content(CHUNK):
+                while chunk := response.raw.read1(CHUNK):  # what has arrived, so that a cut loses nothing
                     if self.bytes is not None and stream.tell() + len(chunk) > self.bytes:
                         raise _Retry(f"more than the {self.bytes:,} bytes of the release")
                     stream.write(chunk)
