@@ -2,6 +2,7 @@
 
 * ``formats``  what the bytes are by their first bytes, whatever the name says; ``BadImage`` and its reasons
 * ``jpeg``     a walk over the markers of a JPEG: size, colour model, orientation, scans, without decoding
+* ``turbo``    the pixels of a JPEG by libjpeg-turbo, where every warning counts
 * ``raster``   everything that is no JPEG: header, strict structure (PNG, GIF, WebP, BMP) and pixels by Pillow
 * ``convert``  ``to_rgb8``: grey, CMYK, palette, 16-bit and alpha to (H, W, 3) uint8
 * ``decode``   ``decode_rgb`` for everybody, ``check_image`` for the validation: ok, convert or reject

@@ -12,19 +12,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import simplejpeg
 
-from vision.images import jpeg, raster
+from vision.images import jpeg, raster, turbo
 from vision.images.convert import to_rgb8
 from vision.images.formats import MAX_BYTES, MAX_PIXELS, BadImage, format_of, suffix_fits
 
 __all__ = ["BadImage", "ImageVerdict", "check_image", "decode_rgb", "image_size"]
-
-_EIGHTH = 8
-"""The check decodes at 1/8 scale: every bit goes through the strict entropy decoder, without the inverse DCT."""
-
-_HARMLESS = ("Warning: unknown JFIF revision", "Unknown Adobe color transform", "Invalid SOS parameters")
-"""What libjpeg-turbo warns of although every pixel is defined; such files are read without the strict flag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +56,7 @@ def decode_rgb(data: bytes, where: str = "") -> np.ndarray:
     try:
         header = _read_header(data)
         if header.frame is not None:
-            return _decode_jpeg(data, header.frame)
+            return turbo.decode(data, header.frame)
         return to_rgb8(*raster.decode(data, header.image_format))
     except BadImage as error:
         raise BadImage(error.reason, where) from None
@@ -152,68 +145,10 @@ def _decode_strictly(data: bytes, header: _Header, thorough: bool) -> list[str]:
         to_rgb8(*raster.decode(data, header.image_format))
         _require_second_reader(data, header)
         return []
-    warning = _strict_jpeg_pass(data, header.frame)
+    warning = turbo.strict_pass(data, header.frame)
     if thorough or warning:
         _require_second_reader(data, header)
     return [f"odd_jpeg: {warning}"] if warning else []
-
-
-def _strict_jpeg_pass(data: bytes, frame: jpeg.Frame) -> str | None:
-    """The whole entropy decode; returns what was harmless and raises for what was not."""
-    space = "CMYK" if len(frame.components) == 4 else "GRAY"
-    height, width = -(-frame.height // _EIGHTH), -(-frame.width // _EIGHTH)
-    _require_sound_scans(data, frame)
-    try:
-        pixels = simplejpeg.decode_jpeg(
-            data, space, min_height=1, min_width=1, min_factor=_EIGHTH, buffer=_scratch(height * width * 4)
-        )
-    except ValueError as error:
-        return _harmless_or_raise(error)
-    if pixels.shape[:2] != (height, width):
-        raise BadImage(f"lying_header: decodes to {pixels.shape[1]}×{pixels.shape[0]} px at 1/{_EIGHTH}")
-    return None
-
-
-def _require_sound_scans(data: bytes, frame: jpeg.Frame) -> None:
-    if frame.progressive or len(frame.components) > data[frame.first_scan + 4]:
-        jpeg.require_all_scans(data, frame)
-    jpeg.refuse_zero_run(data, frame)
-
-
-def _scratch(size: int) -> np.ndarray:
-    """Memory that is used again for every picture of common size; fresh pages cost more than the decode saves."""
-    return _small_scratch() if size <= 2**20 else np.empty(size, np.uint8)
-
-
-@cache
-def _small_scratch() -> np.ndarray:
-    return np.empty(2**20, np.uint8)
-
-
-def _decode_jpeg(data: bytes, frame: jpeg.Frame) -> np.ndarray:
-    space = "CMYK" if len(frame.components) == 4 else "RGB"
-    _require_sound_scans(data, frame)
-    try:
-        pixels = simplejpeg.decode_jpeg(data, space)
-    except ValueError as error:
-        _harmless_or_raise(error)
-        pixels = simplejpeg.decode_jpeg(data, space, strict=False)
-    if pixels.shape[:2] != (frame.height, frame.width):
-        raise BadImage(f"lying_header: decodes to {pixels.shape[1]}×{pixels.shape[0]} px")
-    if space == "CMYK":
-        return to_rgb8(pixels, "cmyk_inverted" if frame.adobe else "cmyk")
-    return pixels
-
-
-def _harmless_or_raise(error: ValueError) -> str:
-    text = " ".join(str(error).split())
-    if "memory" in text.lower():
-        raise MemoryError(text) from None
-    if text.startswith(_HARMLESS):
-        return text
-    if text.startswith(("Premature end", "Corrupt JPEG data: premature end")):
-        raise BadImage(f"truncated: {text}") from None
-    raise BadImage(f"corrupt: {text}") from None
 
 
 def _require_second_reader(data: bytes, header: _Header) -> None:

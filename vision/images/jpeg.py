@@ -67,6 +67,8 @@ def read_frame(data: bytes) -> Frame:
         elif marker == _DHT:
             frame.eob_is_zeros &= _first_ac_codes_are_eob(data[start:end])
         elif marker == _SOS:
+            if end - start < 6 or end - start != 4 + 2 * data[start]:
+                raise BadImage("lying_header: the scan header has a wrong length")
             frame.first_scan = start - 4
             break
     if not frame.components:
@@ -148,6 +150,17 @@ def refuse_zero_run(data: bytes, frame: Frame) -> None:
         raise BadImage(f"zero_run: zeros in place of pixels from byte {found}")
 
 
+def with_usual_header(data: bytes, frame: Frame) -> bytes:
+    """A copy with JFIF revision 1 and, in a sequential picture's first scan, the only parameters that can be."""
+    usual = bytearray(data)
+    if data[6:11] == b"JFIF\0":
+        usual[11] = 1
+    if not frame.progressive:
+        end = frame.first_scan + 5 + 2 * data[frame.first_scan + 4]
+        usual[end : end + 3] = b"\0\x3f\0"
+    return bytes(usual)
+
+
 @dataclass(slots=True)
 class _Scans:
     """What the scans of a picture have delivered: for each component the lowest bit of each coefficient."""
@@ -180,8 +193,9 @@ def require_all_scans(data: bytes, frame: Frame) -> None:
             raise BadImage("truncated: no end marker")
         start = found.end() + 2
         (length,) = struct.unpack_from(">H", data, found.end())
-        if data[found.end() - 1] == _SOS and length >= 6 and start + length - 2 <= len(data):
-            scans.add(data[start : start + length - 2])
+        payload = data[start : start + length - 2]
+        if data[found.end() - 1] == _SOS and payload and len(payload) == 4 + 2 * payload[0]:
+            scans.add(payload)
         if scans.count > MAX_SCANS:
             raise BadImage(f"too_many_scans: more than {MAX_SCANS}")
         position = found.end() + max(length, 2)

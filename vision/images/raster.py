@@ -7,6 +7,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,7 @@ def read_header(data: bytes, image_format: str) -> Header:
 
     :raises BadImage: ``bad_header``
     """
-    with _open(data, image_format) as image:
+    with _faults("bad_header"), _open(data, image_format) as image:
         return Header(*image.size, tuple(_oddities(image, data)))
 
 
@@ -48,44 +49,50 @@ def decode(data: bytes, image_format: str) -> tuple[np.ndarray, str]:
 
     :raises BadImage: ``truncated``, ``corrupt``, ``unsupported_depth``
     """
-    _require_structure(data, image_format)
-    with _open(data, image_format) as image:
-        if image.mode in ("P", "PA", "YCbCr", "RGBa", "HSV"):
-            image = _loaded(image).convert("RGB")
-        _loaded(image)
-        if image.mode == "CMYK":
-            return np.asarray(image), "cmyk"
-        if image.mode.startswith("I;16") or (image.mode == "I" and image_format in ("PPM", "PNG")):
-            return np.asarray(image).astype(np.uint16), "grey"
-        if image.mode not in _SPACES:
-            raise BadImage(f"unsupported_depth: Pillow's mode {image.mode} has no stated range")
-        return np.asarray(image), _SPACES[image.mode]
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise RuntimeError(
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set: damaged pictures would pass as good ones"
+        )
+    with _faults("corrupt"):
+        _require_structure(data, image_format)
+        with _open(data, image_format) as image:
+            image.load()
+            return _array(image, image_format)
+
+
+def _array(image: Image.Image, image_format: str) -> tuple[np.ndarray, str]:
+    if image.mode in ("P", "PA", "YCbCr", "RGBa", "HSV"):
+        return np.asarray(image.convert("RGB")), "rgb"
+    if image.mode == "CMYK":
+        return np.asarray(image), "cmyk"
+    if image.mode.startswith("I;16") or (image.mode == "I" and image_format in ("PPM", "PNG")):
+        return np.asarray(image).astype(np.uint16), "grey"
+    if image.mode not in _SPACES:
+        raise BadImage(f"unsupported_depth: Pillow's mode {image.mode} has no stated range")
+    return np.asarray(image), _SPACES[image.mode]
 
 
 def _open(data: bytes, image_format: str) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return Image.open(io.BytesIO(data), formats=[image_format])
+        return Image.open(io.BytesIO(data), formats=[image_format])
     except Image.DecompressionBombError:
         raise BadImage(f"too_many_pixels: over {MAX_PIXELS:,}") from None
     except DECODER_ERRORS as error:
         raise BadImage(f"bad_header: {_one_line(error)}") from None
 
 
-def _loaded(image: Image.Image) -> Image.Image:
-    if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise RuntimeError(
-            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set: damaged pictures would pass as good ones"
-        )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image.load()
-    except DECODER_ERRORS as error:
-        text = _one_line(error)
-        raise BadImage(f"{'truncated' if 'truncated' in text else 'corrupt'}: {text}") from None
-    return image
+@contextmanager
+def _faults(code: str) -> Iterator[None]:
+    """Whatever a decoder raises in here is a fault of the bytes; whatever it warns of is said by the check."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except BadImage:
+            raise
+        except DECODER_ERRORS as error:
+            text = _one_line(error)
+            raise BadImage(f"{'truncated' if 'truncated' in text else code}: {text}") from None
 
 
 def _one_line(error: BaseException) -> str:
@@ -106,10 +113,19 @@ def _oddities(image: Image.Image, data: bytes) -> Iterator[str]:
         yield image.mode.lower()
     if image.mode in ("RGBA", "LA", "La", "PA", "RGBa") or "transparency" in image.info:
         yield "alpha"
-    if getattr(image, "n_frames", 1) > 1:
-        yield "first_of_many_frames"
     if (orientation := _orientation(image)) != 1:
         yield f"exif_rotation: orientation {orientation} is not applied"
+    if _has_second_frame(image):  # last, since it moves there
+        yield "first_of_many_frames"
+
+
+def _has_second_frame(image: Image.Image) -> bool:
+    """Without counting them: there may be millions."""
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
 
 
 def _bits(image: Image.Image, data: bytes) -> int:
@@ -123,9 +139,7 @@ def _bits(image: Image.Image, data: bytes) -> int:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            value = image.getexif().get(0x0112, 1)
+        value = image.getexif().get(0x0112, 1)
     except DECODER_ERRORS:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
