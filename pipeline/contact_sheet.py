@@ -58,7 +58,7 @@ def _draw_tile(
     font = ImageFont.load_default(11)
     pen.text((x, y + height + 3), _shortened(name), _INK, font)
     for line, text in enumerate(textwrap.wrap(reason, _LETTERS)[: _LINES - 1]):
-        pen.text((x, y + height + 3 + 14 * (line + 1)), text, _RED, font)
+        pen.text((x, y + height + 3 + 14 * (line + 1)), text.replace("×", "x"), _RED, font)
 
 
 def _shortened(name: str) -> str:

@@ -127,6 +127,10 @@ class TrainConfig:
         0.0, "decay of the weights' moving average, e.g. 0.9998; evaluated and exported beside the raw "
         "weights; 0 = none", OPTIMISATION, "fixed", low=0, high=0.999999,
     )  # fmt: skip
+    nan: str = option(
+        "stop", "a loss that is not finite: stop before the update, or skip the step; both name the images",
+        OPTIMISATION, "named", choices=("stop", "skip"),
+    )  # fmt: skip
     seed: int = option(
         0, "draws first weights, order and augmentation", OPTIMISATION, "fixed", low=0, high=2**63 - 1
     )

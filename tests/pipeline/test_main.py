@@ -1,0 +1,125 @@
+"""The whole pipeline through its command line, on the miniature release over loopback HTTP."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.release import COCO_2017, read_release
+from pipeline.stage import StageError
+from tools.demo import mirror
+
+
+def _status(root: Path, capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, str]:
+    capsys.readouterr()
+    assert main(["status", "--root", str(root), "--json", *more]) == 0
+    return {row["stage"]: row["state"] for row in json.loads(capsys.readouterr().out)}
+
+
+def test_every_stage_is_done_and_a_second_run_is_quick(
+    miniature_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert set(_status(miniature_root, capsys).values()) == {"done"}
+    started = time.monotonic()
+    assert main(["run", "--root", str(miniature_root)]) == 0
+    assert time.monotonic() - started < 2
+    assert main(["verify", "--deep", "--root", str(miniature_root)]) == 0
+
+
+def test_what_is_published_is_what_was_in_the_archives(miniature_release: Path, miniature_root: Path) -> None:
+    for split in ("train", "val"):
+        with zipfile.ZipFile(miniature_release / f"zips/{split}2017.zip") as archive:
+            for name in archive.namelist():
+                assert (miniature_root / name).read_bytes() == archive.read(name)
+    with zipfile.ZipFile(miniature_release / "annotations/annotations_trainval2017.zip") as archive:
+        name = "annotations/instances_val2017.json"
+        assert (miniature_root / name).read_bytes() == archive.read(name)
+
+
+@pytest.fixture
+def own_root(miniature_root: Path, tmp_path: Path) -> Path:
+    shutil.copytree(miniature_root, tmp_path / "root")
+    return tmp_path / "root"
+
+
+def test_a_damaged_picture_is_found_and_mended_from_the_archive(
+    own_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = sorted((own_root / "val2017").iterdir())[0]
+    good = picture.read_bytes()
+    picture.write_bytes(good[:-100] + bytes(100))
+    capsys.readouterr()
+    assert main(["verify", "--root", str(own_root)]) == 1
+    assert f"{picture.name} has other content" in capsys.readouterr().err
+    assert main(["run", "--root", str(own_root), "--workers", "1"]) == 0
+    assert picture.read_bytes() == good
+
+
+def test_another_choice_of_splits_is_remembered(own_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--root", str(own_root), "--splits", "val", "--workers", "1"]) == 0
+    assert set(_status(own_root, capsys).values()) == {"done"}
+    assert "stale" in _status(own_root, capsys, "--splits", "train,val").values()
+
+
+def test_a_wrong_archive_on_the_server_is_refused_by_name(
+    miniature_release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(miniature_release, tmp_path / "server")
+    archive = tmp_path / "server/zips/val2017.zip"
+    data = bytearray(archive.read_bytes())
+    data[len(data) // 2] ^= 1
+    archive.write_bytes(data)
+    root = tmp_path / "root"
+    with mirror(tmp_path / "server") as url:
+        arguments = [
+            "--root",
+            str(root),
+            "--release",
+            str(miniature_release / "release.json"),
+            "--mirror",
+            url,
+        ]
+        assert main(["run", *arguments, "--splits", "val"]) == 1
+    said = capsys.readouterr().err
+    assert "val2017.zip is not the file of the release" in said and "fix:" in said
+    assert not (root / "archives/zips/val2017.zip").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ('{"name": "x", "files": [{"path": "../x", "bytes": 1, "sha256": "%s"}]}', "must be relative"),
+        ('{"name": "x", "files": [{"path": "x", "bytes": 1, "sha256": "abc"}]}', "64 small hex digits"),
+        ('{"name": "x", "files": [{"path": "x", "bytes": -1, "sha256": "%s"}]}', "-1 bytes"),
+        ('{"name": "x", "filez": []}', "did you mean 'files'"),
+        ("[]", "expected an object"),
+        ("{", "line 1"),
+    ],
+)
+def test_a_release_table_is_checked(tmp_path: Path, table: str, message: str) -> None:
+    (tmp_path / "release.json").write_text(table.replace("%s", "0" * 64))
+    with pytest.raises(StageError, match=message):
+        read_release(tmp_path / "release.json")
+
+
+def test_a_missing_release_table_is_one_error_with_a_fix(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--root", str(tmp_path), "--release", str(tmp_path / "no.json")]) == 1
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_the_official_table_asks_for_what_the_splits_need() -> None:
+    assert [file.path for file in COCO_2017.needed(("val",))] == [
+        "annotations/annotations_trainval2017.zip", "zips/val2017.zip",
+    ]  # fmt: skip
+    assert [file.path for file in COCO_2017.needed(("test",))] == [
+        "annotations/image_info_test2017.zip", "zips/test2017.zip",
+    ]  # fmt: skip
+    assert sum(file.bytes for file in COCO_2017.needed(("train", "val"))) == 20_405_354_669

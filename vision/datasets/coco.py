@@ -1,0 +1,199 @@
+"""COCO as the data stages leave it: flat arrays mapped into memory, pictures decoded when they are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vision.artefacts.records import RecordError, from_plain, read_json
+from vision.core.sample import Sample
+from vision.datasets.contract import DatasetError, SampleError
+from vision.images.decode import BadImage, decode_rgb
+
+ARRAYS_SCHEMA = 1
+"""The schema of ``arrays.json`` that this module reads."""
+
+_DTYPES = {
+    "image_ids": "int64", "heights": "int32", "widths": "int32", "first_box": "int64",
+    "boxes_xyxy_px": "float32", "labels": "int64", "is_crowd": "bool", "area": "float32",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ArraysRecord:
+    """``arrays.json`` as the index stage writes it."""
+
+    schema: int
+    split: str
+    image_folder: str
+    counts: dict[str, int]
+    classes: list[str]
+    original_category_ids: list[int]
+    sha256: dict[str, str]
+    annotations: str = ""
+    annotations_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if self.schema != ARRAYS_SCHEMA:
+            raise ValueError(f"expected schema {ARRAYS_SCHEMA}, found {self.schema}")
+        if len(self.classes) != len(self.original_category_ids) or self.classes[:1] != ["BACKGROUND"]:
+            raise ValueError(
+                f"expected BACKGROUND first and an original id for each class, found {self.classes[:1]}, "
+                f"{len(self.classes)} classes and {len(self.original_category_ids)} ids"
+            )
+        folder = Path(self.image_folder)
+        if folder.is_absolute() or ".." in folder.parts:
+            raise ValueError(f"the image folder {folder} leaves the data root")
+
+
+class CocoDetection:
+    """One split of a data root.
+
+    Opening costs milliseconds at any size; worker processes share the mapped pages. Pictures that the validation
+    rejected are not in it, pictures without boxes are.
+
+    :param root: the data root, ``coco-data``
+    :param split: ``train`` or ``val``
+    :raises DatasetError: where the split's arrays are missing or do not fit each other
+    """
+
+    def __init__(self, root: str | Path, split: str = "train") -> None:
+        self.root, self.split = Path(root), split
+        self.arrays_folder = self.root / "arrays" / f"{split}2017"
+        self._record = _read_record(self.arrays_folder, self.root, split)
+        self.classes: list[str] = self._record.classes
+        self.original_category_ids: list[int] = self._record.original_category_ids
+        self.image_folder = self.root / self._record.image_folder
+        self._map_arrays()
+
+    def _map_arrays(self) -> None:
+        try:
+            self._arrays = {name: _map(self.arrays_folder, name) for name in (*_DTYPES, "file_names")}
+            _check_arrays(self._arrays, self._record.counts)
+        except (OSError, ValueError) as error:
+            raise _damaged(self.arrays_folder, str(error), self.root) from None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the arrays: pickled, a mapped array would travel as its bytes to every worker."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_arrays", "image_ids")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._map_arrays()
+
+    def __len__(self) -> int:
+        return len(self._arrays["image_ids"])
+
+    @cached_property
+    def image_ids(self) -> list[int]:
+        return list(self._arrays["image_ids"].tolist())
+
+    @property
+    def digest(self) -> str:
+        """sha256 over classes, boxes and names; not over the pixels, whose digests the stages keep."""
+        defining = asdict(self._record)
+        for source in ("annotations", "annotations_sha256"):  # they also change with what nothing is made of
+            del defining[source]
+        return hashlib.sha256(json.dumps(defining, sort_keys=True).encode()).hexdigest()
+
+    def path(self, index: int) -> Path:
+        """The picture's file."""
+        return self.image_folder / bytes(self._arrays["file_names"][index]).decode()
+
+    def describe(self, index: int) -> str:
+        return f"{self.path(index)} (image id {self._arrays['image_ids'][index]})"
+
+    def boxes_of(self, index: int) -> slice:
+        """Where this picture's boxes stand in the arrays."""
+        first, end = self._arrays["first_box"][index : index + 2].tolist()
+        return slice(first, end)
+
+    def load(self, index: int) -> Sample:
+        """Raises SampleError for a picture that is missing, broken or of another size than its boxes mean."""
+        arrays = self._arrays
+        image = self._read(index)
+        height, width = int(arrays["heights"][index]), int(arrays["widths"][index])
+        if image.shape[:2] != (height, width):
+            raise SampleError(
+                f"{self.describe(index)}: {image.shape[1]}×{image.shape[0]} px, but its boxes are for "
+                f"{width}×{height} px\n  fix: {_stage_command('validate_images', self.root)}"
+            )
+        own = self.boxes_of(index)
+        return Sample(
+            image=image,
+            boxes_xyxy_px=np.array(arrays["boxes_xyxy_px"][own]),
+            labels=np.array(arrays["labels"][own]),
+            is_crowd=np.array(arrays["is_crowd"][own]),
+            area=np.array(arrays["area"][own]),
+            image_id=int(arrays["image_ids"][index]),
+            original_hw=(height, width),
+        )
+
+    def _read(self, index: int) -> np.ndarray:
+        try:
+            return decode_rgb(self.path(index).read_bytes())
+        except FileNotFoundError:
+            stage = "extract"
+            problem = "no such file"
+        except OSError as error:
+            stage, problem = "extract", f"can not be read: {error.strerror or error}"
+        except BadImage as error:
+            stage, problem = "validate_images", f"broken picture: {error.reason}"
+        raise SampleError(f"{self.describe(index)}: {problem}\n  fix: {_stage_command(stage, self.root)}")
+
+
+def _stage_command(stage: str, root: Path) -> str:
+    return f"python -m pipeline.{stage} --root {root} --force, then python -m pipeline run --root {root}"
+
+
+def _damaged(folder: Path, problem: str, root: Path) -> DatasetError:
+    return DatasetError(
+        f"{folder}: the arrays are damaged: {problem}\n  fix: python -m pipeline.index --root {root} --force"
+    )
+
+
+def _read_record(folder: Path, root: Path, split: str) -> ArraysRecord:
+    path = folder / "arrays.json"
+    try:
+        return from_plain(ArraysRecord, read_json(path), str(path))
+    except FileNotFoundError:
+        raise DatasetError(_missing(folder, root, split)) from None
+    except (OSError, RecordError) as error:
+        raise _damaged(folder, str(error), root) from None
+
+
+def _missing(folder: Path, root: Path, split: str) -> str:
+    if not root.is_dir():
+        return f"{root}: no such data folder\n  fix: ./setup_coco.sh --root {root}, or name another one"
+    splits = ",".join(dict.fromkeys(("train", split)))
+    return (
+        f"{folder}: no arrays of the split {split!r} here; the index stage makes them\n"
+        f"  fix: python -m pipeline run --root {root} --splits {splits}"
+    )
+
+
+def _map(folder: Path, name: str) -> np.ndarray:
+    array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    expected = _DTYPES.get(name)
+    if str(array.dtype) != expected if expected else array.dtype.kind != "S":
+        raise ValueError(f"{name}.npy: expected {expected or 'bytes'}, found {array.dtype}")
+    return np.asarray(array)  # a plain view of the same pages: np.memmap costs a Python call an access
+
+
+def _check_arrays(arrays: dict[str, np.ndarray], counts: dict[str, int]) -> None:
+    images, boxes = counts.get("images", -1), counts.get("boxes", -1)
+    shapes = {name: (images,) for name in ("image_ids", "heights", "widths", "file_names")}
+    shapes |= {name: (boxes,) for name in ("labels", "is_crowd", "area")}
+    shapes["first_box"] = (images + 1,)
+    for name, expected in {**shapes, "boxes_xyxy_px": (boxes, 4)}.items():
+        if arrays[name].shape != expected:
+            raise ValueError(f"{name}.npy: expected shape {expected}, found {arrays[name].shape}")
+    first_box = arrays["first_box"]
+    if images and (first_box[0] != 0 or first_box[-1] != boxes or (np.diff(first_box) < 0).any()):
+        raise ValueError(f"first_box.npy: expected rising offsets from 0 to {boxes}")

@@ -1,0 +1,56 @@
+"""What every data set offers to the rooms below, and the errors of this room."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from vision.core.sample import InputSpec, Sample
+
+
+class DatasetError(ValueError):
+    """A data set can not be opened; the message says what was expected where, and which command makes it."""
+
+
+class SampleError(ValueError):
+    """One picture can not be loaded or transformed; the message names its file and image id."""
+
+
+class Dataset(Protocol):
+    """A list of pictures with boxes.
+
+    * classes: names by label; ``classes[0] == "BACKGROUND"``
+    * original_category_ids: by label, 0 for background
+    * image_ids: by index
+    * digest: sha256 (hex) over what defines the data set; the same digest means the same samples
+    """
+
+    @property
+    def classes(self) -> list[str]: ...
+
+    @property
+    def original_category_ids(self) -> list[int]: ...
+
+    @property
+    def image_ids(self) -> list[int]: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    def __len__(self) -> int: ...
+
+    def load(self, index: int) -> Sample:
+        """The picture as stored, decoded, with its boxes. Raises SampleError."""
+        ...
+
+    def describe(self, index: int) -> str:
+        """File and image id, for messages; never fails for 0 ≤ index < len."""
+        ...
+
+
+class Transform(Protocol):
+    """A pure function of (sample, epoch, index); the result has the size of ``input_spec``."""
+
+    @property
+    def input_spec(self) -> InputSpec: ...
+
+    def __call__(self, sample: Sample, epoch: int, index: int) -> Sample: ...

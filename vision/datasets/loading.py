@@ -1,0 +1,285 @@
+"""Samples → batches: padding, transport between processes, and errors that name the picture.
+
+Legend: N pictures a batch, G boxes and K crowd regions a picture (padded), H × W pixels.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, get_worker_info
+
+from vision.core.sample import BACKGROUND, Batch, Sample
+from vision.datasets.contract import Dataset, SampleError, Transform
+from vision.datasets.sampling import BatchSampler, Key
+from vision.datasets.workers import TimeLimit, WorkerStart, WorkTable, cause_of, dead_workers, start_method
+
+PREFETCH = 2
+"""Batches that each worker keeps ready."""
+TIME_LIMIT_S = 300
+_SHARED_MEMORY = "/dev/shm"
+
+_Arrays = tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A picture that could not be made, on its way from the worker to the main process."""
+
+    message: str
+    details: str | None
+
+
+class TransformedDataset:
+    """``dataset`` through ``transform``, asked by ``Key``; sample = f(data set, seed of the transform, key)."""
+
+    def __init__(self, dataset: Dataset, transform: Transform) -> None:
+        self.dataset, self.transform = dataset, transform
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, key: Key) -> Sample:
+        """Raises SampleError that names file and image id, whatever goes wrong inside."""
+        try:
+            return self.transform(self.dataset.load(key.index), key.epoch, key.index)
+        except SampleError:
+            raise
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+            raise SampleError(f"{self.dataset.describe(key.index)}, epoch {key.epoch}: {problem}") from error
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Samples of one size → a batch.
+
+    Images share memory as (N, H, W, 3), that is, they are (N, 3, H, W) in the channels-last layout. Crowd boxes
+    become ``ignore_xyxy``; boxes are clipped to the picture. G and K are those of the fullest picture, maybe 0.
+
+    :raises ValueError: no samples, or of different sizes
+    """
+    return _to_batch(_to_arrays(samples))
+
+
+def _to_arrays(samples: Sequence[Sample]) -> _Arrays:
+    sizes = {sample.image.shape for sample in samples}
+    if len(sizes) != 1:
+        raise ValueError(f"a batch needs pictures of one size, found {sorted(sizes) or 'none'}")
+    fractions = [_fractions(sample) for sample in samples]
+    crowd = [sample.is_crowd for sample in samples]
+    return (
+        np.stack([sample.image for sample in samples]),
+        _pad([boxes[~is_crowd] for boxes, is_crowd in zip(fractions, crowd, strict=True)], 0.0),
+        _pad([sample.labels[~sample.is_crowd] for sample in samples], BACKGROUND),
+        _pad([boxes[is_crowd] for boxes, is_crowd in zip(fractions, crowd, strict=True)], 0.0),
+        np.array([sample.image_id for sample in samples], np.int64),
+        np.array([sample.original_hw for sample in samples], np.int64),
+    )
+
+
+def _fractions(sample: Sample) -> np.ndarray:
+    """(G, 4) float32 in [0, 1]."""
+    width, height = sample.width, sample.height
+    return (sample.boxes_xyxy_px / np.array([width, height, width, height], np.float32)).clip(0.0, 1.0)
+
+
+def _pad(rows: list[np.ndarray], fill: float) -> np.ndarray:
+    """N arrays of (G_n, …) → (N, G, …)."""
+    longest = max(len(row) for row in rows)
+    padded = np.full((len(rows), longest, *rows[0].shape[1:]), fill, rows[0].dtype)
+    for target, row in zip(padded, rows, strict=True):
+        target[: len(row)] = row
+    return padded
+
+
+def _to_batch(arrays: _Arrays) -> Batch:
+    tensors = [torch.from_numpy(array) for array in arrays]
+    return Batch(tensors[0].permute(0, 3, 1, 2), *tensors[1:])  # (N, H, W, 3) → (N, 3, H, W), the same memory
+
+
+class _BatchReader:
+    """What runs in a worker: keys → ``Batch``, or arrays where shared memory is too small, or ``Failure``."""
+
+    def __init__(
+        self, samples: TransformedDataset, table: WorkTable | None, time_limit_s: int, as_arrays: bool
+    ) -> None:
+        self.samples, self.table = samples, table
+        self.time_limit, self.as_arrays = TimeLimit(time_limit_s), as_arrays
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitems__(self, keys: list[Key]) -> Batch | _Arrays | Failure:
+        """The DataLoader's plural request: one call a batch."""
+        try:
+            with self.time_limit:
+                arrays = _to_arrays([self._read(key) for key in keys])
+                self._note(None)
+        except SampleError as error:
+            return Failure(str(error), _details(error))
+        return arrays if self.as_arrays else _to_batch(arrays)
+
+    def _read(self, key: Key) -> Sample:
+        self._note(key)
+        return self.samples[key]
+
+    def _note(self, key: Key | None) -> None:
+        worker = get_worker_info()
+        if self.table is not None and worker is not None:
+            self.table.note(worker.id, key)
+
+
+def _details(error: SampleError) -> str | None:
+    """The traceback of what was not expected; an unreadable picture needs none."""
+    cause = error.__cause__
+    return "".join(traceback.format_exception(cause)) if cause is not None else None
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+class Loader(DataLoader):
+    """A DataLoader that gives ``Batch``es, and whose errors name pictures. Made by :func:`make_loader`."""
+
+    def __init__(self, reader: _BatchReader, sampler: BatchSampler, **arguments: Any) -> None:
+        super().__init__(reader, batch_sampler=sampler, collate_fn=_as_it_is, **arguments)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        handler = signal.getsignal(signal.SIGCHLD)
+        iterator = super().__iter__()
+        # torch's handler would raise for a dead worker wherever the main thread happens to be, in the middle of a
+        # step or of a checkpoint. Without it the death shows here, when a batch is asked for, 5 s later at most.
+        if signal.getsignal(signal.SIGCHLD) is not handler:
+            signal.signal(signal.SIGCHLD, handler)
+        return self._batches(iterator)
+
+    def _batches(self, iterator: Iterator[Any]) -> Iterator[Batch]:
+        while True:
+            try:
+                payload = next(iterator)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                raise self._told(error, iterator) from error
+            if isinstance(payload, Failure):
+                self._end_workers(iterator)
+                raise _failed(payload)
+            yield self._unpacked(payload)
+
+    def _unpacked(self, payload: Batch | _Arrays) -> Batch:
+        if isinstance(payload, Batch):
+            return payload
+        batch = _to_batch(payload)
+        return batch.pin_memory() if self.pin_memory else batch
+
+    def _told(self, error: RuntimeError, iterator: Iterator[Any]) -> Exception:
+        """The error with what the dead worker was reading; any other error as it is."""
+        processes = getattr(iterator, "_workers", [])  # torch has no public name for them
+        table, samples = self.dataset.table, self.dataset.samples  # type: ignore[attr-defined]
+        lines = []
+        for worker, exit_code in dead_workers(processes):
+            key = table.key(worker)
+            doing = f"while it read {samples.dataset.describe(key.index)}" if key else "between two batches"
+            cause = cause_of(exit_code, self.dataset.time_limit.seconds)  # type: ignore[attr-defined]
+            lines.append(f"data worker {worker} (pid {table.pid(worker)}) {doing}, {cause}")
+        if not lines:
+            return error
+        self._end_workers(iterator)
+        return WorkerError("\n".join(lines))
+
+    def _end_workers(self, iterator: Iterator[Any]) -> None:
+        """Ends what may hang; the next iteration would start new ones."""
+        for process in getattr(iterator, "_workers", []):
+            process.kill()
+        self._iterator = None
+
+
+class WorkerError(RuntimeError):
+    """A worker process died; the message says which, how, and at which picture."""
+
+
+def _failed(failure: Failure) -> SampleError:
+    error = SampleError(failure.message)
+    if failure.details:
+        error.add_note("in the data worker:\n" + failure.details)
+    return error
+
+
+def make_loader(
+    dataset: Dataset,
+    transform: Transform,
+    sampler: BatchSampler,
+    workers: int,
+    *,
+    pin_memory: bool = False,
+    prefetch: int = PREFETCH,
+    time_limit_s: int = TIME_LIMIT_S,
+    method: str | None = None,
+) -> Loader:
+    """A loader that lives as long as the run: ``sampler.set_epoch(epoch, start_step)`` before each iteration.
+
+    Batches are the same for any number of workers, and no global random generator is drawn from.
+
+    :param workers: processes; 0 reads in this one
+    :param pin_memory: page-locked batches, for CUDA devices only
+    :param prefetch: batches that each worker keeps ready
+    :param time_limit_s: a worker whose batch takes longer is ended, 0 = never
+    :param method: how workers are started: fork (default where there is it), forkserver, spawn
+
+    Iterating raises SampleError for a picture that can not be made and WorkerError for a worker that died.
+    """
+    samples = TransformedDataset(dataset, transform)
+    if not workers:
+        return Loader(_BatchReader(samples, None, 0, False), sampler, generator=_own_generator())
+    context = multiprocessing.get_context(start_method(method))
+    table = WorkTable(workers, context)
+    as_arrays = not _fits_shared_memory(transform, sampler, workers * prefetch)
+    return Loader(
+        _BatchReader(samples, table, time_limit_s, as_arrays),
+        sampler,
+        num_workers=workers,
+        pin_memory=pin_memory,
+        prefetch_factor=prefetch,
+        persistent_workers=True,
+        multiprocessing_context=context,
+        worker_init_fn=WorkerStart(table),
+        generator=_own_generator(),
+    )
+
+
+def _own_generator() -> torch.Generator:
+    """A DataLoader draws a number at each start, from torch's global generator unless it has its own."""
+    return torch.Generator().manual_seed(0)
+
+
+def _fits_shared_memory(transform: Transform, sampler: BatchSampler, batches: int) -> bool:
+    """Whether the batches that are on their way fit into /dev/shm; a warning where not.
+
+    Where it is too small (64 MiB in a container unless told), writing there ends a worker by SIGBUS.
+    """
+    spec = transform.input_spec
+    needed = -(-sampler.batch_size // sampler.world) * spec.height * spec.width * 3 * (batches + 2)
+    try:
+        facts = os.statvfs(_SHARED_MEMORY)
+    except OSError:
+        return True  # not Linux: shared memory is no file system there
+    free = facts.f_bavail * facts.f_frsize
+    if needed <= free * 3 // 4:
+        return True
+    warnings.warn(
+        f"{_SHARED_MEMORY} has {free / 2**20:,.0f} MiB free and the data workers would use "
+        f"{needed / 2**20:,.0f} MiB: batches go through pipes instead, which is slower; "
+        "fix: a larger one (docker run --shm-size=2g) or fewer --workers",
+        stacklevel=3,
+    )
+    return False

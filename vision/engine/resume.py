@@ -1,0 +1,207 @@
+"""Where a run starts: fresh, or from a checkpoint; and with which arguments.
+
+On resume the run's ``training_args.json`` (which may be edited by hand) is the base, and what the command line
+or the recipe names overrides it. Every difference from what the checkpoint was trained with is shown; what
+makes it another run is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vision.artefacts.files import publish_bytes, publish_json
+from vision.artefacts.records import read_json
+from vision.engine import config as options
+from vision.engine.config import Parsed, TrainConfig, UsageError, run_folder
+from vision.engine.options import flag_of, options_of, read_mapping, to_mapping
+
+if TYPE_CHECKING:
+    from vision.engine.checkpoint import Checkpoint
+
+ARGS_NAME = "training_args.json"
+MAX_ARGS_BYTES = 1 << 20
+LABELS_NAME = "labels.txt"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How this session starts.
+
+    * config: the arguments in force
+    * run: the run folder
+    * checkpoint, file: what is gone on from; None for a fresh start
+    * notes: sentences for people about differences
+    """
+
+    config: TrainConfig
+    run: Path
+    checkpoint: Checkpoint | None
+    file: Path | None
+    notes: tuple[str, ...]
+
+
+class Refused(ValueError):
+    """Going on would not be the same run."""
+
+
+def plan(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
+    """Find the checkpoint and settle the arguments. Raises UsageError, Refused, NoCheckpoint, DamagedCheckpoint."""
+    config = parsed.config
+    if config.resume is None:
+        return _fresh(config)
+    found = _find(config, warn)
+    if found is None:
+        started = _fresh(config)
+        return dataclasses.replace(started, notes=(f"nothing to resume in {started.run}: a fresh start",))
+    from vision.engine.checkpoint import load
+
+    checkpoint = load(found)
+    run = found.parent
+    if "checkpoint_folder" in parsed.explicit and run_folder(config).resolve() != run.resolve():
+        raise UsageError(
+            f"--resume goes on in the folder of its checkpoint, {run}, and --checkpoint-folder says "
+            f"{run_folder(config)}: leave that out, or start a new run there with --pretrained-ssd {found}"
+        )
+    settled, notes = settle(parsed, checkpoint.args, run)
+    return Plan(settled, run, checkpoint, found, tuple(notes))
+
+
+def _fresh(config: TrainConfig) -> Plan:
+    from vision.engine.run_folder import RunFolder
+
+    run = run_folder(config)
+    if RunFolder(run).records():
+        raise UsageError(
+            f"{run} holds a run already; go on with --resume {run}, or choose another --checkpoint-folder"
+        )
+    return Plan(config, run, None, None, ())
+
+
+def _find(config: TrainConfig, warn: Callable[[str], None]) -> Path | None:
+    """The checkpoint that ``--resume`` means; None for ``auto`` without any record."""
+    from vision.engine.checkpoint import find, load
+    from vision.engine.run_folder import NoCheckpoint, RunFolder
+
+    if config.resume != "auto":
+        path = Path(str(config.resume))
+        if not path.is_dir():
+            return find(path)
+        newest = RunFolder(path).newest_valid(warn, check=load)
+        if newest is None:
+            raise NoCheckpoint(f"--resume {path}: holds no checkpoints.json; is it a run folder?")
+        return newest
+    run = RunFolder(run_folder(config))
+    newest = run.newest_valid(warn, check=load)
+    if newest is None:
+        strays = sorted(run.path.glob("COMBO_CHECKPOINT_*.pth"))
+        if strays:
+            raise NoCheckpoint(
+                f"{run.path}: holds {strays[-1].name} but no checkpoints.json; not starting from scratch.\n"
+                f"  Go on from that file with --resume {strays[-1]}, or choose another --checkpoint-folder."
+            )
+    return newest
+
+
+# ---------------------------------------------------------------- arguments
+
+
+def settle(parsed: Parsed, trained_with: dict[str, Any], run: Path) -> tuple[TrainConfig, list[str]]:
+    """The arguments in force, and a sentence for each difference. Raises Refused for those that are ``fixed``."""
+    rules = {name: option.resume for name, option in options_of(TrainConfig).items()}
+    session = {name: getattr(parsed.config, name) for name, rule in rules.items() if rule == "session"}
+    named = {name: getattr(parsed.config, name) for name in parsed.explicit if rules[name] != "session"}
+    trained = _values(trained_with, "the checkpoint's arguments")
+    values = {**_saved(run, trained), **named, **session, "checkpoint_folder": str(run)}
+    config = options.build(values)
+    before = options.build({**trained, **session})
+    changed = [
+        name
+        for name, rule in rules.items()
+        if rule != "session" and getattr(config, name) != getattr(before, name)
+    ]
+    lines = {
+        name: f"{flag_of(name)}: {_shown(getattr(before, name))} → {_shown(getattr(config, name))}" for name in changed
+    }
+    fixed = [lines[name] for name in changed if rules[name] == "fixed"]
+    if fixed:
+        raise Refused(
+            f"{run}: this would be another run:\n    " + "\n    ".join(fixed) + "\n"
+            "  Leave these as they were, or start a new run from its weights: "
+            "--pretrained-ssd FILE --checkpoint-folder NEW"
+        )
+    return config, [_note(name, lines[name], rules[name], config) for name in changed]
+
+
+def _note(name: str, line: str, rule: str, config: TrainConfig) -> str:
+    if name == "epochs" and config.t_max is None:
+        return f"{line} (the schedule keeps its horizon; --t-max N would change it)"
+    return line if rule == "free" else f"{line} (changes the training from here on)"
+
+
+def _saved(run: Path, trained: dict[str, Any]) -> dict[str, Any]:
+    """``training_args.json``, or what the checkpoint remembers where it is gone."""
+    path = run / ARGS_NAME
+    if not path.is_file():
+        return trained
+    content = read_json(path, max_bytes=MAX_ARGS_BYTES)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected an object with the arguments, found {type(content).__name__}")
+    return {**trained, **_values(content, str(path))}
+
+
+def _values(mapping: dict[str, Any], where: str) -> dict[str, Any]:
+    values = read_mapping(TrainConfig, mapping, where)
+    try:
+        options.build(values)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return values
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def write_run_files(config: TrainConfig, run: Path, classes: list[str]) -> None:
+    """``training_args.json`` and ``labels.txt`` of the run folder."""
+    publish_json(run / ARGS_NAME, to_mapping(config))
+    publish_bytes(run / LABELS_NAME, ("\n".join(classes) + "\n").encode())
+
+
+# ---------------------------------------------------------------- data and machine
+
+
+def check_data(checkpoint: Checkpoint, classes: list[str], original_ids: list[int], digest: str) -> None:
+    """Raises Refused, with the difference, where the data are not those of the checkpoint."""
+    if checkpoint.classes != classes:
+        gone = [name for name in checkpoint.classes if name not in classes]
+        new = [name for name in classes if name not in checkpoint.classes]
+        raise Refused(
+            f"--datasets: other classes than the checkpoint's ({len(classes)}, it has {len(checkpoint.classes)}; "
+            f"missing {gone[:5]}, new {new[:5]}{'' if gone or new else ', another order'}).\n"
+            "  Start a new run from its weights: --pretrained-ssd FILE --checkpoint-folder NEW"
+        )
+    if checkpoint.original_category_ids != original_ids:
+        raise Refused("--datasets: the same class names with other original category ids")
+    if checkpoint.dataset_digest != digest:
+        raise Refused(
+            f"--datasets: other data than the checkpoint was trained on (digest {digest[:12]}…, "
+            f"it has {checkpoint.dataset_digest[:12]}…).\n"
+            "  Name the old data root, or start a new run: --pretrained-ssd FILE --checkpoint-folder NEW"
+        )
+
+
+def machine_notes(checkpoint: Checkpoint, versions: dict[str, str], threads: int) -> list[str]:
+    """A sentence for each difference that ends bit-identity with an uninterrupted run."""
+    notes = [
+        f"{name} {was or 'none'} → {versions.get(name) or 'none'}: results may differ in the last bits"
+        for name, was in checkpoint.versions.items()
+        if versions.get(name, "") != was
+    ]
+    if checkpoint.threads != threads:
+        notes.append(f"--threads {checkpoint.threads} → {threads}: results may differ in the last bits")
+    return notes

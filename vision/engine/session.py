@@ -1,0 +1,52 @@
+"""What a session of training works with and does not change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vision.datasets.loading import Loader
+from vision.datasets.sampling import BatchSampler
+from vision.engine.board import Board
+from vision.engine.checkpoint import RunFacts
+from vision.engine.config import TrainConfig
+from vision.engine.console import Console
+from vision.engine.interrupt import StopRequest
+from vision.engine.run_folder import RunFolder
+from vision.ssd.loss import SsdLoss
+
+
+@dataclass(frozen=True)
+class Session:
+    """The surroundings of the loop; everything that it changes is in ``TrainState``.
+
+    * network: what is called with normalised images: the detector itself, or its wrapper
+    * order: the sampler behind ``train``
+    * validation_data: a data set of ``vision.datasets``
+    """
+
+    config: TrainConfig
+    device: torch.device
+    amp_dtype: torch.dtype | None
+    network: Callable[..., Any]
+    loss: SsdLoss
+    order: BatchSampler
+    train: Loader
+    validation: Loader
+    validation_data: Any
+    run: RunFolder
+    facts: RunFacts
+    board: Board
+    console: Console
+    stop: StopRequest
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.order.steps_per_epoch
+
+    @property
+    def total_steps(self) -> int:
+        return self.config.epochs * self.steps_per_epoch
