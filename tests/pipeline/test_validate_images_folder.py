@@ -1,0 +1,94 @@
+"""``--images DIR --report FILE.jsonl``: a line for every entry of a folder of one's own."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.validate_images import main
+from tests.images.corpus import corpus
+from tests.pipeline.image_root import REPOSITORY
+
+
+def check(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeline.validate_images", "--workers", "2", *map(str, arguments)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def odd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("odd")
+    for odd in corpus():
+        (folder / odd.name).write_bytes(odd.data)
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "dir.jpg").mkdir()
+    (folder / "outside.jpg").symlink_to("/etc/passwd")
+    (folder / "dangling.jpg").symlink_to("nowhere")
+    return folder
+
+
+@pytest.mark.parametrize("options", [[], ["--thorough"]])
+def test_every_entry_gets_its_line(odd_folder: Path, tmp_path: Path, options: list[str]) -> None:
+    report = tmp_path / "report.jsonl"
+    done = check("--images", odd_folder, "--report", report, *options)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in report.read_text().splitlines()]
+    assert all(list(row) == ["file", "verdict", "reason"] for row in found)
+    verdicts = {row["file"]: row["verdict"] for row in found}
+    expected = {odd.name: odd.verdict for odd in corpus()}
+    expected |= dict.fromkeys(("pipe.jpg", "dir.jpg", "outside.jpg", "dangling.jpg"), "reject")
+    assert verdicts == expected and len(found) == len(verdicts)
+    assert all((row["reason"] is None) == (row["verdict"] == "ok") for row in found)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.jsonl"]
+
+
+def test_the_report_may_lie_in_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(corpus()[0].data)
+    for _ in range(2):
+        assert check("--images", tmp_path, "--report", tmp_path / "report.jsonl").returncode == 0
+        assert [json.loads(line)["file"] for line in (tmp_path / "report.jsonl").open()] == ["a.jpg"]
+
+
+def test_two_at_once_on_one_report_are_refused(tmp_path: Path) -> None:
+    working = tmp_path / ".report.jsonl.checking"
+    working.mkdir()
+    (tmp_path / "pictures").mkdir()
+    descriptor = os.open(working, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        done = check("--images", tmp_path / "pictures", "--report", tmp_path / "report.jsonl")
+    finally:
+        os.close(descriptor)
+    assert done.returncode == 1 and "another check is writing" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["--images", "/nowhere", "--report", "{tmp}/r.jsonl"], 1, "/nowhere is no folder"),
+        (["--images", "{tmp}", "--report", "{tmp}/none/r.jsonl"], 1, "none is no folder"),
+        (["--images", "{tmp}"], 2, "--report is missing"),
+        (["--report", "r.jsonl"], 2, "--images is missing"),
+    ],
+)
+def test_mistakes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, text: str
+) -> None:
+    words = [word.format(tmp=tmp_path) for word in arguments]
+    try:
+        found = main(words)
+    except SystemExit as leaving:
+        found = int(leaving.code or 0)
+    assert found == code and text in capsys.readouterr().err
+
+
+def test_an_empty_folder_gives_an_empty_report(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    assert main(["--images", str(tmp_path / "pictures"), "--report", str(tmp_path / "r.jsonl")]) == 0
+    assert (tmp_path / "r.jsonl").read_bytes() == b""
