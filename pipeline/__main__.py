@@ -17,9 +17,8 @@ from pipeline.command import (
 )
 from pipeline.runner import decide_all
 from pipeline.stage import Stage
-from pipeline.stages import STAGES
+from pipeline.stages import NAMES, all_stages, named
 
-NAMES = [stage.name for stage in STAGES]
 MARKS = {"done": "✓", "stale": "~", "missing": "·"}
 
 
@@ -49,15 +48,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 def chosen(arguments: argparse.Namespace) -> list[Stage]:
     if arguments.only:
-        return [stage for stage in STAGES if stage.name == arguments.only]
+        return [named(arguments.only)]
     first = NAMES.index(arguments.first) if arguments.first else 0
     last = NAMES.index(arguments.until) if arguments.until else len(NAMES) - 1
-    return list(STAGES[first : last + 1])
+    return [named(name) for name in NAMES[first : last + 1]]
 
 
 def status(arguments: argparse.Namespace) -> int:
     """Prints the state of every stage; 0 also when something has to run (``verify`` is the one that fails)."""
-    decisions = decide_all(STAGES, settings_of(arguments))
+    decisions = decide_all(all_stages(), settings_of(arguments))
     if arguments.json:
         print(json.dumps([{"stage": d.stage, "state": d.state, "why": d.why} for d in decisions], indent=1))
         return 0
@@ -69,7 +68,7 @@ def status(arguments: argparse.Namespace) -> int:
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    decisions = decide_all(STAGES, settings_of(arguments), deep=arguments.deep)
+    decisions = decide_all(all_stages(), settings_of(arguments), deep=arguments.deep)
     wrong = [decision for decision in decisions if decision.must_run]
     for decision in wrong:
         print(f"{decision.stage}: {decision.state}: {decision.why}", file=sys.stderr)
@@ -81,7 +80,7 @@ def verify(arguments: argparse.Namespace) -> int:
 
 
 def list_stages() -> int:
-    for stage in STAGES:
+    for stage in all_stages():
         after = f" (after {', '.join(stage.after)})" if stage.after else ""
         print(f"{stage.name:17} {stage.summary}{after}")
     return 0

@@ -1,19 +1,19 @@
-"""The stages in their order. The one place that knows them all."""
+"""The stages in their order. The one place that knows them all; by name first, since ``--help`` needs no more."""
 
 from __future__ import annotations
 
-from pipeline import download, extract, index, remap_categories, validate_images
+from importlib import import_module
+
 from pipeline.stage import Stage
 
-STAGES: tuple[Stage, ...] = (
-    download.STAGE,
-    extract.STAGE,
-    validate_images.STAGE,
-    remap_categories.STAGE,
-    index.STAGE,
-)
+NAMES = ("download", "extract", "validate_images", "remap_categories", "index")
 
 
 def named(name: str) -> Stage:
-    """The stage called ``name``; it exists."""
-    return next(stage for stage in STAGES if stage.name == name)
+    """The ``STAGE`` of the module that is called ``name``."""
+    stage: Stage = import_module(f"pipeline.{name}").STAGE
+    return stage
+
+
+def all_stages() -> tuple[Stage, ...]:
+    return tuple(named(name) for name in NAMES)

@@ -279,6 +279,7 @@ def check_together(config: TrainConfig) -> None:
     """What no single option can tell. Raises ``UsageError`` that names the flags."""
     cpu = config.device == "cpu" or (config.device == "auto" and not config.use_cuda)
     rules = (
+        (len(config.datasets) != 1, "--datasets takes one data root for now"),
         (len(config.resolution) > 2, "--resolution takes one number, or width and height"),
         (len(config.betas) != 2, "--betas takes two numbers"),
         (config.base_net and config.pretrained_ssd, "--base-net and --pretrained-ssd: give one of them"),

@@ -64,7 +64,11 @@ class Console:
 
     def say(self, text: str) -> None:
         if not self.quiet:
-            (self.bar.write(text, file=self.stream) if self.bar is not None else print(text, file=self.stream))
+            (
+                self.bar.write(text, file=self.stream)
+                if self.bar is not None
+                else print(text, file=self.stream)
+            )
             self.stream.flush()
 
     def warn(self, text: str) -> None:
@@ -108,7 +112,9 @@ class Console:
             self.bar.set_postfix_str("  ".join(parts))
         else:
             self.say(
-                f"epoch {row['epoch']}  step {row['step']}/{self.total}  " + "  ".join(parts) + f"  ETA {self._eta(row['step'])}"
+                f"epoch {row['epoch']}  step {row['step']}/{self.total}  "
+                + "  ".join(parts)
+                + f"  ETA {self._eta(row['step'])}"
             )
         clock.restart()
 

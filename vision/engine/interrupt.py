@@ -47,4 +47,3 @@ class StopRequest:
     @property
     def exit_status(self) -> int:
         return 128 + self.signal if self.signal is not None else 0
-

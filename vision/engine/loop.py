@@ -71,7 +71,9 @@ def train_step(state: TrainState, session: Session, batch: Batch) -> dict[str, A
     parts = session.loss(logits, offsets, on_device)
     state.optimizer.zero_grad(set_to_none=True)
     losses = _backward(state, parts)
-    usable = math.isfinite(losses["total"]) and (math.isfinite(losses["grad_norm"]) or state.scaler is not None)
+    usable = math.isfinite(losses["total"]) and (
+        math.isfinite(losses["grad_norm"]) or state.scaler is not None
+    )
     if usable:
         _update(state)
         state.window.add(losses, len(batch), int(losses["positives"]))
@@ -117,7 +119,9 @@ def _buffers(state: TrainState) -> list[Tensor]:
 def _not_finite(state: TrainState, session: Session, batch: Batch, losses: dict[str, float]) -> None:
     """Say so; raises NotFinite unless ``--nan skip``."""
     ids = batch.image_ids.tolist()
-    shown = ", ".join(map(str, ids[:SHOWN_IDS])) + (f" and {len(ids) - SHOWN_IDS} more" if len(ids) > SHOWN_IDS else "")
+    shown = ", ".join(map(str, ids[:SHOWN_IDS])) + (
+        f" and {len(ids) - SHOWN_IDS} more" if len(ids) > SHOWN_IDS else ""
+    )
     what = (
         f"step {state.step + 1} (epoch {state.epoch}): the loss or its gradient is not finite "
         f"(classification {losses['classification']}, localization {losses['localization']}, "

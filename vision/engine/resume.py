@@ -124,7 +124,8 @@ def settle(parsed: Parsed, trained_with: dict[str, Any], run: Path) -> tuple[Tra
         if rule != "session" and getattr(config, name) != getattr(before, name)
     ]
     lines = {
-        name: f"{flag_of(name)}: {_shown(getattr(before, name))} → {_shown(getattr(config, name))}" for name in changed
+        name: f"{flag_of(name)}: {_shown(getattr(before, name))} → {_shown(getattr(config, name))}"
+        for name in changed
     }
     fixed = [lines[name] for name in changed if rules[name] == "fixed"]
     if fixed:

@@ -74,7 +74,9 @@ def validate(
     return meter.metrics()
 
 
-def forward(model: Any, detector: Detector, batch: Batch, amp_dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
+def forward(
+    model: Any, detector: Detector, batch: Batch, amp_dtype: torch.dtype | None
+) -> tuple[Tensor, Tensor]:
     """Batch on the device → logits (N, P, C), offsets (N, P, 4) of ``model``, which may wrap ``detector``."""
     images = detector.input_spec.normalise(batch.images)
     if next(detector.parameters()).is_contiguous(memory_format=torch.channels_last):

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Train an SSD detector on COCO; go on exactly where it stopped. ``--help`` teaches.
+
+Config → data → model → loss → optimiser → resume or start → fit: this file is the table of contents.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from vision.engine.config import Parsed, UsageError, parse, unused, width_height
+
+if TYPE_CHECKING:
+    from vision.engine.console import Console
+    from vision.engine.interrupt import StopRequest
+
+
+def train(parsed: Parsed, console: Console, stop: StopRequest) -> None:
+    """One session of a run. Raises the errors of the rooms for what the user can mend."""
+    from vision.core.sample import InputSpec
+    from vision.datasets.loading import make_loader
+    from vision.datasets.sampling import BatchSampler
+    from vision.engine import data, machine, report, resume, start
+    from vision.engine.board import Board
+    from vision.engine.checkpoint import RunFacts
+    from vision.engine.loop import fit
+    from vision.engine.optim import build_optimizer, build_schedule
+    from vision.engine.options import to_mapping
+    from vision.engine.run_folder import RunFolder
+    from vision.engine.session import Session
+    from vision.engine.state import seed_everything
+    from vision.ssd.build import build_detector, build_loss
+    from vision.ssd.variants import find
+    from vision.transforms import presets
+
+    plan = resume.plan(parsed, console.warn)
+    config, checkpoint = plan.config, plan.checkpoint
+    host = machine.prepare(config, checkpoint.threads if checkpoint else None)
+    seed_everything(config.seed)
+
+    variant = find(config.net)
+    width, height = width_height(config)
+    spec = InputSpec(height=height, width=width)
+
+    train_data, val_data = data.open_splits(config)
+    if checkpoint:
+        resume.check_data(checkpoint, train_data.classes, train_data.original_category_ids, train_data.digest)
+
+    order = BatchSampler(len(train_data), config.batch_size, config.seed, drop_last=True)
+    val_order = BatchSampler(len(val_data), config.batch_size, shuffle=False)
+    pin = host.device.type == "cuda"
+    augment, plain = (presets.build(name, spec, config.seed) for name in (config.augment, "none"))
+    loader = make_loader(train_data, augment, order, config.workers, pin_memory=pin)
+    val_loader = make_loader(val_data, plain, val_order, config.workers, pin_memory=pin)
+
+    model = build_detector(variant, len(train_data.classes), spec, config.mb2_width_mult, config.priors)
+    initial_weights = start.initial_weights(model, config, train_data.classes, checkpoint, plan.file)
+    model = start.placed(model, config, host.device)
+    loss = build_loss(model)
+    optimizer = build_optimizer(model, config)
+    schedule = build_schedule(config, order.steps_per_epoch)
+    state = start.state_of(model, optimizer, schedule, config, host.amp_dtype)
+    start.resume_or_begin(state, plan)
+
+    run = RunFolder(plan.run)
+    facts = RunFacts(
+        args=to_mapping(config),
+        classes=train_data.classes,
+        original_category_ids=train_data.original_category_ids,
+        dataset_digest=train_data.digest,
+        order={"seed": config.seed, "batch_size": config.batch_size, "length": len(train_data)},
+    )
+    resume.write_run_files(config, plan.run, train_data.classes)
+    session = Session(
+        config=config, device=host.device, amp_dtype=host.amp_dtype, network=model, loss=loss, order=order,
+        train=loader, validation=val_loader, validation_data=val_data, run=run, facts=facts,
+        board=Board(plan.run), console=console, stop=stop,
+    )  # fmt: skip
+
+    report.begin(session, state, plan, host, initial_weights)
+    try:
+        finished = fit(state, session)
+    finally:
+        session.board.close()
+        console.end()
+    report.end(session, state, finished)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 done, 1 failed, 2 usage, 130 / 138 / 143 interrupted and saved."""
+    parsed = parse(argv)
+    from vision.engine.console import Console
+    from vision.engine.failures import MENDABLE
+    from vision.engine.interrupt import StopRequest
+
+    console = Console()
+    for sentence in unused(parsed.config, parsed.explicit):
+        console.warn(sentence)
+    with StopRequest() as stop:
+        try:
+            train(parsed, console, stop)
+        except UsageError as error:
+            print(f"train_ssd.py: {error}", file=sys.stderr)
+            return 2
+        except MENDABLE as error:
+            print(f"train_ssd.py: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print(
+                "train_ssd.py: interrupted a second time; not saved since the last checkpoint",
+                file=sys.stderr,
+            )
+            return 130
+        return stop.exit_status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

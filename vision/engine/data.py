@@ -1,0 +1,24 @@
+"""``--dataset-type`` and ``--datasets`` → the two data sets of a run."""
+
+from __future__ import annotations
+
+from vision.datasets.coco import CocoDetection
+from vision.datasets.contract import DatasetError
+from vision.engine.config import TrainConfig
+
+
+def open_splits(config: TrainConfig) -> tuple[CocoDetection, CocoDetection]:
+    """Training and validation data. Raises DatasetError where they are missing or do not fit each other."""
+    root = config.datasets[0]
+    train, val = CocoDetection(root, "train"), CocoDetection(root, "val")
+    if (train.classes, train.original_category_ids) != (val.classes, val.original_category_ids):
+        raise DatasetError(
+            f"{root}: train and val have other classes ({len(train.classes)} and {len(val.classes)}); "
+            f"make both from one map: python -m pipeline.remap_categories --root {root} --force"
+        )
+    for name, data in (("train", train), ("val", val)):
+        if not len(data):
+            raise DatasetError(
+                f"{root}: the {name} split has no usable picture; python -m pipeline status --root {root}"
+            )
+    return train, val

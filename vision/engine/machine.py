@@ -1,0 +1,71 @@
+"""The machine that a session runs on: device, precision, threads, memory, determinism."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from vision.engine.allocator import keep_freed_memory
+from vision.engine.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What was settled.
+
+    * amp_dtype: autocast to it; None computes in float32
+    * threads: CPU threads of torch in this process
+    """
+
+    device: torch.device
+    amp_dtype: torch.dtype | None
+    threads: int
+    keeps_memory: bool
+
+    def describe(self) -> str:
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
+        precision = str(self.amp_dtype).removeprefix("torch.") if self.amp_dtype else "float32"
+        return f"{self.device} ({name}), {precision}, {self.threads} CPU threads"
+
+
+def prepare(config: TrainConfig, run_threads: int | None = None) -> Machine:
+    """Settle and set everything that is global to the process.
+
+    ``run_threads``: what a resumed run was trained with, restored unless ``--threads`` says otherwise, since
+    convolution gradients differ in the last bits between thread counts. Raises ValueError for a device that
+    is not there.
+    """
+    threads = config.threads or run_threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it starts
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    device = choose_device(config)
+    return Machine(device, amp_dtype(config, device), threads, keep_freed_memory())
+
+
+def choose_device(config: TrainConfig) -> torch.device:
+    """``auto`` takes a GPU if there is one that torch can use."""
+    if config.device == "auto":
+        return torch.device("cuda" if config.use_cuda and torch.cuda.is_available() else "cpu")
+    device = torch.device(config.device)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"--device {config.device}: torch {torch.__version__} sees {torch.cuda.device_count()} GPU(s); "
+            "python -m tools.doctor says why"
+        )
+    return device
+
+
+def amp_dtype(config: TrainConfig, device: torch.device) -> torch.dtype | None:
+    """``auto``: float32 on a CPU; on a GPU bfloat16, or float16 where it has no bfloat16."""
+    if config.amp == "auto":
+        if device.type == "cpu":
+            return None
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if config.amp == "fp16" and device.type == "cpu":
+        raise ValueError("--amp fp16 needs a GPU; on a CPU use --amp off or bf16")
+    return {"off": None, "fp16": torch.float16, "bf16": torch.bfloat16}[config.amp]

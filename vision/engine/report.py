@@ -1,0 +1,96 @@
+"""What a session says at its start and at its end."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from vision.engine.machine import Machine
+from vision.engine.resume import Plan, machine_notes
+from vision.engine.session import Session
+from vision.engine.state import TrainState
+
+SHOWN_EPOCHS = 12
+
+
+def begin(session: Session, state: TrainState, plan: Plan, machine: Machine, initial_weights: str) -> None:
+    """The banner: everything that decides what will happen."""
+    from vision.engine.checkpoint import versions
+
+    notes = list(plan.notes)
+    if plan.checkpoint is not None:
+        notes += machine_notes(plan.checkpoint, versions(), machine.threads)
+    session.console.banner(_rows(session, state, machine, initial_weights))
+    for note in notes:
+        session.console.say(f"  note: {note}")
+    if state.step >= session.total_steps:
+        session.console.say("  nothing to do: all epochs are done; --epochs N goes further")
+
+
+def _rows(
+    session: Session, state: TrainState, machine: Machine, initial_weights: str
+) -> list[tuple[str, str]]:
+    config, order, model = session.config, session.order, state.model
+    spec = model.input_spec
+    parameters = sum(p.numel() for p in model.parameters())
+    data = (
+        f"{', '.join(config.datasets)}: {order.length:,} training and {len(session.validation_data):,} "
+        f"validation pictures, {len(session.facts.classes) - 1} classes; {config.workers} workers"
+    )
+    net = (
+        f"{config.net}, {spec.width}×{spec.height} px, {parameters:,} parameters, "
+        f"{len(model.priors_cxcywh):,} priors ({config.priors})"
+    )
+    left_out = f" ({order.left_out} left out of each epoch, others each time)" if order.left_out else ""
+    return [
+        ("run", str(session.run.path)),
+        (
+            "versions",
+            f"Python {platform.python_version()}, torch {torch.__version__}, numpy {version('numpy')}",
+        ),
+        ("device", machine.describe()),
+        ("data", data),
+        ("model", net),
+        ("initial weights", initial_weights),
+        (
+            "batch",
+            f"{min(config.batch_size, order.length)} images a step, {order.steps_per_epoch:,} steps an epoch{left_out}",
+        ),
+        ("schedule", _schedule(session, state)),
+        ("augmentation", config.augment),
+    ]
+
+
+def _schedule(session: Session, state: TrainState) -> str:
+    config, schedule = session.config, state.schedule
+    average = f", EMA {config.ema}" if config.ema else ""
+    return (
+        f"{config.optim_choose}, lr {config.lr:g}, {schedule.kind} over {schedule.horizon:,} steps, "
+        f"{schedule.warmup} of warm-up{average}; epoch {state.epoch} of {config.epochs}, step {state.step:,}"
+    )
+
+
+def end(session: Session, state: TrainState, finished: list[dict[str, Any]]) -> None:
+    """The table of this session's epochs, and the next commands."""
+    console, run = session.console, session.run.path
+    columns = (
+        ("epoch", "d"), ("train_total", ".3f"), ("val_loss", ".3f"), ("AP", ".3f"), ("AP50", ".3f"),
+        ("APs", ".3f"), ("APm", ".3f"), ("APl", ".3f"), ("images_per_s", ".1f"), ("seconds", ".0f"),
+    )  # fmt: skip
+    shown = finished[-SHOWN_EPOCHS:]
+    used = [(name, form) for name, form in columns if any(name in row for row in shown)]
+    rows = [[format(row[name], form) if name in row else "–" for name, form in used] for row in shown]
+    console.table([name for name, _ in used], rows)
+    if state.best:
+        console.say(f"  best: epoch {state.best['epoch']}, {state.best['metric']} {state.best['value']:.4f}")
+    if session.stop.asked:
+        console.say(f"interrupted and saved at step {state.step:,}")
+    if state.epoch < session.config.epochs:
+        console.say(f"go on:     python train_ssd.py --resume {run}")
+    if finished or state.best:
+        console.say(f"evaluate:  python -m tools.evaluate {run}")
+        console.say(f"export:    python -m tools.export_onnx {run}")
+    console.say(f"curves:    tensorboard --logdir {run.parent}")

@@ -1,0 +1,65 @@
+"""From a built model to a state that stands where training has to go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from vision.engine import board, checkpoint
+from vision.engine.averaging import average_of
+from vision.engine.checkpoint import Checkpoint
+from vision.engine.config import TrainConfig
+from vision.engine.optim import Schedule
+from vision.engine.resume import Plan
+from vision.engine.run_folder import RunFolder
+from vision.engine.state import TrainState
+from vision.ssd.model import Detector
+
+
+def initial_weights(
+    model: Detector, config: TrainConfig, classes: list[str], resumed: Checkpoint | None, file: Path | None
+) -> str:
+    """Load ``--pretrained-ssd`` or ``--base-net`` where a run starts; says where the weights come from."""
+    if resumed is not None:
+        return f"{file} (epoch {resumed.epoch}, step {resumed.step:,})"
+    from vision.nn import pretrained
+
+    if config.pretrained_ssd:
+        return str(pretrained.load_detector(model, config.pretrained_ssd, classes))
+    if config.base_net:
+        return str(pretrained.load_base_net(model, config.base_net))
+    return f"from scratch, drawn from --seed {config.seed}"
+
+
+def placed(model: Detector, config: TrainConfig, device: torch.device) -> Detector:
+    """On the device, in the memory layout of ``--channels-last``."""
+    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    return model.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+
+
+def state_of(
+    model: Detector,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    config: TrainConfig,
+    amp_dtype: torch.dtype | None,
+) -> TrainState:
+    """The state of a run that has not begun; only float16 needs a gradient scaler."""
+    scaler = torch.amp.GradScaler("cuda") if amp_dtype == torch.float16 else None
+    ema = average_of(model, config.ema) if config.ema else None
+    return TrainState(model=model, optimizer=optimizer, schedule=schedule, scaler=scaler, ema=ema)
+
+
+def resume_or_begin(state: TrainState, plan: Plan) -> None:
+    """Put the checkpoint of ``plan`` back and move aside what lies after it; nothing to do for a fresh start."""
+    if plan.checkpoint is None or plan.file is None:
+        board.rewind(
+            plan.run, step=0, epoch_finished=False
+        )  # of a run that was killed before its first checkpoint
+        return
+    # another --t-max is the one way to another horizon
+    kept = plan.config.t_max == plan.checkpoint.args["t_max"]
+    checkpoint.restore(plan.checkpoint, state, keep_schedule=kept)
+    RunFolder(plan.run).rewind_to(plan.file.name)
+    board.rewind(plan.run, state.step, epoch_finished=state.step_in_epoch == 0)
