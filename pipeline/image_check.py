@@ -14,7 +14,7 @@ import simplejpeg
 from PIL import Image, ImageFile
 
 from pipeline.image_files import FileFacts, read_picture
-from vision.images.decode import BadImage, ImageVerdict, check_image, image_size
+from vision.images.decode import BadImage, ImageVerdict, check_image, image_size, read_header
 from vision.images.raster import DECODER_ERRORS
 
 LARGE_PIXELS = 4_000_000
@@ -45,16 +45,13 @@ def check(job: ImageJob, thorough: bool, gate: str) -> Checked:
         data, facts = read_picture(job.folder, job.name)
     except BadImage as error:
         return Checked(ImageVerdict("reject", error.reason, None, None), None)
-    with _one_at_a_time(gate) if _is_large(data) else contextlib.nullcontext():
-        return Checked(check_image(data, job.name, job.expected_hw, thorough), facts)
-
-
-def _is_large(data: bytes) -> bool:
     try:
-        height, width = image_size(data)
-    except BadImage:
-        return False
-    return height * width > LARGE_PIXELS
+        header = read_header(data)
+    except BadImage as error:
+        return Checked(ImageVerdict("reject", error.reason, None, None), facts)
+    is_large = header.height * header.width > LARGE_PIXELS
+    with _one_at_a_time(gate) if is_large else contextlib.nullcontext():
+        return Checked(check_image(data, job.name, job.expected_hw, thorough, header), facts)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from vision.images import jpeg, raster, turbo
 from vision.images.convert import to_rgb8
 from vision.images.formats import MAX_BYTES, MAX_PIXELS, BadImage, format_of, suffix_fits
 
-__all__ = ["BadImage", "ImageVerdict", "check_image", "decode_rgb", "image_size"]
+__all__ = ["BadImage", "Header", "ImageVerdict", "check_image", "decode_rgb", "image_size", "read_header"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,9 @@ class ImageVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class _Header:
+class Header:
+    """What is known before anything is decoded; size in px, ``frame`` for JPEGs alone."""
+
     image_format: str
     width: int
     height: int
@@ -54,7 +56,7 @@ def decode_rgb(data: bytes, where: str = "") -> np.ndarray:
     :raises BadImage: with ``.reason``; never for a lack of memory, which stays a MemoryError
     """
     try:
-        header = _read_header(data)
+        header = read_header(data)
         if header.frame is not None:
             return turbo.decode(data, header.frame)
         return to_rgb8(*raster.decode(data, header.image_format))
@@ -68,24 +70,29 @@ def image_size(data: bytes, where: str = "") -> tuple[int, int]:
     :raises BadImage: when it is no picture, or has too many pixels
     """
     try:
-        header = _read_header(data)
+        header = read_header(data)
     except BadImage as error:
         raise BadImage(error.reason, where) from None
     return header.height, header.width
 
 
 def check_image(
-    data: bytes, where: str, expected_hw: tuple[int, int] | None = None, thorough: bool = False
+    data: bytes,
+    where: str,
+    expected_hw: tuple[int, int] | None = None,
+    thorough: bool = False,
+    header: Header | None = None,
 ) -> ImageVerdict:
     """Decode strictly and compare with what is expected.
 
     :param where: the file's name; its suffix is compared with the content
     :param expected_hw: height and width in px that the annotations give, or None
     :param thorough: scikit-image has to read JPEGs too (it reads every other format anyway)
+    :param header: that of ``data``, where it has been read before
     """
     width = height = None
     try:
-        header = _read_header(data)
+        header = header or read_header(data)
         width, height = header.width, header.height
         _require_size(header, expected_hw)
         oddities = [
@@ -99,16 +106,20 @@ def check_image(
     return ImageVerdict("convert" if reason else "ok", reason or None, width, height)
 
 
-def _read_header(data: bytes) -> _Header:
+def read_header(data: bytes) -> Header:
+    """Format, size and oddities by the header alone.
+
+    :raises BadImage: when it is no picture, or means more than may be decoded
+    """
     if len(data) > MAX_BYTES:
         raise BadImage(f"too_many_bytes: {len(data):,}, at most {MAX_BYTES:,}")
     image_format = format_of(data)
     if image_format == "JPEG":
         frame = jpeg.read_frame(data)
-        header = _Header(image_format, frame.width, frame.height, tuple(_jpeg_oddities(frame)), frame)
+        header = Header(image_format, frame.width, frame.height, tuple(_jpeg_oddities(frame)), frame)
     else:
         found = raster.read_header(data, image_format)
-        header = _Header(image_format, found.width, found.height, found.oddities, None)
+        header = Header(image_format, found.width, found.height, found.oddities, None)
     if header.width * header.height > MAX_PIXELS:
         raise BadImage(f"too_many_pixels: {header.width}×{header.height}, at most {MAX_PIXELS:,}")
     return header
@@ -121,11 +132,11 @@ def _jpeg_oddities(frame: jpeg.Frame) -> list[str]:
     return found
 
 
-def _suffix_oddity(where: str, header: _Header) -> list[str]:
+def _suffix_oddity(where: str, header: Header) -> list[str]:
     return [] if suffix_fits(where, header.image_format) else [f"wrong_suffix: {header.image_format} data"]
 
 
-def _require_size(header: _Header, expected_hw: tuple[int, int] | None) -> None:
+def _require_size(header: Header, expected_hw: tuple[int, int] | None) -> None:
     if expected_hw is None or (header.height, header.width) == expected_hw:
         return
     expected = f"{expected_hw[1]}×{expected_hw[0]}"
@@ -139,7 +150,7 @@ def _require_size(header: _Header, expected_hw: tuple[int, int] | None) -> None:
     )
 
 
-def _decode_strictly(data: bytes, header: _Header, thorough: bool) -> list[str]:
+def _decode_strictly(data: bytes, header: Header, thorough: bool) -> list[str]:
     """Oddities that only show in decoding."""
     if header.frame is None:
         to_rgb8(*raster.decode(data, header.image_format))
@@ -151,7 +162,7 @@ def _decode_strictly(data: bytes, header: _Header, thorough: bool) -> list[str]:
     return [f"odd_jpeg: {warning}"] if warning else []
 
 
-def _require_second_reader(data: bytes, header: _Header) -> None:
+def _require_second_reader(data: bytes, header: Header) -> None:
     """scikit-image has to read it too, to the same size.
 
     :raises BadImage: ``unreadable`` or ``size_mismatch``

@@ -1,0 +1,223 @@
+"""How fast the stages are, beside the naive way, in the same run on the same pictures.
+
+    python -m benchmarks.stages                    # prints a table, writes benchmarks/results/<device>_<date>.md
+    COCO_MINI=/path/to/coco-mini python -m benchmarks.stages --copies 8
+
+Pictures are those of COCO_MINI where that is set, else rendered ones. Ways are measured in turns, so that whatever
+else the machine does falls on all of them; the median of the rounds counts.
+
+* extract: ``zipfile.extractall`` against the stage (plan, CRC-32, fsync, rename)
+* validate: ``skimage.io.imread`` in one thread; the bare strict decodes in as many processes as the stage; the stage
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.pictures import PictureSet, picture_set
+from pipeline import extract
+from pipeline.image_check import ImageJob
+from pipeline.image_files import read_picture
+from pipeline.image_survey import check_all
+from pipeline.release import read_release
+from pipeline.stage import Settings, StageContext
+
+RESULTS = Path(__file__).parent / "results"
+OVERHEAD_LIMIT, SHARE_LIMIT = 0.25, 0.8
+
+
+class Way(NamedTuple):
+    """One way to do a job: median seconds, and how many cores it may use."""
+
+    name: str
+    seconds: float
+    cores: int
+
+
+def in_turns(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of each way; one round first that does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for round_ in range(rounds + 1):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            way()
+            if round_:
+                seconds[name].append(time.perf_counter() - began)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def read_with_skimage(paths: Sequence[Path]) -> None:
+    import skimage.io
+
+    for path in paths:
+        skimage.io.imread(path)
+
+
+def decode_strictly(paths: Sequence[str]) -> int:
+    """What the check can not do without: reading the bytes, and libjpeg-turbo's strict pass."""
+    import numpy as np
+    import simplejpeg
+
+    scratch = np.empty(2**20, np.uint8)
+    for path in paths:
+        data, _ = read_picture(os.path.dirname(path), os.path.basename(path))  # noqa: PTH119, PTH120
+        simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1, min_factor=8, buffer=scratch)
+    return len(paths)
+
+
+def decode_in(pool: ProcessPoolExecutor, paths: Sequence[Path]) -> None:
+    chunks = [[str(path) for path in paths[start : start + 16]] for start in range(0, len(paths), 16)]
+    assert sum(pool.map(decode_strictly, chunks)) == len(paths)
+
+
+def check_anew(jobs: Sequence[ImageJob], workers: int, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder) as staging:
+        found = check_all(jobs, Path(staging), workers)
+    assert all(of.verdict != "reject" for of in found.values())
+
+
+def measure_validation(pictures: PictureSet, folder: Path, workers: int, rounds: int) -> list[Way]:
+    paths = sorted(pictures.folder.iterdir())
+    jobs = [ImageJob("train", str(pictures.folder), path.name, None) for path in paths]
+    with ProcessPoolExecutor(workers) as pool:
+        seconds = in_turns(
+            {
+                "naive: skimage.io.imread": partial(read_with_skimage, paths),
+                "bare strict decodes": partial(decode_in, pool, paths),
+                "validate_images": partial(check_anew, jobs, workers, folder),
+            },
+            rounds,
+        )
+    naive, bare, stage = seconds.items()
+    return [Way(*naive, 1), Way(*bare, workers), Way(*stage, workers)]
+
+
+def extract_naively(archive: Path, folder: Path) -> None:
+    target = folder / "naive"
+    shutil.rmtree(target, ignore_errors=True)
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(target)
+
+
+def extract_stage(root: Path, release: Path, workers: int) -> None:
+    shutil.rmtree(root / "train2017", ignore_errors=True)
+    shutil.rmtree(root / "staging", ignore_errors=True)
+    (root / "staging").mkdir()
+    settings = Settings(root, ("train",), workers, {"release": read_release(release)})
+    extract.STAGE.run(StageContext(settings, root / "staging", lambda line: None, lambda: False))
+
+
+def measure_extraction(pictures: PictureSet, folder: Path, workers: int, rounds: int) -> list[Way]:
+    seconds = in_turns(
+        {
+            "naive: zipfile.extractall": partial(extract_naively, pictures.archive, folder),
+            "extract": partial(extract_stage, pictures.root, pictures.release, workers),
+        },
+        rounds,
+    )
+    naive, stage = seconds.items()
+    return [Way(*naive, 1), Way(*stage, workers)]
+
+
+def table(title: str, ways: Sequence[Way], pictures: PictureSet) -> list[str]:
+    lines = [
+        f"### {title}",
+        "",
+        "| way | cores | images/s | images/s a core | MB/s a core | × naive |",
+        "|---|---|---|---|---|---|",
+    ]
+    naive = ways[0].seconds
+    for way in ways:
+        rate, bytes_rate = pictures.files / way.seconds, pictures.bytes / 1e6 / way.seconds
+        lines.append(
+            f"| {way.name} | {way.cores} | {rate:,.0f} | {rate / way.cores:,.0f} "
+            f"| {bytes_rate / way.cores:,.1f} | {naive / way.seconds:.2f} |"
+        )
+    return [*lines, ""]
+
+
+def targets(ways: Sequence[Way]) -> list[str]:
+    naive, bare, stage = ways
+    speed_up, floor = naive.seconds / stage.seconds, SHARE_LIMIT * stage.cores
+    overhead = stage.seconds / bare.seconds - 1
+    against = f"{speed_up:.2f} ×, wanted ≥ {SHARE_LIMIT} × {stage.cores} cores = {floor:.1f}"
+    over = f"{overhead:+.0%}, wanted ≤ {OVERHEAD_LIMIT:.0%} (process start and journal included)"
+    return [
+        f"* validation against the naive way: {against}: {_verdict(speed_up >= floor)}",
+        f"* validation over the bare decodes: {over}: {_verdict(overhead <= OVERHEAD_LIMIT)}",
+        "",
+    ]
+
+
+def _verdict(met: bool) -> str:
+    return "met" if met else "MISSED"
+
+
+def device() -> str:
+    """The processor's name in a form that a file can have."""
+    name = platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [
+            line.split(":", 1)[1] for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        name = names[0] if names else name
+    return "-".join("".join(c if c.isalnum() else " " for c in name).split())
+
+
+def report(pictures: PictureSet, workers: int, rounds: int, sections: Sequence[str]) -> str:
+    facts = (
+        f"{device()}, {os.cpu_count()} cores, {workers} workers, Python {platform.python_version()}",
+        f"{pictures.files:,} {pictures.kind} pictures, {pictures.bytes / 1e6:,.0f} MB",
+        f"median of {rounds} rounds in turns",
+        f"load average {os.getloadavg()[0]:.1f} at the end",
+    )
+    title = f"## Stages, {datetime.now(UTC).date().isoformat()}"
+    return "\n".join([title, "", "; ".join(facts), "", *sections])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description="Speed of the stages.")
+    parser.add_argument("--copies", type=int, default=8, help="how often each picture is used (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds that count (%(default)s)")
+    parser.add_argument(
+        "--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes (%(default)s)"
+    )
+    parser.add_argument("--no-file", action="store_true", help="print only")
+    asked = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="stages-") as name:
+        folder = Path(name)
+        pictures = picture_set(folder, asked.copies)
+        extraction = measure_extraction(pictures, folder, asked.workers, asked.rounds)
+        validation = measure_validation(pictures, folder, asked.workers, asked.rounds)
+        sections = [
+            *table("Extract", extraction, pictures),
+            *table("Validate", validation, pictures), *targets(validation),
+        ]  # fmt: skip
+        text = report(pictures, asked.workers, asked.rounds, sections)
+    print(text)
+    if not asked.no_file:
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / f"{device()}_{datetime.now(UTC).date().isoformat()}.md"
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
