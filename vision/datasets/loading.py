@@ -5,6 +5,7 @@ Legend: N pictures a batch, G boxes and K crowd regions a picture (padded), H ×
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -21,7 +22,15 @@ from torch.utils.data import DataLoader, get_worker_info
 from vision.core.sample import BACKGROUND, Batch, Sample
 from vision.datasets.contract import Dataset, SampleError, Transform
 from vision.datasets.sampling import BatchSampler, Key
-from vision.datasets.workers import TimeLimit, WorkerStart, WorkTable, cause_of, dead_workers, start_method
+from vision.datasets.workers import (
+    TimeLimit,
+    WorkerStart,
+    WorkTable,
+    cause_of,
+    dead_workers,
+    end_workers,
+    start_method,
+)
 
 PREFETCH = 2
 """Batches that each worker keeps ready."""
@@ -156,7 +165,10 @@ class Loader(DataLoader):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         handler = signal.getsignal(signal.SIGCHLD)
+        known = self._iterator
         iterator = super().__iter__()
+        if iterator is not known:
+            atexit.register(end_workers, getattr(iterator, "_workers", []))
         # torch's handler would raise for a dead worker wherever the main thread happens to be, in the middle of a
         # step or of a checkpoint. Without it the death shows here, when a batch is asked for, 5 s later at most.
         if signal.getsignal(signal.SIGCHLD) is not handler:
@@ -199,8 +211,7 @@ class Loader(DataLoader):
 
     def _end_workers(self, iterator: Iterator[Any]) -> None:
         """Ends what may hang; the next iteration would start new ones."""
-        for process in getattr(iterator, "_workers", []):
-            process.kill()
+        end_workers(getattr(iterator, "_workers", []))
         self._iterator = None
 
 
@@ -252,7 +263,7 @@ def make_loader(
         prefetch_factor=prefetch,
         persistent_workers=True,
         multiprocessing_context=context,
-        worker_init_fn=WorkerStart(table),
+        worker_init_fn=WorkerStart(table, TimeLimit(time_limit_s)),
         generator=_own_generator(),
     )
 

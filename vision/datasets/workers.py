@@ -46,26 +46,6 @@ class WorkTable:
         return None if index == _NOTHING else Key(epoch, index)
 
 
-class WorkerStart:
-    """Called in each worker process before its first batch; picklable.
-
-    One thread each, since the workers are the parallelism. Requests to stop go to the whole process group when
-    they come from a terminal or a scheduler; a worker ignores them, so that the trainer can finish its step, save
-    and end the workers itself. A worker whose parent is gone ends within seconds on its own.
-    """
-
-    def __init__(self, table: WorkTable) -> None:
-        self.table = table
-
-    def __call__(self, worker: int) -> None:
-        cv2.setNumThreads(1)
-        torch.set_num_threads(1)
-        for name in _STOP_SIGNALS:
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        self.table.enter(worker)
-
-
 class TimeLimit:
     """Ends this worker process when a batch takes longer than ``seconds``; 0 = never.
 
@@ -82,6 +62,29 @@ class TimeLimit:
     def __exit__(self, *raised: object) -> None:
         if self.seconds and get_worker_info() is not None:
             signal.alarm(0)
+
+
+class WorkerStart:
+    """Called in each worker process before its first batch; picklable.
+
+    One thread each, since the workers are the parallelism. Requests to stop go to the whole process group when
+    they come from a terminal or a scheduler; a worker ignores them, so that the trainer can finish its step, save
+    and end the workers itself. A worker whose parent is gone ends within seconds on its own.
+    """
+
+    def __init__(self, table: WorkTable, time_limit: TimeLimit) -> None:
+        self.table, self.time_limit = table, time_limit
+
+    def __call__(self, worker: int) -> None:
+        self.table.enter(worker)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        for name in _STOP_SIGNALS:
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+        with self.time_limit:
+            # 0, not 1: both mean this thread alone, but 1 takes the parent's pool apart, whose threads a forked
+            # child does not have, and OpenCV 5 waits for them or crashes
+            cv2.setNumThreads(0)
+            torch.set_num_threads(1)
 
 
 def start_method(asked: str | None) -> str:
@@ -104,6 +107,16 @@ def dead_workers(processes: Iterable[Any]) -> list[tuple[int, int]]:
         if process.exitcode is not None:
             ended.append((worker, process.exitcode))
     return ended
+
+
+def end_workers(processes: Iterable[Any]) -> None:
+    """Kills what still runs: a worker holds nothing that is worth saving, and ignores polite requests.
+
+    Registered to run at exit too, before torch and multiprocessing wait there for workers of a loader that is
+    still referenced, one after another.
+    """
+    for process in processes:
+        process.kill()
 
 
 def cause_of(exit_code: int, time_limit_s: int) -> str:
