@@ -23,7 +23,8 @@ def initial_weights(
     """Load ``--pretrained-ssd`` or ``--base-net`` where a run starts; says where the weights come from."""
     if resumed is not None:
         return f"{file} (epoch {resumed.epoch}, step {resumed.step:,})"
-    from vision.nn import pretrained
+    if config.pretrained_ssd or config.base_net:
+        from vision.nn import pretrained
 
     if config.pretrained_ssd:
         return str(pretrained.load_detector(model, config.pretrained_ssd, classes))
