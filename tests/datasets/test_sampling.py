@@ -1,0 +1,125 @@
+"""Order and batches are functions of (seed, epoch, step, rank): checked with a Philox written out here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vision.datasets.sampling import BatchSampler, EpochOrder, Key
+
+MASK = 2**64 - 1
+
+
+def philox(counter: int, key: tuple[int, int]) -> list[int]:
+    """Philox4x64-10 of one 256-bit counter, after Salmon et al. 2011, table 2."""
+    words = [(counter >> (64 * n)) & MASK for n in range(4)]
+    k0, k1 = key
+    for _ in range(10):
+        high0, low0 = divmod(words[0] * 0xD2E7470EE14C6C93, 2**64)
+        high1, low1 = divmod(words[2] * 0xCA5A826395121157, 2**64)
+        words = [high1 ^ words[1] ^ k0, low1, high0 ^ words[3] ^ k1, low0]
+        k0, k1 = (k0 + 0x9E3779B97F4A7C15) & MASK, (k1 + 0xBB67AE8584CAA73B) & MASK
+    return words
+
+
+def order_by_hand(length: int, seed: int, epoch: int) -> list[int]:
+    """NumPy counts up before each block of four words."""
+    first = (epoch << 192) + 1
+    words = [word for n in range(-(-length // 4)) for word in philox(first + n, (seed, 0x6F72646572))]
+    return sorted(range(length), key=lambda index: words[index])
+
+
+@given(st.integers(0, 40), st.integers(0, 2**63 - 1), st.integers(0, 10_000))
+@settings(max_examples=50, deadline=None)
+def test_the_order_is_philox_sorted(length: int, seed: int, epoch: int) -> None:
+    assert EpochOrder(length, seed).order(epoch).tolist() == order_by_hand(length, seed, epoch)
+
+
+def test_epochs_and_seeds_differ_and_nothing_is_lost() -> None:
+    orders = [EpochOrder(1000, seed).order(epoch) for seed in (0, 1) for epoch in (0, 1, 2)]
+    assert len({tuple(order.tolist()) for order in orders}) == 6
+    for order in orders:
+        assert sorted(order.tolist()) == list(range(1000)) and order.dtype == np.int64
+
+
+def test_the_global_random_generators_play_no_part() -> None:
+    np.random.seed(1)
+    first = EpochOrder(50, 3).order(4).tolist()
+    np.random.seed(2)
+    before = np.random.get_state()[1].tolist()
+    assert EpochOrder(50, 3).order(4).tolist() == first
+    assert np.random.get_state()[1].tolist() == before
+
+
+def indices(sampler: BatchSampler) -> list[list[int]]:
+    return [[key.index for key in batch] for batch in sampler]
+
+
+cases = given(
+    st.integers(1, 60), st.integers(1, 12), st.booleans(), st.booleans(), st.integers(0, 3), st.integers(0, 50)
+)
+
+
+@cases
+@settings(max_examples=200, deadline=None)
+def test_every_picture_once_and_no_single_at_the_end(
+    length: int, batch_size: int, drop_last: bool, shuffle: bool, epoch: int, start: int
+) -> None:
+    sampler = BatchSampler(length, batch_size, 7, epoch, shuffle=shuffle, drop_last=drop_last)
+    batches = indices(sampler)
+    order = EpochOrder(length, 7).order(epoch).tolist() if shuffle else list(range(length))
+    seen = [index for batch in batches for index in batch]
+    assert seen == order[: length - sampler.left_out]
+    assert len(batches) == len(sampler) == sampler.steps_per_epoch
+    if drop_last and length >= batch_size:
+        assert {len(batch) for batch in batches} == {batch_size} and sampler.left_out == length % batch_size
+    else:
+        assert sampler.left_out == 0
+        assert all(len(batch) == batch_size for batch in batches[:-1])
+        assert len(batches[-1]) > 1 or length == 1 or batch_size == 1
+    start = min(start, sampler.steps_per_epoch)
+    sampler.set_epoch(epoch, start)
+    assert indices(sampler) == batches[start:] and len(sampler) == len(batches) - start
+
+
+@cases
+@settings(max_examples=200, deadline=None)
+def test_ranks_together_see_the_same_global_batches(
+    length: int, batch_size: int, drop_last: bool, shuffle: bool, epoch: int, world: int
+) -> None:
+    world = 1 + world % min(5, batch_size)
+    alone = indices(BatchSampler(length, batch_size, 7, epoch, shuffle=shuffle, drop_last=drop_last))
+    ranks = [
+        indices(BatchSampler(length, batch_size, 7, epoch, 0, shuffle, drop_last, rank, world))
+        for rank in range(world)
+    ]
+    for step, batch in enumerate(alone):
+        parts = [rank[step] if step < len(rank) else [] for rank in ranks]
+        assert sum(parts, []) == batch or len(batch) < world
+        if len(batch) == batch_size:
+            assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert sorted(sum((sum(rank, []) for rank in ranks), [])) == sorted(sum(alone, []))
+
+
+def test_batches_are_keys_of_their_epoch() -> None:
+    sampler = BatchSampler(5, 2, seed=1, epoch=3)
+    assert {key.epoch for batch in sampler for key in batch} == {3}
+    sampler.set_epoch(4)
+    assert {key.epoch for batch in sampler for key in batch} == {4}
+    assert Key(1, 2) == Key(1, 2) and len({Key(1, 2), Key(1, 2)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"length": 0, "batch_size": 4}, "data set is empty"),
+        ({"length": 9, "batch_size": 2, "world": 3}, "every process needs a picture"),
+        ({"length": 9, "batch_size": 4, "world": 2, "rank": 2}, "rank 2 of 2"),
+        ({"length": 9, "batch_size": 4, "start_step": 4}, "3 steps of 4|2 steps of 4"),
+    ],
+)
+def test_mistakes_are_told(arguments: dict[str, int], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        BatchSampler(**arguments)
