@@ -280,6 +280,7 @@ def test_killed_at_chosen_points(made: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(1800)
 def test_killed_at_every_point(made: Path, tmp_path: Path) -> None:
     kill_at_points(made, tmp_path, list(range(1, points_of(make_root(tmp_path / "count")) + 1)))
 
