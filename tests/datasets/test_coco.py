@@ -59,7 +59,16 @@ def big(root: Path, images: int = 118_287, boxes: int = 860_001) -> Path:
     """Arrays of COCO's size, without the pictures."""
     write_coco(root, [Picture(1, 8, 8, [(1, 0, 0, 4, 4, False)])])
     folder = root / "arrays" / "train2017"
-    for name in ("image_ids", "heights", "widths", "file_names", "boxes_xyxy_px", "labels", "is_crowd", "area"):
+    for name in (
+        "image_ids",
+        "heights",
+        "widths",
+        "file_names",
+        "boxes_xyxy_px",
+        "labels",
+        "is_crowd",
+        "area",
+    ):
         values = np.load(folder / f"{name}.npy")
         rows = images if name in ("image_ids", "heights", "widths", "file_names") else boxes
         np.save(folder / f"{name}.npy", np.repeat(values, rows, axis=0))
@@ -178,7 +187,9 @@ def test_real_pictures_have_the_boxes_that_pycocotools_reads(coco_mini: Path, tm
     for index, image_id in enumerate(dataset.image_ids):
         sample = dataset.load(index)
         own = sorted(coco.imgToAnns[image_id], key=lambda row: row["id"])
-        assert [dataset.original_category_ids[n] for n in sample.labels] == [row["category_id"] for row in own]
+        assert [dataset.original_category_ids[n] for n in sample.labels] == [
+            row["category_id"] for row in own
+        ]
         assert sample.is_crowd.tolist() == [bool(row["iscrowd"]) for row in own]
         for box, row in zip(sample.boxes_xyxy_px, own, strict=True):
             x, y, w, h = row["bbox"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -58,7 +60,12 @@ def indices(sampler: BatchSampler) -> list[list[int]]:
 
 
 cases = given(
-    st.integers(1, 60), st.integers(1, 12), st.booleans(), st.booleans(), st.integers(0, 3), st.integers(0, 50)
+    st.integers(1, 60),
+    st.integers(1, 12),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 3),
+    st.integers(0, 50),
 )
 
 
@@ -97,10 +104,10 @@ def test_ranks_together_see_the_same_global_batches(
     ]
     for step, batch in enumerate(alone):
         parts = [rank[step] if step < len(rank) else [] for rank in ranks]
-        assert sum(parts, []) == batch or len(batch) < world
+        assert list(chain(*parts)) == batch or len(batch) < world
         if len(batch) == batch_size:
             assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    assert sorted(sum((sum(rank, []) for rank in ranks), [])) == sorted(sum(alone, []))
+    assert sorted(chain(*chain(*ranks))) == sorted(chain(*alone))
 
 
 def test_batches_are_keys_of_their_epoch() -> None:
