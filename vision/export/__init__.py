@@ -1,0 +1,9 @@
+"""Checkpoint → ONNX for jetson-inference's detectNet, proven before it gets its name.
+
+* ``graph.py``     the exported module: softmax and decoding inside, no NMS
+* ``contract.py``  reads a file back and holds it against every clause of detectNet's contract
+* ``parity.py``    the same pictures through torch and onnxruntime
+* ``onnx.py``      export → contract → parity → publish, and the report
+
+Each proof is a module of its own, so that it can be run on any file.
+"""

@@ -1,0 +1,151 @@
+"""What jetson-inference's detectNet asks of an ONNX file, clause by clause.
+
+Read in jetson-inference @45da40a: ``c/detectNet.cpp``, ``c/tensorNet.cpp``, ``docs/pytorch-ssd.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+INPUT, SCORES, BOXES = "input_0", "scores", "boxes"
+FP16_LARGEST = 65504.0
+FP16_SMALLEST_NORMAL = 2.0**-14
+FORBIDDEN = {"NonMaxSuppression", "EfficientNMS_TRT", "BatchedNMS_TRT"}
+IR_OF_OPSET = {11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9}
+"""The IR version that came with each opset; older parsers refuse newer ones."""
+
+
+class ContractBroken(ValueError):
+    """The file is not what detectNet loads; a line for each clause that is broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraphFacts:
+    """What was read back from a file: shapes are (1, 3, H, W), (1, P, C), (1, P, 4)."""
+
+    opset: int
+    ir_version: int
+    input_shape: tuple[int, ...]
+    scores_shape: tuple[int, ...]
+    boxes_shape: tuple[int, ...]
+    nodes: int
+    bytes: int
+    largest_weight: float
+
+
+def check(path: Path, opset: int, classes: int) -> GraphFacts:
+    """Reads ``path`` and checks it with onnx's own checker and against detectNet's clauses.
+
+    Raises:
+        ContractBroken: names every clause that does not hold.
+    """
+    import onnx
+
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # protobuf and onnx raise kinds of their own for a broken file
+        raise ContractBroken(f"{path}: is no valid ONNX file: {str(error).splitlines()[0]}") from error
+    weights = [tensor for tensor in model.graph.initializer]
+    broken = [
+        *_about_version(model, opset),
+        *_about_tensors(model, classes),
+        *(f"weight {t.name} lies in another file" for t in weights if t.external_data),
+        *(f"node {n.name or n.op_type}: detectNet merges boxes itself" for n in model.graph.node if n.op_type in FORBIDDEN),
+    ]  # fmt: skip
+    largest = max(
+        (_largest(onnx.numpy_helper.to_array(t)) for t in weights if not t.external_data), default=0.0
+    )
+    if largest > FP16_LARGEST:
+        broken.append(
+            f"a weight of {largest:g} does not fit FP16 (largest {FP16_LARGEST:g}), which every Jetson uses"
+        )
+    if broken:
+        raise ContractBroken(f"{path} breaks detectNet's contract:\n  " + "\n  ".join(broken))
+    shapes = [_shape(value) for value in (model.graph.input[0], *_outputs(model))]
+    return GraphFacts(
+        opset,
+        model.ir_version,
+        shapes[0],
+        shapes[1],
+        shapes[2],
+        len(model.graph.node),
+        path.stat().st_size,
+        largest,
+    )
+
+
+def _about_version(model: Any, opset: int) -> list[str]:
+    found = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
+    broken = []
+    if found != {"ai.onnx": opset}:
+        broken.append(f"operator sets {found}, asked for opset {opset} alone")
+    newest = IR_OF_OPSET.get(opset)
+    if newest is not None and model.ir_version > newest:
+        broken.append(f"IR version {model.ir_version}; parsers of opset {opset} read up to {newest}")
+    return broken
+
+
+def _about_tensors(model: Any, classes: int) -> list[str]:
+    initial = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in initial]
+    outputs = [value.name for value in model.graph.output]
+    if [value.name for value in inputs] != [INPUT]:
+        return [f"inputs {[value.name for value in inputs]}, expected one: {INPUT}"]
+    if sorted(outputs) != sorted((SCORES, BOXES)):
+        return [f"outputs {outputs}, expected {SCORES} and {BOXES}"]
+    scores, boxes = _outputs(model)
+    broken = [
+        f"{value.name} is not float32" for value in (inputs[0], scores, boxes) if not _is_float32(value)
+    ]
+    height_width = _shape(inputs[0])
+    if len(height_width) != 4 or height_width[:2] != (1, 3) or min(height_width) < 1:
+        broken.append(f"{INPUT} has shape {height_width}, expected (1, 3, H, W), all fixed")
+    priors = _shape(scores)[1:2]
+    if _shape(scores) != (1, *priors, classes) or min(_shape(scores)) < 1:
+        broken.append(f"{SCORES} has shape {_shape(scores)}, expected (1, N, {classes}), all fixed")
+    if _shape(boxes) != (1, *priors, 4):
+        broken.append(f"{BOXES} has shape {_shape(boxes)}, expected (1, {priors[0] if priors else 'N'}, 4)")
+    return broken
+
+
+def _outputs(model: Any) -> tuple[Any, Any]:
+    """scores and boxes, found by name as detectNet does."""
+    by_name = {value.name: value for value in model.graph.output}
+    return by_name[SCORES], by_name[BOXES]
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """0 for a dimension that is not fixed."""
+    return tuple(int(dim.dim_value) for dim in value.type.tensor_type.shape.dim)
+
+
+def _is_float32(value: Any) -> bool:
+    import onnx
+
+    return bool(value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT)
+
+
+def _largest(array: np.ndarray) -> float:
+    return float(np.abs(array).max()) if array.dtype.kind == "f" and array.size else 0.0
+
+
+def labels_text(classes: list[str]) -> bytes:
+    """``labels.txt`` as detectNet reads it: BACKGROUND first, a line each, no \\r, no BOM, no blank line.
+
+    Raises:
+        ContractBroken: a name that detectNet would read as another one.
+    """
+    broken = [f"class {i} is {name!r}: blank, or more than one line" for i, name in enumerate(classes)
+              if not name.strip() or "\n" in name or "\r" in name or name != name.strip()]  # fmt: skip
+    broken += [f"class {i} is {name!r}: detectNet takes the first 10 characters for a synset id" for i, name in
+               enumerate(classes) if len(name) > 9 and name[0] == "n" and name[9] == " "]  # fmt: skip
+    if not classes or classes[0] != "BACKGROUND":
+        broken.append("the first line must be BACKGROUND")
+    if broken:
+        raise ContractBroken("labels.txt breaks detectNet's contract:\n  " + "\n  ".join(broken))
+    return ("\n".join(classes) + "\n").encode()

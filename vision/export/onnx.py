@@ -1,0 +1,102 @@
+"""Export → contract → parity → publish: an ``.onnx`` gets its name when all of it holds, and not before."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vision.artefacts.files import atomic_publish, publish_bytes, publish_json, sha256_of
+from vision.artefacts.records import to_plain
+from vision.engine.opening import Opened
+from vision.export import contract, parity
+from vision.export.contract import BOXES, INPUT, SCORES, GraphFacts
+from vision.export.graph import DetectNetGraph
+from vision.export.parity import ParityReport
+from vision.ssd.model import Detector
+
+DEFAULT_OPSET = 13
+OPSETS = range(11, 21)
+"""What TensorRT 7.1 (11) to 10.3 (9–20) parse; the exporter itself begins at 11 here."""
+REPORT = "export_report.json"
+LABELS = "labels.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """Where the network came from, what was read back from the file, and how it compares."""
+
+    onnx: str
+    sha256: str
+    checkpoint: str
+    checkpoint_sha256: str
+    weights: str
+    classes: int
+    graph: GraphFacts
+    parity: ParityReport
+
+
+def export(
+    opened: Opened, output: Path, images: Sequence[np.ndarray], opset: int = DEFAULT_OPSET
+) -> ExportReport:
+    """Writes ``output``, ``labels.txt`` and ``export_report.json`` beside it.
+
+    :param images: (1, 3, H, W) float32, normalised, to compare on
+    :raises ContractBroken, ParityBroken: nothing was published, an older file is as it was
+    :raises ValueError: an opset that is not offered, or a name that does not end in ``.onnx``
+    """
+    if opset not in OPSETS:
+        raise ValueError(f"--opset {opset}: {OPSETS[0]} to {OPSETS[-1]} are offered")
+    if output.suffix != ".onnx":
+        raise ValueError(
+            f"--output {output}: detectNet knows the kind of file by its name; it must end in .onnx"
+        )
+    labels = contract.labels_text(opened.classes)
+    detector = opened.detector.eval()
+    with atomic_publish(output) as temporary:
+        temporary.write_bytes(as_onnx(detector, opset))
+        facts = contract.check(temporary, opset, len(opened.classes))
+        compared = parity.compare(temporary, detector, images)
+        digest = sha256_of(temporary)
+    publish_bytes(output.parent / LABELS, labels)
+    report = ExportReport(
+        output.name,
+        digest,
+        opened.path.name,
+        sha256_of(opened.path),
+        opened.weights,
+        len(opened.classes),
+        facts,
+        compared,
+    )
+    publish_json(output.parent / REPORT, to_plain(report))
+    return report
+
+
+def as_onnx(detector: Detector, opset: int) -> bytes:
+    """The graph of ``detector`` with weights inside, from the exporter that writes the opset it is asked for.
+
+    (torch's newer exporter writes 18 when asked for 13, and a second file for the weights.)
+    """
+    spec = detector.input_spec
+    example = torch.zeros(1, 3, spec.height, spec.width)
+    graph = DetectNetGraph(detector.cpu()).eval().to(memory_format=torch.contiguous_format)
+    buffer = io.BytesIO()
+    with (
+        warnings.catch_warnings(),
+        redirect_stdout(io.StringIO()),
+        torch.inference_mode(False),
+        torch.no_grad(),
+    ):
+        warnings.simplefilter("ignore")  # deprecation and tracing: the result is proven below, not trusted
+        torch.onnx.export(
+            graph, (example,), buffer, dynamo=False, opset_version=opset,
+            input_names=[INPUT], output_names=[SCORES, BOXES], do_constant_folding=True,
+        )  # fmt: skip
+    return buffer.getvalue()
