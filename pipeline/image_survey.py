@@ -14,22 +14,12 @@ from tqdm import tqdm
 from pipeline.image_check import Checked, ImageJob, check, thumbnail
 from pipeline.image_files import DiskFault
 from pipeline.image_journal import ImageJournal
+from pipeline.image_rules import NAME, check_settings
 from pipeline.stage import StageError
 from pipeline.worker_pool import Lost, WorkerPool, WorkFailed
 from vision.images.decode import ImageVerdict
-from vision.images.formats import MAX_BYTES, MAX_PIXELS
-
-CHECK_VERSION = 1
-"""Raised when the same picture may get another verdict; older journals and receipts then count for nothing."""
 
 PRELOAD = "pipeline.image_check"
-
-
-def check_settings(thorough: bool) -> dict[str, object]:
-    """What changes a verdict beside the picture."""
-    return {
-        "check": CHECK_VERSION, "thorough": thorough, "max_pixels": MAX_PIXELS, "max_bytes": MAX_BYTES,
-    }  # fmt: skip
 
 
 def check_all(
@@ -108,6 +98,6 @@ def _settled(job: ImageJob, result: Checked | Lost) -> Checked:
 
 def _bar(total: int, initial: int) -> tqdm:
     return tqdm(
-        total=total, initial=initial, unit=" images", desc="validate_images", file=sys.stderr,
+        total=total, initial=initial, unit=" images", desc=NAME, file=sys.stderr,
         disable=None if total else True, mininterval=0.5, smoothing=0.05, dynamic_ncols=True,
     )  # fmt: skip

@@ -1,0 +1,26 @@
+"""What the image check is called, where its files are, and what may change a verdict. Imports no decoder."""
+
+from __future__ import annotations
+
+from pipeline.stage import Settings
+from vision.images.formats import MAX_BYTES, MAX_PIXELS
+
+NAME = "validate_images"
+SHEET = "report/bad_images.png"
+
+CHECK_VERSION = 1
+"""Raised when the same picture may get another verdict; older journals and receipts then count for nothing."""
+
+
+def check_settings(thorough: bool) -> dict[str, object]:
+    """What changes a verdict beside the picture."""
+    return {"check": CHECK_VERSION, "thorough": thorough, "max_pixels": MAX_PIXELS, "max_bytes": MAX_BYTES}
+
+
+def is_thorough(settings: Settings) -> bool:
+    return bool(settings.options.get("thorough", False))
+
+
+def image_folder(split: str) -> str:
+    """The folder of a split's pictures, below the root."""
+    return f"{split}2017"
