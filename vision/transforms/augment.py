@@ -92,7 +92,7 @@ def _sampled(image: np.ndarray, view: View, part_ltrb: tuple[int, int, int, int]
     )
     size_hw = (bottom - top, right - left)
     if np.allclose(matrix, np.eye(3)):  # warp_affine would give the whole picture, whatever the size
-        return np.ascontiguousarray(image[: size_hw[0], : size_hw[1]])
+        return image[: size_hw[0], : size_hw[1]].copy()
     return _functional()[0].warp_affine(
         image,
         matrix,

@@ -1,0 +1,131 @@
+"""Augmentations by name: pure functions of (sample, epoch, index), shown step by step."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.transforms.conftest import MakeSample
+from vision.core.sample import InputSpec, Sample
+from vision.transforms.presets import PRESETS, SMALLEST_SIDE_PX, build
+from vision.transforms.resize import bilinear, detectnet
+
+SPEC = InputSpec(64, 96)
+BOXES = [[10, 10, 60, 50], [100, 20, 180, 90], [30, 60, 34, 64], [0, 0, 200, 100]]
+
+
+def same(one: Sample, other: Sample) -> bool:
+    return all(
+        np.array_equal(getattr(one, name), getattr(other, name))
+        for name in ("image", "boxes_xyxy_px", "labels", "is_crowd", "area", "image_id", "original_hw")
+    )
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@given(epoch=st.integers(0, 500), index=st.integers(0, 200_000), seed=st.integers(0, 2**63 - 1))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_sample_is_whole_whatever_is_drawn(
+    make_sample: MakeSample, name: str, epoch: int, index: int, seed: int
+) -> None:
+    sample = make_sample(100, 200, BOXES, crowd=[3])
+    shown = build(name, SPEC, seed)(sample, epoch, index)
+    assert shown.image.shape == (64, 96, 3) and shown.image.dtype == np.uint8
+    boxes, count = shown.boxes_xyxy_px, len(shown.labels)
+    assert boxes.shape == (count, 4) and boxes.dtype == np.float32
+    assert shown.is_crowd.shape == shown.area.shape == (count,)
+    assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= [96, 64]).all()
+    assert ((boxes[:, 2:] - boxes[:, :2]) > 0).all()
+    for label, crowd, area in zip(shown.labels, shown.is_crowd, shown.area, strict=True):
+        assert crowd == (label == 4) and area == sample.area[label - 1]
+    assert same(shown, build(name, SPEC, seed)(sample, epoch, index))
+
+
+def test_neither_order_nor_global_generators_matter(make_sample: MakeSample) -> None:
+    sample, keys = make_sample(100, 200, BOXES), [(e, i) for e in range(3) for i in range(10)]
+    augmentation = build("ssd", SPEC, 5)
+    forward = [augmentation(sample, *key) for key in keys]
+    np.random.seed(0)
+    backward = [augmentation(sample, *key) for key in reversed(keys)][::-1]
+    assert all(same(one, other) for one, other in zip(forward, backward, strict=True))
+    assert len({shown.image.tobytes() for shown in forward}) == len(keys)
+    other = build("ssd", SPEC, 6)
+    assert not any(same(augmentation(sample, *key), other(sample, *key)) for key in keys)
+
+
+def test_it_travels_to_workers(make_sample: MakeSample) -> None:
+    sample, augmentation = make_sample(100, 200, BOXES), build("ssd", SPEC, 5)
+    again = pickle.loads(pickle.dumps(augmentation))
+    assert again.input_spec == SPEC and same(again(sample, 1, 2), augmentation(sample, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("ssd", ["colour", "zoom-out", "crop", "flip", "resize"]),
+        ("light", ["colour", "shift", "flip", "resize"]),
+        ("none", ["resize"]),
+    ],
+)
+def test_steps_can_be_shown_one_by_one(make_sample: MakeSample, name: str, steps: list[str]) -> None:
+    augmentation = build(name, SPEC, 3)
+    assert [step.name for step in augmentation.steps] == steps
+    sample = make_sample(100, 200, BOXES, crowd=[3])
+    for index in range(20):
+        trace = augmentation.trace(sample, 1, index)
+        assert [step for step, _ in trace] == steps
+        assert same(trace[-1][1], augmentation(sample, 1, index))
+        for _, shown in trace:
+            assert shown.image.dtype == np.uint8 and shown.original_hw == (100, 200)
+            assert (shown.boxes_xyxy_px[:, 2:] <= [shown.width, shown.height]).all()
+
+
+def test_none_is_the_plain_resize(make_sample: MakeSample) -> None:
+    sample = make_sample(100, 200, [[1, 1, 1.2, 1.2], [10, 10, 60, 50]])
+    shown = build("none", SPEC, 3)(sample, 7, 8)
+    np.testing.assert_array_equal(shown.image, bilinear(sample.image, (64, 96)))
+    assert len(shown.labels) == 2, "nothing is left out where nothing is augmented"
+    device = build("none", SPEC, 3, resize="detectnet")(sample, 7, 8)
+    np.testing.assert_array_equal(device.image, detectnet(sample.image, (64, 96)))
+
+
+def test_objects_below_a_pixel_are_no_targets(make_sample: MakeSample) -> None:
+    sample = make_sample(100, 200, [[50, 50, 50.4, 50.4], [10, 10, 190, 90]])
+    augmentation = build("light", SPEC, 0)
+    shown = [augmentation(sample, 0, index) for index in range(50)]
+    sides = [s.boxes_xyxy_px[:, 2:] - s.boxes_xyxy_px[:, :2] for s in shown]
+    assert min(side.min() for side in sides) >= SMALLEST_SIDE_PX
+    assert all(s.labels.tolist() == [2] for s in shown)
+
+
+def test_a_picture_without_boxes_is_augmented_too(make_sample: MakeSample) -> None:
+    augmentation, sample = build("ssd", SPEC, 0), make_sample(100, 200)
+    shown = [augmentation(sample, 0, index) for index in range(20)]
+    assert len({s.image.tobytes() for s in shown}) == 20 and not any(len(s.labels) for s in shown)
+
+
+def test_crowd_regions_do_not_steer_the_crop(make_sample: MakeSample) -> None:
+    """A crowd region is no object: with it alone every window will do, and it is clipped like everything else."""
+    alone, crowd = make_sample(100, 200), make_sample(100, 200, [[0, 0, 200, 100]], crowd=[0])
+    augmentation = build("ssd", SPEC, 0)
+    for index in range(20):
+        one, other = augmentation(alone, 0, index), augmentation(crowd, 0, index)
+        np.testing.assert_array_equal(one.image, other.image)
+        assert other.is_crowd.tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("sdd", "bilinear"), "augmentation 'sdd': there is ssd, light, none"),
+        (("none", "nearest"), "resize 'nearest': there is bilinear, detectnet"),
+        (("ssd", "detectnet"), "it goes with 'none', not with 'ssd'"),
+    ],
+)
+def test_unknown_names_are_refused(arguments: tuple[str, str], expected: str) -> None:
+    name, resize = arguments
+    with pytest.raises(ValueError, match=expected):
+        build(name, SPEC, 0, resize)
