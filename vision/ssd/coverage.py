@@ -62,7 +62,9 @@ def measure(samples: Iterable[Sample], priors_cxcywh: Tensor, iou_threshold: flo
         areas.append(area)
         alone += len(boxes) - _with_own_prior(iou, iou_threshold)
         overwritten += len(boxes) - _with_prior_when_overwriting(iou, iou_threshold)
-    return _summary(np.concatenate([*best, []]), np.concatenate([*areas, []]), alone, overwritten, iou_threshold)
+    return _summary(
+        np.concatenate([*best, []]), np.concatenate([*areas, []]), alone, overwritten, iou_threshold
+    )
 
 
 def _summary(

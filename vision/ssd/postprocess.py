@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SCORE_FUNCTIONS = {"softmax": lambda logits: torch.softmax(logits, dim=-1)}
 """(N, P, C) logits → (N, P, C) probabilities; class 0 is background in each."""
 
+IOU_THRESHOLD = 0.45
+"""Of two boxes of a class that overlap more, only the likelier one is kept (Liu et al. 2016, section 2.2)."""
+
 
 @torch.no_grad()
 def detect(
@@ -26,7 +29,7 @@ def detect(
     offsets: Tensor,
     detector: Detector,
     score_threshold: float = 0.01,
-    iou_threshold: float = 0.45,
+    iou_threshold: float = IOU_THRESHOLD,
     candidates: int = 400,
     limit: int = 100,
     score_function: str | None = None,
