@@ -91,7 +91,13 @@ def demo(plan: DemoPlan) -> Journey:
     pictures = sorted((plan.data / "val2017").glob("*.jpg"))[:PICTURES_SHOWN]
     model = plan.run / "ssd-mobilenet.onnx"
     journey.step(
-        "detect", "-m", "tools.detect", str(model), *map(str, pictures), "--output", str(plan.run / "pictures")
+        "detect",
+        "-m",
+        "tools.detect",
+        str(model),
+        *map(str, pictures),
+        "--output",
+        str(plan.run / "pictures"),
     )
     return journey
 
@@ -128,7 +134,10 @@ def parse(argv: list[str]) -> DemoPlan:
     parser.add_argument("--train", type=int, default=800, help="pictures to train on (%(default)s)")
     parser.add_argument("--val", type=int, default=120, help="pictures to validate on (%(default)s)")
     parser.add_argument(
-        "--stop-after-epoch", type=int, default=4, help="where training stops once, to be resumed (%(default)s)"
+        "--stop-after-epoch",
+        type=int,
+        default=4,
+        help="where training stops once, to be resumed (%(default)s)",
     )
     arguments = parser.parse_args(argv)
     paths = (arguments.data, arguments.run, arguments.recipe)

@@ -1,0 +1,129 @@
+"""One ``.onnx`` + ``labels.txt`` that jetson-inference's detectNet loads, proven before they get their names.
+
+python -m tools.export_onnx models/my-experiment-1
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.problem import run_tool
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vision.core.sample import InputSpec
+    from vision.engine.opening import Opened
+    from vision.export.onnx import ExportReport
+
+DEFAULT_NAME = "ssd-mobilenet.onnx"
+PICTURES = 8
+EXAMPLES = """examples:
+  python -m tools.export_onnx models/my-experiment-1                     into the run folder, for TensorRT 8 and later
+  python -m tools.export_onnx models/my-experiment-1 --opset 11          TensorRT 7.1 (JetPack 4.4)
+  python -m tools.export_onnx FILE.pth --output models/street/ssd-mobilenet.onnx
+
+opset by JetPack: 4.4 = 11; 4.6 = 13; 5.x and 6.0 = up to 17; 6.1 and later = 9 to 20
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.export_onnx",
+        description="Exports a detector for detectNet: checked clause by clause, compared with onnxruntime, then published.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("model", type=Path, metavar="RUN_OR_CHECKPOINT", help="a run folder, or a .pth file")
+    add("--which", choices=("best", "last"), default="best", help="of a run folder (%(default)s)")
+    add("--output", type=Path, metavar="FILE.onnx", help=f"default: {DEFAULT_NAME} beside the checkpoint")
+    add("--opset", type=int, default=13, metavar="N", help="ONNX operator set (%(default)s)")
+    add(
+        "--datasets",
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="data root whose pictures are compared on (that of the training)",
+    )
+    return parser
+
+
+def export(arguments: argparse.Namespace) -> int:
+    from vision.engine.opening import open_detector
+    from vision.export import onnx
+
+    opened = open_detector(arguments.model, arguments.which)
+    print(f"{opened.path}: {opened.describe()} ({opened.chosen})")
+    output = arguments.output or opened.folder / DEFAULT_NAME
+    root = arguments.datasets or Path(opened.args["datasets"][0])
+    images, source = comparison_pictures(root, opened.detector.input_spec)
+    result = onnx.export(opened, output, images, arguments.opset)
+    print(report(result, output, source, opened))
+    return 0
+
+
+def comparison_pictures(root: Path, spec: InputSpec) -> tuple[list[np.ndarray], str]:
+    """Validation pictures of ``root`` as detectNet feeds them; where there are none, photographs of scikit-image."""
+    from vision.datasets.coco import CocoDetection
+    from vision.datasets.contract import DatasetError
+    from vision.engine import detectnet
+
+    try:
+        data = CocoDetection(root, "val")
+        pictures: Iterator[np.ndarray] = (data.load(i).image for i in range(min(PICTURES, len(data))))
+        source = f"pictures of {root}"
+    except DatasetError as error:
+        print(f"note: {str(error).splitlines()[0]}; comparing on photographs that ship with scikit-image")
+        pictures, source = _photographs(), "photographs of scikit-image"
+    return [detectnet.network_input(detectnet.resize(picture, spec)) for picture in pictures], source
+
+
+def _photographs() -> Iterator[np.ndarray]:
+    import numpy as np
+    import skimage.data
+
+    for name in ("astronaut", "coffee", "chelsea", "rocket"):
+        yield np.ascontiguousarray(getattr(skimage.data, name)()[..., :3])
+
+
+def report(result: ExportReport, output: Path, source: str, opened: Opened) -> str:
+    """What was proven, and the line to type on the Jetson."""
+    graph, parity = result.graph, result.parity
+    spec = opened.detector.input_spec
+    folder = f"models/{output.parent.name}"
+    return "\n".join(
+        [
+            f"  opset {graph.opset}, IR {graph.ir_version}, {graph.nodes} nodes, {graph.bytes:,} bytes, one file",
+            f"  input_0 {list(graph.input_shape)} float32, RGB, pixel / 127.5 − 1 ({spec.width}×{spec.height} px)",
+            f"  scores {list(graph.scores_shape)} (softmax inside), boxes {list(graph.boxes_shape)} (decoded inside), no NMS",
+            f"  {result.weights} weights; {parity.runtime} differs from torch by at most {parity.scores:.1e} (scores) "
+            f"and {parity.boxes:.1e} (boxes) on {parity.images} {source}; {parity.tolerance:g} is allowed",
+            f"  largest weight {graph.largest_weight:.4g}, largest activation {parity.largest_activation:.4g}: "
+            + (
+                "both fit FP16"
+                if parity.largest_activation < 65504
+                else "TOO LARGE for FP16, which every Jetson uses"
+            ),
+            f"{output}  sha256 {result.sha256}",
+            f"{output.parent / 'labels.txt'}  {result.classes} lines",
+            "on the Jetson, with both files in a folder that can be written to:",
+            f"  detectnet --model={folder}/{output.name} --labels={folder}/labels.txt --input-blob=input_0 "
+            "--output-cvg=scores --output-bbox=boxes csi://0",
+            f"here: python -m tools.detect {output} PICTURE… --output found",
+        ]
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    return run_tool(lambda: export(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
