@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import io
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import simplejpeg
-from PIL import Image, ImageFile
 
 from pipeline.image_files import FileFacts, read_picture
-from vision.images.decode import BadImage, ImageVerdict, check_image, image_size, read_header
-from vision.images.raster import DECODER_ERRORS
+from vision.images.contact_sheet import thumbnail
+from vision.images.decode import BadImage, ImageVerdict, check_image, read_header
 
 LARGE_PIXELS = 4_000_000
 """Pictures above this are decoded one at a time over all workers, so that memory stays below 1 GiB in all."""
-
-THUMBNAIL_WH = (176, 132)
 
 
 class ImageJob(NamedTuple):
@@ -65,29 +60,10 @@ def _one_at_a_time(gate: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def thumbnail(job: ImageJob) -> np.ndarray | None:
-    """(H, W, 3) uint8 of what a lenient decoder sees of a bad picture, at most THUMBNAIL_WH; None for nothing.
-
-    Only for the eyes: it may be grey where data are lost.
-    """
+def thumbnail_of(job: ImageJob) -> np.ndarray | None:
+    """What can be seen of a bad picture, see ``vision.images.contact_sheet``; None for nothing."""
     try:
         data, _ = read_picture(job.folder, job.name)
-        image_size(data)  # refuses what is too large
-        return _lenient(data)
-    except (BadImage, *DECODER_ERRORS):
+        return thumbnail(data)
+    except BadImage:
         return None
-
-
-def _lenient(data: bytes) -> np.ndarray:
-    if data.startswith(b"\xff\xd8"):
-        width, height = THUMBNAIL_WH
-        pixels = simplejpeg.decode_jpeg(
-            data, "RGB", min_height=height, min_width=width, min_factor=1, strict=False
-        )
-        image = Image.fromarray(pixels)
-    else:
-        # this process makes thumbnails and nothing else, so the switch can not weaken a check
-        ImageFile.LOAD_TRUNCATED_IMAGES = True
-        image = Image.open(io.BytesIO(data)).convert("RGB")
-    image.thumbnail(THUMBNAIL_WH)
-    return np.asarray(image)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.image_check import Checked, ImageJob, check, thumbnail
+from pipeline.image_check import Checked, ImageJob, check, thumbnail_of
 from pipeline.image_files import DiskFault
 from pipeline.image_journal import ImageJournal
 from pipeline.image_rules import NAME, check_settings
@@ -57,7 +57,7 @@ def thumbnails_of(
 ) -> dict[ImageJob, np.ndarray | None]:
     """What can be seen of bad pictures; in processes again, since they may crash a lenient decoder."""
     found: dict[ImageJob, np.ndarray | None] = {}
-    with WorkerPool(thumbnail, workers, PRELOAD) as pool:
+    with WorkerPool(thumbnail_of, workers, PRELOAD) as pool:
         for chunk in _said(pool, dict.fromkeys(jobs), should_stop):
             found.update((job, None if isinstance(result, Lost) else result) for job, result in chunk)
     return found

@@ -11,7 +11,6 @@ from typing import Any
 
 from pipeline.annotation_rules import image_fault
 from pipeline.annotations import AnnotationError, AnnotationFile, original_path
-from pipeline.contact_sheet import MOST, draw_sheet, publish_sheet
 from pipeline.image_check import ImageJob
 from pipeline.image_files import list_entries, printable
 from pipeline.image_rules import NAME, SHEET, image_folder, is_thorough
@@ -20,6 +19,7 @@ from pipeline.rejects import publish_rejects
 from pipeline.stage import Counts, StageContext, StageError
 from pipeline.verdicts import IMAGE_REPORT
 from vision.artefacts.files import atomic_publish
+from vision.images.contact_sheet import MOST, draw_sheet, publish_sheet
 from vision.images.decode import ImageVerdict
 
 

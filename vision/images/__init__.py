@@ -5,6 +5,7 @@
 * ``turbo``    the pixels of a JPEG by libjpeg-turbo, where every warning counts
 * ``raster``   everything that is no JPEG: header, strict structure (PNG, GIF, WebP, BMP) and pixels by Pillow
 * ``convert``  ``to_rgb8``: grey, CMYK, palette, 16-bit and alpha to (H, W, 3) uint8
+* ``contact_sheet``  what can be seen of bad pictures, for people
 * ``decode``   ``decode_rgb`` for everybody, ``check_image`` for the validation: ok, convert or reject
 
 Header and pixels are apart because a limit on pixels must hold before anything is decoded.

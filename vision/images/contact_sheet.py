@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+import simplejpeg
+from PIL import Image, ImageDraw, ImageFile, ImageFont
 
-from pipeline.image_check import THUMBNAIL_WH
+from vision.images.decode import image_size
+from vision.images.formats import BadImage
+from vision.images.raster import DECODER_ERRORS
 
+THUMBNAIL_WH = (176, 132)
 COLUMNS = 6
 MOST = 60
 """Tiles on a sheet; the rest is in rejects.jsonl."""
 
 _MARGIN, _TITLE, _CAPTION, _LINES, _LETTERS = 12, 40, 60, 4, 30
 _PAPER, _INK, _RED, _NOTHING = (255, 255, 255), (30, 30, 30), (170, 20, 20), (225, 225, 225)
+
+
+def thumbnail(data: bytes) -> np.ndarray | None:
+    """(H, W, 3) uint8 of what a lenient decoder sees of a bad picture, at most THUMBNAIL_WH; None for nothing.
+
+    Only for the eyes: it is grey where data are lost. For a process that makes thumbnails and nothing else.
+    """
+    try:
+        image_size(data)  # refuses what is too large
+        return _lenient(data)
+    except (BadImage, *DECODER_ERRORS):
+        return None
+
+
+def _lenient(data: bytes) -> np.ndarray:
+    if data.startswith(b"\xff\xd8"):
+        width, height = THUMBNAIL_WH
+        pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width, strict=False)
+        image = Image.fromarray(pixels)
+    else:
+        ImageFile.LOAD_TRUNCATED_IMAGES = True
+        image = Image.open(io.BytesIO(data)).convert("RGB")
+    image.thumbnail(THUMBNAIL_WH)
+    return np.asarray(image)
 
 
 def draw_sheet(title: str, tiles: Sequence[tuple[np.ndarray | None, str, str]]) -> Image.Image:
