@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 
 def average_of(model: nn.Module, decay: float) -> AveragedModel:
     """An ``AveragedModel`` of weights and BN statistics, in evaluation mode.
@@ -14,7 +16,7 @@ def average_of(model: nn.Module, decay: float) -> AveragedModel:
     ExponentialMovingAverage, so that the first weights are forgotten in a short run too.
     """
 
-    def towards(average: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+    def towards(average: Tensors, current: Tensors, count: Tensor | int) -> None:
         if not average[0].is_floating_point():  # BN's batch counters
             torch._foreach_copy_(average, current)
             return

@@ -253,10 +253,15 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        pairs = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"--config {path}: can not be read: {error}") from None
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not isinstance(pairs, yaml.MappingNode):
         raise ValueError(f"--config {path}: expected option names and values, found {type(content).__name__}")
+    keys = [key.value for key, _ in pairs.value]
+    for key in keys:
+        if keys.count(key) > 1:  # YAML would take the last one in silence
+            raise ValueError(f"--config {path}: {key!r} is given twice")
     return read_mapping(TrainConfig, content, f"--config {path}")
 
 

@@ -67,7 +67,7 @@ def train_step(state: TrainState, session: Session, batch: Batch) -> dict[str, A
     """One batch: forward, loss, backward, update. Returns the step's row for the log."""
     on_device = batch.to(session.device, non_blocking=True)
     before = _buffers(state) if session.config.nan == "skip" else []
-    logits, offsets = forward(session.network, state.model, on_device, session.amp_dtype)  # type: ignore[arg-type]
+    logits, offsets = forward(session.network, state.model, on_device, session.amp_dtype)
     parts = session.loss(logits, offsets, on_device)
     state.optimizer.zero_grad(set_to_none=True)
     losses = _backward(state, parts)
@@ -177,7 +177,7 @@ def finish_epoch(state: TrainState, session: Session) -> dict[str, Any]:
 
 def _validated(state: TrainState, session: Session) -> dict[str, float]:
     return validate(
-        state.evaluated_model,  # type: ignore[arg-type]
+        state.evaluated_model,
         session.validation,
         session.validation_data,
         session.loss,

@@ -150,8 +150,8 @@ def read_mapping(cls: type, mapping: Mapping[Any, Any], where: str) -> dict[str,
             names[key.lstrip("-").replace("-", "_")] = name
     values: dict[str, Any] = {}
     for key, value in mapping.items():
-        name = names.get(str(key).replace("-", "_"))
-        if name is None:
+        name = names.get(str(key).replace("-", "_"), "")
+        if not name:
             raise ValueError(f"{where}: unknown key {key!r}{_suggestion(str(key).replace('-', '_'), names)}")
         if name in values:
             raise ValueError(f"{where}: {key!r} is given twice")

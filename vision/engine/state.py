@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from vision.engine.optim import Schedule
+from vision.ssd.model import Detector
 
 PARTS = ("total", "classification", "localization")
 
@@ -56,7 +56,7 @@ class TrainState:
     * window: the sums of the current epoch
     """
 
-    model: nn.Module
+    model: Detector
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     scaler: torch.amp.GradScaler | None = None
@@ -68,9 +68,9 @@ class TrainState:
     window: Window = field(default_factory=Window)
 
     @property
-    def evaluated_model(self) -> nn.Module:
+    def evaluated_model(self) -> Detector:
         """The weights that validation and export use: the average where there is one."""
-        return self.ema.module if self.ema is not None else self.model
+        return cast(Detector, self.ema.module) if self.ema is not None else self.model
 
     def begin_next_epoch(self) -> None:
         self.epoch += 1

@@ -1,0 +1,142 @@
+"""Options: order of strength, messages, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vision.engine.config import LATER, TrainConfig, UsageError, build, parse, run_folder, unused
+from vision.engine.options import options_of, read_mapping, to_mapping
+
+
+def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What is said while leaving with 2."""
+    with pytest.raises(SystemExit) as left:
+        parse(words)
+    assert left.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_the_ancestors_command_line_is_understood() -> None:
+    line = (
+        "--dataset-type=coco --data=coco-data --net=mb2-ssd-lite --num-epochs=100 --num-workers=12 "
+        "--model-dir=models/x --learning-rate 0.01 --milestones 80,100 --betas 0.8 0.9 --use-cuda false"
+    )
+    config = parse(line.split()).config
+    assert (config.epochs, config.workers, config.lr, config.milestones) == (100, 12, 0.01, (80, 100))
+    assert (config.betas, config.use_cuda, config.datasets) == ((0.8, 0.9), False, ("coco-data",))
+
+
+def test_default_then_recipe_then_command_line(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("lr: 1e-2\nbatch-size: 8\nmilestones: [3, 4]\n")
+    parsed = parse(["--config", str(recipe), "--batch-size", "16"])
+    assert (parsed.config.lr, parsed.config.batch_size, parsed.config.milestones) == (0.01, 16, (3, 4))
+    assert parsed.config.epochs == TrainConfig().epochs
+    assert parsed.explicit == {"lr", "batch_size", "milestones"}
+
+
+def test_printed_configuration_is_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        parse(["--print-config", "--lr=0.3", "--resolution", "320", "240"])
+    assert left.value.code == 0
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(capsys.readouterr().out)
+    assert parse(["--config", str(recipe)]).config == parse(["--lr=0.3", "--resolution", "320", "240"]).config
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("epocs: 3\n", ["recipe.yaml", "'epocs'", "did you mean 'epochs'"]),
+        ("epochs: many\n", ["recipe.yaml", "epochs", "expected int", "'many'"]),
+        ("epochs: true\n", ["epochs", "expected int", "bool"]),
+        ("lr: .nan\n", ["--lr", "finite"]),
+        ("epochs: 3\nnum-epochs: 4\n", ["twice"]),
+        ("epochs: 3\nepochs: 4\n", ["epochs", "twice"]),
+        ("- 3\n", ["expected option names"]),
+        ("a: [\n", ["can not be read"]),
+        ("x: !!python/object/apply:os.system [true]\n", ["can not be read"]),
+    ],
+)
+def test_a_wrong_recipe_is_refused_by_name(
+    text: str, said: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(text)
+    message = refused(["--config", str(recipe)], capsys)
+    assert all(word in message for word in said), message
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--epocs 3", ["--epocs", "did you mean '--epochs'"]),
+        ("--epoch 3", ["--epoch"]),
+        ("--lr fast", ["--lr", "expected a number", "'fast'"]),
+        ("--epochs 0", ["--epochs 0", "at least 1"]),
+        ("--lr 0", ["--lr 0", "above 0"]),
+        ("--optim-choose SDG", ["SDG", "did you mean 'SGD'"]),
+        ("--betas 0.9", ["--betas takes two"]),
+        ("--betas 0.9 1", ["--betas must be below 1"]),
+        ("--resolution 1 2 3", ["--resolution"]),
+        ("--milestones 5,3", ["--milestones", "rise"]),
+        ("--device tpu", ["--device tpu", "cuda:N"]),
+        ("--device cuda --use-cuda false", ["--device cuda", "--use-cuda false"]),
+        ("--device cpu --amp fp16", ["--amp fp16"]),
+        ("--nesterov --dampening 0.1", ["--nesterov", "--dampening"]),
+        ("--base-net a --pretrained-ssd b", ["--base-net", "--pretrained-ssd"]),
+    ],
+)
+def test_a_wrong_command_line_is_refused_by_name(
+    line: str, said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refused(line.split(), capsys)
+    assert all(word in message for word in said), message
+
+
+@pytest.mark.parametrize("flag", sorted(LATER))
+def test_flags_of_the_ancestors_that_are_not_there_are_refused_with_a_sentence(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"{flag} {LATER[flag]}" in refused([f"{flag}=1"], capsys)
+
+
+def test_options_without_effect_are_named() -> None:
+    parsed = parse(["--optim-choose", "Adam", "--momentum", "0.8", "--gamma", "0.5"])
+    said = unused(parsed.config, parsed.explicit)
+    assert len(said) == 2 and "--momentum" in said[0] and "--gamma" in said[1]
+
+
+def test_every_option_has_help_and_a_resume_rule() -> None:
+    for name, option in options_of(TrainConfig).items():
+        assert option.help and option.resume, name
+    assert dataclasses.is_dataclass(TrainConfig) and build({}) == TrainConfig()
+
+
+def test_plain_values_come_back() -> None:
+    config = build({"milestones": (2, 5), "t_max": 7, "pretrained_ssd": None})
+    assert build(read_mapping(TrainConfig, to_mapping(config), "here")) == config
+
+
+def test_build_refuses_what_does_not_fit_together() -> None:
+    with pytest.raises(UsageError, match="--nesterov"):
+        build({"nesterov": True, "momentum": 0.0})
+
+
+def test_the_run_folder_can_hold_the_nets_name() -> None:
+    assert run_folder(TrainConfig()) == Path("models/mb2-ssd-lite")
+
+
+def test_help_does_not_import_torch_and_makes_nothing(tmp_path: Path, repository: Path) -> None:
+    code = "import sys, train_ssd\ntry: train_ssd.main(['--help'])\nexcept SystemExit: sys.exit('torch' in sys.modules)"
+    environment = {"PYTHONPATH": str(repository), "PATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"--resume" in done.stdout and list(tmp_path.iterdir()) == []
