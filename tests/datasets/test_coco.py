@@ -55,6 +55,14 @@ def test_a_sample_may_be_changed_without_changing_the_data(root: Path) -> None:
     assert dataset.load(0).boxes_xyxy_px[0, 0] == 1.5
 
 
+def test_whole_columns_can_be_had_and_not_changed(root: Path) -> None:
+    dataset = CocoDetection(root)
+    boxes, labels = dataset.columns("boxes_xyxy_px", "labels")
+    assert labels.tolist() == [1, 2, 2] and labels[dataset.boxes_of(0)].tolist() == [1, 2]
+    with pytest.raises(ValueError, match="read-only"):
+        boxes[:] = 0
+
+
 def big(root: Path, images: int = 118_287, boxes: int = 860_001) -> Path:
     """Arrays of COCO's size, without the pictures."""
     write_coco(root, [Picture(1, 8, 8, [(1, 0, 0, 4, 4, False)])])

@@ -31,7 +31,7 @@ TORCH_FREE = (
     "vision/engine/config.py",
     "vision/ssd/variants.py",
 )
-ALBUMENTATIONS = ("vision/transforms/augment.py",)
+ALBUMENTATIONS = ("vision/transforms/augment.py", "benchmarks/augmentation.py")
 
 
 @pytest.fixture(scope="module")

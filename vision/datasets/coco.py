@@ -109,6 +109,10 @@ class CocoDetection:
     def describe(self, index: int) -> str:
         return f"{self.path(index)} (image id {self._arrays['image_ids'][index]})"
 
+    def columns(self, *names: str) -> list[np.ndarray]:
+        """Whole arrays by name (docs/house.md), mapped and read-only: for statistics over all boxes."""
+        return [self._arrays[name] for name in names]
+
     def boxes_of(self, index: int) -> slice:
         """Where this picture's boxes stand in the arrays."""
         first, end = self._arrays["first_box"][index : index + 2].tolist()

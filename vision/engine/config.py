@@ -80,6 +80,10 @@ class TrainConfig:
         OPTIMISATION, "free", aliases=("--num-epochs",), low=1,
     )  # fmt: skip
     batch_size: int = option(32, "images a step, over all processes", OPTIMISATION, "fixed", low=1)
+    accumulate: int = option(
+        1, "parts that a step's images are sent through the net in; saves memory, the step stays the same up to "
+        "batch normalisation", OPTIMISATION, "named", low=1,
+    )  # fmt: skip
     optim_choose: str = option(
         "Adam", "the optimiser", OPTIMISATION, "fixed", choices=("Adam", "SGD", "AdamW")
     )
@@ -103,6 +107,23 @@ class TrainConfig:
     amsgrad: bool = option(False, "Adam: the AMSGrad variant", OPTIMISATION, "fixed")
     weight_decay: float = option(
         0.0, "weight decay (L2 for Adam and SGD, decoupled for AdamW)", OPTIMISATION, "named", low=0
+    )
+    decay_norm: bool = option(
+        True, "weight decay also on batch normalisation and biases, as pytorch-ssd did", OPTIMISATION, "fixed"
+    )
+    clip_grad: float | None = option(
+        None,
+        "largest norm of the whole gradient; longer ones are shortened to it",
+        OPTIMISATION,
+        "named",
+        above=0,
+    )
+    freeze_base_net: bool = option(
+        False, "train neither the backbone's weights nor its batch statistics", OPTIMISATION, "fixed"
+    )
+    freeze_net: bool = option(False, "train the heads only", OPTIMISATION, "fixed")
+    freeze_bn: bool = option(
+        False, "keep all batch statistics as they are (fine-tuning with small batches)", OPTIMISATION, "fixed"
     )
     scheduler: str = option(
         "none", "learning rate over the run, step by step: constant, drops at --milestones, or a cosine to 0 over --t-max",
@@ -151,7 +172,29 @@ class TrainConfig:
     validation_epochs: int = option(
         1, "epochs between validations (loss, and COCO mAP unless --validation-map false)", RUN, "free", low=1
     )
-    validation_map: bool = option(True, "COCO mAP beside the validation loss", RUN, "free")
+    validation_map: bool = option(
+        True, "COCO mAP beside the validation loss", RUN, "free", aliases=("--validation-mean-ap",)
+    )
+    map_epochs: int = option(
+        1, "epochs between COCO mAPs, which are computed where a validation is due", RUN, "free", low=1
+    )
+    patience: int | None = option(
+        None, "stop after that many validations in a row without a better one", RUN, "free", low=1
+    )
+    save_every_steps: int | None = option(
+        None,
+        "steps between checkpoints within an epoch; each epoch's end is saved anyway",
+        RUN,
+        "free",
+        low=1,
+    )
+    save_every_minutes: float | None = option(
+        None, "minutes between checkpoints within an epoch", RUN, "free", above=0
+    )
+    keep_checkpoints: int = option(
+        5, "checkpoints of epochs that are kept, beside the best and the last two of all; 0 = every one",
+        RUN, "free", low=0,
+    )  # fmt: skip
     debug_steps: int = option(10, "steps between two lines on the console", RUN, "free", low=1)
     stop_after_epoch: int | None = option(
         None, "end this session when that many epochs are done, the schedule unchanged", RUN, "session", low=1
@@ -173,6 +216,14 @@ class TrainConfig:
     deterministic: bool = option(
         False, "only deterministic kernels (a CPU needs none for exact resume; a GPU does)", MACHINE, "named"
     )
+    compile: bool = option(False, "torch.compile the net: slower to start, faster steps", MACHINE, "named")
+    parallel: str = option(
+        "none", "dp = one process drives all GPUs (nn.DataParallel); for more, start with torchrun",
+        MACHINE, "named", choices=("none", "dp"),
+    )  # fmt: skip
+    sync_bn: bool = option(
+        False, "batch statistics over all processes of torchrun (GPUs only)", MACHINE, "named"
+    )
     threads: int = option(
         0, "CPU threads of torch; 0 = torch's choice, on resume the run's", MACHINE, "named", low=0
     )
@@ -180,10 +231,7 @@ class TrainConfig:
 
 LATER: dict[str, str] = {
     "--balance-data": "is not there yet: train on the data as they are",
-    "--freeze-base-net": "is not there yet: a small --base-net-lr comes nearest",
-    "--freeze-net": "is not there yet: small --base-net-lr and --extra-layers-lr come nearest",
     "--validation-dataset": "is not there yet: every data root's own val split is used",
-    "--validation-mean-ap": "is --validation-map here",
     "--log-level": "is not there: the console shows the progress, metrics.jsonl everything",
     "--tensorboard": "starts no process here: event files are always written; tensorboard --logdir models",
     "--profile": "is not there yet",
@@ -294,6 +342,11 @@ def check_together(config: TrainConfig) -> None:
         ),
         (not _is_device(config.device), f"--device {config.device}: expected auto, cpu, cuda or cuda:N"),
         (config.amp == "fp16" and cpu, "--amp fp16 needs a GPU; on a CPU use --amp off or bf16"),
+        (
+            config.accumulate > config.batch_size,
+            f"--accumulate {config.accumulate}: a step has only --batch-size {config.batch_size} images",
+        ),
+        (config.sync_bn and cpu, "--sync-bn needs GPUs"),
         (config.nesterov and config.momentum == 0, "--nesterov needs a --momentum above 0"),
         (config.nesterov and config.dampening != 0, "--nesterov needs --dampening 0"),
         (any(beta >= 1 for beta in config.betas), "--betas must be below 1"),

@@ -72,7 +72,7 @@ def read_ground_truth(folder: Path) -> GroundTruth:
     """Of the arrays of one split, ``arrays/{split}2017/``. Raises ValueError where they are missing."""
     try:
         facts = json.loads((folder / "arrays.json").read_text(encoding="utf-8"))
-        names = "image_ids heights widths first_box boxes_xyxy_px labels is_crowd area".split()
+        names = ["image_ids", "heights", "widths", "first_box", "boxes_xyxy_px", "labels", "is_crowd", "area"]
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
     except (OSError, ValueError) as error:
         raise ValueError(

@@ -7,5 +7,4 @@
 * ``heads.py``, ``model.py``                      what is said of a cell; the detector, composed
 * ``loss.py``, ``postprocess.py``                 the two readers of the same raw outputs
 * ``coverage.py``        how well priors fit a dataset's boxes, by object size
-* ``pretrained.py``      weights of a whole detector, also one for other classes
 """

@@ -70,13 +70,19 @@ def measure(samples: Iterable[Sample], priors_cxcywh: Tensor, iou_threshold: flo
 def _summary(
     best: np.ndarray, area: np.ndarray, alone: int, overwritten: int, iou_threshold: float
 ) -> Coverage:
+    def share(of: np.ndarray) -> float:
+        return float((best[of] >= iou_threshold).mean()) if of.any() else float("nan")
+
     small, large = area < SMALL_AREA_PX, area >= LARGE_AREA_PX
-    shares = [
-        float((best[size] >= iou_threshold).mean()) if size.any() else float("nan")
-        for size in (small, ~small & ~large, large)
-    ]
     count = len(best)
-    return Coverage(count, *shares, alone / max(count, 1), overwritten / max(count, 1))
+    return Coverage(
+        boxes=count,
+        small=share(small),
+        medium=share(~small & ~large),
+        large=share(large),
+        without_prior=alone / max(count, 1),
+        without_prior_if_overwritten=overwritten / max(count, 1),
+    )
 
 
 def _fractions(sample: Sample) -> tuple[Tensor, np.ndarray]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from vision.nn.blocks import InvertedResidual, conv_bn_relu6, scaled
@@ -48,6 +51,33 @@ class MobileNetV2(nn.Sequential):
         block = self[TAPPED_BLOCK]
         assert isinstance(block, InvertedResidual)
         return block
+
+    first_layer: ClassVar[tuple[str, str]] = ("0.0", "0.1")
+    """Names of the first convolution and its BatchNorm."""
+
+    @staticmethod
+    def is_torchvision(weights: Mapping[str, Tensor]) -> bool:
+        """Whether the blocks are nested as torchvision nests them, not flat as here."""
+        return "1.conv.0.0.weight" in weights
+
+    @staticmethod
+    def from_torchvision(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Names of torchvision's ``features`` → names here.
+
+        ``i.conv.j.k`` of a convolution block (convolution k = 0, BatchNorm k = 1) becomes ``i.conv.(3 j + k)``;
+        a layer of its own, ``i.conv.j``, comes after those blocks.
+        """
+        flat = {}
+        for name, value in weights.items():
+            parts = name.split(".")
+            if "conv" in parts and len(parts) == 5:
+                number = 3 * int(parts[2]) + int(parts[3])
+                name = f"{parts[0]}.conv.{number}.{parts[4]}"
+            elif "conv" in parts and len(parts) == 4:
+                blocks = 1 if f"{parts[0]}.conv.1.0.weight" not in weights else 2
+                name = f"{parts[0]}.conv.{int(parts[2]) + 2 * blocks}.{parts[3]}"
+            flat[name] = value
+        return flat
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N, 3, H, W) → [(N, 576, ⌈H/16⌉, ⌈W/16⌉), (N, 1280, ⌈H/32⌉, ⌈W/32⌉)] at width 1."""

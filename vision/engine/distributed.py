@@ -1,0 +1,67 @@
+"""Several processes as one: who is who, sums over all, and leaving together.
+
+Started by ``torchrun``; a process that was started alone is a group of one, and nothing here costs it anything.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+TIMEOUT = timedelta(minutes=10)
+"""A peer that has not answered for this long is gone."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """This process among its peers."""
+
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
+
+    @property
+    def first(self) -> bool:
+        """The one that writes and speaks."""
+        return self.rank == 0
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes, in place."""
+        if self.world > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def gather(self, value: Any) -> list[Any]:
+        """What every process gave, by rank, in every process. Plain picklable values of our own processes."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] = [None] * self.world
+        dist.all_gather_object(values, value)
+        return values
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.world > 1:
+            dist.barrier()
+
+    def leave(self) -> None:
+        if self.world > 1 and dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def join(with_cuda: bool) -> Group:
+    """The group that ``torchrun`` describes in the environment, or a group of one."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return Group()
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    if with_cuda:
+        torch.cuda.set_device(local_rank)
+    dist.init_process_group("nccl" if with_cuda else "gloo", timeout=TIMEOUT)
+    return Group(dist.get_rank(), dist.get_world_size(), local_rank)

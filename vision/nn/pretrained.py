@@ -1,0 +1,160 @@
+"""Weights that were trained before: ``--base-net`` (the backbone) and ``--pretrained-ssd`` (a whole detector).
+
+Both take weights only, tell what did not fit, and leave what is not in the file as it was initialised.
+
+Legend: C classes with background, A shapes a cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import torch
+from torch import Tensor, nn
+
+from vision.core.sample import InputSpec
+from vision.nn.weights import COUNTER, LoadReport, Weights, load_fitting, read_file, weights_in
+
+HEADS = ("classification_headers.", "regression_headers.")
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""What torchvision's ImageNet weights were trained with, for pixels / 255 (torchvision.transforms presets)."""
+
+
+def load_base_net(model: nn.Module, source: str) -> LoadReport:
+    """ImageNet weights into ``model.base_net``.
+
+    ``source`` is a file (a backbone's, or a detector's, of which the backbone is taken) or the name of
+    torchvision weights such as ``MobileNet_V2_Weights.IMAGENET1K_V1``, which are downloaded once.
+    Weights in torchvision's form have their own normalisation folded into the first layer, so that they see
+    the numbers they were trained on. Raises FileNotFoundError and ValueError.
+    """
+    base_net: Any = model.base_net
+    named = not Path(source).exists() and "_Weights." in source
+    found = _torchvision_weights(source) if named else weights_in(read_file(Path(source)), source)
+    found = _backbone_part(found)
+    notes = []
+    if base_net.is_torchvision(found):
+        spec: Any = model.input_spec
+        found = fold_imagenet_normalisation(base_net.from_torchvision(found), *base_net.first_layer, spec)
+        notes = ["ImageNet's normalisation folded into the first layer"]
+    return load_fitting(base_net, found, source, notes)
+
+
+def _torchvision_weights(name: str) -> Weights:
+    from torchvision.models import get_weight
+
+    try:
+        chosen = get_weight(name)
+    except (ValueError, KeyError, AttributeError) as error:
+        raise ValueError(f"--base-net {name}: torchvision has no such weights ({error})") from None
+    try:
+        return dict(chosen.get_state_dict(progress=True, check_hash=True, weights_only=True))
+    except OSError as error:  # URLError is one
+        cached = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(chosen.url).path).name)
+        raise ValueError(
+            f"--base-net {name}: could not be fetched from {chosen.url} ({error}).\n"
+            f"Put that file at {cached}, or name your copy with --base-net FILE, "
+            "or leave --base-net out to train from scratch."
+        ) from None
+
+
+def _backbone_part(weights: Weights) -> Weights:
+    """Of a detector or a classifier only the backbone, its names counted from the backbone's own layers."""
+    for prefix in ("base_net.", "features."):
+        if any(name.startswith(prefix) for name in weights):
+            return {
+                name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)
+            }
+    return {name: value for name, value in weights.items() if not name.startswith(("classifier.", "fc."))}
+
+
+def fold_imagenet_normalisation(weights: Weights, conv: str, norm: str, spec: InputSpec) -> Weights:
+    """Weights that expect (p/255 − mean)/std → weights that expect (p − spec.mean)/spec.std, the same net.
+
+    (With y our input, theirs is y · spec.std/(255 std) + (spec.mean/255 − mean)/std: the factor goes into the
+    convolution ``conv``, what the constant adds into the running mean of ``norm``. Only in the outermost
+    row of cells, where padding stands for another grey, do they differ.)
+    """
+    mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
+    kernel = weights[f"{conv}.weight"].float()  # (c, 3, k, k)
+    constant = (kernel.sum(dim=(2, 3)) * (spec.mean / 255 - mean) / std).sum(dim=1)  # (c,)
+    return weights | {
+        f"{conv}.weight": kernel * (spec.std / 255 / std)[None, :, None, None],
+        f"{norm}.running_mean": weights[f"{norm}.running_mean"].float() - constant,
+    }
+
+
+def load_detector(model: nn.Module, source: str | Path, classes: Sequence[str]) -> LoadReport:
+    """A detector's weights into ``model`` for ``classes`` (background first): a plain state dict or a checkpoint.
+
+    Where the file's classes are known (its own record, or ``labels.txt`` beside it), the heads are kept and
+    in them the rows of every class of the same name; where they are not, heads begin anew, as in the ancestors.
+    Raises FileNotFoundError and ValueError.
+    """
+    path = Path(source)
+    content = read_file(path)
+    weights = weights_in(content, path)
+    known = _classes_of(content, weights, path)
+    if known is None:
+        trunk = {name: value for name, value in weights.items() if not name.startswith(HEADS)}
+        note = "its classes are unknown (no labels.txt beside it), so the heads begin anew"
+        report = load_fitting(model, trunk, str(path), [note])
+        missing = tuple(name for name in report.missing if not name.startswith(HEADS))
+        return LoadReport(
+            report.source, report.loaded, missing, report.unexpected, report.misshaped, report.notes
+        )
+    kept = [name for name in classes if name in known]
+    moved = move_classes(model, weights, known, classes)
+    note = f"heads kept for {len(kept)} of {len(classes)} classes (background included), by name"
+    return load_fitting(model, moved, str(path), [note])
+
+
+def _classes_of(content: Any, weights: Mapping[str, Tensor], path: Path) -> list[str] | None:
+    """The names of the file's classes where they are recorded and as many as its heads speak of."""
+    recorded = content.get("classes") if isinstance(content, Mapping) else None
+    labels = path.parent / "labels.txt"
+    if not recorded and labels.is_file():
+        recorded = labels.read_text(encoding="utf-8").splitlines()
+    rows = _last_layer_rows(weights, "classification_headers.")
+    offsets = _last_layer_rows(weights, "regression_headers.")
+    if not recorded or not rows or not offsets:
+        return None
+    shapes = offsets // 4
+    return [str(name) for name in recorded] if rows == shapes * len(recorded) else None
+
+
+def _last_layer_rows(weights: Mapping[str, Tensor], prefix: str) -> int | None:
+    biases = [value for name, value in weights.items() if name.startswith(prefix) and name.endswith(".bias")]
+    return len(biases[-1]) if biases else None
+
+
+def move_classes(
+    model: nn.Module, weights: Weights, old_classes: Sequence[str], new_classes: Sequence[str]
+) -> Weights:
+    """The weights with the last layers of the classification heads (A·C, …) rearranged for ``new_classes``.
+
+    Rows of classes with the same name are the file's, those of new classes the model's first weights.
+    """
+    pairs = [(new, old_classes.index(name)) for new, name in enumerate(new_classes) if name in old_classes]
+    to, of = (torch.tensor(column, dtype=torch.int64) for column in zip(*pairs, strict=True))
+    moved = dict(weights)
+    for name, value in model.state_dict().items():
+        found = weights.get(name)
+        if found is None or not _is_class_layer(name, found, value, len(old_classes), len(new_classes)):
+            continue
+        rows = value.detach().cpu().clone().unflatten(0, (-1, len(new_classes)))  # (A, C, …)
+        rows[:, to] = found.to(rows.dtype).unflatten(0, (-1, len(old_classes)))[:, of]
+        moved[name] = rows.flatten(0, 1)
+    return moved
+
+
+def _is_class_layer(name: str, found: Tensor, own: Tensor, old: int, new: int) -> bool:
+    """The last layer of a classification head: the same shapes a cell before and after, for each class."""
+    if not name.startswith("classification_headers.") or name.endswith(COUNTER) or not found.ndim:
+        return False
+    last = name.count(".") == 2 or name.split(".")[2] == "3"
+    return last and found.shape[0] % old == 0 and found.shape[0] // old == own.shape[0] // new
