@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from vision.core.sample import InputSpec
-from vision.nn.weights import COUNTER, LoadReport, Weights, load_fitting, read_file, weights_in
+from vision.nn.weights import LoadReport, Weights, load_fitting, read_file, weights_in
 
 HEADS = ("classification_headers.", "regression_headers.")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -39,7 +39,8 @@ def load_base_net(model: nn.Module, source: str) -> LoadReport:
     notes = []
     if base_net.is_torchvision(found):
         spec: Any = model.input_spec
-        found = fold_imagenet_normalisation(base_net.from_torchvision(found), *base_net.first_layer, spec)
+        conv, norm = base_net.first_layer
+        found = fold_imagenet_normalisation(base_net.from_torchvision(found), conv, norm, spec)
         notes = ["ImageNet's normalisation folded into the first layer"]
     return load_fitting(base_net, found, source, notes)
 
@@ -140,21 +141,23 @@ def move_classes(
     Rows of classes with the same name are the file's, those of new classes the model's first weights.
     """
     pairs = [(new, old_classes.index(name)) for new, name in enumerate(new_classes) if name in old_classes]
-    to, of = (torch.tensor(column, dtype=torch.int64) for column in zip(*pairs, strict=True))
-    moved = dict(weights)
-    for name, value in model.state_dict().items():
+    to, of = torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).unbind(dim=1)
+    own, moved = model.state_dict(), dict(weights)
+    for name in _class_layers(model):
         found = weights.get(name)
-        if found is None or not _is_class_layer(name, found, value, len(old_classes), len(new_classes)):
-            continue
-        rows = value.detach().cpu().clone().unflatten(0, (-1, len(new_classes)))  # (A, C, …)
-        rows[:, to] = found.to(rows.dtype).unflatten(0, (-1, len(old_classes)))[:, of]
-        moved[name] = rows.flatten(0, 1)
+        rows = own[name].detach().cpu().clone().unflatten(0, (-1, len(new_classes)))  # (A, C, …)
+        if found is not None and len(found) == len(rows) * len(old_classes):
+            rows[:, to] = found.to(rows.dtype).unflatten(0, (-1, len(old_classes)))[:, of]
+            moved[name] = rows.flatten(0, 1)
     return moved
 
 
-def _is_class_layer(name: str, found: Tensor, own: Tensor, old: int, new: int) -> bool:
-    """The last layer of a classification head: the same shapes a cell before and after, for each class."""
-    if not name.startswith("classification_headers.") or name.endswith(COUNTER) or not found.ndim:
-        return False
-    last = name.count(".") == 2 or name.split(".")[2] == "3"
-    return last and found.shape[0] % old == 0 and found.shape[0] // old == own.shape[0] // new
+def _class_layers(model: nn.Module) -> list[str]:
+    """Names of the weights and biases of the last convolution of each classification head."""
+    heads: Any = model.classification_headers
+    names = []
+    for number, head in enumerate(heads):
+        last = [name for name, layer in head.named_modules() if isinstance(layer, nn.Conv2d)][-1]
+        prefix = ".".join(part for part in ("classification_headers", str(number), last) if part)
+        names += [f"{prefix}.weight", f"{prefix}.bias"]
+    return names

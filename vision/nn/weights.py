@@ -135,7 +135,7 @@ def load_fitting(
 ) -> LoadReport:
     """Copy every weight whose name and shape fit; the rest of ``module`` keeps its first weights.
 
-    Raises ValueError where nothing fits: that is another net.
+    Raises ValueError where fewer fit than do not: that is another net, or this one at another width.
     """
     own = module.state_dict()
     fitting = {
@@ -146,7 +146,13 @@ def load_fitting(
         for name, value in weights.items()
         if name in own and name not in fitting
     ]
-    if not fitting:
+    real = [name for name in fitting if not name.endswith(COUNTER)]
+    if len(misshaped) >= max(1, len(real)):
+        raise ValueError(
+            f"{source}: {len(misshaped)} tensors have another shape than in this net, {len(real)} fit: is it of "
+            f"another width or net? {few(misshaped, 2)}"
+        )
+    if not real:
         raise ValueError(
             f"{source}: none of its {len(weights)} tensors fits this net. Found {few(weights)}; "
             f"expected {few(own)}"

@@ -1,0 +1,250 @@
+"""Weights from files: every wrapping that is in use, classes that change, and files that are no weights."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import urllib.error
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from vision.core.sample import InputSpec
+from vision.nn import pretrained
+from vision.nn.weights import read_file, weights_in
+from vision.ssd.build import build_detector
+from vision.ssd.model import Detector
+from vision.ssd.variants import find
+
+CLASSES = ["BACKGROUND", "cat", "dog"]
+
+
+def _detector(classes: list[str], seed: int) -> Detector:
+    torch.manual_seed(seed)
+    return build_detector(find("mb2-ssd-lite"), len(classes), InputSpec(96, 96), 0.25)
+
+
+@pytest.fixture(scope="module")
+def trained() -> Detector:
+    return _detector(CLASSES, 1)
+
+
+def _equal(a: nn.Module, b: nn.Module) -> bool:
+    theirs = b.state_dict()
+    return all(torch.equal(value, theirs[name]) for name, value in a.state_dict().items())
+
+
+@pytest.mark.parametrize("key", [None, "weights", "state_dict", "model"])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_every_wrapping_loads_whole(tmp_path, trained, key, prefix):
+    state = {prefix + name: value for name, value in trained.state_dict().items()}
+    torch.save({"epoch": 3, key: state} if key else state, tmp_path / "ssd.pth")
+    (tmp_path / "labels.txt").write_text("\n".join(CLASSES) + "\n")
+    model = _detector(CLASSES, 2)
+    report = pretrained.load_detector(model, tmp_path / "ssd.pth", CLASSES)
+    assert _equal(model, trained)
+    assert not (report.missing or report.unexpected or report.misshaped)
+    assert "heads kept for 3 of 3 classes" in str(report)
+
+
+def test_unknown_classes_begin_the_heads_anew(tmp_path, trained):
+    torch.save(trained.state_dict(), tmp_path / "ssd.pth")
+    model, untouched = _detector(CLASSES, 2), _detector(CLASSES, 2)
+    report = pretrained.load_detector(model, str(tmp_path / "ssd.pth"), CLASSES)
+    assert _equal(model.base_net, trained.base_net)
+    assert _equal(model.extras, trained.extras)
+    assert _equal(model.classification_headers, untouched.classification_headers)
+    assert _equal(model.regression_headers, untouched.regression_headers)
+    assert "heads begin anew" in str(report)
+    assert not report.missing
+
+
+def test_rows_of_classes_with_the_same_name_are_kept(tmp_path, trained):
+    torch.save({"weights": trained.state_dict(), "classes": CLASSES}, tmp_path / "ssd.pth")
+    classes = ["BACKGROUND", "dog", "horse", "cat"]
+    model, untouched = _detector(classes, 2), _detector(classes, 2)
+    report = pretrained.load_detector(model, tmp_path / "ssd.pth", classes)
+    assert "3 of 4 classes" in str(report)
+    assert not report.misshaped
+    for header, old, first in zip(
+        model.classification_headers,
+        trained.classification_headers,
+        untouched.classification_headers,
+        strict=True,
+    ):
+        last, was, began = (h[-1] if isinstance(h, nn.Sequential) else h for h in (header, old, first))
+        for shape in range(6):  # row of class c of shape a: a · C + c
+            for new, before in ((0, 0), (1, 2), (3, 1)):
+                assert torch.equal(last.weight[shape * 4 + new], was.weight[shape * 3 + before])
+                assert torch.equal(last.bias[shape * 4 + new], was.bias[shape * 3 + before])
+            assert torch.equal(last.weight[shape * 4 + 2], began.weight[shape * 4 + 2])
+    assert _equal(model.regression_headers, trained.regression_headers)
+
+
+def test_checkpoint_with_a_whole_scheduler_loads_and_runs_nothing(tmp_path, trained):
+    """The ancestors pickle the scheduler object; the weights-only reader refuses such a file."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+    file = tmp_path / "COMBO.pth"
+    torch.save({"epoch": 1, "weights": trained.state_dict(), "scheduler": scheduler}, file)
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(file, weights_only=True)
+    content = read_file(file)
+    assert torch.equal(weights_in(content, file)["base_net.0.0.weight"], trained.base_net[0][0].weight)
+    assert type(content["scheduler"]).__name__ == "Placeholder"
+
+
+class _Hostile:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+def test_code_in_a_file_is_not_run(tmp_path, trained):
+    mark = tmp_path / "was-run"
+    torch.save({"weights": {"a": torch.zeros(1)}, "extra": _Hostile(mark)}, tmp_path / "bad.pth")
+    with contextlib.suppress(ValueError):
+        read_file(tmp_path / "bad.pth")
+    assert not mark.exists()
+    torch.load(tmp_path / "bad.pth", weights_only=False)  # the trap works
+    assert mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"weights": {"a": torch.tensor([float("nan")])}}, "NaN"),
+        ({"epoch": 3}, "no weights in it"),
+        ([1, 2], "found a list"),
+        ({"somewhere.else": torch.zeros(3)}, "none of its 1 tensors fits"),
+    ],
+)
+def test_what_is_no_detector_is_refused(tmp_path, content, says):
+    torch.save(content, tmp_path / "x.pth")
+    with pytest.raises(ValueError, match=says):
+        pretrained.load_detector(_detector(CLASSES, 0), tmp_path / "x.pth", CLASSES)
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>not found</html>", b"PK\x03\x04" + bytes(100)])
+def test_damaged_files_are_named(tmp_path, data):
+    (tmp_path / "x.pth").write_bytes(data)
+    with pytest.raises(ValueError, match=r"x\.pth \([\d,]+ bytes\) is no file with weights"):
+        read_file(tmp_path / "x.pth")
+
+
+def test_truncated_file_is_named(tmp_path, trained):
+    torch.save(trained.state_dict(), tmp_path / "x.pth")
+    data = (tmp_path / "x.pth").read_bytes()
+    (tmp_path / "x.pth").write_bytes(data[: len(data) // 2])
+    with pytest.raises(ValueError, match="damaged"):
+        read_file(tmp_path / "x.pth")
+
+
+def test_missing_file():
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.pth"):
+        pretrained.load_base_net(_detector(CLASSES, 0), "nowhere.pth")
+
+
+def test_misshaped_and_unexpected_are_reported(tmp_path, trained):
+    state = trained.state_dict()
+    state["base_net.0.0.weight"] = torch.zeros(1, 2, 3)
+    state["extra.thing"] = torch.zeros(1)
+    del state["base_net.0.1.bias"]
+    torch.save(state, tmp_path / "x.pth")
+    report = pretrained.load_detector(_detector(CLASSES, 0), tmp_path / "x.pth", CLASSES)
+    assert report.missing == ("base_net.0.1.bias",)
+    assert report.unexpected == ("extra.thing",)
+    assert report.misshaped == ("base_net.0.0.weight: (1, 2, 3), expected (8, 3, 3, 3)",)
+    assert "1 misshaped" in str(report)
+
+
+@pytest.mark.parametrize("prefix", ["", "features.", "module.features.", "base_net."])
+def test_base_net_from_a_file(tmp_path, trained, prefix):
+    state = {prefix + name: value for name, value in trained.base_net.state_dict().items()}
+    torch.save(state | {"classifier.1.weight": torch.zeros(2)}, tmp_path / "backbone.pth")
+    model = _detector(CLASSES, 2)
+    report = pretrained.load_base_net(model, str(tmp_path / "backbone.pth"))
+    assert _equal(model.base_net, trained.base_net)
+    assert not (report.missing or report.unexpected or report.notes)
+
+
+@pytest.fixture
+def imagenet_net(tmp_path) -> tuple[nn.Module, Path]:
+    torch.manual_seed(5)
+    net = torchvision.models.mobilenet_v2(weights=None).eval()
+    for layer in net.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.running_mean, -0.1, 0.1)
+    torch.save(net.state_dict(), tmp_path / "mobilenet_v2.pth")
+    return net, tmp_path / "mobilenet_v2.pth"
+
+
+def test_torchvision_weights_see_the_numbers_they_were_trained_on(imagenet_net):
+    """The folded first layer on our input = torchvision's on its own, but for the padded border."""
+    net, file = imagenet_net
+    model = build_detector(find("mb2-ssd-lite"), 3, InputSpec(64, 64)).eval()
+    report = pretrained.load_base_net(model, str(file))
+    assert "normalisation folded" in str(report)
+    assert not (report.missing or report.unexpected or report.misshaped)
+    pixels = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    theirs = torchvision.transforms.functional.normalize(
+        pixels / 255, list(pretrained.IMAGENET_MEAN), list(pretrained.IMAGENET_STD)
+    )
+    with torch.no_grad():
+        expected = net.features[0](theirs)
+        found = model.base_net[0](model.input_spec.normalise(pixels))
+        torch.testing.assert_close(found[:, :, 1:, 1:], expected[:, :, 1:, 1:], atol=1e-5, rtol=1e-5)
+        # from here on nothing was changed
+        for number in (1, 2, 18):
+            ours, original = model.base_net[number].state_dict(), net.features[number].state_dict()
+            assert [v.shape for v in ours.values()] == [v.shape for v in original.values()]
+            assert all(torch.equal(a, b) for a, b in zip(ours.values(), original.values(), strict=True))
+
+
+def test_imagenet_constants_are_torchvisions():
+    preset = torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1.transforms()
+    assert (tuple(preset.mean), tuple(preset.std)) == (pretrained.IMAGENET_MEAN, pretrained.IMAGENET_STD)
+
+
+def test_torchvision_name_takes_the_cached_file(monkeypatch, tmp_path, imagenet_net):
+    """Nothing is fetched where the file is in torch's cache; only its digest is of another file here."""
+    _, file = imagenet_net
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    cache = tmp_path / "home" / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    file.rename(cache / "mobilenet_v2-b0353104.pth")
+    model = build_detector(find("mb2-ssd-lite"), 3, InputSpec(64, 64))
+    report = pretrained.load_base_net(model, "MobileNet_V2_Weights.IMAGENET1K_V1")
+    assert not report.missing
+
+
+def test_offline_says_url_cache_and_flag(monkeypatch, tmp_path):
+    def refuse(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.urlopen", refuse)
+    with pytest.raises(ValueError) as caught:
+        pretrained.load_base_net(_detector(CLASSES, 0), "MobileNet_V2_Weights.IMAGENET1K_V2")
+    message = str(caught.value)
+    assert "https://download.pytorch.org/models/mobilenet_v2-7ebf99e0.pth" in message
+    assert str(tmp_path / "hub" / "checkpoints" / "mobilenet_v2-7ebf99e0.pth") in message
+    assert "--base-net FILE" in message
+
+
+def test_unknown_torchvision_name():
+    with pytest.raises(ValueError, match="no such weights"):
+        pretrained.load_base_net(_detector(CLASSES, 0), "MobileNet_V2_Weights.IMAGENET1K_V9")
+
+
+def test_weights_of_another_width_are_refused(imagenet_net):
+    _, file = imagenet_net
+    with pytest.raises(
+        ValueError, match=r"is it of another width or net\? 0\.0\.weight: \(32, 3, 3, 3\), expected \(8,"
+    ):
+        pretrained.load_base_net(_detector(CLASSES, 0), str(file))
