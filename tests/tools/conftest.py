@@ -1,0 +1,22 @@
+"""A run folder made by the public commands, once for all tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def small_run(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One epoch of a narrow net at 64×96 px, with an average; it has learned nothing. Read only."""
+    from train_ssd import main
+
+    run = tmp_path_factory.mktemp("models") / "small"
+    arguments = [
+        "--datasets", str(miniature_root), "--checkpoint-folder", str(run), "--epochs", "1", "--batch-size", "8",
+        "--resolution", "96", "64", "--mb2-width-mult", "0.25", "--ema", "0.5", "--workers", "0",
+        "--augment", "light", "--device", "cpu", "--threads", "1",
+    ]  # fmt: skip
+    assert main(arguments) == 0
+    return run

@@ -1,0 +1,65 @@
+"""tools.detect: pictures and JSON from a checkpoint and from the exported file; bad pictures are named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tools.detect import main, named_apart
+from tools.export_onnx import main as export
+
+
+@pytest.fixture
+def run(small_run: Path, tmp_path: Path) -> Path:
+    shutil.copytree(small_run, tmp_path / "run")
+    assert export([str(tmp_path / "run")]) == 0
+    return tmp_path / "run"
+
+
+def _detections(folder: Path) -> list[dict[str, object]]:
+    return json.loads((folder / "detections.json").read_text())["images"]
+
+
+def test_checkpoint_and_export_find_the_same(run: Path, miniature_root: Path, tmp_path: Path) -> None:
+    picture = str(sorted((miniature_root / "val2017").iterdir())[0])
+    same = ["--threshold", "0.02", "--resize", "bilinear", "--post", "nms"]
+    assert main([str(run), picture, "--output", str(tmp_path / "a"), *same]) == 0
+    assert main([str(run / "ssd-mobilenet.onnx"), picture, "--output", str(tmp_path / "b"), *same]) == 0
+    (first,), (second,) = _detections(tmp_path / "a"), _detections(tmp_path / "b")
+    assert [one["class"] for one in first["detections"]] == [one["class"] for one in second["detections"]]  # type: ignore[attr-defined, index]
+    drawn = Image.open(tmp_path / "a" / str(first["picture"]))
+    assert drawn.size == Image.open(picture).size
+
+
+def test_a_bad_picture_is_named_and_the_others_are_done(
+    run: Path, miniature_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    shutil.copy(sorted((miniature_root / "val2017").iterdir())[0], folder / "good.jpg")
+    (folder / "bad.jpg").write_bytes(b"<html>")
+    assert main([str(run / "ssd-mobilenet.onnx"), str(folder), "--output", str(tmp_path / "out")]) == 1
+    assert "bad.jpg" in capsys.readouterr().err
+    rows = _detections(tmp_path / "out")
+    assert ["error" in row for row in rows] == [True, False] and (tmp_path / "out/good.jpg").is_file()
+
+
+def test_pictures_of_one_name_do_not_overwrite_each_other() -> None:
+    paths = [Path("a/x.jpg"), Path("b/x.png"), Path("c/x-2.jpg")]
+    assert [name for name, _ in named_apart(paths)] == ["x.jpg", "x-2.jpg", "x-2-2.jpg"]
+
+
+def test_labels_of_another_model_are_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "x.png")
+    (run / "labels.txt").write_text("BACKGROUND\nperson\n")
+    assert (
+        main([str(run / "ssd-mobilenet.onnx"), str(tmp_path / "x.png"), "--output", str(tmp_path / "o")]) == 1
+    )
+    assert "do not belong together" in capsys.readouterr().err

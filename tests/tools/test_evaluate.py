@@ -1,0 +1,66 @@
+"""tools.evaluate: the numbers of a second implementation, published category ids, errors that help."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from tools.evaluate import main
+
+
+def test_the_results_file_scores_the_same_with_pycocotools_on_the_published_annotations(
+    small_run: Path, miniature_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(small_run), "--output", str(tmp_path), "--workers", "0", "--coco-backend", "auto"]) == 0
+    assert "next: python -m tools.export_onnx" in capsys.readouterr().out
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    results = json.loads((tmp_path / "detections_val2017.json").read_text())
+    assert {row["category_id"] for row in results} <= {*range(1, 91)}
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(miniature_root / "annotations/instances_val2017.json"))
+        scorer = COCOeval(truth, truth.loadRes(results), "bbox")
+        scorer.evaluate()
+        scorer.accumulate()
+        scorer.summarize()
+    names = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+    np.testing.assert_allclose([metrics[name] for name in names], scorer.stats, atol=1e-9)
+    assert (metrics["weights"], metrics["split"], metrics["resize"]) == ("ema", "val", "bilinear")
+
+
+def test_the_devices_resize_is_another_one(small_run: Path, tmp_path: Path) -> None:
+    for resize in ("bilinear", "detectnet"):
+        assert (
+            main([str(small_run), "--output", str(tmp_path / resize), "--workers", "0", "--resize", resize])
+            == 0
+        )
+    files = [
+        (tmp_path / resize / "detections_val2017.json").read_bytes() for resize in ("bilinear", "detectnet")
+    ]
+    assert files[0] != files[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no-such-run"], "no-such-run"),
+        (["{run}", "--datasets", "no-such-data"], "no-such-data"),
+        (["{run}", "--device", "cuda"], "torch sees no GPU"),
+    ],
+)
+def test_what_is_missing_is_named(
+    small_run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    import torch
+
+    if "cuda" in arguments and torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    assert main([argument.replace("{run}", str(small_run)) for argument in arguments]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error:") and message in said and "Traceback" not in said

@@ -1,0 +1,135 @@
+"""tools.export_onnx: what is written is what detectNet reads, seen by an independent reader of the file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from tools.export_onnx import main
+from vision.engine.opening import open_detector
+from vision.export import contract, parity
+from vision.export.contract import ContractBroken
+from vision.export.parity import ParityBroken
+from vision.ssd.postprocess import detect
+
+
+@pytest.fixture
+def run(small_run: Path, tmp_path: Path) -> Path:
+    shutil.copytree(small_run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("opset", [11, 13, 17])
+def test_the_file_meets_the_contract(run: Path, opset: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run), "--opset", str(opset)]) == 0
+    model = onnx.load(str(run / "ssd-mobilenet.onnx"))
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", opset)]
+    session = onnxruntime.InferenceSession(str(run / "ssd-mobilenet.onnx"))
+    (entrance,) = session.get_inputs()
+    assert (entrance.name, entrance.shape, entrance.type) == ("input_0", [1, 3, 64, 96], "tensor(float)")
+    shapes = {output.name: output.shape for output in session.get_outputs()}
+    labels = (run / "labels.txt").read_bytes()
+    assert set(shapes) == {"scores", "boxes"} and shapes["scores"][1:] == [
+        shapes["boxes"][1],
+        labels.count(b"\n"),
+    ]
+    assert labels.startswith(b"BACKGROUND\nperson\n") and b"\r" not in labels and not labels.endswith(b"\n\n")
+    said = capsys.readouterr().out
+    assert "--input-blob=input_0 --output-cvg=scores --output-bbox=boxes" in said
+    assert json.loads((run / "export_report.json").read_text())["weights"] == "ema"
+
+
+def test_scores_and_boxes_are_those_of_evaluation(run: Path) -> None:
+    """The file, post-processed by hand for one picture, finds what ``detect`` finds in torch."""
+    assert main([str(run)]) == 0
+    opened = open_detector(run)
+    image = np.random.default_rng(0).uniform(-1, 1, (1, 3, 64, 96)).astype(np.float32)
+    session = onnxruntime.InferenceSession(str(run / "ssd-mobilenet.onnx"))
+    scores, boxes = session.run(["scores", "boxes"], {"input_0": image})
+    np.testing.assert_allclose(scores.sum(axis=2), 1, atol=1e-5)
+    with torch.no_grad():
+        logits, offsets = opened.detector(torch.from_numpy(image))
+    (best,) = detect(logits, offsets, opened.detector, score_threshold=0.0, limit=1)
+    prior, label = np.unravel_index(scores[0, :, 1:].argmax(), scores[0, :, 1:].shape)
+    assert label + 1 == int(best.labels[0])
+    np.testing.assert_allclose(scores[0, prior, label + 1], float(best.scores[0]), atol=1e-4)
+    np.testing.assert_allclose(boxes[0, prior].clip(0, 1), best.boxes_xyxy[0].numpy(), atol=1e-4)
+
+
+def test_a_difference_publishes_nothing_and_keeps_the_older_file(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "ssd-mobilenet.onnx").write_bytes(b"older")
+    monkeypatch.setattr(parity, "TOLERANCE", -1.0)
+    assert main([str(run)]) == 1
+    assert "differs from torch" in capsys.readouterr().err
+    assert (run / "ssd-mobilenet.onnx").read_bytes() == b"older"
+    assert not list(run.glob(".tmp-*"))
+
+
+def test_other_weights_are_noticed(run: Path) -> None:
+    assert main([str(run)]) == 0
+    detector = open_detector(run).detector
+    with torch.no_grad():
+        next(iter(detector.classification_headers.parameters())).add_(0.5)
+    image = np.zeros((1, 3, 64, 96), dtype=np.float32)
+    with pytest.raises(ParityBroken, match="differs"):
+        parity.compare(run / "ssd-mobilenet.onnx", detector, [image])
+    with pytest.raises(ParityBroken, match="no picture"):
+        parity.compare(run / "ssd-mobilenet.onnx", detector, [])
+
+
+def _changed(path: Path, change: str) -> None:
+    model = onnx.load(str(path))
+    graph = model.graph
+    if change == "input name":
+        for node in graph.node:
+            node.input[:] = ["x" if name == "input_0" else name for name in node.input]
+        graph.input[0].name = "x"
+    elif change == "dynamic":
+        graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"
+    elif change == "opset":
+        model.opset_import[0].version = 12
+    elif change == "ir":
+        model.ir_version = 10
+    elif change == "fp16":
+        graph.initializer[0].CopyFrom(
+            onnx.numpy_helper.from_array(
+                np.full(tuple(graph.initializer[0].dims), 1e6, np.float32), graph.initializer[0].name
+            )
+        )
+    onnx.save(model, str(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [("input name", "expected one: input_0"), ("dynamic", "all fixed|no valid"), ("opset", "asked for opset 13"),
+     ("ir", "IR version 10"), ("fp16", "does not fit FP16")],
+)  # fmt: skip
+def test_each_clause_is_held(run: Path, change: str, message: str) -> None:
+    assert main([str(run)]) == 0
+    _changed(run / "ssd-mobilenet.onnx", change)
+    with pytest.raises(ContractBroken, match=message):
+        contract.check(run / "ssd-mobilenet.onnx", 13, 81)
+
+
+@pytest.mark.parametrize(
+    "names", [["person"], ["BACKGROUND", ""], ["BACKGROUND", "a\nb"], ["BACKGROUND", "n01234567 tench"]]
+)
+def test_labels_that_would_shift_every_name_are_refused(names: list[str]) -> None:
+    with pytest.raises(ContractBroken):
+        contract.labels_text(names)
+
+
+def test_wrong_arguments_are_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run), "--opset", "7"]) == 1
+    assert main([str(run), "--output", str(run / "x.pb")]) == 1
+    said = capsys.readouterr().err
+    assert "11 to 20" in said and "end in .onnx" in said
