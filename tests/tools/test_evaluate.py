@@ -18,7 +18,9 @@ from tools.evaluate import main
 def test_the_results_file_scores_the_same_with_pycocotools_on_the_published_annotations(
     small_run: Path, miniature_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(small_run), "--output", str(tmp_path), "--workers", "0", "--coco-backend", "auto"]) == 0
+    assert (
+        main([str(small_run), "--output", str(tmp_path), "--workers", "0", "--score-threshold", "1e-5"]) == 0
+    )
     assert "next: python -m tools.export_onnx" in capsys.readouterr().out
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     results = json.loads((tmp_path / "detections_val2017.json").read_text())
@@ -37,7 +39,19 @@ def test_the_results_file_scores_the_same_with_pycocotools_on_the_published_anno
 def test_the_devices_resize_is_another_one(small_run: Path, tmp_path: Path) -> None:
     for resize in ("bilinear", "detectnet"):
         assert (
-            main([str(small_run), "--output", str(tmp_path / resize), "--workers", "0", "--resize", resize])
+            main(
+                [
+                    str(small_run),
+                    "--output",
+                    str(tmp_path / resize),
+                    "--workers",
+                    "0",
+                    "--score-threshold",
+                    "1e-5",
+                    "--resize",
+                    resize,
+                ]
+            )
             == 0
         )
     files = [
