@@ -16,6 +16,8 @@ import numpy as np
 from vision.core.sample import Sample
 from vision.transforms.geometry import View, objects_to_keep, scales_and_offsets, show_boxes
 
+_IDENTITY = np.eye(3)
+
 
 class AugmentationMissing(ImportError):
     """albumentations is not installed here."""
@@ -91,7 +93,7 @@ def _sampled(image: np.ndarray, view: View, part_ltrb: tuple[int, int, int, int]
         ]
     )
     size_hw = (bottom - top, right - left)
-    if np.allclose(matrix, np.eye(3)):  # warp_affine would give the whole picture, whatever the size
+    if np.abs(matrix - _IDENTITY).max() < 2e-5:  # warp_affine would give the whole picture, whatever the size
         return image[: size_hw[0], : size_hw[1]].copy()
     return _functional()[0].warp_affine(
         image,
