@@ -6,6 +6,7 @@ Config → data → model → loss → optimiser → resume or start → fit: th
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ def train(parsed: Parsed, console: Console, stop: StopRequest) -> None:
     from vision.datasets.loading import make_loader
     from vision.datasets.sampling import BatchSampler
     from vision.engine import data, machine, report, resume, start
-    from vision.engine.board import Board
+    from vision.engine.board import Board, NoBoard
     from vision.engine.checkpoint import RunFacts
     from vision.engine.loop import fit
     from vision.engine.optim import build_optimizer, build_schedule
@@ -37,6 +38,7 @@ def train(parsed: Parsed, console: Console, stop: StopRequest) -> None:
     plan = resume.plan(parsed, console.warn)
     config, checkpoint = plan.config, plan.checkpoint
     host = machine.prepare(config, checkpoint.threads if checkpoint else None)
+    group = host.group
     seed_everything(config.seed)
 
     variant = find(config.net)
@@ -47,8 +49,9 @@ def train(parsed: Parsed, console: Console, stop: StopRequest) -> None:
     if checkpoint:
         resume.check_data(checkpoint, train_data.classes, train_data.original_category_ids, train_data.digest)
 
-    order = BatchSampler(len(train_data), config.batch_size, config.seed, drop_last=True)
-    val_order = BatchSampler(len(val_data), config.batch_size, shuffle=False)
+    shard = {"rank": group.rank, "world": group.world}
+    order = BatchSampler(len(train_data), config.batch_size, config.seed, drop_last=True, **shard)
+    val_order = BatchSampler(len(val_data), config.batch_size, shuffle=False, **shard)
     pin = host.device.type == "cuda"
     augment, plain = (presets.build(name, spec, config.seed) for name in (config.augment, "none"))
     loader = make_loader(train_data, augment, order, config.workers, pin_memory=pin)
@@ -61,7 +64,7 @@ def train(parsed: Parsed, console: Console, stop: StopRequest) -> None:
     optimizer = build_optimizer(model, config)
     schedule = build_schedule(config, order.steps_per_epoch)
     state = start.state_of(model, optimizer, schedule, config, host.amp_dtype)
-    start.resume_or_begin(state, plan)
+    start.resume_or_begin(state, plan, group)
 
     run = RunFolder(plan.run)
     facts = RunFacts(
@@ -70,12 +73,15 @@ def train(parsed: Parsed, console: Console, stop: StopRequest) -> None:
         original_category_ids=train_data.original_category_ids,
         dataset_digest=train_data.digest,
         order={"seed": config.seed, "batch_size": config.batch_size, "length": len(train_data)},
+        world_size=group.world,
     )
-    resume.write_run_files(config, plan.run, train_data.classes)
+    if group.first:
+        resume.write_run_files(config, plan.run, train_data.classes)
     session = Session(
-        config=config, device=host.device, amp_dtype=host.amp_dtype, network=model, loss=loss, order=order,
+        config=config, device=host.device, amp_dtype=host.amp_dtype, loss=loss, order=order,
+        network=start.network_of(model, config, group, host.device),
         train=loader, validation=val_loader, validation_data=val_data, run=run, facts=facts,
-        board=Board(plan.run), console=console, stop=stop,
+        board=Board(plan.run) if group.first else NoBoard(), console=console, stop=stop, group=group,
     )  # fmt: skip
 
     report.begin(session, state, plan, host, initial_weights)
@@ -84,6 +90,7 @@ def train(parsed: Parsed, console: Console, stop: StopRequest) -> None:
     finally:
         session.board.close()
         console.end()
+        group.leave()
     report.end(session, state, finished)
 
 
@@ -94,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
     from vision.engine.failures import MENDABLE
     from vision.engine.interrupt import StopRequest
 
-    console = Console()
+    console = Console(quiet=os.environ.get("RANK", "0") != "0")
     for sentence in unused(parsed.config, parsed.explicit):
         console.warn(sentence)
     with StopRequest() as stop:

@@ -54,6 +54,25 @@ class Board:
         self._lines.close()
 
 
+class NoBoard(Board):
+    """For processes that do not write."""
+
+    def __init__(self) -> None:
+        self._rows = []
+
+    def step(self, row: dict[str, Any]) -> None:
+        return
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        return
+
+    def flush(self) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+
 def _scalars(row: dict[str, Any]) -> Iterator[tuple[str, float]]:
     if row["kind"] == "step":
         for name in ("loss", "classification", "localization", "positives", "grad_norm"):

@@ -173,7 +173,13 @@ def save(
     else:
         name, content["epoch"] = epoch_name(net, finished_epoch, metrics.get("val_loss")), finished_epoch
     return run.publish(
-        name, as_bytes(content), epoch=content["epoch"], step=state.step, metrics=metrics, best=best
+        name,
+        as_bytes(content),
+        epoch=content["epoch"],
+        step=state.step,
+        metrics=metrics,
+        finished=finished_epoch is not None,
+        best=best,
     )
 
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch import distributed as dist
 
 TIMEOUT = timedelta(minutes=10)
@@ -44,6 +44,12 @@ class Group:
         values: list[Any] = [None] * self.world
         dist.all_gather_object(values, value)
         return values
+
+    def share(self, module: nn.Module) -> None:
+        """The first one's buffers (batch statistics) for all."""
+        if self.world > 1:
+            for buffer in module.buffers():
+                dist.broadcast(buffer, src=0)
 
     def wait(self) -> None:
         """Until all are here."""

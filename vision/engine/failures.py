@@ -5,9 +5,9 @@ from __future__ import annotations
 from vision.artefacts.records import RecordError
 from vision.datasets.contract import DatasetError, SampleError
 from vision.datasets.loading import WorkerError
-from vision.engine.loop import NotFinite
 from vision.engine.resume import Refused
 from vision.engine.run_folder import DamagedCheckpoint, NoCheckpoint
+from vision.engine.step import NotFinite, OutOfMemory
 
 MENDABLE: tuple[type[Exception], ...] = (
     DamagedCheckpoint,
@@ -15,6 +15,7 @@ MENDABLE: tuple[type[Exception], ...] = (
     NoCheckpoint,
     NotFinite,
     OSError,
+    OutOfMemory,
     RecordError,
     Refused,
     SampleError,

@@ -20,6 +20,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.agreed = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -43,6 +44,11 @@ class StopRequest:
     @property
     def asked(self) -> bool:
         return self.signal is not None
+
+    def agree(self, number: int) -> None:
+        """All processes have told each other: one was asked to stop by signal ``number``; 0 = none was."""
+        if number:
+            self.signal, self.agreed = number, True
 
     @property
     def exit_status(self) -> int:

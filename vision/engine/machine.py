@@ -9,6 +9,7 @@ import torch
 
 from vision.engine.allocator import keep_freed_memory
 from vision.engine.config import TrainConfig
+from vision.engine.distributed import Group, join
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,13 @@ class Machine:
     amp_dtype: torch.dtype | None
     threads: int
     keeps_memory: bool
+    group: Group
 
     def describe(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
         precision = str(self.amp_dtype).removeprefix("torch.") if self.amp_dtype else "float32"
-        return f"{self.device} ({name}), {precision}, {self.threads} CPU threads"
+        peers = f", {self.group.world} processes" if self.group.world > 1 else ""
+        return f"{self.device} ({name}), {precision}, {self.threads} CPU threads{peers}"
 
 
 def prepare(config: TrainConfig, run_threads: int | None = None) -> Machine:
@@ -44,7 +47,10 @@ def prepare(config: TrainConfig, run_threads: int | None = None) -> Machine:
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
     device = choose_device(config)
-    return Machine(device, amp_dtype(config, device), threads, keep_freed_memory())
+    group = join(with_cuda=device.type == "cuda")
+    if group.world > 1 and device.type == "cuda":
+        device = torch.device("cuda", group.local_rank)
+    return Machine(device, amp_dtype(config, device), threads, keep_freed_memory(), group)
 
 
 def choose_device(config: TrainConfig) -> torch.device:

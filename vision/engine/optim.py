@@ -25,7 +25,11 @@ def part_of(parameter_name: str) -> str:
 
 
 def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
-    """Base net, extras and heads, each with its learning rate; frozen parameters are left out."""
+    """Base net, extras and heads, each with its learning rate; frozen parameters are left out.
+
+    Without ``--decay-norm`` each is split in two: ``{part}`` and ``{part}/no_decay`` for batch normalisation and
+    biases, which are the parameters of one dimension.
+    """
     rates = {
         "base_net": config.base_net_lr or config.lr,
         "extras": config.extra_layers_lr or config.lr,
@@ -33,10 +37,19 @@ def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, An
     }
     groups = []
     for part, rate in rates.items():
-        parameters = [p for name, p in model.named_parameters() if p.requires_grad and part_of(name) == part]
-        if parameters:
-            groups.append({"name": part, "params": parameters, "lr": rate, "initial_lr": rate})
-    return groups
+        trained = [p for name, p in model.named_parameters() if p.requires_grad and part_of(name) == part]
+        split = (lambda p: True) if config.decay_norm else (lambda p: p.dim() > 1)
+        common = {"lr": rate, "initial_lr": rate}
+        groups.append({"name": part, "params": [p for p in trained if split(p)], **common})
+        groups.append(
+            {
+                "name": f"{part}/no_decay",
+                "params": [p for p in trained if not split(p)],
+                "weight_decay": 0.0,
+                **common,
+            }
+        )
+    return [group for group in groups if group["params"]]
 
 
 def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

@@ -22,7 +22,7 @@ def begin(session: Session, state: TrainState, plan: Plan, machine: Machine, ini
 
     notes = list(plan.notes)
     if plan.checkpoint is not None:
-        notes += machine_notes(plan.checkpoint, versions(), machine.threads)
+        notes += machine_notes(plan.checkpoint, versions(), machine.threads, machine.group.world)
     session.console.banner(_rows(session, state, machine, initial_weights))
     for note in notes:
         session.console.say(f"  note: {note}")
@@ -44,6 +44,8 @@ def _rows(
         f"{config.net}, {spec.width}×{spec.height} px, {parameters:,} parameters, "
         f"{len(model.priors_cxcywh):,} priors ({config.priors})"
     )
+    parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
+    parts += f" over {session.group.world} processes" if session.group.world > 1 else ""
     left_out = f" ({order.left_out} left out of each epoch, others each time)" if order.left_out else ""
     return [
         ("run", str(session.run.path)),
@@ -57,7 +59,7 @@ def _rows(
         ("initial weights", initial_weights),
         (
             "batch",
-            f"{min(config.batch_size, order.length)} images a step, {order.steps_per_epoch:,} steps an epoch{left_out}",
+            f"{min(config.batch_size, order.length)} images a step{parts}, {order.steps_per_epoch:,} steps an epoch{left_out}",
         ),
         ("schedule", _schedule(session, state)),
         ("augmentation", config.augment),

@@ -196,7 +196,7 @@ def check_data(checkpoint: Checkpoint, classes: list[str], original_ids: list[in
         )
 
 
-def machine_notes(checkpoint: Checkpoint, versions: dict[str, str], threads: int) -> list[str]:
+def machine_notes(checkpoint: Checkpoint, versions: dict[str, str], threads: int, world: int) -> list[str]:
     """A sentence for each difference that ends bit-identity with an uninterrupted run."""
     notes = [
         f"{name} {was or 'none'} → {versions.get(name) or 'none'}: results may differ in the last bits"
@@ -205,4 +205,8 @@ def machine_notes(checkpoint: Checkpoint, versions: dict[str, str], threads: int
     ]
     if checkpoint.threads != threads:
         notes.append(f"--threads {checkpoint.threads} → {threads}: results may differ in the last bits")
+    if checkpoint.world_size != world:
+        notes.append(
+            f"processes {checkpoint.world_size} → {world}: the same images a step, sums in another order"
+        )
     return notes

@@ -37,6 +37,7 @@ class CheckpointRecord:
     * file: bare name in the run folder; sha256, bytes: of its content
     * epoch, step: position (epochs from 0; optimiser steps done)
     * metrics: of the validation that belongs to it, empty where there was none
+    * finished: made at the end of an epoch, not within one
     * best: it was the best so far; pruned: the file has been removed to save space
     """
 
@@ -46,6 +47,7 @@ class CheckpointRecord:
     epoch: int
     step: int
     metrics: dict[str, Any] = field(default_factory=dict)
+    finished: bool = True
     best: bool = False
     pruned: bool = False
 
@@ -102,13 +104,14 @@ class RunFolder:
         return record
 
     def prune(self, keep_last: int) -> list[str]:
-        """Remove all but the last ``keep_last`` and the last best; 0 keeps all. Returns the names.
+        """Remove all but the last ``keep_last`` ends of epochs, the best and the last two; 0 keeps all ends of epochs.
 
-        Nothing is removed unless the newest one reads back as recorded.
+        Nothing is removed unless the newest one reads back as recorded. Returns the names.
         """
         records = self.records()
-        kept = {record.file for record in records[-keep_last:]} if keep_last else {r.file for r in records}
-        kept |= {record.file for record in [r for r in records if r.best][-1:]}
+        ends = [record for record in records if record.finished]
+        best = [record for record in records if record.best]
+        kept = {record.file for record in [*ends[-keep_last:], *best[-1:], *records[-2:]]}
         leaving = [r.file for r in records if r.file not in kept and not r.pruned]
         if leaving:
             self.verify(records[-1])

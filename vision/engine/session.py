@@ -14,6 +14,7 @@ from vision.engine.board import Board
 from vision.engine.checkpoint import RunFacts
 from vision.engine.config import TrainConfig
 from vision.engine.console import Console
+from vision.engine.distributed import Group
 from vision.engine.interrupt import StopRequest
 from vision.engine.run_folder import RunFolder
 from vision.ssd.loss import SsdLoss
@@ -26,6 +27,7 @@ class Session:
     * network: what is called with normalised images: the detector itself, or its wrapper
     * order: the sampler behind ``train``
     * validation_data: a data set of ``vision.datasets``
+    * group: this process among its peers
     """
 
     config: TrainConfig
@@ -42,6 +44,7 @@ class Session:
     board: Board
     console: Console
     stop: StopRequest
+    group: Group
 
     @property
     def steps_per_epoch(self) -> int:

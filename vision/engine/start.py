@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from vision.engine import board, checkpoint
 from vision.engine.averaging import average_of
 from vision.engine.checkpoint import Checkpoint
 from vision.engine.config import TrainConfig
+from vision.engine.distributed import Group
 from vision.engine.optim import Schedule
 from vision.engine.resume import Plan
 from vision.engine.run_folder import RunFolder
@@ -33,10 +38,33 @@ def initial_weights(
     return f"from scratch, drawn from --seed {config.seed}"
 
 
+def freeze(model: Detector, config: TrainConfig) -> None:
+    """``--freeze-base-net`` and ``--freeze-net``: no gradients; the loop keeps their batch statistics still."""
+    frozen = [model.base_net] if config.freeze_base_net or config.freeze_net else []
+    frozen += [model.extras] if config.freeze_net else []
+    for part in frozen:
+        part.requires_grad_(False)
+
+
 def placed(model: Detector, config: TrainConfig, device: torch.device) -> Detector:
-    """On the device, in the memory layout of ``--channels-last``."""
+    """Frozen as told, on the device, in the memory layout of ``--channels-last``, with ``--sync-bn`` layers."""
+    freeze(model, config)
+    if config.sync_bn:
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
     return model.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+
+
+def network_of(
+    model: Detector, config: TrainConfig, group: Group, device: torch.device
+) -> Callable[..., Any]:
+    """What the loop calls: the model, compiled or spread over GPUs and processes. It shares the parameters."""
+    if group.world > 1:
+        ids = [device.index] if device.type == "cuda" else None
+        return DistributedDataParallel(model, device_ids=ids)
+    if config.parallel == "dp":
+        return nn.DataParallel(model)
+    return torch.compile(model) if config.compile else model
 
 
 def state_of(
@@ -52,15 +80,15 @@ def state_of(
     return TrainState(model=model, optimizer=optimizer, schedule=schedule, scaler=scaler, ema=ema)
 
 
-def resume_or_begin(state: TrainState, plan: Plan) -> None:
-    """Put the checkpoint of ``plan`` back and move aside what lies after it; nothing to do for a fresh start."""
+def resume_or_begin(state: TrainState, plan: Plan, group: Group) -> None:
+    """Put the checkpoint of ``plan`` back; the first process moves aside what lies after it in the run folder."""
     if plan.checkpoint is None or plan.file is None:
-        board.rewind(
-            plan.run, step=0, epoch_finished=False
-        )  # of a run that was killed before its first checkpoint
+        if group.first:  # logs of a run that was killed before its first checkpoint
+            board.rewind(plan.run, step=0, epoch_finished=False)
         return
     # another --t-max is the one way to another horizon
     kept = plan.config.t_max == plan.checkpoint.args["t_max"]
     checkpoint.restore(plan.checkpoint, state, keep_schedule=kept)
-    RunFolder(plan.run).rewind_to(plan.file.name)
-    board.rewind(plan.run, state.step, epoch_finished=state.step_in_epoch == 0)
+    if group.first:
+        RunFolder(plan.run).rewind_to(plan.file.name)
+        board.rewind(plan.run, state.step, epoch_finished=state.step_in_epoch == 0)

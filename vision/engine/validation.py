@@ -11,8 +11,10 @@ from torch import Tensor
 
 from vision.core.sample import Batch
 from vision.engine import coco_map
+from vision.engine.distributed import Group
 from vision.engine.evaluate import predict
 from vision.engine.interrupt import StopRequest
+from vision.engine.results import Results
 from vision.ssd.loss import SsdLoss
 from vision.ssd.model import Detector
 
@@ -27,12 +29,13 @@ class LossMeter:
 
     loss: SsdLoss
     stop: StopRequest
+    group: Group
     sums: dict[str, float] = field(default_factory=lambda: {"classification": 0.0, "localization": 0.0})
     positives: int = 0
 
     def __call__(self, logits: Tensor, offsets: Tensor, batch: Batch) -> None:
         """Raises Interrupted where a signal has come."""
-        if self.stop.asked:
+        if self.stop.asked and self.group.world == 1:  # peers finish together; their shards are short
             raise Interrupted
         parts = self.loss(logits, offsets, batch, normaliser=1.0)
         self.sums["classification"] += float(parts.classification)
@@ -40,9 +43,10 @@ class LossMeter:
         self.positives += int(parts.positives)
 
     def metrics(self) -> dict[str, float]:
-        """``val_loss`` and its two parts."""
-        divisor = max(1, self.positives)
-        parts = {f"val_{name}": value / divisor for name, value in self.sums.items()}
+        """``val_loss`` and its two parts, over the shards of all processes."""
+        shards = self.group.gather((self.sums, self.positives))
+        divisor = max(1, sum(positives for _, positives in shards))
+        parts = {f"val_{name}": sum(sums[name] for sums, _ in shards) / divisor for name in self.sums}
         return {"val_loss": sum(parts.values()), **parts}
 
 
@@ -54,16 +58,17 @@ def validate(
     device: torch.device,
     amp_dtype: torch.dtype | None,
     stop: StopRequest,
+    group: Group,
     with_map: bool,
 ) -> dict[str, float]:
     """``val_loss``, its parts and, ``with_map``, COCO's 12 numbers of ``dataset``."""
-    meter = LossMeter(loss, stop)
+    meter = LossMeter(loss, stop, group)
     if with_map:
         results = predict(
             detector, loader, device, dataset.original_category_ids,
-            amp_dtype=amp_dtype, observe=meter, title="validate",
+            amp_dtype=amp_dtype, observe=meter, progress=None if group.first else False, title="validate",
         )  # fmt: skip
-        return {**meter.metrics(), **coco_map.score(results, dataset).metrics}
+        return {**meter.metrics(), **_scores(results, dataset, group)}
     before = detector.training
     detector.eval()
     with torch.inference_mode():
@@ -72,6 +77,13 @@ def validate(
             meter(*forward(detector, detector, on_device, amp_dtype), on_device)
     detector.train(before)
     return meter.metrics()
+
+
+def _scores(results: Results, dataset: Any, group: Group) -> dict[str, float]:
+    """The shards of all processes scored once, by the first."""
+    shards = group.gather(results)
+    scores = coco_map.score(Results.concatenate(shards), dataset).metrics if group.first else None
+    return group.gather(scores)[0]
 
 
 def forward(
