@@ -65,11 +65,16 @@ def test_tests_mirror_the_rooms(tracked: list[Path], repository: Path) -> None:
         inner, name = parts[1:-1], parts[-1].removeprefix("test_")
         if (inner[:1] and inner[0] in OWN_ROOMS) or "/".join(parts) in WITHOUT_MODULE:
             continue
-        if not any((repository.joinpath(top, *inner, name)).is_file() for top in ("", "vision")):
+        # a module, or a folder of modules that are tested together
+        if not any(_exists(repository.joinpath(top, *inner, name)) for top in ("", "vision")):
             lost.append(
                 f"{'/'.join(parts)}: there is no {'/'.join([*inner, name])} in the repository or in vision/"
             )
     assert not lost, "\n".join(lost)
+
+
+def _exists(module: Path) -> bool:
+    return module.is_file() or module.with_suffix("").is_dir()
 
 
 def test_package_files_are_maps_only(tracked: list[Path], repository: Path) -> None:
