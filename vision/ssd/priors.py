@@ -18,7 +18,7 @@ def make_priors(profile: PriorProfile, map_sizes: Sequence[tuple[int, int]], inp
     """All priors, (P, 4) float32 ``cxcywh`` in fractions of the input, clamped to [0, 1] in this form.
 
     ``map_sizes`` are (h, w) of the real maps, finest first. Order: map, row, column, shape: that of the
-    heads' outputs. The clamp only ever shortens sides, centres lie inside the picture.
+    heads' outputs. The clamp shortens sides, and moves the last centres of the ancestors' grid onto the border.
     Raises ValueError where profile and maps differ in number.
     """
     if len(profile.maps) != len(map_sizes):

@@ -1,0 +1,143 @@
+"""mb2-ssd-lite: its published numbers, the names of its weights, and what training asks of it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vision.core.sample import Batch, InputSpec
+from vision.ssd.build import build_detector, build_loss
+from vision.ssd.heads import flatten_predictions
+from vision.ssd.model import Detector
+from vision.ssd.variants import find
+
+
+def _small(classes: int = 4, hw: tuple[int, int] = (96, 128)) -> Detector:
+    torch.manual_seed(0)
+    return build_detector(find("mb2-ssd-lite"), classes, InputSpec(*hw), 0.25)
+
+
+def test_published_numbers(detector):
+    assert sum(parameter.numel() for parameter in detector.parameters()) == 4_450_228
+    assert len(detector.priors_cxcywh) == 3000
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        logits, offsets = detector(torch.zeros(1, 3, 300, 300))
+    assert (logits.shape, offsets.shape) == ((1, 3000, 81), (1, 3000, 4))
+    assert counter.get_total_flops() / 2 / 1e9 == pytest.approx(0.788, abs=5e-4)
+
+
+def test_names_and_shapes_are_the_ancestors(detector):
+    """The names that the ancestors' files use, with the shapes that follow from the published layout."""
+    own = {name: tuple(value.shape) for name, value in detector.state_dict().items()}
+    expected = {
+        "base_net.0.0.weight": (32, 3, 3, 3),
+        "base_net.0.1.running_var": (32,),
+        "base_net.1.conv.0.weight": (32, 1, 3, 3),
+        "base_net.1.conv.3.weight": (16, 32, 1, 1),
+        "base_net.2.conv.0.weight": (96, 16, 1, 1),
+        "base_net.14.conv.0.weight": (576, 96, 1, 1),
+        "base_net.14.conv.3.weight": (576, 1, 3, 3),
+        "base_net.17.conv.7.bias": (320,),
+        "base_net.18.0.weight": (1280, 320, 1, 1),
+        "extras.0.conv.0.weight": (256, 1280, 1, 1),
+        "extras.0.conv.6.weight": (512, 256, 1, 1),
+        "extras.3.conv.6.weight": (64, 64, 1, 1),
+        "classification_headers.0.0.bias": (576,),
+        "classification_headers.0.1.running_mean": (576,),
+        "classification_headers.0.3.weight": (486, 576, 1, 1),
+        "classification_headers.5.weight": (486, 64, 1, 1),
+        "regression_headers.4.3.bias": (24,),
+        "regression_headers.5.bias": (24,),
+    }
+    assert {name: own[name] for name in expected} == expected
+    assert {name.split(".")[0] for name in own} == {
+        "base_net",
+        "extras",
+        "classification_headers",
+        "regression_headers",
+    }
+    assert max(int(name.split(".")[1]) for name in own if name.startswith("base_net.")) == 18
+
+
+def test_predictions_are_in_the_order_of_the_priors():
+    """Mark one cell of one map: only its priors may answer."""
+    detector = _small().eval()
+    maps = [torch.zeros(1, c, 2, 3) for c in detector.extras.out_channels]
+    head = detector.regression_headers[5]  # a plain 1×1: no neighbours
+    torch.nn.init.ones_(head.weight)
+    features = maps[5]
+    features[0, :, 1, 2] = 1
+    answers = flatten_predictions(head(features), 4)[0].abs().sum(dim=1)
+    shapes = 6
+    cell = 1 * 3 + 2  # row 1, column 2
+    assert answers.nonzero().flatten().tolist() == list(range(cell * shapes, (cell + 1) * shapes))
+
+
+def test_training_and_evaluation_give_the_same_kind_of_output():
+    detector = _small()
+    images = torch.randn(2, 3, 96, 128)
+    for mode in (True, False):
+        logits, offsets = detector.train(mode)(images)
+        assert logits.shape == (2, len(detector.priors_cxcywh), 4)
+        assert offsets.shape == (2, len(detector.priors_cxcywh), 4)
+
+
+def test_untrained_net_gives_objects_their_share():
+    """As the row says, on average over the priors; the heads' small weights spread it a little."""
+    detector = _small(21).eval()
+    with torch.no_grad():
+        logits, _ = detector(torch.randn(2, 3, 96, 128))
+    objects = 1 - logits.softmax(dim=-1)[..., 0]
+    assert float(objects.mean()) == pytest.approx(detector.variant.initial_objects, rel=0.2)
+
+
+def test_state_dict_has_no_priors():
+    assert not [name for name in _small().state_dict() if "prior" in name]
+
+
+def test_last_batch_of_one_trains():
+    detector = _small().train()
+    logits, offsets = detector(torch.randn(1, 3, 96, 128))
+    (logits.sum() + offsets.sum()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in detector.parameters())
+
+
+def test_channels_last_gives_the_same_and_stays():
+    detector = _small().eval()
+    images = torch.randn(2, 3, 96, 128)
+    with torch.no_grad():
+        expected = detector(images)
+        detector.to(memory_format=torch.channels_last)
+        found = detector(images.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_same_seed_same_weights():
+    first, second = _small().state_dict(), _small().state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_few_steps_lower_the_loss():
+    """Four pictures of noise with one box each, 12 steps: the parts work together."""
+    detector = _small().train()
+    generator = torch.Generator().manual_seed(3)
+    batch = Batch(
+        images=torch.randint(0, 256, (4, 3, 96, 128), dtype=torch.uint8, generator=generator),
+        boxes_xyxy=torch.tensor([[[0.2, 0.2, 0.6, 0.7]]]).repeat(4, 1, 1),
+        labels=torch.tensor([[1], [2], [3], [1]]),
+        ignore_xyxy=torch.zeros(4, 1, 4),
+        image_ids=torch.arange(4),
+        original_hw=torch.full((4, 2), 96),
+    )
+    loss = build_loss(detector)
+    optimizer = torch.optim.Adam(detector.parameters(), lr=3e-3)
+    images = detector.input_spec.normalise(batch.images)
+    history = []
+    for _ in range(12):
+        total = loss(*detector(images), batch).total
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        history.append(float(total.detach()))
+    assert history[-1] < 0.5 * history[0]

@@ -1,0 +1,119 @@
+"""Post-processing against torchvision's SSD, and its edges."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor
+from torchvision.models.detection._utils import BoxCoder as TorchvisionCoder
+from torchvision.models.detection.ssd import SSD
+
+from vision.core.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from vision.ssd.coding import BoxCoder
+from vision.ssd.postprocess import detect
+
+
+def _small_detector(priors_xyxy: Tensor) -> SimpleNamespace:
+    return SimpleNamespace(
+        priors_cxcywh=xyxy_to_cxcywh(priors_xyxy),
+        coder=BoxCoder(),
+        variant=SimpleNamespace(score_function="softmax"),
+    )
+
+
+def _outputs(n: int, p: int, c: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    return torch.randn(n, p, c, generator=generator) * 3, torch.randn(n, p, 4, generator=generator)
+
+
+@pytest.mark.parametrize("limit", [15, 1000])
+def test_it_is_torchvisions_when_every_candidate_is_looked_at(random_boxes, limit):
+    """torchvision takes the best candidates of each class, so the comparison takes all of them."""
+    priors = random_boxes(0, 150)
+    logits, offsets = _outputs(3, 150, 7)
+    found = detect(logits, offsets, _small_detector(priors), 0.05, 0.45, candidates=150 * 6, limit=limit)
+    theirs = SSD.postprocess_detections(
+        SimpleNamespace(  # type: ignore[arg-type]
+            box_coder=TorchvisionCoder((10.0, 10.0, 5.0, 5.0)),
+            score_thresh=0.05,
+            topk_candidates=150,
+            nms_thresh=0.45,
+            detections_per_img=limit,
+        ),
+        {"cls_logits": logits, "bbox_regression": offsets},
+        [priors] * 3,
+        [(1, 1)] * 3,
+    )
+    for ours, expected in zip(found, theirs, strict=True):
+        assert ours.labels.tolist() == expected["labels"].tolist()
+        torch.testing.assert_close(ours.scores, expected["scores"])
+        torch.testing.assert_close(ours.boxes_xyxy, expected["boxes"], atol=1e-5, rtol=1e-5)
+        assert len(ours) > 10
+
+
+def test_promises_on_the_real_net(detector):
+    images = torch.rand(2, 3, 300, 300, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.no_grad():
+        logits, offsets = detector(images)
+    for found in detect(logits, offsets * 30, detector, score_threshold=0.0):
+        assert len(found) == 100
+        assert (found.scores.diff() <= 0).all()
+        assert found.boxes_xyxy.min() >= 0
+        assert found.boxes_xyxy.max() <= 1
+        assert (found.boxes_xyxy[:, 2:] > found.boxes_xyxy[:, :2]).all()
+        assert found.labels.min() >= 1
+        assert found.labels.max() <= 80
+        assert (found.boxes_xyxy.dtype, found.scores.dtype, found.labels.dtype) == (
+            torch.float32, torch.float32, torch.int64,
+        )  # fmt: skip
+
+
+def test_nothing_found_is_empty_not_an_error(detector):
+    logits = torch.zeros(2, 3000, 81)
+    logits[1, 5, 3] = 20
+    first, second = detect(logits, torch.zeros(2, 3000, 4), detector, score_threshold=0.5)
+    assert (len(first), first.boxes_xyxy.shape) == (0, (0, 4))
+    assert second.labels.tolist() == [3]
+    torch.testing.assert_close(second.boxes_xyxy, cxcywh_to_xyxy(detector.priors_cxcywh[5:6]).clamp(0, 1))
+
+
+def test_classes_do_not_suppress_each_other():
+    priors = torch.tensor([[0.1, 0.1, 0.5, 0.5], [0.1, 0.1, 0.5, 0.5], [0.1, 0.1, 0.5, 0.5]])
+    logits = torch.tensor([[[0.0, 9.0, 0.0], [0.0, 0.0, 9.0], [0.0, 8.0, 0.0]]])
+    (found,) = detect(logits, torch.zeros(1, 3, 4), _small_detector(priors), score_threshold=0.5)
+    assert sorted(found.labels.tolist()) == [1, 2]
+
+
+def test_background_is_never_reported():
+    priors = torch.tensor([[0.1, 0.1, 0.5, 0.5]])
+    logits = torch.tensor([[[9.0, 0.0, 0.0]]])
+    (found,) = detect(logits, torch.zeros(1, 1, 4), _small_detector(priors), score_threshold=0.01)
+    assert len(found) == 0
+
+
+def test_boxes_outside_the_picture_are_dropped():
+    priors = torch.tensor([[0.1, 0.1, 0.3, 0.3]])
+    logits = torch.tensor([[[0.0, 9.0]]])
+    offsets = torch.tensor([[[1000.0, 0.0, 0.0, 0.0]]])
+    (found,) = detect(logits, offsets, _small_detector(priors))
+    assert len(found) == 0
+
+
+def test_small_boxes_of_late_classes_keep_their_digits():
+    """Two boxes of 1/1000 of the picture with IoU 0.43 in class 79: kept apart by the threshold, 0.45, not by rounding."""
+    side, shift = 0.001, 0.0004  # IoU = 0.6 / 1.4
+    priors = torch.tensor(
+        [[0.5, 0.5, 0.5 + side, 0.5 + side], [0.5 + shift, 0.5, 0.5 + shift + side, 0.5 + side]]
+    )
+    logits = torch.zeros(1, 2, 81)
+    logits[..., 79] = 20
+    (found,) = detect(logits, torch.zeros(1, 2, 4), _small_detector(priors), score_threshold=0.5)
+    assert len(found) == 2
+
+
+def test_half_precision_outputs(detector):
+    logits, offsets = (value.half() for value in _outputs(1, 3000, 81))
+    (found,) = detect(logits, offsets, detector)
+    assert found.scores.dtype == torch.float32

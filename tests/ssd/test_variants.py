@@ -1,0 +1,44 @@
+"""The table of names: every row builds, and a wrong name is answered with the nearest."""
+
+from __future__ import annotations
+
+import pytest
+
+from vision.core.sample import InputSpec
+from vision.ssd.build import build_detector, build_loss
+from vision.ssd.variants import DEFAULT_PRIORS, DEFAULT_VARIANT, VARIANTS, find
+
+
+def test_a_wrong_name_is_answered_with_the_nearest():
+    with pytest.raises(ValueError, match=r"no net is called 'mb2-ssd': did you mean 'mb2-ssd-lite'\?"):
+        find("mb2-ssd")
+    with pytest.raises(ValueError, match="there is mb2-ssd-lite"):
+        find("resnet")
+
+
+def test_defaults_are_in_the_table():
+    assert DEFAULT_PRIORS in find(DEFAULT_VARIANT).priors
+
+
+@pytest.mark.parametrize("name", sorted(VARIANTS))
+def test_every_row_builds_with_every_profile(name):
+    row = find(name)
+    assert row.name == name
+    width, height = row.resolution
+    counts = set()
+    for profile in row.priors:
+        detector = build_detector(row, 3, InputSpec(height, width), 0.25, profile)
+        build_loss(detector)
+        counts.add(len(detector.priors_cxcywh))
+    # the exported graph keeps its shape whatever the profile
+    assert len(counts) == 1
+
+
+def test_what_can_not_be_built_is_refused():
+    row = find("mb2-ssd-lite")
+    with pytest.raises(ValueError, match="at least one object class"):
+        build_detector(row, 1, InputSpec())
+    with pytest.raises(ValueError, match="width multiplier 0"):
+        build_detector(row, 3, InputSpec(), 0)
+    with pytest.raises(ValueError, match="no prior profile is called 'voc': mb2-ssd-lite has coco, ancestor"):
+        build_detector(row, 3, InputSpec(), prior_profile="voc")
