@@ -31,7 +31,13 @@ def write_annotations(path: Path, images: int, annotations: int, seed: int = 1, 
         out.write('],"annotations": [')
         _write(out, _annotations(draw, sizes, annotations, first_id))
         out.write('],"categories": [')
-        _write(out, (f'{{"supercategory": "{above}","id": {id_},"name": "{name}"}}' for id_, name, above in CATEGORIES))
+        _write(
+            out,
+            (
+                f'{{"supercategory": "{above}","id": {id_},"name": "{name}"}}'
+                for id_, name, above in CATEGORIES
+            ),
+        )
         out.write("]}")
     return path.stat().st_size
 
@@ -65,10 +71,14 @@ def _annotations(draw: np.random.Generator, sizes: np.ndarray, count: int, first
         boxes = np.concatenate([low, extent], axis=1).round(2).tolist()
         labels = original[draw.integers(0, len(original), size)].tolist()
         shapes = draw.integers(0, POLYGONS, size).tolist()
-        for row, (box, label, shape, of) in enumerate(zip(boxes, labels, shapes, image.tolist(), strict=True)):
+        for row, (box, label, shape, of) in enumerate(
+            zip(boxes, labels, shapes, image.tolist(), strict=True)
+        ):
             id_ = first_id + start + row
             crowd = int(id_ % 85 == 0)  # COCO: 10,039 of 860,001
-            region = '{"counts": [272,2,4,4,4,4,2,9,1,2,16,43],"size": [240,320]}' if crowd else polygons[shape]
+            region = (
+                '{"counts": [272,2,4,4,4,4,2,9,1,2,16,43],"size": [240,320]}' if crowd else polygons[shape]
+            )
             yield (
                 f'{{"segmentation": {region},"area": {box[2] * box[3] * 0.6:.4f},"iscrowd": {crowd},'
                 f'"image_id": {first_id + of},"bbox": {box},"category_id": {label},"id": {id_}}}'

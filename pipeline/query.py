@@ -37,7 +37,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--root", type=Path, default=Path("coco-data"), help="the data folder (default: coco-data)")
+    made.add_argument(
+        "--root", type=Path, default=Path("coco-data"), help="the data folder (default: coco-data)"
+    )
     made.add_argument("--classes", metavar="NAME[,NAME]", help="only these classes")
     made.add_argument("--split", choices=("train", "val", "test"), help="only this split")
     made.add_argument("--image-id", type=int, metavar="ID", help="only this image")
@@ -46,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--size", choices=tuple(SIZES), help="COCO's small (< 32²), medium (< 96²) or large")
     made.add_argument("--crowd", choices=("yes", "no"), help="only crowd regions, or none")
     made.add_argument("--show", choices=VIEWS, help="a table or view instead of annotations")
-    made.add_argument("--limit", type=int, default=20, metavar="N", help="rows at most; 0 = all (default: 20)")
+    made.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="rows at most; 0 = all (default: 20)"
+    )
     made.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     return made
 
@@ -71,13 +75,17 @@ def main(argv: Sequence[str]) -> int:
 def open_index(path: Path) -> sqlite3.Connection:
     """Opens the index for reading. Raises QueryError where it is missing, damaged or of another version."""
     if not path.is_file():
-        raise QueryError(f"{path}: there is no index here\n  fix: run `python -m pipeline run --root {path.parent}`")
+        raise QueryError(
+            f"{path}: there is no index here\n  fix: run `python -m pipeline run --root {path.parent}`"
+        )
     index = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
         version = index.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.DatabaseError as error:
         index.close()
-        raise QueryError(f"{path}: {error}\n  fix: make it again, `python -m pipeline.index --force`") from error
+        raise QueryError(
+            f"{path}: {error}\n  fix: make it again, `python -m pipeline.index --force`"
+        ) from error
     if version != USER_VERSION:
         index.close()
         raise QueryError(
@@ -100,7 +108,9 @@ def answer(index: sqlite3.Connection, options: argparse.Namespace) -> tuple[list
             "FROM annotations a JOIN categories c ON c.id = a.category_id "
             f"JOIN images i ON i.split = a.split AND i.id = a.image_id WHERE {where}"
         )
-        columns = "a.split, a.id, a.image_id, i.file_name, c.name AS class, a.x, a.y, a.w, a.h, a.area, a.iscrowd"
+        columns = (
+            "a.split, a.id, a.image_id, i.file_name, c.name AS class, a.x, a.y, a.w, a.h, a.area, a.iscrowd"
+        )
         order = "a.split, a.image_id, a.id"
     limit = options.limit if options.limit > 0 else -1
     cursor = index.execute(f"SELECT {columns} {source} ORDER BY {order} LIMIT ?", [*values, limit])

@@ -102,8 +102,10 @@ def report(result: ExportReport, output: Path, source: str, opened: Opened) -> s
             f"  opset {graph.opset}, IR {graph.ir_version}, {graph.nodes} nodes, {graph.bytes:,} bytes, one file",
             f"  input_0 {list(graph.input_shape)} float32, RGB, pixel / 127.5 − 1 ({spec.width}×{spec.height} px)",
             f"  scores {list(graph.scores_shape)} (softmax inside), boxes {list(graph.boxes_shape)} (decoded inside), no NMS",
-            f"  {result.weights} weights; {parity.runtime} differs from torch by at most {parity.scores:.1e} (scores) "
-            f"and {parity.boxes:.1e} (boxes) on {parity.images} {source}; {parity.tolerance:g} is allowed",
+            (
+                f"  {result.weights} weights; {parity.runtime} differs from torch by at most {parity.scores:.1e} (scores) "
+                f"and {parity.boxes:.1e} (boxes) on {parity.images} {source}; {parity.tolerance:g} is allowed"
+            ),
             f"  largest weight {graph.largest_weight:.4g}, largest activation {parity.largest_activation:.4g}: "
             + (
                 "both fit FP16"
@@ -113,8 +115,10 @@ def report(result: ExportReport, output: Path, source: str, opened: Opened) -> s
             f"{output}  sha256 {result.sha256}",
             f"{output.parent / 'labels.txt'}  {result.classes} lines",
             "on the Jetson, with both files in a folder that can be written to:",
-            f"  detectnet --model={folder}/{output.name} --labels={folder}/labels.txt --input-blob=input_0 "
-            "--output-cvg=scores --output-bbox=boxes csi://0",
+            (
+                f"  detectnet --model={folder}/{output.name} --labels={folder}/labels.txt --input-blob=input_0 "
+                "--output-cvg=scores --output-bbox=boxes csi://0"
+            ),
             f"here: python -m tools.detect {output} PICTURE… --output found",
         ]
     )

@@ -140,7 +140,7 @@ def test_every_other_command_is_known(commands: list[Command], repository: Path)
     unknown = []
     for command in commands:
         first = command.words[0]
-        ours = as_program(command) or first.startswith(("./", ".venv/bin/")) or first.startswith("python")
+        ours = as_program(command) or first.startswith(("./", ".venv/bin/", "python"))
         missing = first.startswith("./") and not (repository / first).exists()
         if missing or not (ours or first in FOREIGN):
             unknown.append(f"{command.where}: {shlex.join(command.words)}")

@@ -76,7 +76,9 @@ def _to_results(found: list[Detections], batch: Batch, categories: np.ndarray) -
     counts = [len(one) for one in found]
     table = torch.cat(
         [
-            torch.cat([one.boxes_xyxy.double(), one.scores[:, None].double(), one.labels[:, None].double()], 1)
+            torch.cat(
+                [one.boxes_xyxy.double(), one.scores[:, None].double(), one.labels[:, None].double()], 1
+            )
             for one in found
         ]
     )

@@ -82,7 +82,9 @@ def choose(path: Path, which: str = "best") -> tuple[Path, str]:
         try:
             run.verify(good[-1])
         except DamagedCheckpoint as error:
-            warnings.warn(f"the best checkpoint is damaged, the newest good one is used: {error}", stacklevel=2)
+            warnings.warn(
+                f"the best checkpoint is damaged, the newest good one is used: {error}", stacklevel=2
+            )
         else:
             return path / good[-1].file, "the best of the run by its record"
     return find(path), "the newest of the run"

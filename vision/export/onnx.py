@@ -96,7 +96,7 @@ def as_onnx(detector: Detector, opset: int) -> bytes:
     ):
         warnings.simplefilter("ignore")  # deprecation and tracing: the result is proven below, not trusted
         torch.onnx.export(
-            graph, (example,), buffer, dynamo=False, opset_version=opset,
+            graph, (example,), buffer, dynamo=False, opset_version=opset,  # type: ignore[arg-type]
             input_names=[INPUT], output_names=[SCORES, BOXES], do_constant_folding=True,
         )  # fmt: skip
     return buffer.getvalue()
