@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from pipeline.image_check import ImageJob
 from pipeline.image_files import list_entries, printable
 from pipeline.image_survey import check_all
 from pipeline.stage import StageError
-from vision.artefacts.files import atomic_publish
+from vision.artefacts.files import TEMPORARY, atomic_publish
 from vision.images.decode import ImageVerdict
 
 
@@ -69,6 +70,8 @@ def _working_folder(report: Path) -> Iterator[Path]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for stale in report.parent.glob(f"{TEMPORARY}*-{glob.escape(report.name)}"):
+            stale.unlink()  # of a run that was killed while publishing this report
         yield folder
         shutil.rmtree(folder)
     except BlockingIOError:

@@ -18,7 +18,7 @@ from pipeline.image_survey import check_all, thumbnails_of
 from pipeline.rejects import publish_rejects
 from pipeline.stage import Counts, StageContext, StageError
 from pipeline.verdicts import IMAGE_REPORT
-from vision.artefacts.files import atomic_publish
+from vision.artefacts.files import atomic_publish, remove_stale_temporaries
 from vision.images.contact_sheet import MOST, draw_sheet, publish_sheet
 from vision.images.decode import ImageVerdict
 
@@ -88,6 +88,8 @@ def make_table(context: StageContext) -> Counts:
     entries = list(_with_verdicts(surveyed, found))
     _require_some(entries, settings.splits)
     bad = [entry for entry in entries if _verdict(entry).verdict == "reject"]
+    for folder in (context.root, (context.root / IMAGE_REPORT).parent):
+        remove_stale_temporaries(folder)  # of a run that was killed while publishing; the root's lock is ours
     _publish_table(context.root / IMAGE_REPORT, map(_row, entries))
     _publish_sheet(context, bad, len(entries))
     publish_rejects(context.root, NAME, ((e.split, e.file_name, _verdict(e).reason or "") for e in bad))

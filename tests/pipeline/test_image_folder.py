@@ -55,6 +55,15 @@ def test_the_report_may_lie_in_the_folder(tmp_path: Path) -> None:
         assert [json.loads(line)["file"] for line in (tmp_path / "report.jsonl").open()] == ["a.jpg"]
 
 
+def test_what_a_kill_left_beside_the_report_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(corpus()[0].data)
+    (tmp_path / ".tmp-0123456789ab-report.jsonl").write_bytes(b"half of a report")
+    (tmp_path / ".report.jsonl.checking").mkdir()
+    (tmp_path / ".report.jsonl.checking/journal.jsonl").write_bytes(b'{"torn')
+    assert check("--images", tmp_path, "--report", tmp_path / "report.jsonl").returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "report.jsonl"]
+
+
 def test_two_at_once_on_one_report_are_refused(tmp_path: Path) -> None:
     working = tmp_path / ".report.jsonl.checking"
     working.mkdir()
