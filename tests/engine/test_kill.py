@@ -1,0 +1,123 @@
+"""Real signals to real processes: what was killed and goes on equals what never was.
+
+The end states are compared by the digests of ``tools.inspect_checkpoint``, the rows of steps as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.engine.runs import TINY, step_rows
+from tools.inspect_checkpoint import digests
+from vision.engine.checkpoint import find, load
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def start(root: Path, run: Path, *words: str) -> subprocess.Popen[str]:
+    """The same command line each time, as a scheduler would run it."""
+    line = [sys.executable, "train_ssd.py", "--datasets", str(root), *TINY, "--save-every-steps=1"]
+    line += ["--checkpoint-folder", str(run), "--resume=auto", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        line, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def run_through(root: Path, run: Path, *words: str) -> str:
+    process = start(root, run, *words)
+    said, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, said
+    return said
+
+
+def wait_for_step(run: Path, step: int, process: subprocess.Popen[str], limit_s: float = 120) -> None:
+    """Until that step has been logged, or the process has ended."""
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until and process.poll() is None:
+        if (run / "metrics.jsonl").is_file() and any(row["step"] >= step for row in step_rows(run)):
+            return
+        time.sleep(0.02)
+
+
+def assert_equal_ends(run: Path, reference: Path) -> None:
+    assert digests(load(find(run))) == digests(load(find(reference)))
+    assert step_rows(run) == step_rows(reference)
+
+
+@pytest.fixture(scope="module")
+def reference(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("reference") / "run"
+    run_through(miniature_root, run)
+    assert [row["step"] for row in step_rows(run)] == list(range(1, 17))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "workers"),
+    [(signal.SIGTERM, 143, 2), (signal.SIGUSR1, 138, 0), (signal.SIGINT, 130, 2)],
+)
+def test_a_signal_saves_at_the_step_and_loses_none(
+    number: int, status: int, workers: int, miniature_root: Path, reference: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    process = start(miniature_root, run, f"--workers={workers}", "--save-every-steps=1000", "--epochs=4")
+    wait_for_step(run, 3, process)
+    asked = time.monotonic()
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == status, said
+    assert time.monotonic() - asked < 30
+    assert "interrupted and saved" in said
+    assert load(find(run)).step == step_rows(run)[-1]["step"] >= 3
+    run_through(miniature_root, run, f"--workers={workers}")
+    assert_equal_ends(run, reference)
+
+
+def test_killed_and_run_again_until_it_is_done(miniature_root: Path, reference: Path, tmp_path: Path) -> None:
+    """SIGKILL once a step was logged, in the middle of saving as likely as not; other workers each time."""
+    run = tmp_path / "run"
+    for step, workers in ((2, 0), (7, 2), (12, 4)):
+        process = start(miniature_root, run, f"--workers={workers}")
+        wait_for_step(run, step, process)
+        process.kill()
+        process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL
+    run_through(miniature_root, run)
+    assert_equal_ends(run, reference)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_many_kills_at_random_moments(
+    seed: int, miniature_root: Path, reference: Path, tmp_path: Path
+) -> None:
+    """30 SIGKILL and 10 SIGTERM from the start of the process on, workers 0, 2 and 4."""
+    draw, run = random.Random(seed), tmp_path / "run"
+    signals = [signal.SIGKILL] * 30 + [signal.SIGTERM] * 10
+    draw.shuffle(signals)
+    longer = ("--epochs=64", "--t-max=4", "--validation-epochs=8")
+    long_reference = tmp_path / "reference"
+    run_through(miniature_root, long_reference, *longer)
+    delivered = 0
+    for number in signals:
+        process = start(miniature_root, run, *longer, f"--workers={draw.choice((0, 2, 4))}")
+        reached = step_rows(run)[-1]["step"] if (run / "metrics.jsonl").is_file() and step_rows(run) else 0
+        wait_for_step(run, reached + 1, process)
+        time.sleep(draw.random() * 0.4)
+        delivered += process.poll() is None
+        process.send_signal(number)
+        process.communicate(timeout=60)
+        assert process.returncode in (-signal.SIGKILL, 143, 0, -signal.SIGTERM)
+    assert delivered >= 35
+    run_through(miniature_root, run, *longer)
+    assert_equal_ends(run, long_reference)

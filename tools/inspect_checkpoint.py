@@ -1,0 +1,122 @@
+"""What is inside a checkpoint, and a digest for each part that is equal if and only if the state is.
+
+python -m tools.inspect_checkpoint models/my-experiment-1            # the newest good one of a run
+python -m tools.inspect_checkpoint FILE.pth --digest                 # digests only, one a line
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import struct
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vision.engine.checkpoint import Checkpoint
+
+PARTS = ("weights", "ema", "optimizer", "scheduler", "scaler", "rng", "sampler", "window", "best", "metrics")
+"""What training changes; the digests of all of these are equal exactly where two runs stand at the same point."""
+
+
+def digest(value: Any) -> str:
+    """sha256 (hex) over types, structure, shapes and bits; the order of a dict's keys does not matter."""
+    state = hashlib.sha256()
+    for piece in _pieces(value):
+        state.update(piece)
+    return state.hexdigest()
+
+
+def _pieces(value: Any) -> Iterator[bytes]:
+    """A prefix code: every piece says its kind and length, so that no two values give the same bytes."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        yield f"T{value.dtype}{tuple(value.shape)};".encode()
+        plain = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        yield plain.reshape(-1).view(torch.uint8).numpy().tobytes()
+    elif isinstance(value, Mapping):
+        yield f"D{len(value)};".encode()
+        for key in sorted(value, key=lambda key: (type(key).__name__, str(key))):
+            yield from _pieces(key)
+            yield from _pieces(value[key])
+    elif isinstance(value, (list, tuple)):
+        yield f"L{len(value)};".encode()
+        for item in value:
+            yield from _pieces(item)
+    elif isinstance(value, float):
+        yield b"F" + struct.pack("<d", value)
+    else:
+        text = json.dumps(value).encode()
+        yield f"{type(value).__name__}{len(text)};".encode() + text
+
+
+def digests(checkpoint: Checkpoint) -> dict[str, str]:
+    """Part → digest, and ``all`` over them and the position."""
+    found = {name: digest(getattr(checkpoint, name)) for name in PARTS}
+    return {**found, "all": digest([checkpoint.epoch, checkpoint.step, *found.values()])}
+
+
+def report(checkpoint: Checkpoint, path: Path) -> str:
+    """What is inside, for people."""
+    weights, args, order = checkpoint.weights, checkpoint.args, checkpoint.sampler
+    values = sum(tensor.numel() for tensor in weights.values())
+    size = "×".join(map(str, args.get("resolution", [])))
+    made_with = [f"{key} {value}" for key, value in checkpoint.versions.items() if value]
+    made_with += [f"{checkpoint.threads} threads", f"{checkpoint.world_size} process(es)"]
+    rows = {
+        "file": f"{path} ({path.stat().st_size:,} bytes)",
+        "position": f"epoch {checkpoint.epoch}, step {checkpoint.step:,}",
+        "goes on": f"with epoch {order['epoch']}, step {order['step']} of it",
+        "net": f"{args.get('net')}, {size} px, {len(checkpoint.classes)} classes with background",
+        "weights": f"{len(weights)} tensors, {values:,} values",
+        "average": f"{checkpoint.ema['count']:,} updates" if checkpoint.ema else "none",
+        "optimiser": f"{args.get('optim_choose')}, {len(checkpoint.optimizer['state'])} parameters with moments",
+        "schedule": ", ".join(f"{key} {value}" for key, value in checkpoint.scheduler.items()),
+        "scaler": f"scale {checkpoint.scaler['scale']:g}" if checkpoint.scaler else "none",
+        "data": f"{order.get('length'):,} pictures, digest {checkpoint.dataset_digest[:16]}…",
+        "order": f"seed {order.get('seed')}, {order.get('batch_size')} images a step",
+        "metrics": ", ".join(f"{key} {value:.4f}" for key, value in checkpoint.metrics.items()) or "none",
+        "made with": ", ".join(made_with),
+    }
+    return "\n".join(f"{label:<10} {value}" for label, value in rows.items())
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.inspect_checkpoint",
+        description="What is inside a checkpoint, with a digest of each part.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "checkpoint", metavar="FILE_OR_RUN", help="a checkpoint, or a run folder (its newest good one)"
+    )
+    parser.add_argument("--digest", action="store_true", help="only the digests, one a line")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0, or 1 for a file that is damaged or missing."""
+    arguments = make_parser().parse_args(argv)
+    from vision.artefacts.records import RecordError
+    from vision.engine.checkpoint import find, load
+    from vision.engine.run_folder import DamagedCheckpoint, NoCheckpoint
+
+    try:
+        path = find(arguments.checkpoint)
+        checkpoint = load(path)
+    except (DamagedCheckpoint, NoCheckpoint, RecordError, OSError) as error:
+        print(f"inspect_checkpoint: {error}", file=sys.stderr)
+        return 1
+    if not arguments.digest:
+        print(report(checkpoint, path), end="\n\n")
+    for name, value in digests(checkpoint).items():
+        print(f"{name:<10} {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
