@@ -29,17 +29,19 @@ def area(boxes_xyxy: Tensor) -> Tensor:
 
 def pairwise_intersection(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     """(..., A, 4) and (..., B, 4) corners → (..., A, B) area of overlap."""
-    low = torch.maximum(a_xyxy[..., :, None, :2], b_xyxy[..., None, :, :2])
-    high = torch.minimum(a_xyxy[..., :, None, 2:], b_xyxy[..., None, :, 2:])
-    size = (high - low).clamp(min=0)  # (..., A, B, 2)
-    return size[..., 0] * size[..., 1]
+    # coordinate by coordinate: four passes over (A, B) instead of many over (A, B, 2)
+    ax1, ay1, ax2, ay2 = (side[..., :, None] for side in a_xyxy.unbind(-1))
+    bx1, by1, bx2, by2 = (side[..., None, :] for side in b_xyxy.unbind(-1))
+    width = (torch.minimum(ax2, bx2) - torch.maximum(ax1, bx1)).clamp(min=0)
+    height = (torch.minimum(ay2, by2) - torch.maximum(ay1, by1)).clamp(min=0)
+    return width * height
 
 
 def pairwise_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     """(..., A, 4) and (..., B, 4) corners → (..., A, B) intersection over union in [0, 1]; 0 for empty boxes."""
     intersection = pairwise_intersection(a_xyxy, b_xyxy)
     union = area(a_xyxy)[..., :, None] + area(b_xyxy)[..., None, :] - intersection
-    return torch.where(union > 0, intersection / union.clamp(min=torch.finfo(union.dtype).tiny), 0.0)
+    return _share(intersection, union)
 
 
 def pairwise_covered(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
@@ -47,6 +49,9 @@ def pairwise_covered(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
 
     COCO's overlap with crowd regions: intersection over the area of A.
     """
-    own = area(a_xyxy)[..., :, None]
-    intersection = pairwise_intersection(a_xyxy, b_xyxy)
-    return torch.where(own > 0, intersection / own.clamp(min=torch.finfo(own.dtype).tiny), 0.0)
+    return _share(pairwise_intersection(a_xyxy, b_xyxy), area(a_xyxy)[..., :, None])
+
+
+def _share(part: Tensor, whole: Tensor) -> Tensor:
+    # where the whole is empty the part is too: 0 / tiny = 0
+    return part / whole.clamp(min=torch.finfo(whole.dtype).tiny)

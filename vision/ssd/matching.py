@@ -62,7 +62,7 @@ def match(
         nothing = torch.zeros(n, p, device=boxes_xyxy.device)
         return Matches(torch.full_like(nothing, -1, dtype=torch.int64), nothing, nothing.bool(), ignored)
     real = (labels != BACKGROUND) & (boxes_xyxy[..., 2:] > boxes_xyxy[..., :2]).all(dim=-1)
-    iou = torch.where(real[..., None], pairwise_iou(boxes_xyxy, priors_xyxy), 0.0)  # (N, G, P)
+    iou = pairwise_iou(torch.where(real[..., None], boxes_xyxy, 0.0), priors_xyxy)  # (N, G, P)
     best_iou, best_box = iou.max(dim=1)  # (N, P)
     own = own_boxes(iou)
     forced = own >= 0
@@ -80,16 +80,26 @@ def own_boxes(iou: Tensor) -> Tensor:
     """(N, G, P) overlaps → (N, P) int64: the box for which each prior is reserved, −1 = none.
 
     Boxes choose one after the other, best fitting first, each the best prior that is still free and that it
-    overlaps at all. G short steps over (N, P) numbers, all on the device.
+    overlaps at all. G short steps that never wait for the device.
     """
     n, g, p = iou.shape
-    order = iou.amax(dim=2).argsort(dim=1, descending=True, stable=True)  # (N, G)
+    best, favourite = iou.max(dim=2)  # (N, G)
+    order = best.argsort(dim=1, descending=True, stable=True)
     owner = torch.full((n, p), -1, dtype=torch.int64, device=iou.device)
     rows = torch.arange(n, device=iou.device)
-    free = torch.ones(n, p, dtype=iou.dtype, device=iou.device)
     for turn in range(g):
         box = order[:, turn]  # (N,)
-        overlap, prior = (iou[rows, box] * free).max(dim=1)
+        overlap, prior = best[rows, box], favourite[rows, box]
+        again = _to_search_again(rows, owner[rows, prior] >= 0)
+        if len(again):
+            free = owner[again] < 0
+            overlap[again], prior[again] = (iou[again, box[again]] * free).max(dim=1)
         owner[rows, prior] = torch.where(overlap > 0, box, owner[rows, prior])
-        free[rows, prior] = torch.where(overlap > 0, 0.0, free[rows, prior])
     return owner
+
+
+def _to_search_again(rows: Tensor, taken: Tensor) -> Tensor:
+    """Images whose box finds its favourite prior taken; on a device that is not to be waited for, all."""
+    if rows.device.type == "cpu" and not torch.compiler.is_compiling():
+        return rows[taken]
+    return rows
