@@ -22,21 +22,27 @@ from vision.engine.checkpoint import find, load
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def start(root: Path, run: Path, *words: str) -> subprocess.Popen[str]:
+def words_of(root: Path, run: Path, *more: object) -> list[str]:
     """The same command line each time, as a scheduler would run it."""
-    line = [sys.executable, "train_ssd.py", "--datasets", str(root), *TINY, "--save-every-steps=1"]
-    line += ["--checkpoint-folder", str(run), "--resume=auto", *words]
+    line = ["--datasets", str(root), *TINY, "--save-every-steps=1", "--checkpoint-folder", str(run)]
+    return [*line, "--resume=auto", *map(str, more)]
+
+
+def start(root: Path, run: Path, *more: object) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    if environment.pop("PYTHONDONTWRITEBYTECODE", None):  # without byte code torch takes 20 s to start
+        environment["PYTHONPYCACHEPREFIX"] = str(REPOSITORY / ".pytest_cache" / "bytecode")
     return subprocess.Popen(
-        line, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+        [sys.executable, "train_ssd.py", *words_of(root, run, *more)],
+        cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
 
 
-def run_through(root: Path, run: Path, *words: str) -> str:
-    process = start(root, run, *words)
-    said, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, said
-    return said
+def run_through(root: Path, run: Path, *more: object) -> None:
+    """To the end, in this process."""
+    from train_ssd import main
+
+    assert main(words_of(root, run, *more)) == 0
 
 
 def wait_for_step(run: Path, step: int, process: subprocess.Popen[str], limit_s: float = 120) -> None:
@@ -69,7 +75,7 @@ def test_a_signal_saves_at_the_step_and_loses_none(
     number: int, status: int, workers: int, miniature_root: Path, reference: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    process = start(miniature_root, run, f"--workers={workers}", "--save-every-steps=1000", "--epochs=4")
+    process = start(miniature_root, run, f"--workers={workers}", "--save-every-steps=1000")
     wait_for_step(run, 3, process)
     asked = time.monotonic()
     process.send_signal(number)
