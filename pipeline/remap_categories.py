@@ -64,7 +64,8 @@ def remap(
         publish_json(root / CATEGORY_MAP, map_.document(original_path(splits[0])))
     text = report_text(results, map_)
     publish_bytes(root / REPORT, text.encode())
-    say(text.rstrip())
+    summary = text.split("\n\n")[0]
+    say(f"{summary}\nboxes per class: {root / REPORT}")
     return results
 
 
