@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vision.engine.config import Parsed, UsageError, parse, unused, width_height
 
@@ -49,7 +49,7 @@ def train(parsed: Parsed, console: Console, stop: StopRequest) -> None:
     if checkpoint:
         resume.check_data(checkpoint, train_data.classes, train_data.original_category_ids, train_data.digest)
 
-    shard = {"rank": group.rank, "world": group.world}
+    shard: dict[str, Any] = {"rank": group.rank, "world": group.world}
     order = BatchSampler(len(train_data), config.batch_size, config.seed, drop_last=True, **shard)
     val_order = BatchSampler(len(val_data), config.batch_size, shuffle=False, **shard)
     pin = host.device.type == "cuda"
