@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 
 from tests.transforms.conftest import MakeSample
-from vision.core.sample import InputSpec
-from vision.engine import detectnet as engine_detectnet
 from vision.transforms.resize import bilinear, detectnet, resize_sample
 
 
@@ -21,13 +19,6 @@ def test_the_device_truncates(height: int, width: int) -> None:
         for x in range(40):
             column = min(int(np.float32(x) * (np.float32(width) / np.float32(40))), width - 1)
             assert (found[y, x] == image[row, column]).all()
-
-
-def test_the_evaluation_of_the_device_resizes_the_same_way() -> None:
-    image = np.random.default_rng(4).integers(0, 256, (427, 640, 3), np.uint8)
-    np.testing.assert_array_equal(
-        detectnet(image, (300, 320)), engine_detectnet.resize(image, InputSpec(300, 320))
-    )
 
 
 def test_bilinear_is_of_the_asked_size() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from vision.core.sample import InputSpec
+from vision.transforms.resize import detectnet as truncating_nearest
 
 MERGE_OVERLAP = 0.75
 """Boxes of one class become their union when intersection / larger area is above this."""
@@ -17,18 +18,8 @@ SCORE_THRESHOLD = 0.5
 
 
 def resize(image: np.ndarray, spec: InputSpec) -> np.ndarray:
-    """(H, W, 3) uint8 → (spec.height, spec.width, 3) by truncating nearest neighbour, without letterbox.
-
-    Target pixel i shows source pixel ⌊i · source / target⌋, computed in float32 as the CUDA kernel does.
-    """
-    rows = _sources(image.shape[0], spec.height)
-    columns = _sources(image.shape[1], spec.width)
-    return np.ascontiguousarray(image[rows[:, None], columns])
-
-
-def _sources(source: int, target: int) -> np.ndarray:
-    scale = np.float32(source) / np.float32(target)
-    return (np.arange(target, dtype=np.float32) * scale).astype(np.int64).clip(max=source - 1)
+    """(H, W, 3) uint8 → (spec.height, spec.width, 3) by truncating nearest neighbour, without letterbox."""
+    return truncating_nearest(image, (spec.height, spec.width))
 
 
 def network_input(image: np.ndarray) -> np.ndarray:
