@@ -113,6 +113,15 @@ def main(argv: list[str] | None = None) -> int:
         except MENDABLE as error:
             print(f"train_ssd.py: {error}", file=sys.stderr)
             return 1
+        except RuntimeError as error:
+            if "WORLD_SIZE" not in os.environ:
+                raise
+            # a collective that fails is all that a process sees of the end of another one
+            print(
+                f"train_ssd.py: another process is gone, or: {error}\n  go on with --resume auto",
+                file=sys.stderr,
+            )
+            return 1
         except KeyboardInterrupt:
             print(
                 "train_ssd.py: interrupted a second time; not saved since the last checkpoint",
