@@ -116,6 +116,8 @@ def run_stages(
             decision = Decision(stage.name, "stale", "--force")
         decisions.append(decision)
         if not decision.must_run:
+            # a kill between the receipt and the end leaves it behind
+            shutil.rmtree(settings.root / STAGING / stage.name, ignore_errors=True)
             say(f"{stage.name}: {decision.state} ({decision.why})")
             continue
         say(f"{stage.name}: running, since {decision.why}")
