@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from tests.engine.runs import TINY, step_rows
-from tests.engine.test_kill import REPOSITORY, wait_for_step
+from tests.engine.test_interrupt import REPOSITORY, wait_for_step
 from vision.artefacts import log
 from vision.engine.checkpoint import find, load
 
