@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,3 +80,111 @@ def test_tensorboard_has_every_step_once(train: Train, tiny: list[str], tmp_path
         if value.tag == "train/loss"
     ]
     assert sorted(steps) == list(range(1, 17))
+
+
+# ---------------------------------------------------------------- arguments
+
+
+@pytest.fixture
+def stopped(train: Train, tiny: list[str], tmp_path: Path) -> Path:
+    run = tmp_path / "run"
+    assert train(*tiny, "--checkpoint-folder", run, "--stop-after-step", 2) == 0
+    return run
+
+
+def edit(run: Path, **changes: Any) -> None:
+    path = run / "training_args.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--resolution 96", "--resolution: 64 → 96"),
+        ("--batch-size 8", "--batch-size: 4 → 8"),
+        ("--seed 1", "--seed: 0 → 1"),
+        ("--optim-choose Adam", "--optim-choose: SGD → Adam"),
+        ("--ema 0.5", "--ema: 0.9 → 0.5"),
+    ],
+)
+def test_what_makes_it_another_run_is_refused_with_the_difference(
+    words: str, said: str, stopped: Path, train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (stopped / "metrics.jsonl").read_bytes()
+    assert train("--resume", stopped, *words.split()) == 1
+    message = capsys.readouterr().err
+    assert said in message and "another run" in message and "--pretrained-ssd" in message
+    assert (stopped / "metrics.jsonl").read_bytes() == before
+
+
+def test_what_is_accepted_by_name_is_shown(
+    stopped: Path, train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(stopped, debug_steps=7)
+    line = ["--resume", stopped, "--lr", "0.02", "--epochs", 5, "--workers", 0, "--stop-after-step", 3]
+    assert train(*line) == 0
+    said = capsys.readouterr().out
+    assert "--lr: 0.01 → 0.02 (changes the training from here on)" in said
+    assert "--epochs: 4 → 5 (the schedule keeps its horizon" in said
+    assert "--debug-steps: 3 → 7" in said and "cosine over 16 steps" in said
+    rates = [row["rate"]["heads"] for row in step_rows(stopped)]
+    assert rates[2] > 1.5 * rates[1]
+    saved = json.loads((stopped / "training_args.json").read_text())
+    assert (saved["lr"], saved["epochs"], saved["debug_steps"]) == (0.02, 5, 7)
+
+
+def test_another_t_max_moves_the_horizon(
+    stopped: Path, train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("--resume", stopped, "--epochs", 6, "--t-max", 6, "--stop-after-step", 3) == 0
+    assert "cosine over 24 steps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "training_args.json"),
+        ('{"lr": 0.1, "lr": 0.2}', "twice"),
+        ('{"lr": NaN}', "training_args.json"),
+        ('{"lr": "fast"}', "lr: expected a number"),
+        ('{"lr": -1}', "--lr"),
+        ('{"lrr": 1}', "did you mean 'lr'"),
+        ('{"epochs": 1e400}', "training_args.json"),
+        ('{"workers": 100000}', "--workers"),
+        ('{"milestones": [[1]]}', "milestones"),
+        ("[]", "expected an object"),
+        ("[" * 100000, "training_args.json"),
+    ],
+)
+def test_hostile_arguments_are_refused_by_name(
+    text: str, said: str, stopped: Path, train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (stopped / "training_args.json").write_text(text)
+    assert train("--resume", stopped) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_the_run_folder_is_the_one_that_was_named(stopped: Path, train: Train, tmp_path: Path) -> None:
+    edit(stopped, checkpoint_folder=str(tmp_path / "elsewhere"))
+    assert train("--resume", stopped, "--stop-after-step", 3) == 0
+    assert not (tmp_path / "elsewhere").exists() and end_state(stopped)["step"] == 3
+
+
+def test_other_data_are_refused(
+    stopped: Path, train: Train, miniature_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Path(shutil.copytree(miniature_root, tmp_path / "moved"))
+    assert train("--resume", stopped, "--datasets", other, "--stop-after-step", 3) == 0, "only moved"
+    path = other / "arrays" / "train2017" / "arrays.json"
+    record = json.loads(path.read_text())
+    record["sha256"]["labels"] = "0" * 64
+    path.write_text(json.dumps(record))
+    assert train("--resume", stopped, "--datasets", other) == 1
+    assert "other data than the checkpoint" in capsys.readouterr().err
+    for split in ("train", "val"):
+        path = other / "arrays" / f"{split}2017" / "arrays.json"
+        record = json.loads(path.read_text())
+        record["classes"][1] = "unicorn"
+        path.write_text(json.dumps(record))
+    assert train("--resume", stopped, "--datasets", other) == 1
+    assert "unicorn" in capsys.readouterr().err
