@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vision.core.sample import InputSpec, Sample
+from vision.core.sample import InputSpec
 from vision.ssd.build import build_detector
 from vision.ssd.model import Detector
 from vision.ssd.variants import find
@@ -37,30 +37,25 @@ def random_boxes():
     return draw
 
 
-def _samples(archive: Path, split: str) -> list[Sample]:
+Boxes = list[tuple[np.ndarray, np.ndarray]]
+
+
+def _boxes(archive: Path, split: str) -> Boxes:
+    """Of each image (G, 4) corners as fractions of it, and (G,) areas of the masks in px²; no crowd regions."""
     with zipfile.ZipFile(archive) as opened:
         content = json.loads(opened.read(f"annotations/instances_{split}2017.json"))
-    samples = []
+    images = []
     for image in content["images"]:
-        found = [row for row in content["annotations"] if row["image_id"] == image["id"]]
-        boxes = np.array([row["bbox"] for row in found], dtype=np.float32).reshape(-1, 4)
+        own = [row for row in content["annotations"] if row["image_id"] == image["id"] and not row["iscrowd"]]
+        boxes = np.array([row["bbox"] for row in own], dtype=np.float64).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
-        samples.append(
-            Sample(
-                image=np.zeros((image["height"], image["width"], 3), np.uint8),
-                boxes_xyxy_px=boxes,
-                labels=np.array([row["category_id"] for row in found], dtype=np.int64),
-                is_crowd=np.array([row["iscrowd"] for row in found], dtype=bool),
-                area=np.array([row["area"] for row in found], dtype=np.float32),
-                image_id=image["id"],
-                original_hw=(image["height"], image["width"]),
-            )
-        )
-    return samples
+        side = [image["width"], image["height"]] * 2
+        images.append((boxes / side, np.array([row["area"] for row in own])))
+    return images
 
 
 @pytest.fixture(scope="session")
-def coco_samples(coco_mini: Path) -> dict[str, list[Sample]]:
-    """True boxes of real COCO pictures, without the pixels."""
+def coco_boxes(coco_mini: Path) -> dict[str, Boxes]:
+    """True boxes of real COCO pictures."""
     archive = coco_mini / "annotations" / "annotations_trainval2017.zip"
-    return {split: _samples(archive, split) for split in ("train", "val")}
+    return {split: _boxes(archive, split) for split in ("train", "val")}

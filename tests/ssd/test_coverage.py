@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from vision.core.sample import InputSpec, Sample
+from vision.core.sample import InputSpec
 from vision.ssd.build import map_sizes
 from vision.ssd.coverage import measure
 from vision.ssd.priors import make_priors
@@ -20,19 +20,12 @@ def _priors(profile: str) -> torch.Tensor:
     return make_priors(variant.priors[profile], map_sizes(variant, InputSpec()), InputSpec())
 
 
-def _sample(boxes_px: list[list[float]], area: list[float]) -> Sample:
-    g = len(boxes_px)
-    return Sample(
-        np.zeros((100, 100, 3), np.uint8), np.array(boxes_px, np.float32).reshape(-1, 4), np.ones(g, np.int64),
-        np.zeros(g, bool), np.array(area, np.float32), 1, (100, 100),
-    )  # fmt: skip
-
-
 def test_counts_by_hand():
     priors = torch.tensor([[0.25, 0.25, 0.5, 0.5], [0.75, 0.75, 0.5, 0.5]])
     # the first two boxes want the first prior (IoU 1 and 0.36), the third overlaps nothing by half
-    sample = _sample([[0, 0, 50, 50], [0, 0, 30, 30], [60, 60, 80, 80]], [2500, 900, 10_000])
-    found = measure([sample, _sample([], [])], priors)
+    boxes = np.array([[0, 0, 0.5, 0.5], [0, 0, 0.3, 0.3], [0.6, 0.6, 0.8, 0.8]])
+    areas = np.array([2500, 900, 10_000])
+    found = measure([(boxes, areas), (np.zeros((0, 4)), np.zeros(0))], priors)
     assert (found.boxes, found.small, found.medium, found.large) == (3, 0.0, 1.0, 0.0)
     # overwriting: box 1 takes prior 0 from box 0. Ours: box 0 has prior 0, box 2 prior 1; box 1 overlaps only prior 0
     assert found.without_prior_if_overwritten == pytest.approx(1 / 3)
@@ -46,12 +39,12 @@ def test_no_boxes_at_all():
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_ancestor_profile_is_as_coarse_as_published(coco_samples, split):
+def test_ancestor_profile_is_as_coarse_as_published(coco_boxes, split):
     """Published for these priors: 0, 52 and 99 % covered, 11 % of the boxes without a prior.
 
     A split has a few hundred medium boxes in pictures of their own style, so theirs varies by some points.
     """
-    found = measure(coco_samples[split], _priors("ancestor"))
+    found = measure(coco_boxes[split], _priors("ancestor"))
     print(f"ancestor, {split}: {found}")
     assert found.small < 0.01
     assert found.medium == pytest.approx(0.52, abs=0.07)
@@ -61,9 +54,9 @@ def test_ancestor_profile_is_as_coarse_as_published(coco_samples, split):
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_coco_profile_covers_what_a_19_by_19_map_can(coco_samples, split):
+def test_coco_profile_covers_what_a_19_by_19_map_can(coco_boxes, split):
     """Sizes were chosen on train; the same bounds hold on val, so they are not fitted to these pictures."""
-    found = measure(coco_samples[split], _priors("coco"))
+    found = measure(coco_boxes[split], _priors("coco"))
     print(f"coco, {split}: {found}")
     assert found.small > 0.14
     assert found.medium > 0.78

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from vision.core.boxes import cxcywh_to_xyxy, pairwise_iou
-from vision.core.sample import Sample
 from vision.ssd.matching import own_boxes
 
 SMALL_AREA_PX, LARGE_AREA_PX = 32**2, 96**2
@@ -46,22 +45,24 @@ class Coverage:
         )
 
 
-def measure(samples: Iterable[Sample], priors_cxcywh: Tensor, iou_threshold: float = 0.5) -> Coverage:
-    """Priors (P, 4) as fractions of the input against the boxes of ``samples``; crowd boxes are left out.
+def measure(
+    images: Iterable[tuple[np.ndarray, np.ndarray]], priors_cxcywh: Tensor, iou_threshold: float = 0.5
+) -> Coverage:
+    """Priors (P, 4) as fractions of the input against the objects of ``images``, crowd regions left out.
 
-    Pictures count as they are, without augmentation. Pass ``priors_cxcywh`` on the CPU.
+    An image is (boxes_xyxy (G, 4) as fractions of the picture, area (G,) of the masks in px²); it counts as it
+    is, without augmentation. Computes on the CPU.
     """
-    priors_xyxy = cxcywh_to_xyxy(priors_cxcywh)
+    priors_xyxy = cxcywh_to_xyxy(priors_cxcywh.cpu())
     best, areas, alone, overwritten = [], [], 0, 0
-    for sample in samples:
-        boxes, area = _fractions(sample)
-        if not len(boxes):
+    for boxes_xyxy, area in images:
+        if not len(boxes_xyxy):
             continue
-        iou = pairwise_iou(boxes, priors_xyxy)  # (G, P)
+        iou = pairwise_iou(torch.from_numpy(np.array(boxes_xyxy, np.float32)), priors_xyxy)  # (G, P)
         best.append(iou.amax(dim=1).numpy())
         areas.append(area)
-        alone += len(boxes) - _with_own_prior(iou, iou_threshold)
-        overwritten += len(boxes) - _with_prior_when_overwriting(iou, iou_threshold)
+        alone += len(boxes_xyxy) - _with_own_prior(iou, iou_threshold)
+        overwritten += len(boxes_xyxy) - _with_prior_when_overwriting(iou, iou_threshold)
     return _summary(
         np.concatenate([*best, []]), np.concatenate([*areas, []]), alone, overwritten, iou_threshold
     )
@@ -83,13 +84,6 @@ def _summary(
         without_prior=alone / max(count, 1),
         without_prior_if_overwritten=overwritten / max(count, 1),
     )
-
-
-def _fractions(sample: Sample) -> tuple[Tensor, np.ndarray]:
-    """(G, 4) boxes as fractions of the picture, and the areas of their masks, crowd left out."""
-    side = np.array([sample.width, sample.height] * 2, dtype=np.float32)
-    keep = ~sample.is_crowd
-    return torch.from_numpy(sample.boxes_xyxy_px[keep] / side), sample.area[keep]
 
 
 def _with_own_prior(iou: Tensor, iou_threshold: float) -> int:

@@ -1,0 +1,121 @@
+"""How well each prior profile fits the objects of a data set: a table to choose ``--priors`` by.
+
+python -m tools.prior_coverage coco-data
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.problem import run_tool
+from vision.ssd.variants import DEFAULT_VARIANT, VARIANTS, find
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vision.datasets.coco import CocoDetection
+    from vision.ssd.coverage import Coverage
+
+EXAMPLES = """examples:
+  python -m tools.prior_coverage coco-data                       at 300×300
+  python -m tools.prior_coverage coco-data --resolution 512 288
+  python -m tools.prior_coverage demo-data --resolution 128
+
+An object without a prior of IoU ≥ 0.5 is learned only from the one prior that is forced on it. Take the profile
+that covers the sizes you care about: python train_ssd.py --priors NAME
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.prior_coverage",
+        description="Share of a data set's objects that the priors of each profile fit, by object size.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("datasets", type=Path, metavar="DIR", help="data root")
+    add("--split", choices=("train", "val"), default="train", help="which pictures (%(default)s)")
+    add(
+        "--images", type=int, default=2000, metavar="N", help="look at most at N, evenly spread (%(default)s)"
+    )
+    add("--net", choices=sorted(VARIANTS), default=DEFAULT_VARIANT, help="(%(default)s)")
+    add(
+        "--resolution", type=int, nargs="+", default=[300], metavar="PX",
+        help="input size: one number, or width and height (300)",
+    )  # fmt: skip
+    return parser
+
+
+def objects(data: CocoDetection, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of at most ``most`` pictures: (G, 4) corners as fractions, (G,) mask areas in px²; no crowd regions."""
+    import numpy as np
+
+    names = ("heights", "widths", "boxes_xyxy_px", "is_crowd", "area")
+    heights, widths, boxes, is_crowd, area = data.columns(*names)
+    for index in np.unique(np.linspace(0, len(data) - 1, min(most, len(data))).astype(int)).tolist():
+        own = data.boxes_of(index)
+        single = ~is_crowd[own]
+        side = np.array([widths[index], heights[index]] * 2)
+        yield boxes[own][single] / side, area[own][single]
+
+
+def table(found: dict[str, Coverage]) -> str:
+    """A line a profile."""
+    lines = [
+        f"{'profile':<10} {'small':>7} {'medium':>7} {'large':>7} {'no prior':>9} {'if overwritten':>15}"
+    ]
+    lines += [
+        f"{name:<10} {one.small:>7.1%} {one.medium:>7.1%} {one.large:>7.1%} {one.without_prior:>9.1%} "
+        f"{one.without_prior_if_overwritten:>15.1%}"
+        for name, one in found.items()
+    ]
+    return "\n".join(lines)
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Measures every profile of the net and prints the table."""
+    from vision.core.sample import InputSpec
+    from vision.datasets.coco import CocoDetection
+    from vision.ssd.build import map_sizes
+    from vision.ssd.coverage import measure
+    from vision.ssd.priors import make_priors
+
+    data = CocoDetection(arguments.datasets, arguments.split)
+    spec = InputSpec(height=arguments.resolution[-1], width=arguments.resolution[0])
+    variant = find(arguments.net)
+    maps = map_sizes(variant, spec)
+    images = list(objects(data, arguments.images))
+    found = {name: measure(images, make_priors(row, maps, spec)) for name, row in variant.priors.items()}
+    boxes = sum(len(one) for one, _ in images)
+    print(
+        f"{boxes:,} objects of {len(images):,} of {len(data):,} pictures ({arguments.split}); "
+        f"{variant.name} at {spec.width}×{spec.height} px"
+    )
+    print(table(found))
+    print(
+        "sizes: COCO's 32² and 96² px of mask; covered = a prior of IoU ≥ 0.5. If overwritten: where several"
+    )
+    print(
+        "objects want the same prior and the last one keeps it, as the ancestors match; here each has its own."
+    )
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if len(arguments.resolution) > 2 or min(arguments.resolution) < 32:
+        parser.error("--resolution takes one or two numbers from 32 on")
+    if arguments.images < 1:
+        parser.error("--images takes a number from 1 on")
+    return run_tool(lambda: report(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
