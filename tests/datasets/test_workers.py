@@ -45,7 +45,8 @@ def test_a_worker_that_dies_is_told_with_its_picture(small_coco: Path, deed: str
 def test_a_death_shows_when_a_batch_is_asked_for_and_not_before(small_coco: Path) -> None:
     """Never in the middle of a step or of a checkpoint, where a signal handler would raise."""
     handler = signal.getsignal(signal.SIGCHLD)
-    loader = loader_with(small_coco, Shrink())
+    # slow enough that the worker still has a batch to make when it is killed
+    loader = loader_with(small_coco, Mishap(deed="dawdle"))
     iterator = iter(loader)
     next(iterator)
     assert signal.getsignal(signal.SIGCHLD) is handler

@@ -31,7 +31,7 @@ class Shrink:
 
 @dataclass(frozen=True)
 class Mishap(Shrink):
-    """Does ``deed`` at the picture ``at``."""
+    """Does ``deed`` at the picture ``at``; ``dawdle`` at every one."""
 
     deed: str = "raise"
     at: int = 5
@@ -46,4 +46,6 @@ class Mishap(Shrink):
                 os._exit(3)
             if self.deed == "hang":
                 time.sleep(1000)
+        if self.deed == "dawdle":
+            time.sleep(0.3)
         return super().__call__(sample, epoch, index)

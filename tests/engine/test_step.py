@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.engine.runs import step_rows
+from tests.engine.runs import assert_same_run, step_rows
 from vision.core.sample import Batch, InputSpec
 from vision.engine import checkpoint, start
 from vision.engine.board import NoBoard
@@ -109,6 +109,16 @@ def test_clipping_shortens_the_gradient_to_its_limit() -> None:
     assert float(moved.norm()) == pytest.approx(0.25, rel=1e-3)
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """torch 2.15's bfloat16 gradients came out infinite with 2 threads on a CPU without bfloat16 instructions."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_bfloat16_is_really_active_and_the_loss_stays_float32() -> None:
     for amp, inside in (("off", torch.float32), ("bf16", torch.bfloat16)):
         state, session = make(amp=amp)
@@ -245,3 +255,39 @@ def test_weights_of_another_run_start_a_new_one(
     taken = torch.equal(a.ema["weights"]["base_net.0.0.weight"], b.weights["base_net.0.0.weight"])
     source = a.ema["weights"] if taken else a.weights
     assert all(torch.allclose(tensor, b.weights[name], rtol=0, atol=1e-25) for name, tensor in source.items())
+
+
+# ---------------------------------------------------------------- with a GPU
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize(("amp", "inside"), [("fp16", torch.float16), ("bf16", torch.bfloat16)])
+def test_mixed_precision_on_a_gpu(
+    amp: str, inside: torch.dtype, train: Callable[..., int], tiny: list[str], tmp_path: Path
+) -> None:
+    run, seen = tmp_path / "run", []
+    hook = nn.modules.module.register_module_forward_hook(
+        lambda module, given, made: seen.append(made.dtype) if isinstance(module, nn.Conv2d) else None
+    )
+    try:
+        assert (
+            train(*tiny, "--device=cuda", f"--amp={amp}", "--checkpoint-folder", run, "--stop-after-step", 6)
+            == 0
+        )
+    finally:
+        hook.remove()
+    assert inside in set(seen)
+    assert bool(checkpoint.load(checkpoint.find(run)).scaler) == (amp == "fp16")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_deterministic_resume_on_a_gpu_is_exact(
+    train: Callable[..., int], tiny: list[str], tmp_path: Path
+) -> None:
+    line = [*tiny, "--device=cuda", "--deterministic", "--resume=auto", "--checkpoint-folder"]
+    assert train(*line, tmp_path / "a") == 0
+    for stop in (3, 9, 16):
+        assert train(*line, tmp_path / "b", "--stop-after-step", stop) == 0
+    assert_same_run(tmp_path / "a", tmp_path / "b")

@@ -13,6 +13,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from tools.evaluate import main
+from vision.transforms.resize import RESIZES
 
 
 def test_the_results_file_scores_the_same_with_pycocotools_on_the_published_annotations(
@@ -36,28 +37,20 @@ def test_the_results_file_scores_the_same_with_pycocotools_on_the_published_anno
     assert (metrics["weights"], metrics["split"], metrics["resize"]) == ("ema", "val", "bilinear")
 
 
-def test_the_devices_resize_is_another_one(small_run: Path, tmp_path: Path) -> None:
-    for resize in ("bilinear", "detectnet"):
-        assert (
-            main(
-                [
-                    str(small_run),
-                    "--output",
-                    str(tmp_path / resize),
-                    "--workers",
-                    "0",
-                    "--score-threshold",
-                    "1e-5",
-                    "--resize",
-                    resize,
-                ]
-            )
-            == 0
-        )
-    files = [
-        (tmp_path / resize / "detections_val2017.json").read_bytes() for resize in ("bilinear", "detectnet")
-    ]
-    assert files[0] != files[1]
+def test_the_devices_resize_is_used_when_asked_for(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, truncating = [], RESIZES["detectnet"]
+
+    def watched(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+        sizes.append(size_hw)
+        return truncating(image, size_hw)
+
+    monkeypatch.setitem(RESIZES, "detectnet", watched)
+    for resize, expected in (("bilinear", 0), ("detectnet", 8)):
+        assert main([str(small_run), "--output", str(tmp_path), "--workers", "0", "--resize", resize]) == 0
+        assert sizes == [(64, 96)] * expected
+        assert json.loads((tmp_path / "metrics.json").read_text())["resize"] == resize
 
 
 @pytest.mark.parametrize(
