@@ -34,7 +34,18 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _TEXT = rb'[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"'
 _TO_BRACKET = re.compile(rb"(?:" + _TEXT + rb")*+", re.DOTALL)
 _PAIRS = rb"[\[{](?:" + _TEXT + rb")*+[\]}]"
-_TO_LONE_BRACKET = re.compile(rb"(?:" + _TEXT + rb"|[\[{](?:" + _TEXT + rb"|[\[{](?:" + _TEXT + rb"|" + _PAIRS + rb")*+[\]}])*+[\]}])*+", re.DOTALL)
+_TO_LONE_BRACKET = re.compile(
+    rb"(?:"
+    + _TEXT
+    + rb"|[\[{](?:"
+    + _TEXT
+    + rb"|[\[{](?:"
+    + _TEXT
+    + rb"|"
+    + _PAIRS
+    + rb")*+[\]}])*+[\]}])*+",
+    re.DOTALL,
+)
 _SCALAR = re.compile(rb"[^,\]}\[{:\" \t\n\r]*+")
 _NOT_JSON = re.compile(rb"-?Infinity|NaN")
 
