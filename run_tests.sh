@@ -17,6 +17,12 @@ check() {  # NAME COMMAND…: a checker that this Python lacks is passed over, a
     if has "$1"; then "$python" -m "$@"; else echo "skipped: $1 is not installed in $python" >&2; fi
 }
 
+if ! has pytest; then
+    echo "STOP: pytest is not installed in $python" >&2
+    echo "  why: PYTHON=… and --no-env use what is there and install nothing" >&2
+    echo "  fix: $python -m pip install -r requirements-dev.txt, or run without them" >&2
+    exit 1
+fi
 check ruff format --quiet --check .
 check ruff check --quiet .
 check mypy --no-error-summary

@@ -2,7 +2,7 @@
 # The reference data run: from a clean clone to checked COCO 2017 training data. `./setup_coco.sh --help` says all.
 #
 #   what                              fetched     on disk   minutes (100 Mbit/s, four cores)
-#   .venv, mostly torch + CUDA         3.0 GB      5.8 GB    1 with uv, 3-5 with pip; later runs 0
+#   .venv, mostly torch + CUDA         3.0 GB      6.3 GB    1 with uv, 3-5 with pip; later runs 0
 #   train2017.zip, val2017.zip        20.2 GB     20.2 GB    27
 #   annotations_trainval2017.zip       0.25 GB     0.25 GB    -
 #   pictures, out of the archives       -          20.1 GB    1

@@ -7,71 +7,64 @@ Runs with the standard library of any Python from 3.8 on, since nothing may be i
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from tools.doctor import ENVIRONMENT_BYTES, GB, REPOSITORY, Need, check_gpu, examine, gigabytes
-from tools.doctor import required_distributions as requirements
+from tools.costs import COCO_2017, SPLITS, Cost, data_cost, missing_bytes, read_splits, read_table
+from tools.doctor import (
+    ENVIRONMENT_BYTES,
+    GB,
+    REPOSITORY,
+    Finding,
+    Need,
+    check_gpu,
+    examine,
+    gigabytes,
+    required_distributions,
+)
 from tools.environment import RUN, Environment, EnvironmentProblem, existing_python, find_python
 from tools.machine import Interpreter, Machine, read_interpreter, read_machine
 
-# Bytes to fetch, of the official release (a test compares them with the table of the pipeline).
-COCO_BYTES = {
-    "train": 19_336_861_798,
-    "val": 815_585_330,
-    "test": 6_646_970_404,
-    "annotations": 252_907_541,
-    "test_annotations": 1_144_034,
-}
-# The archives stay, so that a repair needs no network; pictures come out of them at their own size (JPEGs do not
-# shrink in a zip), and annotations, their remapped copy, index and arrays take about 2 GB.
-UNPACKED_SHARE, ANNOTATION_DISK = 2.0, 2 * GB
-ENVIRONMENT_FETCH = 3_000_000_000
-DEMO_DISK = 300_000_000
-FETCH_BYTES_PER_MINUTE = 100e6 / 8 * 60  # a line of 100 Mbit/s
-WORK_BYTES_PER_MINUTE = 6 * GB  # extract, decode every picture once, index: four cores
-DEFAULT_ROOT, DEFAULT_SPLITS, SAMPLE_SPLITS = "coco-data", "train,val", "val"
+ENVIRONMENT_COST = Cost(3 * GB, ENVIRONMENT_BYTES, 3)  # measured: 28 s with uv, 185 s with pip
+DEMO_COST = Cost(0, 0.3 * GB, 10)
+DEFAULT_ROOT, DEMO_ROOT, SAMPLE = "coco-data", "demo-data", "val"
 
 DESCRIPTION = """\
 From a clean clone to checked training data: makes .venv, fetches COCO 2017, checks every picture, remaps the
 category ids and builds the index. Safe to stop (Ctrl-C) and to run again: it goes on where it was, and a second
 run with nothing to do takes seconds. Nothing outside this folder is changed, and nothing needs root.
 """
-EPILOG = """\
-what it costs (fetched / on disk / minutes at 100 Mbit/s and four cores)
-  environment        3.0 GB /  5.8 GB /  1-5   torch with its CUDA libraries; none with --no-env
-  --demo             nothing / 0.3 GB /  8-15  renders its own pictures, trains, evaluates, exports; no GPU needed
-  --sample           1.1 GB /  3.9 GB /  3     the 5,000 real pictures of val2017
-  train and val     20.4 GB / 42.3 GB / 35     118,287 + 5,000 pictures
-  with test         27.1 GB / 55.6 GB / 45     + 40,670 pictures without annotations
-
-environment variables
-  PYTHON=/path/to/python   use this Python and what is installed in it, as with --no-env
-"""
 
 
-@dataclass(frozen=True)
-class Cost:
-    """fetch, disk: bytes; minutes: rough, for people."""
-
-    fetch: float
-    disk: float
-    minutes: float
-
-    def __str__(self) -> str:
-        fetched = f"{gigabytes(self.fetch)} to fetch, " if self.fetch else ""
-        return f"{fetched}{gigabytes(self.disk)} on disk, about {max(1, round(self.minutes))} min"
+def cost_table() -> str:
+    """The rows of ``--help``, computed like the cost that is said before a run."""
+    rows = [
+        ("environment", ENVIRONMENT_COST, "torch with its CUDA libraries, mostly; none with --no-env"),
+        ("--demo", DEMO_COST, "rendered pictures; trains, evaluates and exports, without a GPU"),
+        (
+            "--sample",
+            data_cost(COCO_2017, [SAMPLE]),
+            "the 5,000 real pictures of val2017, to evaluate and look",
+        ),
+        ("train,val", data_cost(COCO_2017, ["train", "val"]), "118,287 + 5,000 pictures; the default"),
+        ("train,val,test", data_cost(COCO_2017, SPLITS), "and 40,670 pictures without annotations"),
+    ]
+    lines = ["what it costs           fetched    on disk  minutes (100 Mbit/s, four cores)"]
+    for name, cost, text in rows:
+        fetched = gigabytes(cost.fetch) if cost.fetch else "nothing"
+        lines.append(f"  {name:18} {fetched:>10} {gigabytes(cost.disk):>10} {round(cost.minutes):8}  {text}")
+    return "\n".join(lines)
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="./setup_coco.sh",
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=cost_table()
+        + "\n\nPYTHON=/path/to/python ./setup_coco.sh uses that Python as it is, like --no-env.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -79,21 +72,26 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--demo",
         action="store_true",
-        help="no COCO: the whole path on rendered pictures, into demo-data and models/demo",
+        help="no COCO: the whole path on rendered pictures (demo-data, models/demo)",
     )
-    add(
-        "--sample",
-        action="store_true",
-        help="real pictures, little to fetch: the same as --splits val (for evaluation)",
-    )
+    add("--sample", action="store_true", help="little to fetch: the same as --splits val")
     add("--root", metavar="DIR", help="where the data goes (default: coco-data beside this script)")
-    add("--splits", metavar="LIST", help="of train, val, test, with commas (default: train,val)")
+    add(
+        "--splits",
+        metavar="LIST",
+        help="of train, val, test, with commas (default: those of the last run, else train,val)",
+    )
     add(
         "--release",
         metavar="FILE",
         help="another table of files than COCO's: path, bytes, sha256 of each (JSON)",
     )
-    add("--mirror", metavar="URL", help="fetch from here; sizes and digests stay those of the release")
+    add(
+        "--mirror",
+        action="append",
+        metavar="URL",
+        help="fetch from here; sizes and digests stay those of the release",
+    )
     add("--workers", type=int, metavar="N", help="processes for the stages (default: the number of cores)")
     add("--no-env", action="store_true", help="make no .venv; use PYTHON=... or the python3 on PATH as it is")
     return parser
@@ -102,19 +100,10 @@ def build_parser() -> argparse.ArgumentParser:
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    if arguments.demo:
-        refuse_data_options(parser, arguments)
-    if arguments.sample and arguments.splits not in (None, SAMPLE_SPLITS):
-        parser.error(f"--sample means --splits {SAMPLE_SPLITS}; leave one of the two out")
-    splits = SAMPLE_SPLITS if arguments.sample else arguments.splits or DEFAULT_SPLITS
-    arguments.splits = splits.replace(" ", "")
-    unknown = set(arguments.splits.split(",")) - {"train", "val", "test"}
-    if unknown:
-        parser.error(
-            f"--splits takes train, val, test, separated by commas; found {', '.join(sorted(unknown))!r}"
-        )
-    if arguments.workers is not None and arguments.workers < 0:
-        parser.error(f"--workers must be 0 or more, found {arguments.workers}")
+    refusal = contradiction(arguments)
+    if refusal:
+        parser.error(refusal)
+    arguments.splits = SAMPLE if arguments.sample else arguments.splits
     arguments.root = from_caller(arguments.root) if arguments.root else DEFAULT_ROOT
     if arguments.release:
         arguments.release = from_caller(arguments.release)
@@ -123,12 +112,24 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return arguments
 
 
-def refuse_data_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
-    """The demo makes its own data: an option about COCO beside it is a misunderstanding, not to be swallowed."""
+def contradiction(arguments: argparse.Namespace) -> str | None:
+    """What does not go together; an option that would be ignored is a misunderstanding, not to be swallowed."""
     options = ("sample", "root", "splits", "release", "mirror", "workers")
     given = [f"--{name}" for name in options if getattr(arguments, name) not in (None, False)]
-    if given:
-        parser.error(f"--demo renders its own data and takes no {', '.join(given)}")
+    if arguments.demo and given:
+        return f"--demo renders its own data and takes no {', '.join(given)}"
+    if arguments.sample and arguments.splits not in (None, SAMPLE):
+        return f"--sample means --splits {SAMPLE}; leave one of the two out"
+    unknown = sorted(set(splits_of(arguments.splits or SAMPLE)) - set(SPLITS))
+    if unknown:
+        return f"--splits takes {', '.join(SPLITS)}, separated by commas; found {unknown[0]!r}"
+    if arguments.workers is not None and arguments.workers < 0:
+        return f"--workers must be 0 or more, found {arguments.workers}"
+    return None
+
+
+def splits_of(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
 
 
 def from_caller(path: str) -> str:
@@ -137,76 +138,55 @@ def from_caller(path: str) -> str:
     return path if caller == REPOSITORY or Path(path).is_absolute() else str(caller / path)
 
 
-def fetched_bytes(arguments: argparse.Namespace) -> int:
-    """What the stages will fetch at most: by COCO's table, or by the one that --release names."""
-    splits = arguments.splits.split(",")
-    if arguments.release:
-        return release_bytes(REPOSITORY / arguments.release, splits)
-    total = sum(COCO_BYTES[split] for split in splits)
-    total += COCO_BYTES["annotations"] if {"train", "val"} & set(splits) else 0
-    return total + (COCO_BYTES["test_annotations"] if "test" in splits else 0)
-
-
-def release_bytes(file: Path, splits: Sequence[str]) -> int:
-    """The sum over the files of a release that belong to ``splits``; 0 for a file that the pipeline will refuse."""
-    try:
-        files = json.loads(file.read_text(encoding="utf-8"))["files"]
-        others = [f"{split}2017" for split in ("train", "val", "test") if split not in splits]
-        return sum(
-            int(row["bytes"]) for row in files if not any(f"/{other}." in row["path"] for other in others)
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
-
-
-def data_cost(arguments: argparse.Namespace) -> Cost:
-    if arguments.demo:
-        return Cost(0, DEMO_DISK, 10)
-    fetch = fetched_bytes(arguments)
-    disk = fetch * UNPACKED_SHARE + min(ANNOTATION_DISK, fetch)
-    return Cost(fetch, disk, fetch / FETCH_BYTES_PER_MINUTE + fetch / WORK_BYTES_PER_MINUTE)
-
-
-def still_needed(cost: Cost, root: Path) -> int:
-    """Disk that is not used yet: nothing once the archives are unpacked, less by what is fetched before that."""
-    if (root / ".pipeline" / "extract.json").is_file():
-        return 0
-    present = sum(file.stat().st_size for file in root.glob("**/*.zip*")) if root.is_dir() else 0
-    return max(0, int(cost.disk - present))
-
-
-def announce(arguments: argparse.Namespace, environment: Environment | None, cost: Cost) -> list[Need]:
+def announce(arguments: argparse.Namespace, environment: Environment | None) -> list[Need]:
     """Prints what this run may cost at most, before anything is done; returns it as needs for the doctor."""
     needs = []
     if environment is not None and environment.lacks(RUN):
-        size = ENVIRONMENT_BYTES if not environment.starts() else GB // 2
-        needs.append(Need(environment.folder, size, "the environment"))
-        print(f"environment  .venv: {Cost(ENVIRONMENT_FETCH, ENVIRONMENT_BYTES, 4)}", flush=True)
-    root = REPOSITORY / ("demo-data" if arguments.demo else arguments.root)
-    needs.append(Need(root, still_needed(cost, root), "the data"))
-    if needs[-1].size:
-        print(f"{'demo' if arguments.demo else 'data':11s}  {root}: {cost}", flush=True)
+        fresh = not environment.starts()
+        print(f"environment  .venv: {ENVIRONMENT_COST if fresh else 'to be completed'}", flush=True)
+        needs.append(Need(environment.folder, ENVIRONMENT_BYTES if fresh else GB // 2, "the environment"))
+    needs.append(announce_demo() if arguments.demo else announce_data(arguments))
     return needs
 
 
-def diagnose(
-    interpreter: Interpreter, machine: Machine, needs: Sequence[Need], own_environment: bool
-) -> bool:
-    """Prints the doctor's findings; true when none of them stops the work."""
-    findings = examine(interpreter, machine, needs, own_environment)
+def announce_demo() -> Need:
+    print(f"demo         {DEMO_ROOT}, models/demo: {DEMO_COST}", flush=True)
+    return Need(REPOSITORY / DEMO_ROOT, int(DEMO_COST.disk), "the demo")
+
+
+def announce_data(arguments: argparse.Namespace) -> Need:
+    """By the table that --release names, else by the one the root was made with, else by COCO's."""
+    root = REPOSITORY / arguments.root
+    choices = root / ".pipeline" / "choices.json"
+    table = read_table(REPOSITORY / arguments.release if arguments.release else choices)
+    table = table or ({} if arguments.release else COCO_2017)
+    splits = splits_of(arguments.splits) if arguments.splits else read_splits(choices)
+    missing = missing_bytes(table, splits, root)
+    if missing:
+        there = (
+            "" if missing >= data_cost(table, splits).disk else f" ({gigabytes(missing)} of it still to come)"
+        )
+        print(f"data         {root} ({', '.join(splits)}): {data_cost(table, splits)}{there}", flush=True)
+    return Need(root, missing, "the data")
+
+
+def stopped_by(findings: Sequence[Finding]) -> bool:
+    """Prints the findings; true when one of them stops the work."""
     for finding in findings:
         print(finding, file=sys.stderr, flush=True)
-    return not any(finding.stops for finding in findings)
+    return any(finding.stops for finding in findings)
 
 
 def command(python: str, arguments: argparse.Namespace) -> list[str]:
     """What is run in the end; a user could type it as well."""
     if arguments.demo:
         return [python, "-m", "tools.demo"]
-    line = [python, "-m", "pipeline", "run", "--root", arguments.root, "--splits", arguments.splits]
-    for name in ("release", "mirror", "workers"):
+    line = [python, "-m", "pipeline", "run", "--root", arguments.root]
+    for name in ("splits", "release", "workers"):
         value = getattr(arguments, name)
         line += [f"--{name}", str(value)] if value is not None else []
+    for url in arguments.mirror or []:
+        line += ["--mirror", url]
     return line
 
 
@@ -214,21 +194,23 @@ def prepare(arguments: argparse.Namespace) -> str | None:
     """The Python to go on with, after the doctor and the environment; None when the doctor says stop."""
     own = not (arguments.no_env or os.environ.get("PYTHON"))
     environment = Environment() if own else None
-    needs = announce(arguments, environment, data_cost(arguments))
+    needs = announce(arguments, environment)
     machine = read_machine()
     if environment is None:
-        interpreter = existing_python(os.environ)
-        given = read_interpreter(interpreter.executable, requirements()) or interpreter
-        return given.executable if diagnose(given, machine, needs, own_environment=False) else None
-    ready = environment.lacks(RUN) is None
-    base = read_interpreter(str(environment.python)) if ready else None
-    base = base or find_python()
-    if not diagnose(base, machine, needs, own_environment=not ready):
+        given = existing_python(os.environ, required_distributions())
+        return None if stopped_by(examine(given, machine, needs, own_environment=False)) else given.executable
+    return prepare_own(environment, machine, needs)
+
+
+def prepare_own(environment: Environment, machine: Machine, needs: Sequence[Need]) -> str | None:
+    """The doctor looks at the base Python before an install, and at the GPU again when torch is there."""
+    inside = read_interpreter(str(environment.python)) if environment.lacks(RUN) is None else None
+    base: Interpreter = inside or find_python()
+    if stopped_by(examine(base, machine, needs, own_environment=inside is None)):
         return None
     python = str(environment.ensure(base=base))
-    if not ready:
-        for finding in check_gpu(machine.gpu, read_interpreter(python) or base):
-            print(finding, file=sys.stderr, flush=True)
+    if inside is None:
+        stopped_by(list(check_gpu(machine.gpu, read_interpreter(python) or base)))
     return python
 
 
@@ -241,7 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     if python is not None:
         line = command(python, arguments)
-        print(f"running: {' '.join(line)}", flush=True)
+        print(f"running: {shlex.join(line)}", flush=True)
         os.execv(line[0], line)
     return 1
 

@@ -1,0 +1,174 @@
+"""Each finding on a machine that has the trouble, and none on one that has not."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tools import doctor
+from tools.doctor import Need, examine
+from tools.machine import Gpu, Interpreter, Machine
+
+GOOD_PYTHON = Interpreter("/usr/bin/python3.11", (3, 11, 9), torch="2.15.0+cu132", torch_cuda="13.2")
+GOOD_GPU = Gpu("NVIDIA H100", driver="580.159.04", cuda=(13, 0), capability=(9, 0))
+GOOD_MACHINE = Machine("Linux x86_64", 32 * 10**9, 16 * 10**9, "/usr/bin/g++", None, GOOD_GPU, 8)
+
+
+def found(
+    interpreter: Interpreter = GOOD_PYTHON,
+    machine: Machine = GOOD_MACHINE,
+    needs: Sequence[Need] = (),
+    own_environment: bool = True,
+) -> dict[str, doctor.Finding]:
+    return {one.name: one for one in examine(interpreter, machine, needs, own_environment)}
+
+
+def test_nothing_is_found_on_a_good_machine(tmp_path: Path) -> None:
+    assert found(needs=[Need(tmp_path, 1, "a byte")]) == {}
+
+
+def test_a_finding_is_three_lines_what_why_fix() -> None:
+    lines = str(found(replace(GOOD_PYTHON, version=(3, 9, 2)))["python"]).splitlines()
+    assert lines[0].startswith("STOP: Python 3.9.2 (/usr/bin/python3.11) is too old")
+    assert [line[:7] for line in lines[1:]] == ["  why: ", "  fix: "]
+
+
+@pytest.mark.parametrize(("version", "stops"), [((3, 10, 1), True), ((3, 13, 0), False)])
+def test_python_out_of_range(version: tuple[int, int, int], stops: bool) -> None:
+    assert found(replace(GOOD_PYTHON, version=version))["python"].stops is stops
+
+
+def test_python_that_can_make_no_environment() -> None:
+    bare = replace(GOOD_PYTHON, ensurepip=False, pip=False)
+    assert "python3.11-venv" in found(bare)["installer"].fix
+    assert found(bare)["installer"].stops
+    assert not found(bare, replace(GOOD_MACHINE, uv="/usr/bin/uv"))
+    assert not found(replace(GOOD_PYTHON, ensurepip=False, pip=True))
+    assert "installer" not in found(bare, own_environment=False)
+
+
+def test_packages_missing_in_a_python_of_the_user() -> None:
+    lacking = replace(GOOD_PYTHON, missing=("pycocotools", "albumentations"))
+    finding = found(lacking, own_environment=False)["packages"]
+    assert "pycocotools, albumentations" in finding.what and not finding.stops
+    assert "packages" not in found(lacking, own_environment=True)
+
+
+def test_needs_on_one_disk_are_added_up(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    half = Need(tmp_path / "not" / "there" / "yet", free * 6 // 10, "one")
+    assert "disk" not in found(needs=[half])
+    finding = found(needs=[half, replace(half, folder=tmp_path, purpose="the other")])["disk"]
+    assert finding.stops and "for one" in finding.what and "for the other" in finding.what
+
+
+def test_little_memory_and_a_small_shared_memory() -> None:
+    small = replace(GOOD_MACHINE, memory=2 * 10**9, shared_memory=64 * 2**20)
+    findings = found(machine=small)
+    assert findings["memory"].what.startswith("2.0 GB") and "--shm-size" in findings["shared memory"].fix
+    assert not any(finding.stops for finding in findings.values())
+    assert not found(machine=replace(GOOD_MACHINE, memory=None, shared_memory=None))
+
+
+def test_no_compiler_or_no_headers() -> None:
+    assert "a C++ compiler not found" in found(machine=replace(GOOD_MACHINE, compiler=None))["compiler"].what
+    assert "Python.h" in found(replace(GOOD_PYTHON, headers=False))["compiler"].what
+
+
+GPU_TROUBLE = {
+    "driver too old": (GOOD_PYTHON, replace(GOOD_GPU, driver="535.104", cuda=(12, 2)), ["535.104", "CUDA 12.2", "CUDA 13.2", "580.65"]),
+    "built without CUDA": (replace(GOOD_PYTHON, torch_cuda=None), GOOD_GPU, ["without CUDA", "580.159.04", "pytorch.org"]),
+    "GPU too old": (GOOD_PYTHON, replace(GOOD_GPU, capability=(6, 1)), ["compute capability 6.1", "CUDA 12.6"]),
+    "no driver": (GOOD_PYTHON, replace(GOOD_GPU, cuda=None, error="libcuda.so.1: no such file"), ["libcuda.so.1"]),
+    "Jetson": (replace(GOOD_PYTHON, torch_cuda=None), Gpu("NVIDIA Jetson Orin", cuda=(12, 6), jetson=True), ["JetPack"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("trouble", GPU_TROUBLE)
+def test_gpu_that_the_installed_torch_can_not_use(trouble: str) -> None:
+    interpreter, gpu, expected = GPU_TROUBLE[trouble]
+    finding = found(interpreter, replace(GOOD_MACHINE, gpu=gpu))["gpu"]
+    assert all(word in str(finding) for word in expected), str(finding)
+    assert not finding.stops
+
+
+def test_gpu_is_no_trouble_when_it_fits_or_torch_is_not_there_yet() -> None:
+    older_minor = replace(GOOD_GPU, cuda=(13, 0))  # a driver runs any wheel of its CUDA major version
+    assert not found(machine=replace(GOOD_MACHINE, gpu=older_minor))
+    assert not found(machine=replace(GOOD_MACHINE, gpu=None))
+    assert not found(
+        replace(GOOD_PYTHON, torch=None), replace(GOOD_MACHINE, gpu=replace(GOOD_GPU, cuda=(11, 4)))
+    )
+
+
+def test_torch_has_the_last_word_about_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        doctor, "torch_reaches_gpu", lambda python: (False, "CUDA initialization: unknown error")
+    )
+    (finding,) = doctor.try_gpu(GOOD_GPU, GOOD_PYTHON)
+    assert "CUDA initialization: unknown error" in finding.why and "580.159.04" in finding.what
+    monkeypatch.setattr(doctor, "torch_reaches_gpu", lambda python: (True, ""))
+    assert not list(doctor.try_gpu(GOOD_GPU, GOOD_PYTHON))
+
+
+def test_command_prints_json_and_its_exit_status_says_whether_work_stops(
+    tmp_path: Path, repository: Path
+) -> None:
+    command = [sys.executable, "-m", "tools.doctor", "--quick", "--json", "--root", str(tmp_path)]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    findings = json.loads(done.stdout)
+    assert done.returncode == int(any(finding["stops"] for finding in findings))
+    missing = subprocess.run(
+        [*command, "--python", str(tmp_path / "none")],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert missing.returncode == 1
+    assert [(one["name"], one["stops"]) for one in json.loads(missing.stdout)] == [("python", True)]
+
+
+def test_required_distributions_are_names_only(tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text(
+        "-r other.txt\n# text\nnumpy>=2.1,<2.6   # why\nopencv-python-headless\n\nonnx==1\n"
+    )
+    assert doctor.required_distributions(tmp_path / "r.txt") == ("numpy", "opencv-python-headless", "onnx")
+
+
+BOOTSTRAP = ("doctor", "machine", "environment", "costs", "setup")
+
+
+@pytest.mark.parametrize("name", BOOTSTRAP)
+def test_what_runs_before_the_install_is_for_any_python_from_3_8(name: str, repository: Path) -> None:
+    """Parsed with the grammar of 3.8; imports nothing but the standard library and its own kind."""
+    text = (repository / "tools" / f"{name}.py").read_text(encoding="utf-8")
+    tree = ast.parse(text, feature_version=(3, 8))
+    allowed = sys.stdlib_module_names | {"tools", "__future__"}
+    modules = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    modules += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    assert {module.partition(".")[0] for module in modules} <= allowed
+    ours = {module for module in modules if module.startswith("tools.")}
+    assert ours <= {f"tools.{other}" for other in BOOTSTRAP}
+
+
+def test_an_old_python_complains_instead_of_breaking(repository: Path) -> None:
+    for command in ("python3.8", "python3.9", "python3.10"):
+        old = shutil.which(command)
+        if old and subprocess.run([old, "-c", ""], capture_output=True, check=False).returncode == 0:
+            break
+    else:
+        pytest.skip("no Python older than 3.11 on this machine")
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [old, "-m", "tools.doctor", "--quick", "--python", old]
+    done = subprocess.run(command, cwd=repository, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "is too old" in done.stdout, done.stderr

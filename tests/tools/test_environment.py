@@ -1,0 +1,227 @@
+"""The environment is made, recognised, repaired and left alone; with an installer that only writes down its work."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import environment
+from tools.environment import DEV, RUN, STAMP, Environment, EnvironmentProblem, existing_python, find_python
+from tools.machine import Interpreter, read_interpreter
+
+
+class Installer:
+    """Stands in for uv and pip: takes down what it was asked to install, and can be cut off in the middle."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str | None]] = []
+        self.cut_off = False
+
+    def __call__(self, inside: Interpreter, base: object, requirements: Path, pins: Path | None) -> None:
+        self.calls.append((requirements.name, pins.name if pins else None))
+        if self.cut_off:
+            raise KeyboardInterrupt
+        Path(inside.executable).with_name("installed").touch()
+
+
+@pytest.fixture
+def installer(monkeypatch: pytest.MonkeyPatch) -> Installer:
+    stand_in = Installer()
+    monkeypatch.setattr(environment, "fill", stand_in)
+    monkeypatch.setattr(environment, "try_imports", lambda python: None)
+    return stand_in
+
+
+@pytest.fixture
+def base() -> Interpreter:
+    found = read_interpreter(sys.executable)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Environment:
+    (tmp_path / RUN).write_text("numpy\n")
+    (tmp_path / DEV).write_text("-r requirements.txt\npytest\n")
+    (tmp_path / "constraints").mkdir()
+    version = "{}.{}".format(*sys.version_info[:2])
+    (tmp_path / "constraints" / f"python{version}-torch9.txt").write_text(
+        "# pins\nnumpy==2.4.6\ntorch==9.0.0\n"
+    )
+    return Environment(tmp_path)
+
+
+def stamp_of(project: Environment) -> dict:
+    return json.loads((project.venv / STAMP).read_text())
+
+
+def test_made_once_and_then_nothing_to_do(
+    project: Environment, installer: Installer, base: Interpreter
+) -> None:
+    assert project.lacks(RUN) == "there is no .venv yet"
+    python = project.ensure(base)
+    version = "{}.{}".format(*sys.version_info[:2])
+    assert os.access(python, os.X_OK) and installer.calls == [(RUN, f"python{version}-torch9.txt")]
+    assert stamp_of(project)["state"] == "complete"
+    project.ensure(base)
+    assert len(installer.calls) == 1
+
+
+@pytest.mark.parametrize("file", [RUN, "constraints"])
+def test_changed_requirements_or_pins_are_installed(
+    project: Environment, installer: Installer, base: Interpreter, file: str
+) -> None:
+    project.ensure(base)
+    path = project.folder / file
+    path = next(path.iterdir()) if path.is_dir() else path
+    path.write_text(path.read_text() + "scipy\n")
+    assert "changed" in (project.lacks(RUN) or "")
+    project.ensure(base)
+    assert len(installer.calls) == 2 and project.lacks(RUN) is None
+    assert (project.venv / "bin" / "installed").exists()
+
+
+def test_tools_for_tests_are_added_to_what_is_there(
+    project: Environment, installer: Installer, base: Interpreter
+) -> None:
+    project.ensure(base)
+    project.ensure(base, dev=True)
+    assert [name for name, _ in installer.calls] == [RUN, DEV]
+    assert project.lacks(RUN) is None and project.lacks(DEV) is None
+
+
+def test_requirements_that_changed_are_not_taken_for_those_of_the_tests(
+    project: Environment, installer: Installer, base: Interpreter
+) -> None:
+    project.ensure(base, dev=True)
+    (project.folder / RUN).write_text("numpy\nscipy\n")
+    (project.folder / DEV).write_text("-r requirements.txt\npytest\nruff\n")
+    project.ensure(base)
+    assert project.lacks(DEV) is not None
+
+
+def test_an_interrupted_install_starts_over(
+    project: Environment, installer: Installer, base: Interpreter
+) -> None:
+    """A package whose files were written in part looks installed: only a new environment is certain."""
+    installer.cut_off = True
+    with pytest.raises(KeyboardInterrupt):
+        project.ensure(base)
+    (project.venv / "half-written").touch()
+    assert project.lacks(RUN) == "the last install was interrupted"
+    installer.cut_off = False
+    project.ensure(base)
+    assert not (project.venv / "half-written").exists() and project.lacks(RUN) is None
+
+
+def test_an_environment_of_the_user_is_never_removed(
+    project: Environment, installer: Installer, base: Interpreter
+) -> None:
+    environment.create(base, project.venv)
+    (project.venv / "theirs").touch()
+    assert project.lacks(RUN) == ".venv was not made by this script"
+    installer.cut_off = True
+    with pytest.raises(KeyboardInterrupt):
+        project.ensure(base)
+    installer.cut_off = False
+    project.ensure(base)
+    assert (project.venv / "theirs").exists() and project.lacks(RUN) is None
+
+
+def test_a_python_that_went_away_is_replaced(
+    project: Environment, installer: Installer, base: Interpreter
+) -> None:
+    project.ensure(base)
+    project.python.unlink()
+    project.python.symlink_to("/nowhere/python3.11")
+    assert project.lacks(RUN) == "the Python that .venv was made with is gone"
+    project.ensure(base)
+    assert project.starts() and project.lacks(RUN) is None
+
+
+def test_a_torch_of_another_build_is_left_alone(project: Environment, base: Interpreter) -> None:
+    project.venv.mkdir()
+    of_nvidia = Interpreter("python", base.version, torch="2.11.0+nv26.1")
+    kept = project.pins(of_nvidia)
+    assert kept is not None and kept.read_text() == "torch==2.11.0+nv26.1\n"
+    pinned = project.pins(Interpreter("python", base.version, torch="9.0.0+cu132"))
+    assert pinned is not None and pinned.parent.name == "constraints"
+
+
+def test_the_constraints_of_this_project_cover_both_targets(repository: Path) -> None:
+    project = Environment(repository)
+    for release, torch in (("3.11.9", "torch==2.15.0"), ("3.12.3", "torch==2.11.0")):
+        pins = project.constraints(release)
+        assert pins is not None and torch in pins.read_text().splitlines()
+    assert project.constraints("3.13.0") is None
+
+
+def test_pip_comes_from_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(environment, "run", lambda command, problem, quiet=False: ran.append(command))
+    inside = Interpreter("in", (3, 11, 2), ensurepip=False, pip=False)
+    assert environment.pip_for(Interpreter("in", (3, 11, 2), pip=True), None) == ["in", "-m", "pip"]
+    assert not ran
+    assert environment.pip_for(Interpreter("in", (3, 11, 2), pip=False), None) == ["in", "-m", "pip"]
+    assert ran == [["in", "-m", "ensurepip"]]
+    assert environment.pip_for(inside, Interpreter("out", (3, 11, 2)))[:4] == ["out", "-m", "pip", "--python"]
+    with pytest.raises(EnvironmentProblem, match=r"python3\.11-venv"):
+        environment.pip_for(inside, Interpreter("out", (3, 11, 2), pip=False))
+
+
+def test_uv_is_used_when_it_is_there_and_pip_when_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    uv = tmp_path / "uv"
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    pip = [
+        sys.executable,
+        "-c",
+        f"import sys; open({str(log)!r}, 'a').write('pip ' + ' '.join(sys.argv[1:]))",
+    ]
+    monkeypatch.setattr(environment, "pip_for", lambda inside, base: pip)
+    inside = Interpreter(sys.executable, (3, 11, 2))
+    for status, expected in ((0, "uv pip install"), (1, "pip install")):
+        uv.write_text(f'#!/bin/sh\nprintf "uv %s\\n" "$*" >> {log}\nexit {status}\n')
+        uv.chmod(0o755)
+        environment.fill(inside, None, tmp_path / RUN, tmp_path / "pins.txt")
+        last = log.read_text().splitlines()[-1]
+        assert last.startswith(expected) and f"-r {tmp_path / RUN} -c {tmp_path / 'pins.txt'}" in last
+
+
+def test_a_python_in_range_is_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered = {
+        "old": Interpreter("old", (3, 8, 1)),
+        "bare": Interpreter("bare", (3, 11, 1), ensurepip=False, pip=False),
+        "good": Interpreter("good", (3, 12, 1)),
+    }
+    monkeypatch.setattr(environment, "read_interpreter", offered.get)
+    monkeypatch.setattr(environment.shutil, "which", lambda name: None)
+    assert find_python(["none", "old", "bare", "good"]).executable == "good"
+    assert find_python(["old", "bare"]).executable == "bare"
+    assert find_python(["none", "old"]).executable == "old"
+    with pytest.raises(EnvironmentProblem, match="no Python starts here"):
+        find_python(["none"])
+
+
+def test_python_that_was_named_is_the_only_one_tried() -> None:
+    assert Path(existing_python({"PYTHON": sys.executable}).executable).samefile(sys.executable)
+    with pytest.raises(EnvironmentProblem, match="PYTHON=/nowhere/python does not start"):
+        existing_python({"PYTHON": "/nowhere/python"})
+
+
+def test_command_prints_nothing_but_the_path(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHON", sys.executable)
+    assert environment.main(["--dev"]) == 0
+    assert Path(capsys.readouterr().out.strip()).samefile(sys.executable)
+    monkeypatch.setenv("PYTHON", "/nowhere/python")
+    assert environment.main([]) == 1
+    said = capsys.readouterr()
+    assert not said.out and said.err.startswith("STOP: ")
