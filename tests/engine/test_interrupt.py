@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -127,3 +128,49 @@ def test_many_kills_at_random_moments(
     assert delivered >= 35
     run_through(miniature_root, run, *longer)
     assert_equal_ends(run, long_reference)
+
+
+# ---------------------------------------------------------------- workers and pictures
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def gone(pid: int) -> bool:
+    """Ended, or a zombie that only waits to be asked."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds worker processes by /proc")
+def test_a_killed_worker_ends_the_run_with_its_name_and_leaves_no_orphan(
+    miniature_root: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    process = start(miniature_root, run, "--workers=2", "--epochs=1000")
+    wait_for_step(run, 3, process)
+    workers = [
+        pid for pid in children(process.pid) if b"train_ssd" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    assert len(workers) >= 2
+    os.kill(workers[0], signal.SIGKILL)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and "data worker" in said and "SIGKILL" in said, said
+    time.sleep(1)
+    assert all(gone(pid) for pid in workers)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_picture_that_can_not_be_read_is_named(
+    workers: int, miniature_root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from train_ssd import main
+
+    root = Path(shutil.copytree(miniature_root, tmp_path / "data"))
+    broken = sorted((root / "train2017").glob("*.jpg"))[0]
+    broken.write_bytes(broken.read_bytes()[:300])
+    assert main(words_of(root, tmp_path / "run", "--workers", workers)) == 1
+    assert broken.name in capfd.readouterr().err

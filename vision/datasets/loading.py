@@ -166,7 +166,11 @@ class Loader(DataLoader):
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         handler = signal.getsignal(signal.SIGCHLD)
         known = self._iterator
-        iterator = super().__iter__()
+        try:
+            iterator = super().__iter__()
+        except RuntimeError as error:  # persistent workers are asked whether they are ready
+            waiting: Any = self._iterator
+            raise self._told(error, waiting) from error
         if iterator is not known:
             atexit.register(end_workers, getattr(iterator, "_workers", []))
         # torch's handler would raise for a dead worker wherever the main thread happens to be, in the middle of a
