@@ -13,13 +13,14 @@ from torchvision.models.detection.ssd import SSD
 from vision.core.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from vision.ssd.coding import BoxCoder
 from vision.ssd.postprocess import detect
+from vision.ssd.variants import find
 
 
 def _small_detector(priors_xyxy: Tensor) -> SimpleNamespace:
     return SimpleNamespace(
         priors_cxcywh=xyxy_to_cxcywh(priors_xyxy),
         coder=BoxCoder(),
-        variant=SimpleNamespace(score_function="softmax"),
+        variant=find("mb2-ssd-lite"),
     )
 
 

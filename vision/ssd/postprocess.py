@@ -29,18 +29,22 @@ def detect(
     offsets: Tensor,
     detector: Detector,
     score_threshold: float = 0.01,
-    iou_threshold: float = IOU_THRESHOLD,
-    candidates: int = 400,
-    limit: int = 100,
+    iou_threshold: float | None = None,
+    candidates: int | None = None,
+    limit: int | None = None,
     score_function: str | None = None,
 ) -> list[Detections]:
     """Logits (N, P, C) and offsets (N, P, 4) → one ``Detections`` an image, boxes clamped to [0, 1].
 
     The ``candidates`` best (prior, class) pairs of an image with a score above ``score_threshold`` go through
-    non-maximum suppression within each class; the ``limit`` best of what is left are given. Computes in
-    float32. ``score_function`` None takes the variant's.
+    non-maximum suppression within each class; the ``limit`` best of what is left are given. What is None is the
+    variant's (0.45, 400, 100, softmax). Computes in float32, suppresses in float64.
     """
-    score = SCORE_FUNCTIONS[score_function or detector.variant.score_function]
+    row = detector.variant
+    score = SCORE_FUNCTIONS[score_function or row.score_function]
+    iou_threshold = row.postprocess.iou_threshold if iou_threshold is None else iou_threshold
+    candidates = row.postprocess.candidates if candidates is None else candidates
+    limit = row.postprocess.limit if limit is None else limit
     objects = score(logits.float())[..., 1:]  # (N, P, C−1)
     scores, pairs = objects.flatten(1).topk(min(candidates, objects[0].numel()), dim=1)  # (N, D)
     labels, prior = pairs % objects.shape[2] + 1, pairs // objects.shape[2]

@@ -14,6 +14,19 @@ from vision.ssd.prior_profiles import ANCESTOR_MOBILENET, COCO_MOBILENET, PriorP
 
 
 @dataclass(frozen=True)
+class Nms:
+    """Post-processing by non-maximum suppression within each class.
+
+    The ``candidates`` best (prior, class) pairs of an image go in; of two boxes of a class that overlap more than
+    ``iou_threshold`` (Liu et al. 2016, section 3) the better one stays; the ``limit`` best come out.
+    """
+
+    iou_threshold: float = 0.45
+    candidates: int = 400
+    limit: int = 100
+
+
+@dataclass(frozen=True)
 class Variant:
     """One detector as data.
 
@@ -30,7 +43,7 @@ class Variant:
     coder: str = "ssd"
     score_function: str = "softmax"
     loss: str = "multibox"
-    postprocess: str = "nms"
+    postprocess: Nms = Nms()
     resolution: tuple[int, int] = field(default=(300, 300))
     head_std: float = 0.01
     initial_objects: float = 0.1
