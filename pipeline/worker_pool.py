@@ -22,6 +22,8 @@ from typing import Any
 from pipeline.stage import Interrupted
 
 CHUNK = 16
+DEPTH = 2
+"""Chunks that a worker has at once: it goes on with the next while this process is busy with its results."""
 TRIES = 3
 POLL_S = 0.2
 CRASH_SIGNALS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT})
@@ -63,7 +65,7 @@ class WorkFailed(Exception):
 class _Worker:
     process: Any
     pipe: Connection
-    chunk: list[Any] = field(default_factory=list)
+    chunks: deque[list[Any]] = field(default_factory=deque)
 
 
 class WorkerPool:
@@ -75,7 +77,7 @@ class WorkerPool:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([preload])
         self._workers: list[_Worker] = []
-        self._again: deque[Any] = deque()
+        self._again: deque[list[Any]] = deque()
         self._tries: dict[Any, int] = {}
 
     def __enter__(self) -> WorkerPool:
@@ -98,7 +100,7 @@ class WorkerPool:
         pending = iter(items)
         while True:
             self._give_out(pending)
-            busy = {worker.pipe: worker for worker in self._workers if worker.chunk}
+            busy = {worker.pipe: worker for worker in self._workers if worker.chunks}
             if not busy:
                 return
             ready = wait(list(busy), timeout=POLL_S)
@@ -108,21 +110,22 @@ class WorkerPool:
                 yield from self._collect(busy[pipe])  # type: ignore[index]
 
     def _give_out(self, pending: Iterator[Any]) -> None:
-        for worker in self._workers:
-            if not worker.chunk:
-                self._hand(worker, self._next_chunk(pending))
-        while len(self._workers) < self._count and (chunk := self._next_chunk(pending)):
-            self._hand(self._start(), chunk)
+        """First a chunk for everybody, then a second one each."""
+        for depth in range(1, DEPTH + 1):
+            for worker in self._workers:
+                if len(worker.chunks) < depth and (chunk := self._next_chunk(pending)):
+                    self._hand(worker, chunk)
+            while len(self._workers) < self._count and (chunk := self._next_chunk(pending)):
+                self._hand(self._start(), chunk)
 
     def _next_chunk(self, pending: Iterator[Any]) -> list[Any]:
-        return [self._again.popleft()] if self._again else list(islice(pending, CHUNK))
+        return self._again.popleft() if self._again else list(islice(pending, CHUNK))
 
     def _hand(self, worker: _Worker, chunk: list[Any]) -> None:
-        worker.chunk = chunk
-        if chunk:
-            # a worker that has died meanwhile is found by its closed pipe in ``run``
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                worker.pipe.send(chunk)
+        worker.chunks.append(chunk)
+        # a worker that has died meanwhile is found by its closed pipe in ``run``
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            worker.pipe.send(chunk)
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -141,7 +144,7 @@ class WorkerPool:
             if lost:
                 yield lost
             return
-        chunk, worker.chunk = worker.chunk, []
+        chunk = worker.chunks.popleft()
         if problem is not None and not isinstance(problem[0], MemoryError):
             raise WorkFailed(chunk[len(results)], *problem)
         done = list(zip(chunk, results, strict=False))
@@ -154,18 +157,20 @@ class WorkerPool:
         worker.process.join()
         worker.pipe.close()
         self._workers.remove(worker)
-        return self._try_again(worker.chunk, worker.process.exitcode)
+        at_work, *waiting = worker.chunks  # results come in order: it was at the first one
+        self._again.extend(waiting)
+        return self._try_again(at_work, worker.process.exitcode)
 
     def _try_again(self, chunk: list[Any], exit_code: int | None) -> list[tuple[Any, Any]]:
         """Gives the items out again, each alone; the ones that were alone already are counted."""
         if len(chunk) > 1:
-            self._again.extend(chunk)
+            self._again.extend([item] for item in chunk)
             return []
         (item,) = chunk
         self._tries[item] = self._tries.get(item, 0) + 1
         if self._tries[item] >= TRIES:
             return [(item, Lost(exit_code))]
-        self._again.append(item)
+        self._again.append([item])
         return []
 
 
