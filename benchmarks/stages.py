@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 from benchmarks.pictures import PictureSet, linked, picture_set
 from pipeline import extract
-from pipeline.image_check import ImageJob
+from pipeline.image_check import ImageJob, check
 from pipeline.image_files import read_picture
 from pipeline.image_survey import check_all
 from pipeline.release import read_release
@@ -50,15 +50,17 @@ class Way(NamedTuple):
     cores: int
 
 
-def in_turns(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each way; one round first that does not count."""
+def in_turns(
+    ways: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
+    """Median seconds of each way by ``clock``; one round first that does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for round_ in range(rounds + 1):
         for name, way in ways.items():
-            began = time.perf_counter()
+            began = clock()
             way()
             if round_:
-                seconds[name].append(time.perf_counter() - began)
+                seconds[name].append(clock() - began)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
@@ -111,6 +113,31 @@ def measure_validation(pictures: PictureSet, folder: Path, workers: int, rounds:
         Way("bare strict decodes", bare / LINKS, workers),
         Way("validate_images", stage / LINKS, workers),
     ]
+
+
+def processor_table(pictures: PictureSet, folder: Path, rounds: int) -> list[str]:
+    """Milliseconds of processor a picture: what stays true while other programs use the machine, too."""
+    paths = sorted(pictures.folder.iterdir())
+    jobs = [ImageJob("train", str(path.parent), path.name, None) for path in paths]
+    gate = str(folder / "large.lock")
+    ways: dict[str, Callable[[], object]] = {
+        "naive: skimage.io.imread": partial(read_with_skimage, paths),
+        "bare strict decode": partial(decode_strictly, [str(path) for path in paths]),
+        "the check in a worker": lambda: [check(job, False, gate) for job in jobs],
+        "its parent (hands out, journal)": partial(check_anew, jobs, 1, folder),
+    }
+    seconds = in_turns(ways, rounds, time.process_time)
+    naive, bare, worker, parent = seconds.values()
+    lines = ["### Validate, processor time", "", "| what | ms a picture |", "|---|---|"]
+    lines += [f"| {name} | {1000 * value / pictures.files:.2f} |" for name, value in seconds.items()]
+    total = worker + parent
+    return [
+        *lines, "",
+        f"* naive over check and parent: {naive / total:.2f}, wanted ≥ {SHARE_LIMIT}: {_verdict(naive / total >= SHARE_LIMIT)}",
+        f"* check and parent over the bare decode: {total / bare - 1:+.0%}, wanted ≤ {OVERHEAD_LIMIT:.0%}: "
+        + _verdict(total / bare - 1 <= OVERHEAD_LIMIT),
+        "",
+    ]  # fmt: skip
 
 
 def extract_naively(archive: Path, folder: Path) -> None:
@@ -214,6 +241,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sections = [
             *table("Extract", extraction, pictures),
             *table("Validate", validation, pictures), *targets(validation),
+            *processor_table(pictures, folder, asked.rounds),
         ]  # fmt: skip
         text = report(pictures, asked.workers, asked.rounds, sections)
     print(text)
