@@ -37,6 +37,7 @@ def predict(
     observe: Observer | None = None,
     progress: bool | None = None,
     title: str = "evaluate",
+    total: int | None = None,
 ) -> Results:
     """Detections of every picture that ``loader`` gives; of one shard where the loader gives a shard.
 
@@ -44,21 +45,23 @@ def predict(
     :param amp_dtype: autocast to it; None computes in float32
     :param observe: called for each batch
     :param progress: a bar; None shows one on a terminal only
+    :param total: pictures that ``loader`` gives, for the bar's remaining time
 
     The detector is in evaluation mode meanwhile and in its former mode afterwards. Post-processing is float32.
     """
     device = torch.device(device)
     categories = np.asarray(original_category_ids, np.int64)
     parts = []
-    bar = tqdm(loader, desc=title, unit="batch", leave=False, disable=_hidden(progress))
-    with _evaluation_mode(detector), torch.inference_mode():
-        for batch in bar:
+    bar = tqdm(desc=title, total=total, unit="picture", leave=False, disable=_hidden(progress))
+    with bar, _evaluation_mode(detector), torch.inference_mode():
+        for batch in loader:
             on_device = batch.to(device, non_blocking=True)
             logits, offsets = _forward(detector, on_device, amp_dtype)
             if observe is not None:
                 observe(logits, offsets, on_device)
             found = detect(logits, offsets, detector, score_threshold=score_threshold)
             parts.append(_to_results(found, batch, categories))
+            bar.update(len(batch))
     return Results.concatenate(parts)
 
 

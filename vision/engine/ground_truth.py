@@ -5,12 +5,12 @@ Legend: I images, B boxes with crowd regions.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+ARRAYS = ("image_ids", "heights", "widths", "first_box", "boxes_xyxy_px", "labels", "is_crowd", "area")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +68,6 @@ class GroundTruth:
         }
 
 
-def read_ground_truth(folder: Path) -> GroundTruth:
-    """Of the arrays of one split, ``arrays/{split}2017/``. Raises ValueError where they are missing."""
-    try:
-        facts = json.loads((folder / "arrays.json").read_text(encoding="utf-8"))
-        names = ["image_ids", "heights", "widths", "first_box", "boxes_xyxy_px", "labels", "is_crowd", "area"]
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{folder}: the split's arrays can not be read ({error}); fix: python -m pipeline run"
-        ) from None
-    return from_arrays(arrays, facts["classes"], facts["original_category_ids"])
-
-
 def from_arrays(
     arrays: dict[str, np.ndarray], classes: list[str], original_category_ids: list[int]
 ) -> GroundTruth:
@@ -103,5 +90,6 @@ def from_arrays(
 
 
 def ground_truth_of(dataset: Any) -> GroundTruth:
-    """Of a data set of ``vision.datasets``."""
-    return read_ground_truth(Path(dataset.arrays_folder))
+    """Of a data set of ``vision.datasets`` that keeps its boxes in arrays (``columns``)."""
+    arrays = dict(zip(ARRAYS, dataset.columns(*ARRAYS), strict=True))
+    return from_arrays(arrays, dataset.classes, dataset.original_category_ids)

@@ -13,7 +13,6 @@ import numpy as np
 
 INPUT, SCORES, BOXES = "input_0", "scores", "boxes"
 FP16_LARGEST = 65504.0
-FP16_SMALLEST_NORMAL = 2.0**-14
 FORBIDDEN = {"NonMaxSuppression", "EfficientNMS_TRT", "BatchedNMS_TRT"}
 IR_OF_OPSET = {11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9}
 """The IR version that came with each opset; older parsers refuse newer ones."""
@@ -50,7 +49,7 @@ def check(path: Path, opset: int, classes: int) -> GraphFacts:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # protobuf and onnx raise kinds of their own for a broken file
         raise ContractBroken(f"{path}: is no valid ONNX file: {str(error).splitlines()[0]}") from error
-    weights = [tensor for tensor in model.graph.initializer]
+    weights = _constants(model)
     broken = [
         *_about_version(model, opset),
         *_about_tensors(model, classes),
@@ -60,7 +59,7 @@ def check(path: Path, opset: int, classes: int) -> GraphFacts:
     largest = max(
         (_largest(onnx.numpy_helper.to_array(t)) for t in weights if not t.external_data), default=0.0
     )
-    if largest > FP16_LARGEST:
+    if not largest <= FP16_LARGEST:
         broken.append(
             f"a weight of {largest:g} does not fit FP16 (largest {FP16_LARGEST:g}), which every Jetson uses"
         )
@@ -77,6 +76,13 @@ def check(path: Path, opset: int, classes: int) -> GraphFacts:
         path.stat().st_size,
         largest,
     )
+
+
+def _constants(model: Any) -> list[Any]:
+    """Weights, and what constant nodes hold (priors, variances)."""
+    nodes = [node for node in model.graph.node if node.op_type == "Constant"]
+    values = [a.t for node in nodes for a in node.attribute if a.name == "value"]
+    return [*model.graph.initializer, *values]
 
 
 def _about_version(model: Any, opset: int) -> list[str]:
@@ -131,7 +137,10 @@ def _is_float32(value: Any) -> bool:
 
 
 def _largest(array: np.ndarray) -> float:
-    return float(np.abs(array).max()) if array.dtype.kind == "f" and array.size else 0.0
+    """Of a float array; infinite where a value is not a number."""
+    if array.dtype.kind != "f" or not array.size:
+        return 0.0
+    return float(np.nan_to_num(np.abs(array), nan=np.inf, posinf=np.inf).max())
 
 
 def labels_text(classes: list[str]) -> bytes:

@@ -49,7 +49,8 @@ def export(
 
     :param images: (1, 3, H, W) float32, normalised, to compare on
     :raises ContractBroken, ParityBroken: nothing was published, an older file is as it was
-    :raises ValueError: an opset that is not offered, or a name that does not end in ``.onnx``
+    :raises ValueError: an opset that is not offered, a name that does not end in ``.onnx``, or a folder whose
+        ``labels.txt`` belongs to another model
     """
     if opset not in OPSETS:
         raise ValueError(f"--opset {opset}: {OPSETS[0]} to {OPSETS[-1]} are offered")
@@ -58,13 +59,14 @@ def export(
             f"--output {output}: detectNet knows the kind of file by its name; it must end in .onnx"
         )
     labels = contract.labels_text(opened.classes)
+    _require_own_labels(output.parent / LABELS, opened.classes)
     detector = opened.detector.eval()
     with atomic_publish(output) as temporary:
         temporary.write_bytes(as_onnx(detector, opset))
         facts = contract.check(temporary, opset, len(opened.classes))
         compared = parity.compare(temporary, detector, images)
         digest = sha256_of(temporary)
-    publish_bytes(output.parent / LABELS, labels)
+        publish_bytes(output.parent / LABELS, labels)  # first: a new network never stands beside old names
     report = ExportReport(
         output.name,
         digest,
@@ -77,6 +79,18 @@ def export(
     )
     publish_json(output.parent / REPORT, to_plain(report))
     return report
+
+
+def _require_own_labels(path: Path, classes: list[str]) -> None:
+    """Names that are there already, maybe with ``\\r`` or a byte order mark, have to be the same ones."""
+    if not path.is_file():
+        return
+    found = path.read_text(encoding="utf-8-sig", errors="replace").split()
+    if found != " ".join(classes).split():
+        raise ValueError(
+            f"{path}: names other classes than the checkpoint ({len(classes)} with background); it belongs to "
+            "another model. Choose another folder with --output, or move the file away"
+        )
 
 
 def as_onnx(detector: Detector, opset: int) -> bytes:
