@@ -1,10 +1,13 @@
 """What the demo's score becomes when something is deliberately broken: shows that the number means something.
 
-    python -m benchmarks.broken_variants matcher  --recipe configs/demo.yaml --run models/broken-matcher
+    python -m benchmarks.broken_variants objects  --recipe configs/demo.yaml --run models/broken-objects
+    python -m benchmarks.broken_variants priors   --recipe configs/demo.yaml --run models/broken-priors
     python -m benchmarks.broken_variants channels --run models/demo
 
-``matcher`` trains with every prior's ground truth given to the next prior; ``channels`` scores a good run on pictures
-whose red and blue are swapped. Data: those of the demo (``demo-data``). Results go to docs/log.md by hand.
+``objects`` trains with a matcher whose object index is off by one (a prior learns the next object of its picture, the
+last one's the first); ``priors`` with one whose prior index is (the next prior learns the object); ``channels`` scores
+a good run on pictures whose red and blue are swapped. Data: those of the demo (``demo-data``). Results go to docs/log.md
+by hand.
 """
 
 from __future__ import annotations
@@ -14,21 +17,38 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
+import torch
 
-def train_with_the_matcher_off_by_one(recipe: Path, run: Path) -> int:
-    import torch
+from vision.ssd import loss, matching
 
+
+def next_object(good: matching.Matches, labels: torch.Tensor) -> matching.Matches:
+    """Each matched prior gets the next object of its picture. labels: (N, G) int64, 0 = padding."""
+    count = (labels > 0).sum(dim=1, keepdim=True).clamp(min=1)
+    return replace(good, gt_index=torch.where(good.gt_index >= 0, (good.gt_index + 1) % count, good.gt_index))
+
+
+def next_prior(good: matching.Matches, labels: torch.Tensor) -> matching.Matches:
+    """What a prior was matched to goes to the prior after it."""
+    parts = (good.gt_index, good.iou, good.forced, good.ignored)
+    return matching.Matches(*(torch.roll(part, 1, dims=1) for part in parts))
+
+
+FAULTS = {"objects": next_object, "priors": next_prior}
+
+
+def train_with(fault: str, recipe: Path, run: Path) -> int:
     import train_ssd
-    from vision.ssd import loss, matching
 
-    def shifted(*arguments: object, **rest: object) -> matching.Matches:
-        good = matching.match(*arguments, **rest)  # type: ignore[arg-type]
-        parts = (good.gt_index, good.iou, good.forced, good.ignored)
-        return matching.Matches(*(torch.roll(part, 1, dims=1) for part in parts))
+    def broken(
+        priors: torch.Tensor, boxes: torch.Tensor, labels: torch.Tensor, *rest: Any, **named: Any
+    ) -> Any:
+        return FAULTS[fault](matching.match(priors, boxes, labels, *rest, **named), labels)
 
-    with mock.patch.object(loss, "match", shifted):
+    with mock.patch.object(loss, "match", broken):
         return train_ssd.main(["--config", str(recipe), "--checkpoint-folder", str(run)])
 
 
@@ -49,15 +69,15 @@ def score_with_swapped_channels(run: Path) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.broken_variants", description=__doc__)
-    parser.add_argument("fault", choices=("matcher", "channels"), help="what to break")
+    parser.add_argument("fault", choices=(*FAULTS, "channels"), help="what to break")
     parser.add_argument("--recipe", type=Path, default=Path("configs/demo.yaml"), help="(%(default)s)")
     parser.add_argument(
-        "--run", type=Path, required=True, help="run folder to make (matcher) or to score (channels)"
+        "--run", type=Path, required=True, help="run folder to make (objects, priors) or to score (channels)"
     )
     arguments = parser.parse_args(argv)
     if arguments.fault == "channels":
         return score_with_swapped_channels(arguments.run)
-    return train_with_the_matcher_off_by_one(arguments.recipe, arguments.run)
+    return train_with(arguments.fault, arguments.recipe, arguments.run)
 
 
 if __name__ == "__main__":
