@@ -1,4 +1,4 @@
-"""``python -m pipeline run | status | verify | list``."""
+"""``python -m pipeline run | status | verify | clean | list``."""
 
 from __future__ import annotations
 
@@ -6,19 +6,28 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from pipeline.clean import Selection, listing, plan, remove
 from pipeline.command import (
     StopFlag,
     add_common_options,
+    add_no_wait,
+    add_root_option,
     add_stage_options,
     reported,
     run_and_report,
+    say,
     settings_of,
 )
+from pipeline.lock import root_lock
 from pipeline.runner import decide_all
 from pipeline.stage import Stage
 from pipeline.stages import NAMES, all_stages, named
 
+CLEAN = """Removes what the stages made. Without --yes it only lists what would go, with bytes. A file goes when
+a receipt claims it and it still is as recorded; anything else in the folder stays and is named. Links are not
+followed."""
 MARKS = {"done": "✓", "stale": "~", "missing": "·"}
 
 
@@ -32,6 +41,8 @@ def build_parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run what is missing or stale, in order", allow_abbrev=False)
     status = commands.add_parser("status", help="done, stale or missing — and why", allow_abbrev=False)
     verify = commands.add_parser("verify", help="compare the files with the receipts", allow_abbrev=False)
+    clean_help = "remove what the stages made, or half-done work"
+    add_clean_options(commands.add_parser("clean", help=clean_help, description=CLEAN, allow_abbrev=False))
     commands.add_parser("list", help="the stages, a line each")
     for command in (run, status, verify):
         add_common_options(command)
@@ -79,6 +90,62 @@ def verify(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def add_clean_options(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_argument_group("what goes (without any of these: an overview)")
+    what.add_argument(
+        "--staging", action="store_true",
+        help="half-done work of stopped runs: staging folders, transfers under way, temporary files",
+    )  # fmt: skip
+    what.add_argument("--archives", action="store_true", help="the archives; what is unpacked stays")
+    what.add_argument("--only", choices=NAMES, metavar="STAGE", help="what this stage made, and its receipt")
+    what.add_argument(
+        "--from", dest="first", choices=NAMES, metavar="STAGE", help="so for this stage and those after it"
+    )
+    what.add_argument("--all", action="store_true", help="all that the pipeline made or noted")
+    how = parser.add_argument_group("where and how")
+    add_root_option(how)
+    how.add_argument("--yes", action="store_true", help="remove it; without this it is only listed")
+    add_no_wait(how)
+
+
+def selected(arguments: argparse.Namespace) -> Selection:
+    """What the options of ``clean`` mean."""
+    stages: tuple[str, ...] = NAMES if arguments.all else ()
+    if arguments.only:
+        stages = (arguments.only,)
+    elif arguments.first:
+        stages = NAMES[NAMES.index(arguments.first) :]
+    return Selection(arguments.staging, arguments.archives, stages, arguments.all)
+
+
+def clean(arguments: argparse.Namespace, stop: StopFlag) -> None:
+    """Lists what goes; with ``--yes`` it goes, under the lock."""
+    root, selection = arguments.root, selected(arguments)
+    if selection == Selection():
+        overview(root)
+    elif not root.is_dir():
+        print(f"there is no folder {root}")
+    elif not arguments.yes:
+        print("\n".join(listing(plan(root, selection))))
+        print("nothing was removed; --yes does it")
+    else:
+        with root_lock(root, not arguments.no_wait, say, stop):
+            cleaning = plan(root, selection)
+            print("\n".join(listing(cleaning)), flush=True)
+            remove(cleaning, say, stop)
+
+
+def overview(root: Path) -> None:
+    """How much each selection of ``clean`` would free."""
+    rows = [("--staging", Selection(staging=True)), ("--archives", Selection(archives=True))]
+    rows += [(f"--only {name}", Selection(stages=(name,))) for name in NAMES]
+    rows.append(("--all", Selection(stages=NAMES, everything=True)))
+    for option, selection in rows:
+        cleaning = plan(root, selection)
+        print(f"{option:24} {cleaning.bytes:>18,} bytes {cleaning.files:>11,} files")
+    print(f"what would go: python -m pipeline clean --root {root} OPTION; with --yes it goes")
+
+
 def list_stages() -> int:
     for stage in all_stages():
         after = f" (after {', '.join(stage.after)})" if stage.after else ""
@@ -86,16 +153,33 @@ def list_stages() -> int:
     return 0
 
 
+def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Options that contradict each other are usage errors, never passed over."""
+    if arguments.command == "run" and arguments.only and (arguments.first or arguments.until):
+        parser.error("--only names one stage; --from and --until a range: choose")
+    if arguments.command == "run" and not chosen(arguments):
+        parser.error(f"--until {arguments.until} comes before --from {arguments.first}: nothing to run")
+    if arguments.command == "clean":
+        if sum(map(bool, (arguments.only, arguments.first, arguments.all))) > 1:
+            parser.error("--only, --from and --all: choose one")
+        if arguments.yes and selected(arguments) == Selection():
+            parser.error("--yes alone removes nothing: say what, e.g. --staging")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    check(parser, arguments)
     if arguments.command == "list":
         return list_stages()
     if arguments.command == "run":
         return run_and_report(chosen(arguments), arguments)
     codes: list[int] = []
     with StopFlag() as stop:
-        check = status if arguments.command == "status" else verify
-        return reported(lambda: codes.append(check(arguments)), stop) or codes[0]
+        if arguments.command == "clean":
+            return reported(lambda: clean(arguments, stop), stop)
+        look = status if arguments.command == "status" else verify
+        return reported(lambda: codes.append(look(arguments)), stop) or codes[0]
 
 
 if __name__ == "__main__":

@@ -58,9 +58,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     """--root, --splits, --workers, --no-wait, --force: the same for all stages."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     group = parser.add_argument_group("where and how")
-    group.add_argument(
-        "--root", type=Path, default=Path("coco-data"), metavar="DIR", help="data folder (%(default)s)"
-    )
+    add_root_option(group)
     group.add_argument(
         "--splits", type=split_list, metavar="LIST",
         help="of train, val, test, with commas (those of the last run in this root, else train,val)",
@@ -73,7 +71,17 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         help="processes a stage may use (%(default)s: the cores)",
     )
     group.add_argument("--force", action="store_true", help="run again although nothing has changed")
-    group.add_argument("--no-wait", action="store_true", help="fail when another process works on the root")
+    add_no_wait(group)
+
+
+def add_root_option(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--root", type=Path, default=Path("coco-data"), metavar="DIR", help="data folder (%(default)s)"
+    )
+
+
+def add_no_wait(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--no-wait", action="store_true", help="fail when another process works on the root")
 
 
 def add_stage_options(parser: argparse.ArgumentParser) -> None:

@@ -5,16 +5,32 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.stage import Interrupted, StageError
+from vision.artefacts.records import RecordError, from_plain, read_json
 
 LOCK = ".pipeline/lock"
 POLL_S = 0.2
+COMMAND = 300
+"""How much of the holder's command is noted, in characters."""
+MAX_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds the lock, for messages only."""
+
+    pid: int
+    host: str
+    command: str
 
 
 @contextmanager
@@ -28,44 +44,54 @@ def root_lock(
         Interrupted: asked to stop while waiting.
     """
     path = root / LOCK
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    said = False
+    while (descriptor := _try(path)) is None:
+        holder = _holder(path)
+        if not wait:
+            raise StageError(
+                f"{root} is in use", f"{holder} works there", "wait for it, or leave out --no-wait"
+            )
+        if not said:
+            say(f"waiting: {holder} works on {root}")
+            said = True
+        if should_stop():
+            raise Interrupted("while waiting for the lock")
+        time.sleep(POLL_S)
     try:
-        _take(descriptor, path, wait, say, should_stop)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
+        _note_holder(descriptor)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(
-    descriptor: int, path: Path, wait: bool, say: Callable[[str], None], should_stop: Callable[[], bool]
-) -> None:
-    said = False
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            holder = _holder(path)
-        if not wait:
-            raise StageError(
-                f"{path.parent.parent} is in use",
-                f"{holder} works there",
-                "wait for it, or leave out --no-wait",
-            )
-        if not said:
-            say(f"waiting: {holder} works on {path.parent.parent}")
-            said = True
-        if should_stop():
-            raise Interrupted("while waiting for the lock")
-        time.sleep(POLL_S)
+def _try(path: Path) -> int | None:
+    """The descriptor that holds the lock, or None while another process has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), os.stat(path)):  # noqa: PTH116
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass  # held by another; or removed with the rest of the root by the one that held it
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def _note_holder(descriptor: int) -> None:
+    """For the message that others print; a full disk does not matter here."""
+    noted = {"pid": os.getpid(), "host": socket.gethostname(), "command": shlex.join(sys.orig_argv)[:COMMAND]}
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(noted).encode(), 0)
 
 
 def _holder(path: Path) -> str:
     try:
-        noted = json.loads(path.read_text())
-        return f"process {noted['pid']} on {noted['host']}"
-    except (OSError, ValueError, KeyError, TypeError):
+        noted = from_plain(Holder, read_json(path, MAX_BYTES), str(path))
+    except (OSError, RecordError):
         return "another process"
+    return f"process {noted.pid} on {noted.host!r} ({noted.command!r})"

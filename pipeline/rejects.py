@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vision.artefacts.files import publish_bytes
+from vision.artefacts.records import RecordError, parse_json
 
 REJECTS = "rejects.jsonl"
 
@@ -20,6 +21,12 @@ def publish_rejects(root: Path, stage: str, rows: Iterable[tuple[str, str, str]]
     publish_bytes(path, b"".join(kept + ours))
 
 
+def has_rejects(root: Path, stage: str) -> bool:
+    """Whether ``rejects.jsonl`` has a line of ``stage``."""
+    path = root / REJECTS
+    return path.is_file() and any(_stage_of(line) == stage for line in path.read_bytes().splitlines())
+
+
 def _line(stage: str, split: str, item: str, reason: str) -> bytes:
     row = {"stage": stage, "split": split, "item": item, "reason": reason}
     return json.dumps(row, ensure_ascii=False).encode() + b"\n"
@@ -27,6 +34,6 @@ def _line(stage: str, split: str, item: str, reason: str) -> bytes:
 
 def _stage_of(line: bytes) -> str | None:
     try:
-        return str(json.loads(line)["stage"])
-    except (ValueError, KeyError, TypeError):
+        return str(parse_json(line, REJECTS)["stage"])
+    except (RecordError, KeyError, TypeError):
         return None

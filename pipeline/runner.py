@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import receipts
+from pipeline import leftovers, receipts
 from pipeline.observe import Observer
 from pipeline.receipts import Receipt
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
@@ -111,6 +111,7 @@ def run_stages(
     observer = Observer(settings.root)
     decisions = []
     for stage in stages:
+        leftovers.sweep(stage, settings, say)
         decision = decide(stage, settings, observer)
         if force and not decision.must_run:
             decision = Decision(stage.name, "stale", "--force")

@@ -202,3 +202,48 @@ def test_a_receipt_says_what_was_read_and_made(settings: Settings) -> None:
     assert (noted["stage"], noted["taken_in"], noted["kept"]) == ("second", 1, 1)
     assert list(noted["inputs"]) == ["middle"] and list(noted["outputs"]) == ["final"]
     assert noted["outputs"]["final"]["bytes"] == 6
+
+
+KILLED = """
+import os, signal
+from pathlib import Path
+from vision.artefacts import files
+root = Path({root!r})
+for name in ("middle", "sub/other", ".pipeline/first.json", "rejects.jsonl", ".pipeline/manifests/t.tsv"):
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    context = files.atomic_publish(root / name)
+    context.__enter__().write_bytes(b"half")
+    globals()[name] = context  # not closed: the process dies in the middle of all of them
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_temporary_files_of_a_killed_process_are_removed(settings: Settings) -> None:
+    root = settings.root
+    done = subprocess.run([sys.executable, "-c", KILLED.format(root=str(root))], check=False)
+    assert done.returncode == -signal.SIGKILL
+    left = {path.parent.relative_to(root).as_posix() for path in root.rglob(".tmp-*")}
+    assert left == {".", "sub", ".pipeline", ".pipeline/manifests"}
+    stage = replace(FIRST, outputs=lambda _: ["middle", "sub/other"], run=lambda c: _both(c.root))
+    assert any("removed 5 temporary files" in line for line in run(settings, stage))
+    assert list(root.rglob(".tmp-*")) == []
+
+
+def _both(root: Path) -> Counts:
+    for name in ("middle", "sub/other"):
+        (root / name).write_text("made")
+    return Counts()
+
+
+def test_a_folder_whose_replacement_was_killed_is_put_back_and_done(settings: Settings) -> None:
+    def make(context: StageContext) -> Counts:
+        (context.root / "tree").mkdir()
+        (context.root / "tree/a").write_text("a")
+        return Counts()
+
+    stage = replace(FIRST, outputs=lambda _: ["tree"], run=make)
+    run(settings, stage)
+    os.replace(settings.root / "tree", settings.root / ".tmp-old-tree")
+    assert states(settings, stage)[0][0] == "stale"
+    assert "done" in run(settings, stage)[0]
+    assert (settings.root / "tree/a").read_text() == "a"

@@ -1,0 +1,271 @@
+"""Removes what stages made: first a list with bytes, then, when it is wanted, the files.
+
+Only what a receipt claims and what still is as recorded is removed; whatever else stands there stays and is named.
+Links are never followed, and nothing outside the root is touched. The receipt goes last, so that a clean that was
+killed can be run again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from pipeline import choices, leftovers, receipts, trees
+from pipeline.lock import LOCK
+from pipeline.receipts import Recorded
+from pipeline.rejects import REJECTS, has_rejects, publish_rejects
+from pipeline.release import ARCHIVES
+from pipeline.runner import STAGING
+from pipeline.stage import Interrupted, Settings, Stage
+from pipeline.stages import all_stages
+from vision.artefacts.files import TEMPORARY, sha256_of
+from vision.artefacts.records import RecordError
+
+SHOWN = 20
+"""How many of the things that stay are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is to go: half-done work, the archives, what ``stages`` made, or all that the pipeline knows of."""
+
+    staging: bool = False
+    archives: bool = False
+    stages: tuple[str, ...] = ()
+    everything: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that goes: ``files`` relative to the root, or, where ``whole``, the folder ``path`` with all in it."""
+
+    path: str
+    what: str
+    files: tuple[str, ...]
+    bytes: int
+    whole: bool = False
+
+
+@dataclass(slots=True)
+class Cleaning:
+    """What goes, in this order, and what stays and why."""
+
+    root: Path
+    everything: bool = False
+    items: list[Item] = field(default_factory=list)
+    stays: list[str] = field(default_factory=list)
+    rejects_of: list[str] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        return sum(item.bytes for item in self.items)
+
+    @property
+    def files(self) -> int:
+        return sum(len(item.files) for item in self.items)
+
+    def add_outputs(self, stage: str, below: str = "") -> None:
+        """What the receipt of ``stage`` claims, below the folder ``below`` only."""
+        try:
+            receipt = receipts.read(self.root, stage)
+        except RecordError as error:
+            self.stays.append(f"what {stage} made, since its receipt can not be read: {error}")
+            return
+        for path, recorded in (receipt.outputs if receipt else {}).items():
+            if PurePosixPath(path).is_relative_to(below):
+                add = self._add_tree if recorded.kind == "tree" else self._add_file
+                add(path, recorded, f"output of {stage}")
+
+    def _add_file(self, path: str, recorded: Recorded, what: str) -> None:
+        found = self._regular(path)
+        if found is None:
+            return
+        as_recorded = (found.st_size, found.st_mtime_ns, found.st_ino) == (
+            recorded.bytes, recorded.mtime_ns, recorded.inode,
+        )  # fmt: skip
+        if as_recorded or sha256_of(self.root / path) == recorded.sha256:
+            self.items.append(Item(path, what, (path,), found.st_size))
+        else:
+            self.stays.append(f"{path}: it is not the file that the receipt knows")
+
+    def _add_tree(self, path: str, recorded: Recorded, what: str) -> None:
+        """Files that the manifest lists and that are unchanged; the manifest goes with them."""
+        if (fault := self._fault(path)) or not (self.root / path).is_dir():
+            self.stays += [fault] if fault else []
+            return
+        manifest = trees.manifest_path(self.root, path)
+        known = trees.read_manifest(manifest)
+        if trees.content_digest(known) != recorded.sha256:
+            self.stays.append(f"{path}/: its list of files is not the one that the receipt knows")
+            return
+        now = trees.survey(self.root / path, known)
+        gone = [
+            name
+            for name, member in now.items()
+            if name in known and trees.content(member) == trees.content(known[name])
+        ]
+        others = sorted(set(now) - set(gone))
+        self.stays += [f"{path}/{name}: no receipt claims it" for name in others]
+        files = tuple(f"{path}/{name}" for name in gone)
+        self.items.append(Item(f"{path}/", what, files, sum(now[name].bytes for name in gone)))
+        self._add_own(manifest, f"list of the files of {path}")
+
+    def add_receipt(self, stage: str) -> None:
+        """The receipt itself and the stage's lines of ``rejects.jsonl``."""
+        self.rejects_of.append(stage)
+        self._add_own(receipts.receipt_path(self.root, stage), f"receipt of {stage}")
+
+    def add_staging(self, stages: Sequence[Stage], settings: Settings) -> None:
+        """Half-done work: staging folders, transfers under way, temporary files."""
+        staging = self.root / STAGING
+        if not self._fault(STAGING) and staging.is_dir():
+            for folder in sorted(staging.iterdir()):
+                self._add_whole(folder, "half-done work")
+        for folder in _folders_below(self.root / ARCHIVES):
+            for name in sorted(entry.name for entry in folder.iterdir()):
+                if name.endswith((".part", ".part.json")):
+                    self._add_own(folder / name, "transfer under way")
+        for path in leftovers.temporaries(stages, settings):
+            if not path.is_dir():
+                self._add_own(path, "temporary file of a stopped run")
+            elif path.with_name(path.name.removeprefix(f"{TEMPORARY}old-")).exists():
+                self._add_whole(path, "older folder of a stopped run")
+            else:
+                self.stays.append(f"{self._name(path)}: the only copy of a folder; the next run puts it back")
+
+    def add_notes(self) -> None:
+        """What the pipeline notes about the root."""
+        self._add_own(self.root / choices.CHOICES, "choices of the last run")
+        self._add_own(self.root / LOCK, "lock")
+
+    def _add_whole(self, folder: Path, what: str) -> None:
+        path = self._name(folder)
+        if (fault := self._fault(path)) is not None:
+            self.stays.append(fault)
+        elif not folder.is_dir():
+            self._add_own(folder, what)
+        else:
+            found = list(trees.walk(folder))
+            names = tuple(f"{path}/{name}" for name, _, _ in found)
+            self.items.append(Item(f"{path}/", what, names, sum(s.st_size for _, _, s in found), whole=True))
+
+    def _add_own(self, file: Path, what: str) -> None:
+        path = self._name(file)
+        found = self._regular(path)
+        if found is not None and all(path not in item.files for item in self.items):
+            self.items.append(Item(path, what, (path,), found.st_size))
+
+    def _regular(self, path: str) -> os.stat_result | None:
+        """None, said where it is worth it, for what is no regular file of this root."""
+        if (fault := self._fault(path)) is not None:
+            self.stays.append(fault)
+            return None
+        try:
+            found = os.lstat(self.root / path)
+        except FileNotFoundError:
+            return None
+        if stat.S_ISREG(found.st_mode):
+            return found
+        self.stays.append(f"{path}: no regular file")
+        return None
+
+    def _fault(self, path: str) -> str | None:
+        """Why nothing below ``path`` may be touched: it leaves the root, or a link stands on the way."""
+        parts = PurePosixPath(path).parts
+        if not parts or path.startswith("/") or ".." in parts or "\0" in path:
+            return f"{path!r}: no path inside the root"
+        for depth in range(1, len(parts) + 1):
+            if (self.root / Path(*parts[:depth])).is_symlink():
+                return f"{'/'.join(parts[:depth])}: a link; links are not followed"
+        return None
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+
+def plan(root: Path, selection: Selection) -> Cleaning:
+    """What ``selection`` means on this disk; nothing is touched.
+
+    Raises:
+        StageError: the choices of the last run can not be read.
+    """
+    remembered = choices.read(root)
+    settings = Settings(root, remembered.splits, 1, {"release": remembered.release})
+    cleaning = Cleaning(root, selection.everything)
+    if not root.is_dir():
+        return cleaning
+    if selection.staging or selection.everything:
+        cleaning.add_staging(all_stages(), settings)
+    if selection.archives and "download" not in selection.stages:
+        cleaning.add_outputs("download", below=ARCHIVES)
+    for stage in selection.stages:
+        cleaning.add_outputs(stage)
+        cleaning.add_receipt(stage)
+    if selection.everything:
+        cleaning.add_notes()
+    return cleaning
+
+
+def _folders_below(folder: Path) -> list[Path]:
+    """``folder`` and those below it, links left out."""
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    return [folder, *(found for entry in sorted(folder.iterdir()) for found in _folders_below(entry))]
+
+
+def remove(cleaning: Cleaning, say: Callable[[str], None], should_stop: Callable[[], bool]) -> None:
+    """Does what ``cleaning`` says; the root's lock is held by the caller.
+
+    Raises:
+        Interrupted: asked to stop; what is left is still claimed by its receipt.
+    """
+    for item in cleaning.items:
+        if item.whole:
+            shutil.rmtree(cleaning.root / item.path)
+        for path in () if item.whole else item.files:
+            if should_stop():
+                raise Interrupted(path)
+            (cleaning.root / path).unlink(missing_ok=True)
+        _remove_empty(cleaning.root, [item.path, *item.files])
+    _remove_rejects(cleaning)
+    if cleaning.everything:
+        _remove_empty(cleaning.root, [STAGING])
+    say(f"removed {cleaning.bytes:,} bytes, files: {cleaning.files:,}")
+
+
+def _remove_rejects(cleaning: Cleaning) -> None:
+    """The lines of the stages; the file, too, when all goes and no other is left. Last, since it needs space."""
+    rejects = cleaning.root / REJECTS
+    if rejects.is_symlink() or not rejects.is_file():
+        return
+    for stage in cleaning.rejects_of:
+        if has_rejects(cleaning.root, stage):
+            publish_rejects(cleaning.root, stage, ())
+    if cleaning.everything and not rejects.stat().st_size:
+        rejects.unlink()
+
+
+def _remove_empty(root: Path, paths: Iterable[str]) -> None:
+    """The folders on the way to ``paths`` that are empty now, deepest first; the root stays."""
+    parents = {parent for path in paths for parent in PurePosixPath(path, "x").parents if parent.parts}
+    for parent in sorted(parents, key=lambda parent: len(parent.parts), reverse=True):
+        folder = root / parent
+        if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def listing(cleaning: Cleaning) -> list[str]:
+    """The list for people: a line each for what goes, then what stays."""
+    width = max((len(f"{item.bytes:,}") for item in cleaning.items), default=0)
+    rows = [
+        f"{item.bytes:>{width},} bytes in {len(item.files):>7,}  {item.path}  ({item.what})"
+        for item in cleaning.items
+    ]
+    shown = [f"stays: {line}" for line in cleaning.stays[:SHOWN]]
+    if len(cleaning.stays) > SHOWN:
+        shown.append(f"stays: {len(cleaning.stays) - SHOWN:,} more")
+    return [*rows, *shown, f"in all {cleaning.bytes:,} bytes, files: {cleaning.files:,}"]
