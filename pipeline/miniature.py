@@ -53,14 +53,12 @@ def write_release(folder: Path, spec: MiniatureSpec) -> Path:
     annotations: dict[str, bytes] = {}
     for split in ("train", "val"):
         scenes = list(_scenes(spec, split))
-        _write_zip(folder / f"zips/{split}2017.zip", _picture_members(split, scenes), zipfile.ZIP_STORED)
+        write_zip(folder / f"zips/{split}2017.zip", _picture_members(split, scenes), zipfile.ZIP_STORED)
         name = f"annotations/instances_{split}2017.json"
         annotations[name] = json.dumps(annotation_file(split, scenes)).encode()
     archive = folder / "annotations/annotations_trainval2017.zip"
-    _write_zip(archive, annotations.items(), zipfile.ZIP_DEFLATED)
-    release = folder / "release.json"
-    publish_json(release, _release_table(folder, spec))
-    return release
+    write_zip(archive, annotations.items(), zipfile.ZIP_DEFLATED)
+    return write_table(folder, f"miniature-{spec.seed}-{spec.train}-{spec.val}")
 
 
 def annotation_file(split: str, scenes: list[Scene]) -> dict[str, Any]:
@@ -109,7 +107,8 @@ def _jpeg(scene: Scene) -> bytes:
     return buffer.getvalue()
 
 
-def _write_zip(path: Path, members: Iterable[tuple[str, bytes]], compression: int) -> None:
+def write_zip(path: Path, members: Iterable[tuple[str, bytes]], compression: int) -> None:
+    """An archive of ``(name, data)``, the same bytes every time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_publish(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, data in members:
@@ -119,13 +118,16 @@ def _write_zip(path: Path, members: Iterable[tuple[str, bytes]], compression: in
             archive.writestr(info, data)
 
 
-def _release_table(folder: Path, spec: MiniatureSpec) -> dict[str, Any]:
+def write_table(folder: Path, name: str) -> Path:
+    """``release.json`` for the three archives of COCO's layout that lie in ``folder``."""
     names = ("zips/train2017.zip", "zips/val2017.zip", "annotations/annotations_trainval2017.zip")
     files = [
-        {"path": name, "bytes": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
-        for name in names
+        {"path": path, "bytes": (folder / path).stat().st_size, "sha256": sha256_of(folder / path)}
+        for path in names
     ]
-    return {"name": f"miniature-{spec.seed}-{spec.train}-{spec.val}", "files": files}
+    release = folder / "release.json"
+    publish_json(release, {"name": name, "files": files})
+    return release
 
 
 def _image_id(split: str, index: int) -> int:
