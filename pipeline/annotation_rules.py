@@ -6,12 +6,10 @@ Everything here is a pure function of one JSON value. Reasons are short words th
 
 from __future__ import annotations
 
-import math
+import struct
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
-
-import numpy as np
 
 MAX_ID = 2**63 - 1
 MAX_SIDE = 65_535
@@ -101,14 +99,16 @@ def annotation_fault(raw: Any) -> Drop | None:
 
 
 Box = tuple[float, float, float, float]
+_NUMBERS = {int, float}
 
 
 def check_box(box: Any, width: int, height: int) -> tuple[Box, Change | None] | Drop:
     """A box ``[x, y, w, h]`` in px of a width × height picture: kept, clipped to the picture, or dropped."""
-    if type(box) is not list or len(box) != 4 or any(type(side) not in (int, float) for side in box):
+    if type(box) is not list or len(box) != 4 or not _NUMBERS.issuperset(map(type, box)):
         return Drop("bad_box", f"bbox: expected four numbers, found {shown(box)}")
     x, y, w, h = box
-    if not all(math.isfinite(side) and abs(side) <= MAX_COORDINATE for side in box):
+    far = MAX_COORDINATE
+    if not (-far <= x <= far and -far <= y <= far and -far <= w <= far and -far <= h <= far):
         return Drop("bad_box", f"bbox: {shown(box)} is beyond ±{MAX_COORDINATE:.0f} px")
     if w < 0 or h < 0:
         return Drop("negative_box", f"bbox: width and height of {shown(box)} must be positive")
@@ -132,13 +132,15 @@ def _has_area_in_float32(x: float, y: float, w: float, h: float, width: int, hei
     if w > 0.1 and h > 0.1:
         return True
     left, top, right, bottom = corners_float32(x, y, w, h, width, height)
-    return bool(left < right and top < bottom)
+    return left < right and top < bottom
 
 
-def corners_float32(x: float, y: float, w: float, h: float, width: int, height: int) -> np.ndarray:
-    """(4,) float32 corners, clamped to the picture; as the index stores them."""
-    corners = np.array([x, y, x + w, y + h], dtype=np.float32)
-    return np.clip(corners, 0, np.array([width, height, width, height], dtype=np.float32))
+def corners_float32(x: float, y: float, w: float, h: float, width: int, height: int) -> Box:
+    """The corners in single precision, clamped to the picture; as the index stores them."""
+    left, top, right, bottom = struct.unpack("4f", struct.pack("4f", x, y, x + w, y + h))
+    return (
+        min(max(left, 0), width), min(max(top, 0), height), min(max(right, 0), width), min(max(bottom, 0), height),
+    )  # fmt: skip
 
 
 def check_area(raw: dict[str, Any], box: Box, clipped: bool) -> tuple[float, Change | None]:

@@ -1,53 +1,23 @@
 """Reads COCO-shaped JSON of any size strictly and as a stream: one image or annotation at a time.
 
-orjson parses every element; this module finds where the elements are and adds the rules that JSON itself leaves
-open: no key twice, no deep nesting, no byte order mark, nothing after the end. (orjson refuses NaN, Infinity,
-numbers beyond a double, wrong UTF-8 and lone surrogates already.) Errors name the file, the line and the key.
-
-The file is mapped, not read: pages that were passed are given back, so memory does not grow with the file.
+``walk`` goes through the file once, from end to end. ``items`` and ``sections`` give what is asked for in any order,
+after a first look at the whole file. Errors name the file, the line and the key.
 """
 
 from __future__ import annotations
 
-import json
-import mmap
-import os
-import re
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import orjson
+from pipeline.annotation_bytes import AnnotationBytes, AnnotationError
 
-MAX_DEPTH = 64
-"""Levels of brackets in one element; a COCO annotation has 3."""
-MAX_ELEMENT_BYTES = 16 << 20
-"""Bytes of one element; the largest of COCO has about 40,000."""
-RELEASE_BYTES = 32 << 20
-QUICK_TRIES = 4
+GUESS_BYTES = 4 << 20
 
-_SPACE = re.compile(rb"[ \t\n\r]*+")
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
-_TEXT = rb'[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"'
-_TO_BRACKET = re.compile(rb"(?:" + _TEXT + rb")*+", re.DOTALL)
-_PAIRS = rb"[\[{](?:" + _TEXT + rb")*+[\]}]"
-_TO_LONE_BRACKET = re.compile(
-    rb"(?:"
-    + _TEXT
-    + rb"|[\[{](?:"
-    + _TEXT
-    + rb"|[\[{](?:"
-    + _TEXT
-    + rb"|"
-    + _PAIRS
-    + rb")*+[\]}])*+[\]}])*+",
-    re.DOTALL,
-)
-_SCALAR = re.compile(rb"[^,\]}\[{:\" \t\n\r]*+")
-_NOT_JSON = re.compile(rb"-?Infinity|NaN")
+__all__ = ["AnnotationError", "AnnotationFile", "Part", "Section", "original_path", "remapped_path"]
 
 
 def original_path(split: str) -> str:
@@ -60,10 +30,6 @@ def remapped_path(split: str) -> str:
     return original_path(split).replace(".json", ".remapped.json")
 
 
-class AnnotationError(ValueError):
-    """An annotation file can not be read; one line: file, line, key, what is wrong."""
-
-
 @dataclass(frozen=True, slots=True)
 class Section:
     """The value of one top-level key: bytes ``start:end``; ``count`` elements if it is a list, else −1."""
@@ -73,27 +39,61 @@ class Section:
     count: int
 
 
-class AnnotationFile:
-    """A COCO-shaped JSON file, checked from end to end when it is opened.
+class Part:
+    """One top-level key while the file is walked over; its value is read when it is asked for.
 
-    ``sections`` maps the top-level keys to their places, in the order of the file. Raises AnnotationError for
-    anything that is not strict JSON with an object on top, and OSError when the file can not be opened.
+    * start: offset of the value; end: of the byte behind what was read of it so far
+    * count: elements that were read, or −1 where the value is no list
+    """
+
+    def __init__(self, data: AnnotationBytes, key: str, start: int) -> None:
+        self._data, self.key, self.start = data, key, start
+        self.end = start + 1
+        self.is_list = data.byte(start) == b"["
+        self.count = 0 if self.is_list else -1
+        self._elements = self._read()
+
+    def __iter__(self) -> Iterator[Any]:
+        """The elements of a list that were not read yet; the one value where it is no list."""
+        return self._elements
+
+    def _read(self) -> Iterator[Any]:
+        if not self.is_list:
+            value, self.end = self._data.element(self.key, self.start)
+            yield value
+            return
+        for value, self.end in self._data.elements(self.key, self.start):  # noqa: B020 — an attribute
+            self.count += 1
+            yield value
+        self.end = self._data.space(self.end) + 1
+
+    def expect_list(self) -> None:
+        """Raises AnnotationError where the value is no list."""
+        if not self.is_list:
+            raise self._data.error(self.start, self.key, "expected a list")
+
+    def finish(self) -> Section:
+        """Reads, and so checks, what nobody asked for."""
+        for _ in self._elements:
+            pass
+        return Section(self.start, self.end, self.count)
+
+
+class AnnotationFile:
+    """A COCO-shaped JSON file. ``size`` is in bytes.
+
+    Raises AnnotationError for anything that is not strict JSON with an object on top, where it is met; OSError when
+    the file can not be opened. Who publishes something made of it must have walked to the end, or asked for
+    ``sections``, before.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._released = 0
-        self._data = _map(path)
-        self.size = len(self._data)
-        try:
-            self.sections = self._survey()
-        except BaseException:
-            self.close()
-            raise
+        self._data = AnnotationBytes(path)
+        self.size = self._data.size
 
     def close(self) -> None:
-        if isinstance(self._data, mmap.mmap):
-            self._data.close()
+        self._data.close()
 
     def __enter__(self) -> AnnotationFile:
         return self
@@ -103,285 +103,64 @@ class AnnotationFile:
     ) -> None:
         self.close()
 
+    def walk(self) -> Iterator[Part]:
+        """The parts in the order of the file. Everything is checked, also what the caller passes over."""
+        data, seen = self._data, set[str]()
+        data.refuse_encodings()
+        position = data.expect(data.space(0), b"{", "", "an object with images, annotations and categories")
+        position = data.space(position)
+        while data.byte(position) != b"}" or seen:
+            key, position = data.key(position)
+            if key in seen:
+                raise data.error(position, key, f'the key "{key}" comes twice')
+            seen.add(key)
+            part = Part(data, key, position)
+            yield part
+            position = data.space(part.finish().end)
+            if data.byte(position) == b"}":
+                break
+            position = data.space(data.expect(position, b",", key, "a comma or the end of the object"))
+        position = data.space(position + 1)
+        if position != self.size:
+            raise data.error(position, "", "something follows the end of the JSON object")
+
+    @cached_property
+    def sections(self) -> dict[str, Section]:
+        """The places of the top-level keys, in the order of the file, which was checked from end to end."""
+        return {part.key: part.finish() for part in self.walk()}
+
     def items(self, key: str) -> Iterator[Any]:
         """The elements of the list under ``key``, one after the other."""
+        part = self.part(key)
+        part.expect_list()
+        return iter(part)
+
+    def part(self, key: str) -> Part:
+        """The part under ``key``, from its beginning."""
         section = self.sections.get(key)
         if section is None:
-            found = ", ".join(self.sections) or "none"
-            raise AnnotationError(f'{self.path}: line 1: the key "{key}" is missing (keys found: {found})')
-        if section.count < 0:
-            raise self.error(section.start, key, "expected a list")
-        for value, _ in self._elements(key, section.start):
-            yield value
+            raise self.missing(key, self.sections)
+        return Part(self._data, key, section.start)
 
-    def value(self, key: str) -> Any:
-        """The whole value under ``key``; for the small ones (``info``)."""
-        section = self.sections[key]
-        return self._loads(section.start, section.end, key)
+    def guess(self, key: str) -> Part | None:
+        """The list under ``key`` where it seems to begin, near the end of the file or its start: for a look ahead.
+
+        What looks like it may stand deeper in the file; ``walk`` tells where the part really is.
+        """
+        for start in self._data.mentions(b'"' + key.encode() + b'"', GUESS_BYTES):
+            position = self._data.space(start)
+            if self._data.byte(position) != b":":
+                continue
+            part = Part(self._data, key, self._data.space(position + 1))
+            if part.is_list:
+                return part
+        return None
+
+    def missing(self, key: str, found: Iterable[str]) -> AnnotationError:
+        """The error where the top-level ``key`` is not there; ``found`` are those that are."""
+        names = ", ".join(found) or "none"
+        return AnnotationError(f'{self.path}: line 1: the key "{key}" is missing (keys found: {names})')
 
     def error(self, offset: int, key: str, problem: str) -> AnnotationError:
         """The error for ``problem`` at byte ``offset``."""
-        where = f"line {self._line(offset)}" + (f", {key}" if key else "")
-        return AnnotationError(f"{self.path}: {where}: {problem} (byte {offset:,})")
-
-    def _line(self, offset: int) -> int:
-        step = RELEASE_BYTES
-        return 1 + sum(self._data[a : min(a + step, offset)].count(b"\n") for a in range(0, offset, step))
-
-    # The top level
-
-    def _survey(self) -> dict[str, Section]:
-        sections: dict[str, Section] = {}
-        self._refuse_encodings()
-        position = self._expect(self._space(0), b"{", "", "an object with images, annotations and categories")
-        position = self._space(position)
-        if self._byte(position) == b"}":
-            self._end_of_file(position + 1)
-            return sections
-        while True:
-            key, position = self._key(position)
-            if key in sections:
-                raise self.error(position, key, f'the key "{key}" comes twice')
-            sections[key] = section = self._section(key, position)
-            position = self._space(section.end)
-            if self._byte(position) == b"}":
-                break
-            position = self._space(self._expect(position, b",", key, "a comma or the end of the object"))
-        self._end_of_file(position + 1)
-        return sections
-
-    def _refuse_encodings(self) -> None:
-        head = self._data[:4]
-        if not self._data[:4096].strip():
-            raise self.error(
-                0, "", "the file is empty" if self.size <= 4096 else "starts with nothing but blanks"
-            )
-        if head.startswith(b"\xef\xbb\xbf"):
-            raise self.error(0, "", "starts with a byte order mark; expected UTF-8 without one")
-        if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
-            raise self.error(0, "", "this is UTF-16 or UTF-32; expected UTF-8")
-
-    def _end_of_file(self, position: int) -> None:
-        position = self._space(position)
-        if position != self.size:
-            raise self.error(position, "", "something follows the end of the JSON object")
-
-    def _key(self, position: int) -> tuple[str, int]:
-        match = _STRING.match(self._data, position)
-        if match is None:
-            raise self._unexpected(position, "", "a key in double quotes")
-        if match.end() - position > 256:
-            raise self.error(position, "", "a key of more than 256 bytes")
-        key: str = self._loads(position, match.end(), "")
-        return key, self._space(self._expect(self._space(match.end()), b":", key, "a colon"))
-
-    def _section(self, key: str, start: int) -> Section:
-        if self._byte(start) != b"[":
-            _, end = self._element(key, start)
-            return Section(start, end, -1)
-        count, end = 0, start + 1
-        for _, end in self._elements(key, start):  # noqa: B007 — the last one is the point
-            count += 1
-        return Section(start, self._space(end) + 1, count)
-
-    # Elements of a list
-
-    def _elements(self, key: str, start: int) -> Iterator[tuple[Any, int]]:
-        """Elements of the list at ``start`` with the offsets of their ends."""
-        position = self._space(start + 1)
-        if self._byte(position) == b"]":
-            return
-        index = 0
-        while True:
-            value, end = self._element(key, position, index)
-            yield value, end
-            position = self._space(end)
-            after = self._byte(position)
-            if after == b"]":
-                return
-            if after != b",":
-                raise self._unexpected(position, f"{key}[{index}]", "a comma or the end of the list")
-            position = self._space(position + 1)
-            index += 1
-            if position - self._released > RELEASE_BYTES or position < self._released:
-                self._release(position)
-
-    def _element(self, key: str, start: int, index: int = -1) -> tuple[Any, int]:
-        """The value at ``start`` and the offset of its end.
-
-        An object ends at the first ``}`` up to which it is valid JSON, since no valid object is the beginning
-        of another; so a fast search and a fast parser find the end together, and the slow scan is for the rest.
-        """
-        data = self._data
-        if data[start : start + 1] == b"{":
-            end = start
-            for _ in range(QUICK_TRIES):
-                end = data.find(b"}", end, start + MAX_ELEMENT_BYTES) + 1
-                if not end:
-                    break
-                text = data[start:end]
-                try:
-                    value = orjson.loads(text)
-                except orjson.JSONDecodeError:
-                    continue
-                problem = _laxity(text, value)
-                if problem:
-                    raise self.error(start, _place(key, index), problem)
-                return value, end
-        place = _place(key, index)
-        end = self._end_of_value(place, start)
-        return self._loads(start, end, place), end
-
-    def _loads(self, start: int, end: int, place: str) -> Any:
-        text = self._data[start:end]
-        try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            at = (
-                len(error.doc[: error.pos].encode("utf-8", "replace"))
-                if isinstance(error.doc, str)
-                else error.pos
-            )
-            named = _NOT_JSON.match(text, at)
-            what = f"{named.group().decode()} is not JSON" if named else error.msg
-            raise self.error(start + at, place, what) from None
-        problem = _laxity(text, value)
-        if problem:
-            raise self.error(start, place, problem)
-        return value
-
-    def _end_of_value(self, place: str, start: int) -> int:
-        opening = self._byte(start)
-        if opening == b'"':
-            match = _STRING.match(self._data, start)
-            if match is None:
-                raise self.error(start, place, "the file ends inside a string")
-            end = match.end()
-        elif opening in (b"{", b"["):
-            end = self._end_of_brackets(place, start)
-        else:
-            scalar = _SCALAR.match(self._data, start)
-            end = scalar.end() if scalar else start
-            if end == start:
-                raise self._unexpected(start, place, "a value")
-        if end - start > MAX_ELEMENT_BYTES:
-            raise self.error(start, place, f"one value of more than {MAX_ELEMENT_BYTES >> 20} MiB")
-        return end
-
-    def _end_of_brackets(self, place: str, start: int) -> int:
-        depth, position, limit = 0, start, start + MAX_ELEMENT_BYTES + 1
-        while True:
-            match = _TO_BRACKET.match(self._data, position, min(limit, self.size))
-            position = match.end() if match else position
-            bracket = self._data[position : position + 1]
-            if position >= limit:
-                return position
-            if bracket in (b"", b'"'):
-                raise self.error(position, place, "the file ends in the middle of this value")
-            depth += 1 if bracket in b"[{" else -1
-            if depth > MAX_DEPTH:
-                raise self.error(position, place, f"brackets are nested deeper than {MAX_DEPTH} levels")
-            position += 1
-            if depth == 0:
-                return position
-
-    # Bytes
-
-    def _byte(self, position: int) -> bytes:
-        return self._data[position : position + 1]
-
-    def _space(self, position: int) -> int:
-        match = _SPACE.match(self._data, position)
-        return match.end() if match else position
-
-    def _expect(self, position: int, byte: bytes, place: str, wanted: str) -> int:
-        if self._byte(position) != byte:
-            raise self._unexpected(position, place, wanted)
-        return position + 1
-
-    def _unexpected(self, position: int, place: str, wanted: str) -> AnnotationError:
-        found = self._data[position : position + 20]
-        if not found:
-            return self.error(position, place, f"the file ends where {wanted} was expected")
-        shown = found.decode("utf-8", "replace")
-        return self.error(position, place, f"expected {wanted}, found {shown!r}")
-
-    def _release(self, position: int) -> None:
-        """Tells the system that the pages before ``position`` are not needed any more."""
-        if isinstance(self._data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            whole = position - position % mmap.PAGESIZE
-            if whole:
-                self._data.madvise(mmap.MADV_DONTNEED, 0, whole)
-        self._released = position
-
-
-def _map(path: Path) -> mmap.mmap | bytes:
-    """The bytes of a regular file; never blocks on a FIFO or a device."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise AnnotationError(f"{path}: not a regular file")
-        if facts.st_size == 0:
-            return b""  # an empty file can not be mapped
-        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-    finally:
-        os.close(descriptor)
-
-
-def _place(key: str, index: int) -> str:
-    return f"{key}[{index}]" if index >= 0 else key
-
-
-def _laxity(text: bytes, value: Any) -> str | None:
-    """What orjson lets pass and we do not: a key that comes twice, deep nesting.
-
-    Every string has two quotes, so if the parsed value has as many strings as the text has pairs of quotes,
-    then no key was lost. Strings that are not counted (in lists) or escaped quotes only lead to the slow check.
-    """
-    if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
-        return f"brackets are nested deeper than {MAX_DEPTH} levels"
-    if isinstance(value, dict) and text.count(b'"') == 2 * _strings(value):
-        return None
-    if b"{" not in text:
-        return None
-    return _repeated_key(text)
-
-
-def _strings(value: dict[str, Any]) -> int:
-    count = len(value)
-    for inner in value.values():
-        if type(inner) is str:
-            count += 1
-        elif type(inner) is dict:
-            count += _strings(inner)
-    return count
-
-
-def _depth(text: bytes) -> int:
-    depth = deepest = position = 0
-    while True:
-        match = _TO_BRACKET.match(text, position)
-        position = match.end() if match else position
-        bracket = text[position : position + 1]
-        if not bracket:
-            return deepest
-        depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
-        position += 1
-
-
-def _repeated_key(text: bytes) -> str | None:
-    problem: str | None = None
-
-    def look(pairs: list[tuple[str, Any]]) -> None:
-        nonlocal problem
-        keys = [key for key, _ in pairs]
-        repeated = (
-            next((key for key in keys if keys.count(key) > 1), None) if len(set(keys)) < len(keys) else None
-        )
-        if repeated is not None:
-            problem = f'the key "{repeated[:80]}" comes twice'
-
-    json.loads(text, object_pairs_hook=look)
-    return problem
+        return self._data.error(offset, key, problem)

@@ -66,12 +66,15 @@ class CategoryMap:
         return {"schema": CATEGORY_MAP_SCHEMA, "source": source, "classes": self.classes, "categories": rows}
 
 
-def read_categories(file: AnnotationFile) -> tuple[Category, ...]:
-    """The categories of ``file`` by rising id. Any fault is an AnnotationError: without them nothing has a class."""
+def read_categories(file: AnnotationFile, items: Iterable[Any] | None = None) -> tuple[Category, ...]:
+    """The categories of ``file`` (or ``items``, its list of them) by rising id.
+
+    Any fault is an AnnotationError: without them nothing has a class.
+    """
     found: dict[int, Category] = {}
     originals: set[int] = set()
     names: set[str] = set()
-    for index, raw in enumerate(file.items("categories")):
+    for index, raw in enumerate(file.items("categories") if items is None else items):
         category = _category(file, raw, f"categories[{index}]")
         if category.id in found or category.original_id in originals:
             raise _fault(file, f"categories[{index}].id", f"{category.id} comes twice")

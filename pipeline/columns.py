@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.annotations import AnnotationFile
+from pipeline.annotations import AnnotationFile, Part
 from pipeline.stage import Interrupted
 
 
@@ -41,28 +41,46 @@ class Columns:
 
 def read_columns(path: Path, split: str, should_stop: Callable[[], bool] = lambda: False) -> Columns:
     """Reads a file that the remap stage wrote; ``AnnotationError`` if it is not valid JSON any more."""
+    columns = _Reader(split, should_stop)
     with AnnotationFile(path) as file:
-        categories = list(file.items("categories"))
-        images = sorted(
-            (raw["id"], raw["width"], raw["height"], raw["file_name"]) for raw in file.items("images")
-        )
-        whole, boxes, area = array("q"), array("d"), array("d")
-        total = file.sections["annotations"].count
-        bar = tqdm(
-            file.items("annotations"),
-            desc=f"index {split}",
-            total=total,
-            unit=" annotations",
-            disable=None,
-            leave=False,
-        )
-        for index, raw in enumerate(bar):
-            if index % 1024 == 0 and should_stop():
-                raise Interrupted
+        return columns.read(file)
+
+
+class _Reader:
+    """Takes in the parts of one file in whatever order they come."""
+
+    def __init__(self, split: str, should_stop: Callable[[], bool]) -> None:
+        self.split, self.should_stop = split, should_stop
+        self.categories: list[dict[str, Any]] = []
+        self.images: list[tuple[int, int, int, str]] = []
+        self.whole, self.boxes, self.area = array("q"), array("d"), array("d")
+
+    def read(self, file: AnnotationFile) -> Columns:
+        desc = f"index {self.split}"
+        with tqdm(total=file.size, desc=desc, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+            for part in file.walk():
+                if part.key == "categories":
+                    self.categories = list(part)
+                elif part.key == "images":
+                    self.images = sorted(
+                        (raw["id"], raw["width"], raw["height"], raw["file_name"]) for raw in part
+                    )
+                elif part.key == "annotations":
+                    self._annotations(part, bar)
+        whole, boxes = _table(self.whole), _table(self.boxes)
+        area = np.array(self.area, dtype=np.float64)
+        return _ordered(self.split, self.categories, self.images, whole, boxes, area)
+
+    def _annotations(self, part: Part, bar: tqdm) -> None:
+        whole, boxes, area = self.whole, self.boxes, self.area
+        for index, raw in enumerate(part):
+            if index % 1024 == 0:
+                if self.should_stop():
+                    raise Interrupted
+                bar.update(part.end - bar.n)
             whole.extend((raw["id"], raw["image_id"], raw["category_id"], raw["iscrowd"]))
             boxes.extend(raw["bbox"])
             area.append(raw["area"])
-    return _ordered(split, categories, images, _table(whole), _table(boxes), np.array(area, dtype=np.float64))
 
 
 def _table(values: array) -> np.ndarray:

@@ -10,15 +10,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from pipeline.annotation_rules import Drop
 from pipeline.annotations import AnnotationError, AnnotationFile, original_path, remapped_path
-from pipeline.categories import CategoryMap, check_agrees, choose, read_categories
+from pipeline.categories import Category, CategoryMap, check_agrees, choose
 from pipeline.command import stage_main
+from pipeline.remap_one import remap_one
 from pipeline.remap_report import counts_of, report_text
-from pipeline.remapped import ImageCheck, Remapping, SplitCounts
+from pipeline.remapped import ImageCheck, SplitCounts, any_image
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from pipeline.verdicts import IMAGE_REPORT, Verdict, read_verdicts
 from vision.artefacts.files import atomic_publish, publish_bytes, publish_json
@@ -50,15 +52,11 @@ def remap(
         listing = _open(published, root / LISTING)
         for split in splits:
             with AnnotationFile(root / original_path(split)) as file:
-                categories = read_categories(file)
-                if map_ is None:
-                    map_ = choose(file, categories, classes)
-                check_agrees(file, categories, map_, original_path(splits[0]))
-                check = _verdict_check(verdicts[split]) if verdicts is not None else _any_image
+                map_of = partial(_map_of, file, map_, classes, original_path(splits[0]))
+                check = _verdict_check(verdicts[split]) if verdicts is not None else any_image
                 out = _open(published, root / remapped_path(split))
-                results.append(
-                    _checked(Remapping(file, map_, split, check, listing, should_stop).write(out), file)
-                )
+                counts, map_ = remap_one(file, map_of, split, check, out, listing, should_stop)
+                results.append(counts)
         assert map_ is not None, "the runner gives at least one split"
         publish_bytes(root / LABELS, map_.labels_text())
         publish_json(root / CATEGORY_MAP, map_.document(original_path(splits[0])))
@@ -75,8 +73,17 @@ def _open(published: ExitStack, path: Path) -> IO[bytes]:
     return published.enter_context(temporary.open("wb", buffering=1 << 20))
 
 
-def _any_image(image_id: int, file_name: str) -> Drop | None:
-    return None
+def _map_of(
+    file: AnnotationFile,
+    first: CategoryMap | None,
+    classes: Iterable[str] | None,
+    source: str,
+    categories: tuple[Category, ...],
+) -> CategoryMap:
+    """The first split makes the map; the others must agree with it."""
+    map_ = choose(file, categories, classes) if first is None else first
+    check_agrees(file, categories, map_, source)
+    return map_
 
 
 def _verdict_check(verdicts: dict[int, Verdict]) -> ImageCheck:
@@ -91,14 +98,6 @@ def _verdict_check(verdicts: dict[int, Verdict]) -> ImageCheck:
         return None
 
     return check
-
-
-def _checked(counts: SplitCounts, file: AnnotationFile) -> SplitCounts:
-    """A file of which no image can be used is a fault, not a result."""
-    if counts.images_in and not counts.images_kept:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in counts.images_dropped.most_common(3))
-        raise AnnotationError(f"{file.path}: none of the {counts.images_in} images can be used ({reasons})")
-    return counts
 
 
 def _classes(settings: Settings) -> list[str] | None:

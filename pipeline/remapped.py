@@ -1,17 +1,16 @@
 """Writes one annotation file anew with labels for category ids, and lists everything that it leaves out.
 
-Two looks at the file: categories stand at the end of COCO's, so they are read first. The new file holds the same
-keys; ``categories``, ``images`` and ``annotations`` come last, one element a line.
+Categories are known before it begins; then one look at the file is enough where images come before annotations. The
+new file holds the same keys in the same order, but for ``categories``, which come before images; one element a line.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-import orjson
 from tqdm import tqdm
 
 from pipeline.annotation_rules import (
@@ -23,12 +22,18 @@ from pipeline.annotation_rules import (
     image_fault,
     shown,
 )
-from pipeline.annotations import AnnotationFile
+from pipeline.annotations import AnnotationFile, Part
 from pipeline.categories import CategoryMap
+from pipeline.json_strict import dumps
 from pipeline.stage import Interrupted
 
 ImageCheck = Callable[[int, str], Drop | None]
 """From image id and file name: why this image can not be used, or None."""
+
+
+def any_image(image_id: int, file_name: str) -> Drop | None:
+    """The check that lets every image pass."""
+    return None
 
 
 @dataclass(slots=True)
@@ -47,8 +52,16 @@ class SplitCounts:
     per_label: Counter[int] = field(default_factory=Counter)
 
 
+class OutOfOrder(Exception):
+    """The parts of the file do not come as they are needed: it has to be looked through first."""
+
+
 class Remapping:
-    """The work on one file: ``write(out)`` writes the new one to ``out`` and a line for each drop to ``listing``."""
+    """The work on one file: ``write(out)`` writes the new one to ``out`` and a line for each drop to ``listing``.
+
+    ``ahead`` is where the categories were found by a look ahead: the file is walked over once, and OutOfOrder is
+    raised if they stand elsewhere or annotations before images. Without it the parts are taken in the needed order.
+    """
 
     def __init__(
         self,
@@ -58,45 +71,76 @@ class Remapping:
         check: ImageCheck,
         listing: IO[bytes],
         should_stop: Callable[[], bool] = lambda: False,
+        ahead: int | None = None,
     ) -> None:
-        self.file, self.map, self.check, self.listing, self.should_stop = (
-            file,
-            map_,
-            check,
-            listing,
-            should_stop,
-        )
+        self.file, self.map, self.check, self.listing = file, map_, check, listing
+        self.should_stop, self.ahead = should_stop, ahead
         self.counts = SplitCounts(split)
         self._labels = map_.labels
         self._sizes: dict[int, tuple[int, int]] = {}
         self._lost: dict[int, str] = {}
         self._seen: set[int] = set()
+        self._keys: list[str] = []
+        self._bar = tqdm(
+            total=file.size, desc=f"remap {split}".strip(), unit="B", unit_scale=True, disable=None, leave=False
+        )  # fmt: skip
 
     def write(self, out: IO[bytes]) -> SplitCounts:
-        out.write(b"{")
-        for key, section in self.file.sections.items():
-            if key not in ("categories", "images", "annotations"):
-                out.write(orjson.dumps(key) + b":")
-                _write_value(out, self.file, key, section.count)
-                out.write(b",\n")
-        out.write(b'"categories":')
-        _write_list(out, map(orjson.dumps, self.map.records()))
-        out.write(b',\n"images":')
-        _write_list(out, self._images())
-        out.write(b',\n"annotations":')
-        _write_list(out, self._annotations())
+        with self._bar:
+            for part in self._parts():
+                self._write(out, part)
+                self._keys.append(part.key)
+        self._require(self._keys)
+        if "annotations" not in self._keys:
+            out.write(b',\n"annotations":[]')
         out.write(b"}\n")
         return self.counts
 
-    def _images(self) -> Iterator[bytes]:
+    def _parts(self) -> Iterator[Part]:
+        if self.ahead is not None:
+            return self.file.walk()
+        sections = self.file.sections
+        self._require(sections)
+        last = [key for key in ("images", "annotations") if key in sections]
+        return map(self.file.part, [*(key for key in sections if key not in last), *last])
+
+    def _require(self, found: Collection[str]) -> None:
+        """Raises AnnotationError for a missing list; only the test split has no annotations."""
+        for key in ("images", "categories", "annotations"):
+            if key not in found and not (key == "annotations" and self.counts.split == "test"):
+                raise self.file.missing(key, found)
+
+    def _write(self, out: IO[bytes], part: Part) -> None:
+        if part.key == "categories":
+            if self.ahead not in (None, part.start):
+                raise OutOfOrder
+            return
+        out.write(b",\n" if self._keys and self._keys != ["categories"] else b"{")
+        if part.key == "images":
+            out.write(b'"categories":')
+            _write_list(out, map(dumps, self.map.records()))
+            out.write(b",\n")
+        out.write(dumps(part.key) + b":")
+        if part.key == "images":
+            _write_list(out, self._images(part))
+        elif part.key == "annotations":
+            if "images" not in self._keys:
+                raise OutOfOrder
+            _write_list(out, self._annotations(part))
+        elif part.is_list:
+            _write_list(out, (dumps(raw) for _, raw in self._items(part)))
+        else:
+            out.write(b"".join(map(dumps, part)))
+
+    def _images(self, part: Part) -> Iterator[bytes]:
         counts = self.counts
-        for index, raw in enumerate(self._bar("images")):
+        for index, raw in self._items(part):
             counts.images_in += 1
             drop = image_fault(raw) or self._known_image(raw)
             if drop is None:
                 counts.images_kept += 1
                 self._sizes[raw["id"]] = (raw["width"], raw["height"])
-                yield orjson.dumps(raw)
+                yield dumps(raw)
                 continue
             counts.images_dropped[drop.reason] += 1
             id_ = raw.get("id") if isinstance(raw, dict) else None
@@ -109,9 +153,9 @@ class Remapping:
             return Drop("duplicate_id", f"id {raw['id']} was used before; the first image with it is kept")
         return self.check(raw["id"], raw["file_name"])
 
-    def _annotations(self) -> Iterator[bytes]:
+    def _annotations(self, part: Part) -> Iterator[bytes]:
         counts = self.counts
-        for index, raw in enumerate(self._bar("annotations")):
+        for index, raw in self._items(part):
             counts.annotations_in += 1
             drop = annotation_fault(raw) or self._misplaced(raw) or self._box(index, raw)
             if drop is not None:
@@ -122,7 +166,7 @@ class Remapping:
             counts.annotations_kept += 1
             counts.crowds += raw["iscrowd"]
             counts.per_label[raw["category_id"]] += 1
-            yield orjson.dumps(raw)
+            yield dumps(raw)
 
     def _misplaced(self, raw: dict[str, Any]) -> Drop | None:
         """What is wrong with an annotation in view of all others."""
@@ -158,17 +202,14 @@ class Remapping:
         raw["iscrowd"] = int(raw.get("iscrowd", 0))
         return None
 
-    def _bar(self, key: str) -> Iterator[Any]:
-        section = self.file.sections.get(key)
-        if section is None and key == "annotations" and self.counts.split == "test":
-            return  # image_info_test2017.json has none
-        total = section.count if section else None
-        desc = f"remap {self.counts.split}".strip()
-        bar = tqdm(self.file.items(key), desc=desc, total=total, unit=f" {key}", disable=None, leave=False)
-        for index, raw in enumerate(bar):
-            if index % 1024 == 0 and self.should_stop():
-                raise Interrupted
-            yield raw
+    def _items(self, part: Part) -> Iterator[tuple[int, Any]]:
+        part.expect_list()
+        for index, raw in enumerate(part):
+            if index % 1024 == 0:
+                if self.should_stop():
+                    raise Interrupted
+                self._bar.update(max(0, part.end - self._bar.n))
+            yield index, raw
 
     def _list(self, kind: str, index: int, raw: Any, action: str, why: Drop | Change) -> None:
         row: dict[str, Any] = {"split": self.counts.split, "kind": kind, "index": index}
@@ -176,7 +217,7 @@ class Remapping:
         for key in keys:
             row[key] = _plain(raw.get(key)) if isinstance(raw, dict) else None
         row |= {"action": action, "reason": why.reason, "detail": why.detail}
-        self.listing.write(orjson.dumps(row) + b"\n")
+        self.listing.write(dumps(row) + b"\n")
 
 
 def _plain(value: Any) -> Any:
@@ -184,13 +225,6 @@ def _plain(value: Any) -> Any:
     if value is None or type(value) in (int, float, bool):
         return value
     return value[:100] if isinstance(value, str) else shown(value)
-
-
-def _write_value(out: IO[bytes], file: AnnotationFile, key: str, count: int) -> None:
-    if count < 0:
-        out.write(orjson.dumps(file.value(key)))
-    else:
-        _write_list(out, map(orjson.dumps, file.items(key)))
 
 
 def _write_list(out: IO[bytes], elements: Iterator[bytes]) -> None:

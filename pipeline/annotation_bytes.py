@@ -1,0 +1,233 @@
+"""The bytes of an annotation file: where values begin and end, and errors that name file, line and key.
+
+The file is mapped, not read: pages that were passed are given back, so memory does not grow with the file.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipeline import json_strict
+from pipeline.json_strict import MAX_DEPTH, TO_BRACKET, NotStrict
+
+MAX_ELEMENT_BYTES = 16 << 20
+"""Bytes of one element; the largest of COCO has about 40,000."""
+RELEASE_BYTES = 32 << 20
+QUICK_TRIES = 4
+_BLANKS = b" \t\n\r"
+
+_SPACE = re.compile(rb"[ \t\n\r]*+")
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_SCALAR = re.compile(rb"[^,\]}\[{:\" \t\n\r]*+")
+
+
+class AnnotationError(ValueError):
+    """An annotation file can not be read; one line: file, line, key, what is wrong."""
+
+
+class AnnotationBytes:
+    """The mapped file and how to walk over it; offsets are in bytes from its start.
+
+    Raises AnnotationError for anything but a regular file, and OSError when it can not be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._released = 0
+        self._data = _map(path)
+        self.size = len(self._data)
+
+    def close(self) -> None:
+        if isinstance(self._data, mmap.mmap):
+            self._data.close()
+
+    def error(self, offset: int, key: str, problem: str) -> AnnotationError:
+        """The error for ``problem`` at byte ``offset``."""
+        where = f"line {self._line(offset)}" + (f", {key}" if key else "")
+        return AnnotationError(f"{self.path}: {where}: {problem} (byte {offset:,})")
+
+    def _line(self, offset: int) -> int:
+        step = RELEASE_BYTES
+        return 1 + sum(self._data[a : min(a + step, offset)].count(b"\n") for a in range(0, offset, step))
+
+    # Single bytes
+
+    def byte(self, position: int) -> bytes:
+        """One byte, or none at the end of the file."""
+        return self._data[position : position + 1]
+
+    def space(self, position: int) -> int:
+        """Where the blanks that begin at ``position`` end."""
+        if self._data[position : position + 1] not in _BLANKS:
+            return position
+        match = _SPACE.match(self._data, position)
+        return match.end() if match else position
+
+    def expect(self, position: int, byte: bytes, place: str, wanted: str) -> int:
+        """The offset behind ``byte``, which has to stand at ``position``."""
+        if self.byte(position) != byte:
+            raise self.unexpected(position, place, wanted)
+        return position + 1
+
+    def unexpected(self, position: int, place: str, wanted: str) -> AnnotationError:
+        found = self._data[position : position + 20]
+        if not found:
+            return self.error(position, place, f"the file ends where {wanted} was expected")
+        shown = found.decode("utf-8", "replace")
+        return self.error(position, place, f"expected {wanted}, found {shown!r}")
+
+    def refuse_encodings(self) -> None:
+        """Raises AnnotationError for an empty file, a byte order mark, and what is no UTF-8 from its first bytes."""
+        head = self._data[:4]
+        if not self._data[:4096].strip():
+            blank = "the file is empty" if self.size <= 4096 else "starts with nothing but blanks"
+            raise self.error(0, "", blank)
+        if head.startswith(b"\xef\xbb\xbf"):
+            raise self.error(0, "", "starts with a byte order mark; expected UTF-8 without one")
+        if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
+            raise self.error(0, "", "this is UTF-16 or UTF-32; expected UTF-8")
+
+    def mentions(self, text: bytes, window: int) -> Iterator[int]:
+        """Where ``text`` ends: its last place in the last ``window`` bytes, its first one in the first."""
+        for found in (self._data.rfind(text, max(0, self.size - window)), self._data.find(text, 0, window)):
+            if found >= 0:
+                yield found + len(text)
+
+    # Values
+
+    def key(self, position: int) -> tuple[str, int]:
+        """The key of an object that begins at ``position``, and the offset of its value."""
+        match = _STRING.match(self._data, position)
+        if match is None:
+            raise self.unexpected(position, "", "a key in double quotes")
+        if match.end() - position > 256:
+            raise self.error(position, "", "a key of more than 256 bytes")
+        key: str = self.loads(position, match.end(), "")
+        return key, self.space(self.expect(self.space(match.end()), b":", key, "a colon"))
+
+    def elements(self, key: str, start: int) -> Iterator[tuple[Any, int]]:
+        """Elements of the list at ``start`` with the offsets of their ends."""
+        position = self.space(start + 1)
+        if self.byte(position) == b"]":
+            return
+        index = 0
+        while True:
+            value, end = self.element(key, position, index)
+            yield value, end
+            position = self.space(end)
+            after = self.byte(position)
+            if after == b"]":
+                return
+            if after != b",":
+                raise self.unexpected(position, f"{key}[{index}]", "a comma or the end of the list")
+            position = self.space(position + 1)
+            index += 1
+            if position - self._released > RELEASE_BYTES or position < self._released:
+                self._release(position)
+
+    def element(self, key: str, start: int, index: int = -1) -> tuple[Any, int]:
+        """The value at ``start`` and the offset of its end.
+
+        An object ends at the first ``}`` up to which it is valid JSON, since no valid object is the beginning
+        of another; so a fast search and a fast parser find the end together, and the slow scan is for the rest.
+        """
+        data = self._data
+        if data[start : start + 1] == b"{":
+            end = start
+            for _ in range(QUICK_TRIES):
+                end = data.find(b"}", end, start + MAX_ELEMENT_BYTES) + 1
+                if not end:
+                    break
+                text = data[start:end]
+                try:
+                    value = orjson.loads(text)
+                except orjson.JSONDecodeError:
+                    continue
+                try:
+                    return json_strict.checked(text, value), end
+                except NotStrict as fault:
+                    raise self.error(start + fault.at, _place(key, index), fault.problem) from None
+        place = _place(key, index)
+        end = self._end_of_value(place, start)
+        return self.loads(start, end, place), end
+
+    def loads(self, start: int, end: int, place: str) -> Any:
+        """The value that the bytes ``start:end`` stand for."""
+        try:
+            return json_strict.loads(self._data[start:end])
+        except NotStrict as fault:
+            raise self.error(start + fault.at, place, fault.problem) from None
+
+    def _end_of_value(self, place: str, start: int) -> int:
+        opening = self.byte(start)
+        if opening == b'"':
+            match = _STRING.match(self._data, start)
+            if match is None:
+                raise self.error(start, place, "the file ends inside a string")
+            end = match.end()
+        elif opening in (b"{", b"["):
+            end = self._end_of_brackets(place, start)
+        else:
+            scalar = _SCALAR.match(self._data, start)
+            end = scalar.end() if scalar else start
+            if end == start:
+                raise self.unexpected(start, place, "a value")
+        if end - start > MAX_ELEMENT_BYTES:
+            raise self.error(start, place, f"one value of more than {MAX_ELEMENT_BYTES >> 20} MiB")
+        return end
+
+    def _end_of_brackets(self, place: str, start: int) -> int:
+        depth, position, limit = 0, start, start + MAX_ELEMENT_BYTES + 1
+        while True:
+            match = TO_BRACKET.match(self._data, position, min(limit, self.size))
+            position = match.end() if match else position
+            bracket = self.byte(position)
+            if position >= limit:
+                return position
+            if bracket in (b"", b'"'):
+                too_long = self.size > limit  # then it is the pattern that ended, not the file
+                raise self.error(
+                    start if too_long else position, place,
+                    f"one value of more than {MAX_ELEMENT_BYTES >> 20} MiB" if too_long
+                    else "the file ends in the middle of this value",
+                )  # fmt: skip
+            depth += 1 if bracket in b"[{" else -1
+            if depth > MAX_DEPTH:
+                raise self.error(position, place, f"brackets are nested deeper than {MAX_DEPTH} levels")
+            position += 1
+            if depth == 0:
+                return position
+
+    def _release(self, position: int) -> None:
+        """Tells the system that the pages before ``position`` are not needed any more."""
+        if isinstance(self._data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            whole = position - position % mmap.PAGESIZE
+            if whole:
+                self._data.madvise(mmap.MADV_DONTNEED, 0, whole)
+        self._released = position
+
+
+def _map(path: Path) -> mmap.mmap | bytes:
+    """The bytes of a regular file; never blocks on a FIFO or a device."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise AnnotationError(f"{path}: not a regular file")
+        if facts.st_size == 0:
+            return b""  # an empty file can not be mapped
+        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    finally:
+        os.close(descriptor)
+
+
+def _place(key: str, index: int) -> str:
+    return f"{key}[{index}]" if index >= 0 else key

@@ -1,0 +1,110 @@
+"""One JSON value, strictly: orjson, and the rules that it leaves open.
+
+orjson refuses NaN, Infinity, numbers beyond a double, wrong UTF-8 and lone surrogates already. Added here: no key
+twice in one object, no deep nesting, and whole numbers of more than 64 bits stay whole (orjson makes floats of them).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+MAX_DEPTH = 64
+"""Levels of brackets in one value; a COCO annotation has 3."""
+
+TEXT = rb'[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"'
+"""What stands between brackets, as a pattern: anything else, and strings whole."""
+TO_BRACKET = re.compile(rb"(?:" + TEXT + rb")*+", re.DOTALL)
+_NOT_JSON = re.compile(rb"-?Infinity|NaN")
+_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER = b"0" * 19
+"""64 bits have 19 digits or 20."""
+
+
+class NotStrict(ValueError):
+    """A text that is no strict JSON; ``at`` is the offset in it, ``problem`` says what is wrong."""
+
+    def __init__(self, at: int, problem: str) -> None:
+        super().__init__(problem)
+        self.at, self.problem = at, problem
+
+
+def loads(text: bytes) -> Any:
+    """The value that ``text`` (UTF-8) stands for. Raises NotStrict."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise _explained(text, error) from None
+    return checked(text, value)
+
+
+def checked(text: bytes, value: Any) -> Any:
+    """``value``, which orjson made of ``text``, as the stricter rules want it. Raises NotStrict.
+
+    Every string has two quotes, so if the value has as many strings as the text has pairs of quotes, then no key
+    was lost. Strings that are not counted (in lists) or escaped quotes only lead to the slow check.
+    """
+    if text.count(b"[") + text.count(b"{") > MAX_DEPTH and depth(text) > MAX_DEPTH:
+        raise NotStrict(0, f"brackets are nested deeper than {MAX_DEPTH} levels")
+    if _LONG_NUMBER in text.translate(_AS_ZEROS):
+        return _slowly(text)
+    if b"{" in text and not (isinstance(value, dict) and text.count(b'"') == 2 * _strings(value)):
+        _slowly(text)
+    return value
+
+
+def dumps(value: Any) -> bytes:
+    """Compact JSON in UTF-8; never NaN."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # a whole number of more than 64 bits
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def depth(text: bytes) -> int:
+    """How deep the brackets of a valid text are nested."""
+    level = deepest = position = 0
+    while True:
+        match = TO_BRACKET.match(text, position)
+        position = match.end() if match else position
+        bracket = text[position : position + 1]
+        if not bracket:
+            return deepest
+        level += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, level)
+        position += 1
+
+
+def _strings(value: dict[str, Any]) -> int:
+    count = len(value)
+    for inner in value.values():
+        if type(inner) is str:
+            count += 1
+        elif type(inner) is dict:
+            count += _strings(inner)
+    return count
+
+
+def _slowly(text: bytes) -> Any:
+    """The value by the standard library, which shows every key and keeps whole numbers."""
+    return json.loads(text, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise NotStrict(0, f'the key "{repeated[:80]}" comes twice')
+    return found
+
+
+def _explained(text: bytes, error: orjson.JSONDecodeError) -> NotStrict:
+    at = error.pos
+    if isinstance(error.doc, str):  # the position is one of characters, then
+        at = len(error.doc[: error.pos].encode("utf-8", "replace"))
+    named = _NOT_JSON.match(text, at - 1 if text[at - 1 : at] == b"-" else at)
+    return NotStrict(at, f"{named.group().decode()} is not JSON" if named else error.msg)
