@@ -65,9 +65,9 @@ def chosen(arguments: argparse.Namespace) -> list[Stage]:
     return [named(name) for name in NAMES[first : last + 1]]
 
 
-def status(arguments: argparse.Namespace) -> int:
+def status(arguments: argparse.Namespace, stop: StopFlag) -> int:
     """Prints the state of every stage; 0 also when something has to run (``verify`` is the one that fails)."""
-    decisions = decide_all(all_stages(), settings_of(arguments))
+    decisions = decide_all(all_stages(), settings_of(arguments), should_stop=stop)
     if arguments.json:
         print(json.dumps([{"stage": d.stage, "state": d.state, "why": d.why} for d in decisions], indent=1))
         return 0
@@ -78,8 +78,8 @@ def status(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def verify(arguments: argparse.Namespace) -> int:
-    decisions = decide_all(all_stages(), settings_of(arguments), deep=arguments.deep)
+def verify(arguments: argparse.Namespace, stop: StopFlag) -> int:
+    decisions = decide_all(all_stages(), settings_of(arguments), arguments.deep, stop)
     wrong = [decision for decision in decisions if decision.must_run]
     for decision in wrong:
         print(f"{decision.stage}: {decision.state}: {decision.why}", file=sys.stderr)
@@ -179,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command == "clean":
             return reported(lambda: clean(arguments, stop), stop)
         look = status if arguments.command == "status" else verify
-        return reported(lambda: codes.append(look(arguments)), stop) or codes[0]
+        return reported(lambda: codes.append(look(arguments, stop)), stop) or codes[0]
 
 
 if __name__ == "__main__":

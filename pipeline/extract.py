@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -74,7 +75,12 @@ def _pictures(
         return
     unpack_all(context, archive, members, context.staging)
     context.say(f"{folder}: writing to disk")
-    publish_tree(context.staging / folder, context.root / folder)
+    publish_tree(context.staging / folder, context.root / folder, partial(_check_stop, context))
+
+
+def _check_stop(context: StageContext) -> None:
+    if context.should_stop():
+        raise Interrupted("while writing to disk")
 
 
 def _is_unpacked(root: Path, folder: str, members: list[Member]) -> bool:
@@ -169,6 +175,7 @@ STAGE = Stage(
     outputs=_outputs,
     params=_params,
     run=_run,
+    used_up=_inputs,
 )
 
 if __name__ == "__main__":

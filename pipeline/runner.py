@@ -10,7 +10,8 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,10 +22,12 @@ from pipeline.observe import Observer
 from pipeline.receipts import Receipt
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from vision.artefacts.files import publish_json
-from vision.artefacts.records import RecordError
+from vision.artefacts.records import RecordError, read_json
 
 STAGING = ".pipeline/staging"
 PLAN = "plan.json"
+SHOWN = 120
+"""How much of a parameter is printed, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,10 @@ class Decision:
         return self.state != "done"
 
 
-def decide(stage: Stage, settings: Settings, observer: Observer) -> Decision:
-    """Whether ``stage`` has to run, looking at its receipt and at the disk."""
+def decide(
+    stage: Stage, settings: Settings, observer: Observer, spared: frozenset[str] = frozenset()
+) -> Decision:
+    """Whether ``stage`` has to run, looking at its receipt and at the disk; ``spared`` paths may be missing."""
     try:
         receipt = receipts.read(settings.root, stage.name)
     except RecordError as error:
@@ -51,7 +56,9 @@ def decide(stage: Stage, settings: Settings, observer: Observer) -> Decision:
         return Decision(
             stage.name, "missing", "stopped half-way; it will go on" if begun else "it has not run yet"
         )
-    why = _changed_plan(stage, settings, receipt) or _changed_files(stage, settings, receipt, observer)
+    why = _changed_plan(stage, settings, receipt) or _changed_files(
+        stage, settings, receipt, observer, spared | frozenset(stage.used_up(settings))
+    )
     if why:
         return Decision(stage.name, "stale", why)
     return Decision(
@@ -65,11 +72,18 @@ def _changed_plan(stage: Stage, settings: Settings, receipt: Receipt) -> str | N
     now = _plain(stage.params(settings))
     for key in sorted({*now, *receipt.params}):
         if now.get(key) != receipt.params.get(key):
-            return f"{key} was {receipt.params.get(key)!r}, now {now.get(key)!r}"
+            return f"{key} was {_shown(receipt.params.get(key))}, now {_shown(now.get(key))}"
     return None
 
 
-def _changed_files(stage: Stage, settings: Settings, receipt: Receipt, observer: Observer) -> str | None:
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def _changed_files(
+    stage: Stage, settings: Settings, receipt: Receipt, observer: Observer, spared: frozenset[str]
+) -> str | None:
     for paths, recorded, word in (
         (stage.inputs(settings), receipt.inputs, "input"),
         (stage.outputs(settings), receipt.outputs, "output"),
@@ -77,18 +91,37 @@ def _changed_files(stage: Stage, settings: Settings, receipt: Receipt, observer:
         for path in paths:
             if path not in recorded:
                 return f"{path} is a new {word}"
+            if path in spared and observer.look(path, recorded[path]) is None:
+                continue
             difference = observer.difference(path, recorded[path])
             if difference:
                 return f"{word} {difference}"
     return None
 
 
-def decide_all(stages: Sequence[Stage], settings: Settings, deep: bool = False) -> list[Decision]:
-    """A decision for each stage; a stage whose input will be made anew is stale for that reason."""
-    observer = Observer(settings.root, deep)
+def _spared(stages: Sequence[Stage], settings: Settings, observer: Observer) -> frozenset[str]:
+    """What the finished ones among ``stages`` have used up: it may be missing."""
+    users = [stage for stage in stages if tuple(stage.used_up(settings))]
+    done = [stage for stage in users if not decide(stage, settings, observer).must_run]
+    return frozenset(path for stage in done for path in stage.used_up(settings))
+
+
+def decide_all(
+    stages: Sequence[Stage],
+    settings: Settings,
+    deep: bool = False,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[Decision]:
+    """A decision for each stage; a stage whose input will be made anew is stale for that reason.
+
+    Raises:
+        Interrupted: asked to stop while files were read.
+    """
+    observer = Observer(settings.root, deep, should_stop)
+    spared = _spared(stages, settings, observer)
     decisions: dict[str, Decision] = {}
     for stage in stages:
-        decision = decide(stage, settings, observer)
+        decision = decide(stage, settings, observer, spared)
         upstream = [name for name in stage.after if name in decisions and decisions[name].must_run]
         if upstream and decision.state == "done":
             decision = Decision(stage.name, "stale", f"{upstream[0]} comes before it and has to run")
@@ -97,7 +130,7 @@ def decide_all(stages: Sequence[Stage], settings: Settings, deep: bool = False) 
 
 
 def run_stages(
-    stages: Iterable[Stage],
+    stages: Sequence[Stage],
     settings: Settings,
     force: bool,
     say: Callable[[str], None],
@@ -108,22 +141,34 @@ def run_stages(
     Raises:
         StageError, Interrupted: from a stage; the stages before it are finished and stay so.
     """
-    observer = Observer(settings.root)
-    decisions = []
     for stage in stages:
         leftovers.sweep(stage, settings, say)
-        decision = decide(stage, settings, observer)
+    observer = Observer(settings.root, should_stop=should_stop)
+    spared = frozenset() if force else _spared(stages, settings, observer)
+    decisions = []
+    for stage in stages:
+        decision = decide(stage, settings, observer, spared)
         if force and not decision.must_run:
             decision = Decision(stage.name, "stale", "--force")
         decisions.append(decision)
-        if not decision.must_run:
-            # a kill between the receipt and the end leaves it behind
-            shutil.rmtree(settings.root / STAGING / stage.name, ignore_errors=True)
+        if decision.must_run:
+            say(f"{stage.name}: running, since {decision.why}")
+            _act(stage, settings, observer, force, say, should_stop)
+        else:
             say(f"{stage.name}: {decision.state} ({decision.why})")
-            continue
-        say(f"{stage.name}: running, since {decision.why}")
-        _act(stage, settings, observer, force, say, should_stop)
+            _pass_over(stage, settings, observer)
     return decisions
+
+
+def _pass_over(stage: Stage, settings: Settings, observer: Observer) -> None:
+    """Nothing to do: what a kill between receipt and end left goes; new times and inodes are noted."""
+    shutil.rmtree(settings.root / STAGING / stage.name, ignore_errors=True)
+    receipt = receipts.read(settings.root, stage.name)
+    assert receipt is not None, f"{stage.name} is done without a receipt"
+    with suppress(OSError):  # a full disk is no reason to fail when there is nothing to do
+        renewed = observer.renewed(receipt)
+        if renewed != receipt:
+            receipts.write(settings.root, renewed)
 
 
 def _act(
@@ -148,7 +193,12 @@ def _act(
     observer.forget()
     outputs = {path: observer.record(path) for path in stage.outputs(settings)}
     absent = [path for path, seen in outputs.items() if seen is None]
-    assert not absent, f"stage {stage.name} ended without its outputs {absent}"
+    if absent:
+        raise StageError(
+            f"{stage.name} ended, but {absent[0]} is not there",
+            "something else removed it while the stage worked, or the stage is at fault",
+            "run the same command again; should it stay so, please report it",
+        )
     receipt = Receipt(
         receipts.SCHEMA, stage.name, stage.version, plan["params"],
         present, {path: seen for path, seen in outputs.items() if seen is not None},
@@ -175,8 +225,8 @@ def _staging_folder(root: Path, stage: Stage, plan: dict[str, Any], fresh: bool)
 
 def _same_plan(noted: Path, plan: dict[str, Any]) -> bool:
     try:
-        return bool(json.loads(noted.read_text()) == plan)
-    except (OSError, ValueError):
+        return bool(read_json(noted) == plan)
+    except (OSError, RecordError):
         return False
 
 

@@ -85,7 +85,7 @@ class Stage:
     * inputs, outputs: paths relative to the root (files; a folder stands for the tree below it)
     * params: what changes the result and is no file; plain JSON
     * run: does the work, publishes its outputs, returns the counts
-    * cost: bytes to fetch, bytes on disk and rough minutes, for the estimate before the start
+    * used_up: inputs that nobody needs any more once the stage is done; removing them makes nothing stale
     """
 
     name: str
@@ -96,3 +96,4 @@ class Stage:
     outputs: Callable[[Settings], Iterable[str]]
     params: Callable[[Settings], dict[str, Any]]
     run: Callable[[StageContext], Counts]
+    used_up: Callable[[Settings], Iterable[str]] = lambda settings: ()

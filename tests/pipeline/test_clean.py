@@ -16,6 +16,7 @@ from pipeline.lock import root_lock
 from pipeline.rejects import publish_rejects
 from pipeline.stage import Interrupted
 from pipeline.stages import NAMES
+from tools.demo import mirror
 
 
 @pytest.fixture
@@ -150,7 +151,21 @@ def test_archives_go_and_the_rest_stays_done(root: Path, capsys: pytest.CaptureF
     (root / "archives/zips/mine.zip").write_bytes(b"mine")
     assert run(root, "--archives", "--yes") == 0
     assert [path for path in everything(root) if path.startswith("archives")] == ["archives/zips/mine.zip"]
-    assert receipts.receipt_path(root, "download").exists()
+    capsys.readouterr()
+    assert main(["run", "--root", str(root), "--workers", "1"]) == 0
+    assert "running" not in capsys.readouterr().out, "no network is needed for what is unpacked"
+    assert main(["verify", "--deep", "--root", str(root)]) == 0
+    assert main(["clean", "--root", str(root), "--archives"]) == 0
+
+
+def test_archives_that_are_needed_again_are_fetched_again(root: Path, miniature_release: Path) -> None:
+    assert run(root, "--archives", "--yes") == 0
+    picture = sorted((root / "val2017").iterdir())[0]
+    good = picture.read_bytes()
+    picture.unlink()
+    with mirror(miniature_release) as url:
+        assert main(["run", "--root", str(root), "--mirror", url, "--workers", "1"]) == 0
+    assert picture.read_bytes() == good
 
 
 def test_half_done_work_goes_and_the_only_copy_of_a_folder_stays(

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from pipeline import receipts
+from pipeline import observe, receipts, trees
 from pipeline.lock import root_lock
 from pipeline.runner import STAGING, decide_all, run_stages
 from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
+from vision.artefacts.files import OutOfSpace
 
 
 def copying(name: str, source: str, target: str, after: tuple[str, ...] = (), suffix: str = "") -> Stage:
@@ -247,3 +248,84 @@ def test_a_folder_whose_replacement_was_killed_is_put_back_and_done(settings: Se
     assert states(settings, stage)[0][0] == "stale"
     assert "done" in run(settings, stage)[0]
     assert (settings.root / "tree/a").read_text() == "a"
+
+
+USING_UP = replace(SECOND, used_up=lambda _: ["middle"])
+
+
+def test_what_is_used_up_may_go_when_the_stage_is_done(settings: Settings) -> None:
+    run(settings, FIRST, USING_UP)
+    (settings.root / "middle").unlink()
+    assert [state for state, _ in states(settings, FIRST, USING_UP)] == ["done", "done"]
+    assert all("done" in line for line in run(settings, FIRST, USING_UP))
+    assert not (settings.root / "middle").exists()
+    assert states(settings, FIRST) == [("stale", "output middle is missing")], "asked for alone, it makes it"
+
+
+@pytest.mark.parametrize("break_it", ["change", "remove", "another", "force"])
+def test_what_is_used_up_is_made_again_when_it_is_needed(settings: Settings, break_it: str) -> None:
+    run(settings, FIRST, USING_UP)
+    (settings.root / "middle").unlink()
+    final = settings.root / "final"
+    if break_it == "another":
+        (settings.root / "middle").write_text("another")
+    elif break_it == "change":
+        final.write_text("changed")
+    elif break_it == "remove":
+        final.unlink()
+    expected = "done" if break_it == "force" else "stale"
+    assert [state for state, _ in states(settings, FIRST, USING_UP)] == [expected, expected]
+    run(settings, FIRST, USING_UP, force=break_it == "force")
+    assert (settings.root / "middle").read_text() == "data1"
+    assert (settings.root / "final").read_text() == "data12"
+
+
+def test_a_content_that_is_the_old_one_is_read_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a copy of the root, times and inodes are others: the next run notes them, so that later ones need not read."""
+
+    def make(context: StageContext) -> Counts:
+        (context.root / "tree").mkdir()
+        (context.root / "tree/a").write_text("a")
+        (context.root / "file").write_text("f")
+        return Counts()
+
+    stage = replace(FIRST, outputs=lambda _: ["tree", "file"], run=make)
+    run(settings, stage)
+    for name in ("source", "file", "tree/a"):
+        os.utime(settings.root / name, (1, 1))
+    read: list[str] = []
+    crc, facts = trees.crc32_of, observe.facts_of
+    monkeypatch.setattr(trees, "crc32_of", lambda path, tick: (read.append(path), crc(path, tick))[1])
+    monkeypatch.setattr(observe, "facts_of", lambda path, tick: (read.append(path), facts(path, tick))[1])
+    assert states(settings, stage)[0][0] == "done"
+    assert len(read) == 3
+    assert "done" in run(settings, stage)[0]
+    read.clear()
+    assert "done" in run(settings, stage)[0]
+    assert read == []
+
+
+def test_a_full_disk_does_not_matter_when_there_is_nothing_to_do(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(settings)
+    os.utime(settings.root / "source", (1, 1))
+
+    def full(*_: object) -> None:
+        raise OutOfSpace(28, "full")
+
+    monkeypatch.setattr(receipts, "publish_json", full)
+    assert all("done" in line for line in run(settings))
+
+
+def test_a_look_can_be_stopped(settings: Settings) -> None:
+    run(settings)
+    with pytest.raises(Interrupted, match="while reading source"):
+        decide_all([FIRST], settings, deep=True, should_stop=lambda: True)
+
+
+def test_a_stage_that_ends_without_its_output_is_an_error_with_a_reason(settings: Settings) -> None:
+    with pytest.raises(StageError, match="middle is not there"):
+        run(settings, replace(FIRST, run=lambda _: Counts()))

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,51 +106,65 @@ def publish_json(path: Path, value: Any, indent: int | None = 1) -> FileFacts:
     return publish_bytes(path, (text + "\n").encode())
 
 
-def publish_tree(staging: Path, final: Path) -> None:
+def publish_tree(staging: Path, final: Path, between: Callable[[], None] = lambda: None) -> None:
     """Renames the finished folder ``staging`` to ``final`` after everything below it is on the disk.
 
     An older ``final`` is moved aside first and removed last, so that a kill leaves the old or the new one
-    under the name, or neither but both on disk (``recover_tree`` puts the old one back).
+    under the name, or neither but both on disk (``recover_tree`` puts the old one back). ``between`` is called
+    before each file that is brought to the disk, which takes minutes for 100,000; it may raise to give up.
     """
     staging, final = Path(staging), Path(final)
-    fsync_tree(staging)
+    fsync_tree(staging, between)
     final.parent.mkdir(parents=True, exist_ok=True)
     aside = _aside(final)
-    if final.exists():
-        if aside.exists():
-            shutil.rmtree(aside)
+    if os.path.lexists(final):
+        _remove(aside)
         os.replace(final, aside)
     os.replace(staging, final)
     fsync_folder(final.parent)
-    if aside.exists():
-        shutil.rmtree(aside)
+    _remove(aside)
 
 
 def recover_tree(final: Path) -> None:
     """After a kill inside ``publish_tree``: puts the older folder back, or removes it when the new one is there."""
     aside = _aside(Path(final))
-    if not aside.exists():
+    if not os.path.lexists(aside):
         return
-    if Path(final).exists():
-        shutil.rmtree(aside)
+    if os.path.lexists(final):
+        _remove(aside)
     else:
         os.replace(aside, final)
         fsync_folder(Path(final).parent)
+
+
+def _remove(path: Path) -> None:
+    """A folder with all in it, or a link or file alone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _aside(final: Path) -> Path:
     return final.with_name(f"{TEMPORARY}old-{final.name}")
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hex, read in pieces."""
+def sha256_of(path: Path, tick: Callable[[int], None] | None = None) -> str:
+    """SHA-256 of a file, hex, read in pieces; ``tick`` is called with the size of each, and may raise."""
     with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        if tick is None:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            tick(len(chunk))
+        return digest.hexdigest()
 
 
-def facts_of(path: Path) -> FileFacts:
-    """Size, time, inode and digest of a file."""
-    return _facts(Path(path), sha256_of(path))
+def facts_of(path: Path, tick: Callable[[int], None] | None = None) -> FileFacts:
+    """Size, time, inode and digest of a file; those of before it was read, so that a change meanwhile shows."""
+    before = Path(path).stat()
+    return FileFacts(before.st_size, before.st_mtime_ns, before.st_ino, sha256_of(path, tick))
 
 
 def _facts(path: Path, sha256: str) -> FileFacts:
@@ -175,10 +189,11 @@ def fsync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def fsync_tree(folder: Path) -> None:
-    """Every file and folder below ``folder``, and itself, onto the disk."""
+def fsync_tree(folder: Path, between: Callable[[], None] = lambda: None) -> None:
+    """Every file and folder below ``folder``, and itself, onto the disk; ``between`` is called before each file."""
     for parent, _, names in os.walk(folder):
         for name in names:
+            between()
             fsync_file(Path(parent, name))
         fsync_folder(Path(parent))
 
