@@ -6,7 +6,10 @@ import errno
 import hashlib
 import json
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -104,23 +107,60 @@ def test_a_tree_replaces_an_older_one_as_a_whole(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["final"]
 
 
-def test_a_kill_between_the_two_renames_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Killed(BaseException):
+    """Stands for a kill: no clean-up of an ``except Exception`` runs."""
+
+
+def replacing(monkeypatch: pytest.MonkeyPatch, calls_before_the_kill: int) -> None:
+    """``os.replace`` and ``exchange`` work that often, and then the process is as good as dead."""
+    left = [calls_before_the_kill]
+
+    def counted(real: Callable[[Path, Path], Any]) -> Callable[[Path, Path], Any]:
+        def call(source: Path, target: Path) -> Any:
+            if not left[0]:
+                raise Killed
+            left[0] -= 1
+            return real(source, target)
+
+        return call
+
+    monkeypatch.setattr(files.os, "replace", counted(os.replace))
+    monkeypatch.setattr(files, "exchange", counted(files.exchange))
+
+
+@pytest.mark.parametrize("system_can_exchange", [True, False])
+@pytest.mark.parametrize("calls", range(5))
+def test_a_kill_while_a_tree_is_replaced_leaves_one_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int, system_can_exchange: bool
+) -> None:
     _tree(tmp_path / "final", "old")
-    staging, replace, calls = _tree(tmp_path / "staging", "new"), os.replace, []
-
-    def once(source: Path, target: Path) -> None:
-        if calls:
-            raise KeyboardInterrupt
-        calls.append(source)
-        replace(source, target)
-
-    monkeypatch.setattr(files.os, "replace", once)
-    with pytest.raises(KeyboardInterrupt):
+    staging = _tree(tmp_path / "staging", "new")
+    if system_can_exchange:
+        (tmp_path / "a").touch(), (tmp_path / "b").touch()
+        if not files.exchange(tmp_path / "a", tmp_path / "b"):
+            pytest.skip("names can not change places on this system")
+    else:
+        monkeypatch.setattr(files, "exchange", lambda one, other: False)
+    replacing(monkeypatch, calls)
+    with suppress(Killed):
         publish_tree(staging, tmp_path / "final")
     monkeypatch.undo()
-    assert not (tmp_path / "final").exists()
+    if system_can_exchange:
+        assert (tmp_path / "final/file").read_text() in ("old", "new")  # at any moment, with no recovery
     recover_tree(tmp_path / "final")
-    assert (tmp_path / "final/file").read_text() == "old"
+    assert (tmp_path / "final/file").read_text() in ("old", "new")
+    assert not list(tmp_path.glob(f"{files.TEMPORARY}*"))
+    publish_tree(_tree(tmp_path / "again", "newest"), tmp_path / "final")
+    assert (tmp_path / "final/file").read_text() == "newest"
+
+
+def test_two_names_change_places(tmp_path: Path) -> None:
+    _tree(tmp_path / "one", "1"), _tree(tmp_path / "other", "2")
+    if not files.exchange(tmp_path / "one", tmp_path / "other"):
+        pytest.skip("names can not change places on this system")
+    assert (tmp_path / "one/file").read_text() == "2" and (tmp_path / "other/file").read_text() == "1"
+    with pytest.raises(OSError, match="missing"):
+        files.exchange(tmp_path / "missing", tmp_path / "one")
 
 
 def test_stale_temporaries_go_and_nothing_else(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ fsync means the data is lost, so the temporary file is thrown away and an older 
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import json
@@ -106,23 +107,55 @@ def publish_json(path: Path, value: Any, indent: int | None = 1) -> FileFacts:
     return publish_bytes(path, (text + "\n").encode())
 
 
-def publish_tree(staging: Path, final: Path, between: Callable[[], None] = lambda: None) -> None:
+def publish_tree(staging: Path, final: Path) -> None:
     """Renames the finished folder ``staging`` to ``final`` after everything below it is on the disk.
 
-    An older ``final`` is moved aside first and removed last, so that a kill leaves the old or the new one
-    under the name, or neither but both on disk (``recover_tree`` puts the old one back). ``between`` is called
-    before each file that is brought to the disk, which takes minutes for 100,000; it may raise to give up.
+    An older ``final`` changes places with the new one in one step where the system can do that (Linux), so that the
+    name always stands for the old or the new one. Elsewhere it is moved aside first: a kill may leave neither under
+    the name, but both on the disk (``recover_tree`` puts the old one back).
     """
     staging, final = Path(staging), Path(final)
-    fsync_tree(staging, between)
+    fsync_tree(staging)
     final.parent.mkdir(parents=True, exist_ok=True)
     aside = _aside(final)
-    if os.path.lexists(final):
-        _remove(aside)
+    if aside.exists():
+        shutil.rmtree(aside)
+    if not final.exists():
+        os.replace(staging, final)
+    elif not _took_its_place(staging, aside, final):
         os.replace(final, aside)
-    os.replace(staging, final)
+        os.replace(staging, final)
     fsync_folder(final.parent)
-    _remove(aside)
+    if aside.exists():
+        shutil.rmtree(aside)
+
+
+def _took_its_place(staging: Path, aside: Path, final: Path) -> bool:
+    """Whether ``staging`` is ``final`` now and the older ``final`` is ``aside``; if not, nothing has changed."""
+    os.replace(staging, aside)  # if a kill comes now, recover_tree removes it and the older one stays
+    try:
+        exchanged = exchange(aside, final)
+    except OSError:
+        os.replace(aside, staging)
+        raise
+    if not exchanged:
+        os.replace(aside, staging)
+    return exchanged
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Lets two names change places in one step. False where the system or the file system can not do that."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):  # not Linux, or a C library from before 2018
+        return False
+    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    if renameat2(here, os.fsencode(one), here, os.fsencode(other), ctypes.c_uint(swap)) == 0:
+        return True
+    problem = ctypes.get_errno()
+    if problem in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(problem, os.strerror(problem), str(one), None, str(other))
 
 
 def recover_tree(final: Path) -> None:
