@@ -107,15 +107,16 @@ def publish_json(path: Path, value: Any, indent: int | None = 1) -> FileFacts:
     return publish_bytes(path, (text + "\n").encode())
 
 
-def publish_tree(staging: Path, final: Path) -> None:
+def publish_tree(staging: Path, final: Path, between: Callable[[], None] = lambda: None) -> None:
     """Renames the finished folder ``staging`` to ``final`` after everything below it is on the disk.
 
     An older ``final`` changes places with the new one in one step where the system can do that (Linux), so that the
     name always stands for the old or the new one. Elsewhere it is moved aside first: a kill may leave neither under
-    the name, but both on the disk (``recover_tree`` puts the old one back).
+    the name, but both on the disk (``recover_tree`` puts the old one back). ``between`` is called before each file
+    that is brought to the disk, which takes minutes for 100,000; it may raise to give up.
     """
     staging, final = Path(staging), Path(final)
-    fsync_tree(staging)
+    fsync_tree(staging, between)
     final.parent.mkdir(parents=True, exist_ok=True)
     aside = _aside(final)
     if aside.exists():
