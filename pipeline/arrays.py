@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.columns import Columns
+from pipeline.index_rules import ARRAYS_SCHEMA
 from vision.artefacts.files import publish_json, sha256_of
-
-ARRAYS_SCHEMA = 1
 
 
 def arrays_of(columns: Columns) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.annotations import AnnotationFile, Part
+from pipeline.annotations import AnnotationError, AnnotationFile, Part
 from pipeline.stage import Interrupted
 
 
@@ -40,10 +40,34 @@ class Columns:
 
 
 def read_columns(path: Path, split: str, should_stop: Callable[[], bool] = lambda: False) -> Columns:
-    """Reads a file that the remap stage wrote; ``AnnotationError`` if it is not valid JSON any more."""
-    columns = _Reader(split, should_stop)
+    """Reads a file that the remap stage wrote. Raises AnnotationError where it is not what that stage writes."""
     with AnnotationFile(path) as file:
-        return columns.read(file)
+        try:
+            columns = _Reader(split, should_stop).read(file)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            if isinstance(error, AnnotationError):
+                raise
+            raise AnnotationError(f"{path}: no file of the remap stage: {error!r:.200}") from error
+    problem = _inconsistency(columns)
+    if problem:
+        raise AnnotationError(f"{path}: no file of the remap stage: {problem}")
+    return columns
+
+
+def _inconsistency(columns: Columns) -> str | None:
+    """What the remap stage would never have let pass."""
+    classes = len(columns.categories)
+    if [category["id"] for category in columns.categories] != list(range(1, classes + 1)):
+        return f"the ids of its categories are not 1..{classes}"
+    if len(columns.labels) and not 1 <= columns.labels.min() <= columns.labels.max() <= classes:
+        return f"labels that are not in 1..{classes}"
+    if not np.isin(columns.annotation_image_ids, columns.image_ids).all():
+        return "annotations of images that are not in it"
+    if len(np.unique(columns.image_ids)) < len(columns.image_ids) or len(np.unique(columns.ids)) < len(
+        columns.ids
+    ):
+        return "ids that come twice"
+    return None
 
 
 class _Reader:

@@ -5,66 +5,16 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline import query
 from pipeline.annotations import AnnotationError, remapped_path
-from pipeline.arrays import ARRAYS_SCHEMA, write_arrays
-from pipeline.columns import Columns, read_columns
 from pipeline.command import stage_main
+from pipeline.index_rules import ARRAYS_SCHEMA, INDEX, USER_VERSION, arrays_path
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
-from pipeline.tables import DATASET, USER_VERSION, write_tables
-from pipeline.verdicts import IMAGE_REPORT, Verdict, read_verdicts
-from vision.artefacts.files import atomic_publish, publish_tree, sha256_of
-
-INDEX = "index.sqlite"
-
-
-def arrays_path(split: str) -> str:
-    return f"arrays/{split}2017"
-
-
-def build_index(
-    root: Path,
-    splits: Sequence[str] = ("train", "val"),
-    verdicts: dict[str, dict[int, Verdict]] | None = None,
-    staging: Path | None = None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> list[Columns]:
-    """Makes the database and the arrays of ``splits`` below ``root`` from its remapped files.
-
-    Without ``verdicts`` images count as unchecked. ``staging`` is a folder on the same file system.
-    """
-    columns = [read_columns(root / remapped_path(split), split, should_stop) for split in splits]
-    digests = {split: sha256_of(root / remapped_path(split)) for split in splits}
-    provenance = {f"sha256 of {remapped_path(split)}": digest for split, digest in digests.items()}
-    provenance |= {
-        "dataset": DATASET,
-        "boxes": "x, y, w, h in px of the stored picture, origin at the top left",
-    }
-    if verdicts is not None:
-        provenance[f"sha256 of {IMAGE_REPORT}"] = sha256_of(root / IMAGE_REPORT)
-    with atomic_publish(root / INDEX) as temporary:
-        write_tables(temporary, [(of, (verdicts or {}).get(of.split)) for of in columns], provenance)
-    with tempfile.TemporaryDirectory(dir=staging or root, prefix=".arrays-") as folder:
-        for of in columns:
-            made = Path(folder) / of.split
-            made.mkdir()
-            write_arrays(of, made, remapped_path(of.split), digests[of.split])
-            _replace_tree(made, root / arrays_path(of.split))
-    return columns
-
-
-def _replace_tree(made: Path, final: Path) -> None:
-    final.parent.mkdir(exist_ok=True)
-    if final.exists():
-        shutil.rmtree(final)
-    publish_tree(made, final)
+from pipeline.verdicts import IMAGE_REPORT, read_verdicts
 
 
 def _inputs(settings: Settings) -> list[str]:
@@ -80,28 +30,30 @@ def _params(settings: Settings) -> dict[str, Any]:
 
 
 def _run(context: StageContext) -> Counts:
+    from pipeline.index_build import build_index  # numpy: --help does not wait for it
+
     root, splits = context.root, context.settings.splits
     try:
         verdicts = read_verdicts(root / IMAGE_REPORT, splits)
-        columns = build_index(root, splits, verdicts, context.staging, context.should_stop)
+        found = build_index(root, splits, verdicts, context.staging, context.should_stop)
     except AnnotationError as error:
         raise StageError(
-            str(error), "the remapped file was damaged", "run the remap stage with --force"
+            str(error),
+            "the remapped file was damaged or is not one",
+            f"make it again: python -m pipeline.remap_categories --root {root} --force",
         ) from error
     except FileNotFoundError as error:
         raise StageError(
             f"{error.filename}: no such file",
             "it comes from an earlier stage",
-            "run the whole pipeline, `python -m pipeline run`",
+            f"run the whole pipeline: python -m pipeline run --root {root}",
         ) from error
     counts = Counts()
-    for of in columns:
-        counts.taken_in += len(of.image_ids) + len(of.ids)
-        counts.notes[of.split] = {"images": len(of.image_ids), "annotations": len(of.ids)}
+    for split, (images, boxes) in found.items():
+        counts.taken_in += images + boxes
+        counts.notes[split] = {"images": images, "annotations": boxes}
+        context.say(f"{split}: {images:,} images, {boxes:,} boxes")
     counts.kept = counts.taken_in
-    context.say(
-        "\n".join(f"{of.split}: {len(of.image_ids):,} images, {len(of.ids):,} boxes" for of in columns)
-    )
     return counts
 
 

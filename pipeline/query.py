@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from pipeline.tables import USER_VERSION
+from pipeline.index_rules import INDEX, USER_VERSION
 
 VIEWS = ("class_counts", "size_bins", "images_without_boxes", "images", "categories", "provenance")
 SIZES = {"small": (0.0, 1024.0), "medium": (1024.0, 9216.0), "large": (9216.0, float("inf"))}
@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
     """Prints the answer; returns 0, or 1 where there is no index to ask."""
     options = parser().parse_args(argv)
     try:
-        with closing(open_index(options.root / "index.sqlite")) as index:
+        with closing(open_index(options.root / INDEX)) as index:
             names, rows, total = answer(index, options)
     except QueryError as error:
         print(error, file=sys.stderr)

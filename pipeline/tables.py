@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from pipeline.columns import Columns
+from pipeline.index_rules import DATASET, USER_VERSION
+from pipeline.stage import Interrupted
 from pipeline.verdicts import Verdict
-
-USER_VERSION = 1
-DATASET = "coco2017"
 
 SCHEMA = """
 CREATE TABLE categories (
@@ -66,24 +67,47 @@ CREATE VIEW images_without_boxes AS
     AND NOT EXISTS (SELECT 1 FROM annotations a WHERE a.split = i.split AND a.image_id = i.id);
 """
 
+PROGRESS_STEPS = 100_000
+"""Steps of SQLite's machine (some milliseconds) between two looks whether to stop."""
 LEFT_OUT = "left out by the remap; see report/annotations.jsonl"
 
 
 def write_tables(
-    path: Path, splits: Iterable[tuple[Columns, dict[int, Verdict] | None]], provenance: Mapping[str, str]
+    path: Path,
+    splits: Iterable[tuple[Columns, dict[int, Verdict] | None]],
+    provenance: Mapping[str, str],
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Makes the database at ``path`` (a new file) and returns the number of image rows."""
+    """Makes the database at ``path`` (a new file) and returns the number of image rows. Raises Interrupted."""
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.set_progress_handler(should_stop, PROGRESS_STEPS)
+            return _write(database, splits, provenance)
+    except sqlite3.Error as error:
+        if should_stop():
+            raise Interrupted from error
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        number = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_IOERR: errno.EIO}.get(code)
+        if number is None:
+            raise
+        raise OSError(number, f"{os.strerror(number)} ({error})", str(path)) from error
+
+
+def _write(
+    database: sqlite3.Connection,
+    splits: Iterable[tuple[Columns, dict[int, Verdict] | None]],
+    provenance: Mapping[str, str],
+) -> int:
     images = 0
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        for pragma in ("page_size = 4096", "journal_mode = OFF", "synchronous = OFF", "temp_store = MEMORY"):
-            database.execute(f"PRAGMA {pragma}").fetchall()
-        database.executescript(f"PRAGMA user_version = {USER_VERSION};" + SCHEMA)
-        database.execute("BEGIN")
-        for columns, verdicts in splits:
-            images += _fill(database, columns, verdicts)
-        database.executemany("INSERT INTO provenance VALUES (?, ?)", sorted(provenance.items()))
-        database.execute("COMMIT")
-        database.executescript(INDEXES)
+    for pragma in ("page_size = 4096", "journal_mode = OFF", "synchronous = OFF", "temp_store = MEMORY"):
+        database.execute(f"PRAGMA {pragma}").fetchall()
+    database.executescript(f"PRAGMA user_version = {USER_VERSION};" + SCHEMA)
+    database.execute("BEGIN")
+    for columns, verdicts in splits:
+        images += _fill(database, columns, verdicts)
+    database.executemany("INSERT INTO provenance VALUES (?, ?)", sorted(provenance.items()))
+    database.execute("COMMIT")
+    database.executescript(INDEXES)
     return images
 
 

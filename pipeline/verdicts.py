@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from pipeline.stage import StageError
 from vision.artefacts import log
+from vision.artefacts.records import RecordError
 
 IMAGE_REPORT = "report/images.jsonl"
 
@@ -24,13 +27,33 @@ class Verdict:
 
 
 def read_verdicts(path: Path, splits: Iterable[str]) -> dict[str, dict[int, Verdict]]:
-    """The verdicts of each split by image id; rows without an id (stray files) belong to no annotation."""
+    """The verdicts of each split by image id; rows without an id (stray files) belong to no annotation.
+
+    Raises StageError where the table is missing or damaged.
+    """
+    if not path.is_file():
+        raise _unusable(f"{path}: no such file", "validate_images makes it")
     found: dict[str, dict[int, Verdict]] = {split: {} for split in splits}
-    for row in log.read(path):
-        of_split, image_id = found.get(row["split"]), row["image_id"]
-        if of_split is None or image_id is None or image_id in of_split:
-            continue
-        of_split[image_id] = Verdict(
-            image_id, row["file_name"], row["verdict"], row["reason"] or "", row["width"], row["height"]
-        )
+    try:
+        for row in log.read(path):
+            _take(found, row)
+    except (RecordError, KeyError, TypeError) as error:
+        raise _unusable(
+            f"{path} is damaged: {error!s:.300}", "it was changed after validate_images"
+        ) from error
     return found
+
+
+def _take(found: dict[str, dict[int, Verdict]], row: dict[str, Any]) -> None:
+    of_split, image_id = found.get(row["split"]), row["image_id"]
+    if of_split is None or image_id is None or image_id in of_split:
+        return
+    of_split[image_id] = Verdict(
+        image_id, row["file_name"], row["verdict"], row["reason"] or "", row["width"], row["height"]
+    )
+
+
+def _unusable(what: str, why: str) -> StageError:
+    return StageError(
+        what, why, "check the pictures: python -m pipeline.validate_images, with the same --root"
+    )
