@@ -232,7 +232,13 @@ def test_patience_ends_a_run_that_stands_still(
     line = [*tiny, "--checkpoint-folder", tmp_path / "run", "--lr=1e-30", "--freeze-bn", "--patience=1"]
     assert train(*line) == 0
     assert "stopped early" in capsys.readouterr().out
-    assert checkpoint.load(checkpoint.find(tmp_path / "run")).epoch < 3
+    reached = checkpoint.find(tmp_path / "run")
+    assert checkpoint.load(reached).epoch < 3
+    assert train(*line, "--resume", "auto") == 0
+    assert "stopped early" in capsys.readouterr().out
+    assert checkpoint.find(tmp_path / "run") == reached, (
+        "a scheduler that runs the line again trains no further"
+    )
 
 
 def test_weights_of_another_run_start_a_new_one(

@@ -354,6 +354,10 @@ def check_together(config: TrainConfig) -> None:
             list(config.milestones) != sorted(set(config.milestones)),
             f"--milestones {config.milestones}: expected epochs that rise",
         ),
+        (
+            config.compile and config.parallel == "dp",
+            "--compile does not go with --parallel dp; start one process a GPU with torchrun instead",
+        ),
         (config.resume == "", "--resume expects a checkpoint file, a run folder or auto"),
     )
     for broken, sentence in rules:

@@ -24,14 +24,14 @@ def fit(state: TrainState, session: Session) -> list[dict[str, Any]]:
     finished = []
     session.console.begin(state.step, session.total_steps)
     while state.epoch < session.config.epochs and not _has_to_leave(state, session):
+        if state.step_in_epoch == 0 and _has_stalled(state, session):  # also when the same line is run again
+            break
         train_epoch(state, session)
         if _has_to_leave(state, session):
             break
         try:
             finished.append(finish_epoch(state, session))
         except Interrupted:
-            break
-        if _has_stalled(state, session):
             break
     if state.step_in_epoch:  # ends of epochs are saved already
         save(state, session)

@@ -59,12 +59,13 @@ def network_of(
     model: Detector, config: TrainConfig, group: Group, device: torch.device
 ) -> Callable[..., Any]:
     """What the loop calls: the model, compiled or spread over GPUs and processes. It shares the parameters."""
+    if config.parallel == "dp" and group.world == 1:
+        return nn.DataParallel(model)
+    network = torch.compile(model) if config.compile else model
     if group.world > 1:
         ids = [device.index] if device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=ids)
-    if config.parallel == "dp":
-        return nn.DataParallel(model)
-    return torch.compile(model) if config.compile else model
+        return DistributedDataParallel(network, device_ids=ids)
+    return network
 
 
 def state_of(
