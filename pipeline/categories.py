@@ -7,6 +7,7 @@ the original ids, so ids that are already 1..C−1 stay as they are.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,11 @@ class CategoryMap:
         """What ``category_map.json`` holds."""
         rows = [{"label": row.pop("id"), **row} for row in self.records()]
         return {"schema": CATEGORY_MAP_SCHEMA, "source": source, "classes": self.classes, "categories": rows}
+
+    def document_text(self, source: str) -> bytes:
+        return (
+            json.dumps(self.document(source), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        )
 
 
 def read_categories(file: AnnotationFile, items: Iterable[Any] | None = None) -> tuple[Category, ...]:

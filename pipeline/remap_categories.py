@@ -3,27 +3,30 @@
 The published annotation files stay as they are. For each split there is a new one beside it, and ``labels.txt``,
 ``category_map.json``, ``report/annotations.jsonl`` (a line for each image or annotation dropped or changed) and
 ``report/annotations.txt`` (the counts, for people).
+
+A file of your own: ``python -m pipeline.remap_categories --annotations FILE.json --images DIR --output FILE.json``.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pipeline.annotation_rules import Drop
 from pipeline.annotations import AnnotationError, AnnotationFile, original_path, remapped_path
 from pipeline.categories import Category, CategoryMap, check_agrees, choose
-from pipeline.command import stage_main
+from pipeline.command import add_common_options, add_stage_options, stage_main
+from pipeline.published_together import published_together
+from pipeline.remap_file import FileRemap, remap_file
 from pipeline.remap_one import remap_one
 from pipeline.remap_report import counts_of, report_text
 from pipeline.remapped import ImageCheck, SplitCounts, any_image
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from pipeline.verdicts import IMAGE_REPORT, Verdict, read_verdicts
-from vision.artefacts.files import atomic_publish, publish_bytes, publish_json
 
 LABELS = "annotations/labels.txt"
 CATEGORY_MAP = "annotations/category_map.json"
@@ -46,31 +49,24 @@ def remap(
     """
     results: list[SplitCounts] = []
     map_: CategoryMap | None = None
-    for folder in ("annotations", "report"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    with ExitStack() as published:
-        listing = _open(published, root / LISTING)
+    paths = {name: root / name for name in (LABELS, CATEGORY_MAP, LISTING, REPORT)}
+    paths |= {remapped_path(split): root / remapped_path(split) for split in splits}
+    with published_together(list(paths.values())) as files:
         for split in splits:
             with AnnotationFile(root / original_path(split)) as file:
                 map_of = partial(_map_of, file, map_, classes, original_path(splits[0]))
                 check = _verdict_check(verdicts[split]) if verdicts is not None else any_image
-                out = _open(published, root / remapped_path(split))
+                out, listing = files[paths[remapped_path(split)]], files[paths[LISTING]]
                 counts, map_ = remap_one(file, map_of, split, check, out, listing, should_stop)
                 results.append(counts)
         assert map_ is not None, "the runner gives at least one split"
-        publish_bytes(root / LABELS, map_.labels_text())
-        publish_json(root / CATEGORY_MAP, map_.document(original_path(splits[0])))
-    text = report_text(results, map_)
-    publish_bytes(root / REPORT, text.encode())
+        text = report_text(results, map_)
+        files[paths[LABELS]].write(map_.labels_text())
+        files[paths[CATEGORY_MAP]].write(map_.document_text(original_path(splits[0])))
+        files[paths[REPORT]].write(text.encode())
     summary = text.split("\n\n")[0]
     say(f"{summary}\nboxes per class: {root / REPORT}")
     return results
-
-
-def _open(published: ExitStack, path: Path) -> IO[bytes]:
-    """A file that appears under its name when ``published`` is left without an error."""
-    temporary = published.enter_context(atomic_publish(path))
-    return published.enter_context(temporary.open("wb", buffering=1 << 20))
 
 
 def _map_of(
@@ -89,23 +85,26 @@ def _map_of(
 def _verdict_check(verdicts: dict[int, Verdict]) -> ImageCheck:
     """Drops what the image check rejected or never saw."""
 
-    def check(image_id: int, file_name: str) -> Drop | None:
-        found = verdicts.get(image_id)
+    def check(raw: dict[str, Any]) -> Drop | None:
+        found = verdicts.get(raw["id"])
         if found is None:
-            return Drop("not_checked", f"{file_name}: not in {IMAGE_REPORT}")
+            return Drop("not_checked", f"{raw['file_name']}: not in {IMAGE_REPORT}")
         if found.verdict == "reject":
-            return Drop("rejected", f"{file_name}: {found.reason}")
+            return Drop("rejected", f"{raw['file_name']}: {found.reason}")
         return None
 
     return check
 
 
-def _classes(settings: Settings) -> list[str] | None:
-    """The option ``classes``: a list, or names with commas between them."""
-    asked = settings.options.get("classes")
+def class_names(asked: str | Iterable[str] | None) -> list[str] | None:
+    """``person,car``, or a list of names, sorted; None for all."""
     if not asked:
         return None
     return sorted({name.strip() for name in (asked.split(",") if isinstance(asked, str) else asked)})
+
+
+def _classes(settings: Settings) -> list[str] | None:
+    return class_names(settings.options.get("classes"))
 
 
 def _inputs(settings: Settings) -> list[str]:
@@ -151,5 +150,63 @@ STAGE = Stage(
     run=_run,
 )
 
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The stage on a data folder (``--root``), or the remap of one file (``--annotations``)."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    own = ("--annotations", "--images", "--output", "--category-map", "-h", "--help")
+    if not any(word.split("=")[0] in own for word in arguments):
+        return stage_main(STAGE, arguments)
+    asked = _parser().parse_args(arguments)
+    for name in ("annotations", "images", "output"):
+        if getattr(asked, name) is None:
+            _parser().error(
+                f"--{name} is missing: --annotations FILE.json, --images DIR and --output FILE.json go together"
+            )
+    one = FileRemap(
+        asked.annotations,
+        asked.images,
+        asked.output,
+        class_names(asked.classes),
+        asked.category_map,
+        asked.workers,
+    )
+    problem = one.problem()
+    if problem:
+        _parser().error(problem)
+    return remap_file(one)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m pipeline.{STAGE.name}",
+        description=f"Stage {STAGE.name}: {STAGE.summary}.",
+        epilog="What can not be used is a result, not a failure: it is listed by id with its reason, and the exit code "
+        "is 0. A file that can not be read is refused with its line and key: exit code 1, and nothing is written.",
+        allow_abbrev=False,
+    )
+    group = parser.add_argument_group("one file of your own, instead of --root")
+    group.add_argument(
+        "--annotations", type=Path, metavar="FILE.json", help="COCO-shaped; it is never changed"
+    )
+    group.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="the folder of its pictures; every one is decoded and checked",
+    )
+    group.add_argument(
+        "--output", type=Path, metavar="FILE.json",
+        help="the new file; beside it FILE.labels.txt, FILE.category_map.json and FILE.dropped.jsonl",
+    )  # fmt: skip
+    group.add_argument(
+        "--category-map", type=Path, metavar="FILE",
+        help="use the labels of an earlier remap (for val, those of train) instead of making them",
+    )  # fmt: skip
+    add_common_options(parser)
+    add_stage_options(parser)
+    return parser
+
+
 if __name__ == "__main__":
-    sys.exit(stage_main(STAGE))
+    sys.exit(main())

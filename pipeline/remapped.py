@@ -27,11 +27,11 @@ from pipeline.categories import CategoryMap
 from pipeline.json_strict import dumps
 from pipeline.stage import Interrupted
 
-ImageCheck = Callable[[int, str], Drop | None]
-"""From image id and file name: why this image can not be used, or None."""
+ImageCheck = Callable[[dict[str, Any]], Drop | None]
+"""From a sound entry of ``images``: why this image can not be used, or None."""
 
 
-def any_image(image_id: int, file_name: str) -> Drop | None:
+def any_image(raw: dict[str, Any]) -> Drop | None:
     """The check that lets every image pass."""
     return None
 
@@ -151,7 +151,7 @@ class Remapping:
     def _known_image(self, raw: dict[str, Any]) -> Drop | None:
         if raw["id"] in self._sizes:
             return Drop("duplicate_id", f"id {raw['id']} was used before; the first image with it is kept")
-        return self.check(raw["id"], raw["file_name"])
+        return self.check(raw)
 
     def _annotations(self, part: Part) -> Iterator[bytes]:
         counts = self.counts

@@ -58,7 +58,7 @@ def atomic_publish(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:12]}-{path.name}")
     try:
-        with _space_errors(path):
+        with space_errors(path):
             yield temporary
             fsync_file(temporary)
             os.replace(temporary, path)
@@ -69,7 +69,8 @@ def atomic_publish(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _space_errors(path: Path) -> Iterator[None]:
+def space_errors(path: Path) -> Iterator[None]:
+    """Turns what a full disk raises in the body into OutOfSpace with the name of ``path``."""
     try:
         yield
     except OutOfSpace:

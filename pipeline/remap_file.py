@@ -1,0 +1,124 @@
+"""The remap on one annotation file of the user's own: no data folder, the same guarantees.
+
+``OUTPUT.json`` is the remapped file; beside it are ``OUTPUT.labels.txt``, ``OUTPUT.category_map.json`` and
+``OUTPUT.dropped.jsonl``, a line for each image or annotation that was dropped or changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.annotation_rules import Drop, image_fault
+from pipeline.annotations import AnnotationError, AnnotationFile
+from pipeline.categories import Category, CategoryMap, check_agrees, choose
+from pipeline.category_map_file import given_map
+from pipeline.command import StopFlag, reported, say
+from pipeline.published_together import published_together
+from pipeline.remap_one import remap_one
+from pipeline.remap_report import report_text
+from pipeline.remapped import ImageCheck
+from pipeline.stage import StageError
+from pipeline.working_folder import working_folder
+
+BESIDE = {"labels": ".labels.txt", "map": ".category_map.json", "dropped": ".dropped.jsonl"}
+
+
+@dataclass(frozen=True, slots=True)
+class FileRemap:
+    """What was asked for.
+
+    * annotations: the file as it is; images: the folder that its ``file_name`` are in; output: the new file
+    * classes: a subset by name, None for all; category_map: labels of an earlier remap, None to make them
+    * workers: processes that decode the pictures
+    """
+
+    annotations: Path
+    images: Path
+    output: Path
+    classes: list[str] | None = None
+    category_map: Path | None = None
+    workers: int = 1
+
+    def outputs(self) -> list[Path]:
+        """The files that are written, the remapped one first."""
+        return [self.output, *(self.beside(what) for what in BESIDE)]
+
+    def beside(self, what: str) -> Path:
+        return self.output.with_name(self.output.name.removesuffix(".json") + BESIDE[what])
+
+    def problem(self) -> str | None:
+        """What is wrong with the command, before anything is read."""
+        if self.classes is not None and self.category_map is not None:
+            return "--classes and --category-map exclude each other: the map says which classes there are"
+        for path in self.outputs():
+            if path.is_dir():
+                return f"{path} is a folder"
+            for given in filter(None, (self.annotations, self.category_map)):
+                if path.exists() and given.exists() and path.samefile(given):
+                    return f"{path} would replace {given}; originals are never changed: name another --output"
+        return None
+
+
+def remap_file(asked: FileRemap) -> int:
+    """Writes the outputs and gives the exit code: 0, 1 where something is in the way, 130 or 143 when interrupted."""
+    with StopFlag() as stop:
+
+        def work() -> None:
+            try:
+                with working_folder(asked.outputs(), "remapping") as working:
+                    say(_remap(asked, working, stop))
+            except AnnotationError as error:
+                raise StageError(
+                    str(error), "the annotations can not be used as they are", "repair the file at that place"
+                ) from error
+
+        return reported(work, stop)
+
+
+def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> str:
+    if not asked.images.is_dir():
+        raise StageError(
+            f"{asked.images} is no folder", "--images takes the folder with the pictures", "check the path"
+        )
+    with AnnotationFile(asked.annotations) as file:
+        check = _image_check(asked, file, working, should_stop)
+
+        def map_of(categories: tuple[Category, ...]) -> CategoryMap:
+            if asked.category_map is not None:
+                return given_map(file, categories, asked.category_map)
+            map_ = choose(file, categories, asked.classes)
+            check_agrees(file, categories, map_, str(asked.annotations))
+            return map_
+
+        # the remapped file gets its name last: where it is new, the others are
+        with published_together(asked.outputs()[::-1]) as files:
+            out, listing = files[asked.output], files[asked.beside("dropped")]
+            counts, map_ = remap_one(file, map_of, "", check, out, listing, should_stop)
+            files[asked.beside("labels")].write(map_.labels_text())
+            files[asked.beside("map")].write(map_.document_text(asked.annotations.name))
+    return report_text([counts], map_).split("\n\n")[0] + "\n" + "\n".join(map(str, asked.outputs()))
+
+
+def _image_check(
+    asked: FileRemap, file: AnnotationFile, working: Path, should_stop: Callable[[], bool]
+) -> ImageCheck:
+    """Decodes every picture; drops images whose picture is no plain file in the folder, or can not be used."""
+    from pipeline.image_check import ImageJob  # the decoders: a mistake in the command does not wait for them
+    from pipeline.image_survey import check_all
+
+    def job_of(raw: dict[str, Any]) -> ImageJob:
+        return ImageJob("", str(asked.images), raw["file_name"], (raw["height"], raw["width"]))
+
+    jobs = [job_of(raw) for raw in file.items("images") if image_fault(raw) is None]
+    found = check_all(jobs, working, asked.workers, False, should_stop)
+
+    def check(raw: dict[str, Any]) -> Drop | None:
+        verdict = found[job_of(raw)]
+        return (
+            Drop("rejected", f"{raw['file_name']}: {verdict.reason}") if verdict.verdict == "reject" else None
+        )
+
+    return check

@@ -1,0 +1,44 @@
+"""A hidden folder beside a file that is being made: for a journal, and so that only one process makes it."""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.stage import StageError
+from vision.artefacts.files import TEMPORARY
+
+
+@contextmanager
+def working_folder(outputs: Sequence[Path], doing: str) -> Iterator[Path]:
+    """``.<name of the first output>.<doing>``; stays after a kill or an error, is removed at the end.
+
+    Locked while it is in use (the lock dies with its holder). What a killed run left of ``outputs``, which all stand
+    in one folder, is removed. Raises StageError where there is no such folder, or another process holds the lock.
+    """
+    output = outputs[0]
+    if not output.parent.is_dir():
+        raise StageError(
+            f"{output.parent} is no folder", f"{output.name} is to be written there", "make it first"
+        )
+    folder = output.with_name(f".{output.name}.{doing}")
+    folder.mkdir(exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for path in outputs:
+            for stale in path.parent.glob(f"{TEMPORARY}*-{glob.escape(path.name)}"):
+                stale.unlink()
+        yield folder
+        shutil.rmtree(folder)
+    except BlockingIOError:
+        raise StageError(
+            f"another process is making {output}", f"it holds {folder}", "wait for it, or name another file"
+        ) from None
+    finally:
+        os.close(descriptor)
