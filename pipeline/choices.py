@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.release import COCO_2017, Release, release_of
-from pipeline.stage import Settings, StageError
+from pipeline.stage import SPLITS, Settings, StageError
 from vision.artefacts.files import publish_json
 from vision.artefacts.records import RecordError, from_plain, read_json, to_plain
 
@@ -19,6 +19,10 @@ class Choices:
 
     splits: tuple[str, ...] = ("train", "val")
     release: Release = COCO_2017
+
+    def __post_init__(self) -> None:
+        if not self.splits or list(self.splits) != [split for split in SPLITS if split in self.splits]:
+            raise ValueError(f"splits: some of {', '.join(SPLITS)} in this order, found {list(self.splits)}")
 
 
 def read(root: Path) -> Choices:

@@ -19,10 +19,8 @@ from pipeline import choices
 from pipeline.lock import root_lock
 from pipeline.release import read_release
 from pipeline.runner import run_stages
-from pipeline.stage import Interrupted, Settings, Stage, StageError
+from pipeline.stage import SPLITS, Interrupted, Settings, Stage, StageError
 from vision.artefacts.files import OutOfSpace
-
-SPLITS = ("train", "val", "test")
 
 
 class StopFlag:
@@ -170,6 +168,9 @@ def reported(work: Callable[[], None], stop: StopFlag) -> int:
         return 128 + (stop.signal or signal.SIGINT)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # `… | head`: whoever read has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except StageError as error:
         print(f"error: {error}", file=sys.stderr)
     except OutOfSpace as error:

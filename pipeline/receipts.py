@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -71,4 +72,16 @@ def read(root: Path, stage: str) -> Receipt | None:
         raise RecordError(
             f"{path}: schema {receipt.schema} of {receipt.stage!r}, expected {SCHEMA} of {stage!r}"
         )
+    _check(receipt, path)
     return receipt
+
+
+def _check(receipt: Receipt, path: Path) -> None:
+    """What types do not say: a time that is one, counts that add up."""
+    try:
+        datetime.fromisoformat(receipt.finished)
+    except ValueError:
+        raise RecordError(f"{path}: finished: {receipt.finished[:40]!r} is no time") from None
+    counts = [receipt.taken_in, receipt.kept, *receipt.dropped.values()]
+    if min(counts) < 0 or receipt.taken_in != receipt.kept + sum(receipt.dropped.values()):
+        raise RecordError(f"{path}: taken_in is not kept and dropped together")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+SPLITS = ("train", "val", "test")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -49,14 +49,15 @@ def survey(
     ``tick`` is called with the bytes read so far since its last call, at least once a file; it may raise.
     """
     found: Manifest = {}
-    for name, path, stat in sorted(walk(tree)):
+    get, empty = known.get, Member(-1, 0, 0, 0)
+    for name, path, stat in walk(tree):
         tick(0)
-        old = None if deep else known.get(name)
-        if old and (old[0], old[2], old[3]) == (stat.st_size, stat.st_mtime_ns, stat.st_ino):
+        old = empty if deep else get(name, empty)
+        if old[2] == stat.st_mtime_ns and old[0] == stat.st_size and old[3] == stat.st_ino:
             found[name] = old
         else:
             found[name] = Member(stat.st_size, crc32_of(path, tick), stat.st_mtime_ns, stat.st_ino)
-    return found
+    return {name: found[name] for name in sorted(found)}
 
 
 def walk(tree: Path) -> Iterator[tuple[str, str, os.stat_result]]:
@@ -118,10 +119,15 @@ def read_manifest(path: Path) -> Manifest:
         head, _, data = path.read_bytes().partition(b"\n")
         if head.decode("utf-8", "replace") != HEADER + hashlib.sha256(data).hexdigest():
             return {}
-        rows = [row.rsplit("\t", 4) for row in data.decode("utf-8", "surrogateescape").split("\n")[:-1]]
-        return {_read(name): Member(int(b), int(crc, 16), int(m), int(i)) for name, b, crc, m, i in rows}
+        rows = data.decode("utf-8", "surrogateescape").split("\n")[:-1]
+        return dict(_parsed(row) for row in rows)
     except (OSError, ValueError):
         return {}
+
+
+def _parsed(row: str) -> tuple[str, Member]:
+    name, size, crc, mtime_ns, inode = row.rsplit("\t", 4)
+    return _read(name), Member(int(size), int(crc, 16), int(mtime_ns), int(inode))
 
 
 def _written(name: str) -> str:

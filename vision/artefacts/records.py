@@ -9,6 +9,8 @@ import dataclasses
 import difflib
 import json
 import math
+import os
+import stat
 import types
 import typing
 from pathlib import Path
@@ -28,14 +30,26 @@ def read_json(path: Path, max_bytes: int = MAX_BYTES) -> Any:
     """The plain value in ``path``.
 
     Raises:
-        RecordError: larger than ``max_bytes``, no UTF-8, a byte order mark, a syntax error (with its line),
-            a key twice, NaN or infinity, nested deeper than 64.
+        RecordError: no regular file, larger than ``max_bytes``, no UTF-8, a byte order mark, a syntax error (with
+            its line), a key twice, NaN or infinity, nested deeper than 64.
     """
-    path = Path(path)
-    size = path.stat().st_size
-    if size > max_bytes:
-        raise RecordError(f"{path}: {size:,} bytes, at most {max_bytes:,} are expected")
-    return parse_json(path.read_bytes(), str(path))
+    data = _read_regular(Path(path), max_bytes)
+    return parse_json(data, str(path))
+
+
+def _read_regular(path: Path, max_bytes: int) -> bytes:
+    """A pipe under the name would be waited for for ever: only a regular file is read."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise RecordError(f"{path}: no regular file")
+        if found.st_size > max_bytes:
+            raise RecordError(f"{path}: {found.st_size:,} bytes, at most {max_bytes:,} are expected")
+        with os.fdopen(os.dup(descriptor), "rb") as stream:
+            return stream.read()
+    finally:
+        os.close(descriptor)
 
 
 def parse_json(data: bytes, where: str) -> Any:
