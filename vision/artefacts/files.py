@@ -65,18 +65,21 @@ def atomic_publish(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    fsync_folder(path.parent)
+    with space_errors(path):
+        fsync_folder(path.parent)
 
 
 @contextmanager
 def space_errors(path: Path) -> Iterator[None]:
-    """Turns what a full disk raises in the body into OutOfSpace with the name of ``path``."""
+    """Turns what a full disk raises in the body into OutOfSpace with the name of ``path``; names it elsewhere, too."""
     try:
         yield
     except OutOfSpace:
         raise
     except (OSError, RuntimeError) as error:
         if not _is_full_disk(error, path):
+            if isinstance(error, OSError) and error.errno and error.filename is None:
+                error.filename = str(path)  # write and fsync do not know the name
             raise
         free = shutil.disk_usage(path.parent).free
         raise OutOfSpace(
@@ -117,19 +120,20 @@ def publish_tree(staging: Path, final: Path, between: Callable[[], None] = lambd
     that is brought to the disk, which takes minutes for 100,000; it may raise to give up.
     """
     staging, final = Path(staging), Path(final)
-    fsync_tree(staging, between)
     final.parent.mkdir(parents=True, exist_ok=True)
-    aside = _aside(final)
-    if aside.exists():
-        shutil.rmtree(aside)
-    if not final.exists():
-        os.replace(staging, final)
-    elif not _took_its_place(staging, aside, final):
-        os.replace(final, aside)
-        os.replace(staging, final)
-    fsync_folder(final.parent)
-    if aside.exists():
-        shutil.rmtree(aside)
+    with space_errors(final):
+        fsync_tree(staging, between)
+        aside = _aside(final)
+        if aside.exists():
+            shutil.rmtree(aside)
+        if not final.exists():
+            os.replace(staging, final)
+        elif not _took_its_place(staging, aside, final):
+            os.replace(final, aside)
+            os.replace(staging, final)
+        fsync_folder(final.parent)
+        if aside.exists():
+            shutil.rmtree(aside)
 
 
 def _took_its_place(staging: Path, aside: Path, final: Path) -> bool:
