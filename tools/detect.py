@@ -166,18 +166,20 @@ def _open_onnx(arguments: argparse.Namespace, resize: str, post: str) -> tuple[P
     import onnxruntime
 
     from vision.export.contract import BOXES, INPUT, SCORES
+    from vision.export.labels import LABELS, read_labels, require_as_many
 
-    labels = arguments.labels or arguments.model.with_name("labels.txt")
-    classes = labels.read_text(encoding="utf-8").splitlines()
     if not arguments.model.is_file():
         raise FileNotFoundError(f"{arguments.model}: no such file; python -m tools.export_onnx makes it")
+    labels = arguments.labels or arguments.model.with_name(LABELS)
+    if not labels.is_file():
+        raise FileNotFoundError(f"{labels}: no such file; --labels names the class names of the network")
+    classes = read_labels(labels.read_bytes(), str(labels))
     session = onnxruntime.InferenceSession(str(arguments.model), providers=["CPUExecutionProvider"])
     shape = session.get_inputs()[0].shape
     outputs = {output.name: output.shape for output in session.get_outputs()}
-    if SCORES not in outputs or outputs[SCORES][-1] != len(classes):
-        raise ValueError(
-            f"{arguments.model} and {labels} do not belong together: {outputs}, {len(classes)} names"
-        )
+    if SCORES not in outputs or BOXES not in outputs:
+        raise ValueError(f"{arguments.model}: outputs {sorted(outputs)}, expected {SCORES} and {BOXES}")
+    require_as_many(classes, outputs[SCORES][-1], str(arguments.model), str(labels))
 
     def run(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         scores, boxes = session.run([SCORES, BOXES], {INPUT: image})

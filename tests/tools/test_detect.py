@@ -63,3 +63,27 @@ def test_labels_of_another_model_are_refused(
         main([str(run / "ssd-mobilenet.onnx"), str(tmp_path / "x.png"), "--output", str(tmp_path / "o")]) == 1
     )
     assert "do not belong together" in capsys.readouterr().err
+
+
+def test_labels_with_windows_line_ends_are_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """detectNet would show every name with a \\r."""
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "x.png")
+    names = (run / "labels.txt").read_bytes()
+    (tmp_path / "dos.txt").write_bytes(names.replace(b"\n", b"\r\n"))
+    line = [str(run / "ssd-mobilenet.onnx"), str(tmp_path / "x.png"), "--output", str(tmp_path / "o")]
+    assert main([*line, "--labels", str(tmp_path / "dos.txt")]) == 1
+    assert r"dos.txt breaks detectNet's contract" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("lacking", "message"), [
+    ("ssd-mobilenet.onnx", "python -m tools.export_onnx makes it"), ("labels.txt", "--labels names the class names"),
+])  # fmt: skip
+def test_what_is_missing_is_named(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], lacking: str, message: str
+) -> None:
+    (run / lacking).unlink()
+    assert main([str(run / "ssd-mobilenet.onnx"), "x.png", "--output", str(tmp_path / "o")]) == 1
+    said = capsys.readouterr().err
+    assert lacking in said and message in said

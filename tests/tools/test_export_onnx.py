@@ -12,10 +12,11 @@ import onnxruntime
 import pytest
 import torch
 
+from tools import export_onnx
 from tools.export_onnx import main
+from vision.datasets.contract import DatasetError
 from vision.engine.opening import open_detector
-from vision.export import contract, parity
-from vision.export.contract import ContractBroken
+from vision.export import parity
 from vision.export.parity import ParityBroken
 from vision.ssd.postprocess import detect
 
@@ -86,50 +87,37 @@ def test_other_weights_are_noticed(run: Path) -> None:
         parity.compare(run / "ssd-mobilenet.onnx", detector, [])
 
 
-def _changed(path: Path, change: str) -> None:
-    model = onnx.load(str(path))
-    graph = model.graph
-    if change == "input name":
-        for node in graph.node:
-            node.input[:] = ["x" if name == "input_0" else name for name in node.input]
-        graph.input[0].name = "x"
-    elif change == "dynamic":
-        graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"
-    elif change == "opset":
-        model.opset_import[0].version = 12
-    elif change == "ir":
-        model.ir_version = 10
-    elif change == "fp16":
-        graph.initializer[0].CopyFrom(
-            onnx.numpy_helper.from_array(
-                np.full(tuple(graph.initializer[0].dims), 1e6, np.float32), graph.initializer[0].name
-            )
-        )
-    onnx.save(model, str(path))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [("input name", "expected one: input_0"), ("dynamic", "all fixed|no valid"), ("opset", "asked for opset 13"),
-     ("ir", "IR version 10"), ("fp16", "does not fit FP16")],
-)  # fmt: skip
-def test_each_clause_is_held(run: Path, change: str, message: str) -> None:
-    assert main([str(run)]) == 0
-    _changed(run / "ssd-mobilenet.onnx", change)
-    with pytest.raises(ContractBroken, match=message):
-        contract.check(run / "ssd-mobilenet.onnx", 13, 81)
-
-
-@pytest.mark.parametrize(
-    "names", [["person"], ["BACKGROUND", ""], ["BACKGROUND", "a\nb"], ["BACKGROUND", "n01234567 tench"]]
-)
-def test_labels_that_would_shift_every_name_are_refused(names: list[str]) -> None:
-    with pytest.raises(ContractBroken):
-        contract.labels_text(names)
-
-
 def test_wrong_arguments_are_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(run), "--opset", "7"]) == 1
     assert main([str(run), "--output", str(run / "x.pb")]) == 1
     said = capsys.readouterr().err
     assert "11 to 20" in said and "end in .onnx" in said
+
+
+def test_the_printed_command_is_that_of_the_device(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for a file in the folder where one is: a model lives in models/<folder> there."""
+    (tmp_path / "street").mkdir()
+    monkeypatch.chdir(tmp_path / "street")
+    assert main([str(run), "--output", "net.onnx"]) == 0
+    assert (
+        "  detectnet --model=models/street/net.onnx --labels=models/street/labels.txt --input-blob=input_0 "
+        "--output-cvg=scores --output-bbox=boxes csi://0\n"
+    ) in capsys.readouterr().out
+
+
+def test_data_that_is_gone_is_replaced_and_data_that_was_named_is_not(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main([str(run), "--datasets", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere: no such data folder" in capsys.readouterr().err
+    assert not (run / "ssd-mobilenet.onnx").exists()
+    monkeypatch.setattr(export_onnx, "_validation_pictures", _gone)
+    assert main([str(run)]) == 0
+    said = capsys.readouterr().out
+    assert "note: data: gone; comparing on photographs" in said and "4 photographs of scikit-image" in said
+
+
+def _gone(root: Path) -> list[np.ndarray]:
+    raise DatasetError("data: gone")

@@ -5,6 +5,7 @@ Read in jetson-inference @45da40a: ``c/detectNet.cpp``, ``c/tensorNet.cpp``, ``d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,19 +47,19 @@ def check(path: Path, opset: int, classes: int) -> GraphFacts:
 
     try:
         model = onnx.load(str(path), load_external_data=False)
+        _require_one_file(path, model)  # before the checker, which would look for the other file
         onnx.checker.check_model(model, full_check=True)
+    except ContractBroken:
+        raise
     except Exception as error:  # protobuf and onnx raise kinds of their own for a broken file
         raise ContractBroken(f"{path}: is no valid ONNX file: {str(error).splitlines()[0]}") from error
     weights = _constants(model)
     broken = [
         *_about_version(model, opset),
         *_about_tensors(model, classes),
-        *(f"weight {t.name} lies in another file" for t in weights if t.external_data),
-        *(f"node {n.name or n.op_type}: detectNet merges boxes itself" for n in model.graph.node if n.op_type in FORBIDDEN),
+        *(f"node {n.name or n.op_type}: detectNet merges boxes itself" for n in _nodes(model) if n.op_type in FORBIDDEN),
     ]  # fmt: skip
-    largest = max(
-        (_largest(onnx.numpy_helper.to_array(t)) for t in weights if not t.external_data), default=0.0
-    )
+    largest = max((_largest(onnx.numpy_helper.to_array(tensor)) for tensor in weights), default=0.0)
     if not largest <= FP16_LARGEST:
         broken.append(
             f"a weight of {largest:g} does not fit FP16 (largest {FP16_LARGEST:g}), which every Jetson uses"
@@ -78,11 +79,34 @@ def check(path: Path, opset: int, classes: int) -> GraphFacts:
     )
 
 
+def _require_one_file(path: Path, model: Any) -> None:
+    elsewhere = [tensor.name for tensor in _constants(model) if tensor.external_data]
+    if elsewhere:
+        raise ContractBroken(
+            f"{path} breaks detectNet's contract:\n  {len(elsewhere)} weights ({elsewhere[0]} …) lie in another file, which "
+            "the device's engine cache does not notice when it changes"
+        )
+
+
+def _graphs(model: Any) -> Iterator[Any]:
+    """The graph, those inside its nodes (branches, loops), and functions."""
+    waiting = [model.graph, *model.functions]
+    while waiting:
+        graph = waiting.pop()
+        yield graph
+        attributes = [attribute for node in graph.node for attribute in node.attribute]
+        waiting += [inner for a in attributes for inner in (*([a.g] if a.HasField("g") else []), *a.graphs)]
+
+
+def _nodes(model: Any) -> Iterator[Any]:
+    return (node for graph in _graphs(model) for node in graph.node)
+
+
 def _constants(model: Any) -> list[Any]:
     """Weights, and what constant nodes hold (priors, variances)."""
-    nodes = [node for node in model.graph.node if node.op_type == "Constant"]
-    values = [a.t for node in nodes for a in node.attribute if a.name == "value"]
-    return [*model.graph.initializer, *values]
+    initial = [t for graph in _graphs(model) for t in getattr(graph, "initializer", ())]
+    nodes = [node for node in _nodes(model) if node.op_type == "Constant"]
+    return initial + [a.t for node in nodes for a in node.attribute if a.name == "value"]
 
 
 def _about_version(model: Any, opset: int) -> list[str]:
@@ -141,20 +165,3 @@ def _largest(array: np.ndarray) -> float:
     if array.dtype.kind != "f" or not array.size:
         return 0.0
     return float(np.nan_to_num(np.abs(array), nan=np.inf, posinf=np.inf).max())
-
-
-def labels_text(classes: list[str]) -> bytes:
-    """``labels.txt`` as detectNet reads it: BACKGROUND first, a line each, no \\r, no BOM, no blank line.
-
-    Raises:
-        ContractBroken: a name that detectNet would read as another one.
-    """
-    broken = [f"class {i} is {name!r}: blank, or more than one line" for i, name in enumerate(classes)
-              if not name.strip() or "\n" in name or "\r" in name or name != name.strip()]  # fmt: skip
-    broken += [f"class {i} is {name!r}: detectNet takes the first 10 characters for a synset id" for i, name in
-               enumerate(classes) if len(name) > 9 and name[0] == "n" and name[9] == " "]  # fmt: skip
-    if not classes or classes[0] != "BACKGROUND":
-        broken.append("the first line must be BACKGROUND")
-    if broken:
-        raise ContractBroken("labels.txt breaks detectNet's contract:\n  " + "\n  ".join(broken))
-    return ("\n".join(classes) + "\n").encode()

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import io
+import time
 import warnings
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from vision.artefacts.files import atomic_publish, publish_bytes, publish_json, sha256_of
+from vision.artefacts.files import TEMPORARY, atomic_publish, publish_bytes, publish_json, sha256_of
 from vision.artefacts.records import to_plain
 from vision.engine.opening import Opened
 from vision.export import contract, parity
 from vision.export.contract import BOXES, INPUT, SCORES, GraphFacts
 from vision.export.graph import DetectNetGraph
+from vision.export.labels import LABELS, labels_text
 from vision.export.parity import ParityReport
 from vision.ssd.model import Detector
 
@@ -25,7 +27,8 @@ DEFAULT_OPSET = 13
 OPSETS = range(11, 21)
 """What TensorRT 7.1 (11) to 10.3 (9–20) parse; the exporter itself begins at 11 here."""
 REPORT = "export_report.json"
-LABELS = "labels.txt"
+LEFTOVER_AGE_S = 3600
+"""A temporary file of this export that is older was left by a kill: none takes so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def export(
     """Writes ``output``, ``labels.txt`` and ``export_report.json`` beside it.
 
     :param images: (1, 3, H, W) float32, normalised, to compare on
-    :raises ContractBroken, ParityBroken: nothing was published, an older file is as it was
+    :raises ContractBroken, ParityBroken, OutOfSpace: no network was published, an older file is as it was
     :raises ValueError: an opset that is not offered, a name that does not end in ``.onnx``, or a folder whose
         ``labels.txt`` belongs to another model
     """
@@ -58,8 +61,9 @@ def export(
         raise ValueError(
             f"--output {output}: detectNet knows the kind of file by its name; it must end in .onnx"
         )
-    labels = contract.labels_text(opened.classes)
+    labels = labels_text(opened.classes)
     _require_own_labels(output.parent / LABELS, opened.classes)
+    _remove_leftovers(output)
     detector = opened.detector.eval()
     with atomic_publish(output) as temporary:
         temporary.write_bytes(as_onnx(detector, opset))
@@ -85,12 +89,21 @@ def _require_own_labels(path: Path, classes: list[str]) -> None:
     """Names that are there already, maybe with ``\\r`` or a byte order mark, have to be the same ones."""
     if not path.is_file():
         return
-    found = path.read_text(encoding="utf-8-sig", errors="replace").split()
-    if found != " ".join(classes).split():
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    if [line.strip() for line in lines if line.strip()] != classes:
         raise ValueError(
             f"{path}: names other classes than the checkpoint ({len(classes)} with background); it belongs to "
             "another model. Choose another folder with --output, or move the file away"
         )
+
+
+def _remove_leftovers(output: Path) -> None:
+    """Temporary files of exports to ``output`` that were killed."""
+    names = (output.name, LABELS, REPORT)
+    for path in (path for name in names for path in output.parent.glob(f"{TEMPORARY}*-{name}")):
+        with suppress(FileNotFoundError):  # another export may be removing it, too
+            if time.time() - path.stat().st_mtime > LEFTOVER_AGE_S:
+                path.unlink()
 
 
 def as_onnx(detector: Detector, opset: int) -> bytes:

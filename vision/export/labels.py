@@ -1,0 +1,68 @@
+"""``labels.txt`` as detectNet reads it: a line a class, from the first byte to the last.
+
+jetson-inference counts lines and only logs a wrong count; every name after a stray line is then that of another class.
+"""
+
+from __future__ import annotations
+
+from vision.export.contract import ContractBroken
+
+LABELS = "labels.txt"
+_SYNSET_CHARACTERS = 10
+"""A line with ``n`` first and a space in the 10th place loses its first 10 bytes there (ImageNet's synset ids)."""
+
+
+def labels_text(classes: list[str]) -> bytes:
+    """The file for ``classes``: BACKGROUND first, a line each, UTF-8, no \\r, no byte order mark, no blank line.
+
+    Raises:
+        ContractBroken: a name that detectNet would read as another one.
+    """
+    broken = broken_names(classes)
+    if broken:
+        raise ContractBroken("labels.txt breaks detectNet's contract:\n  " + "\n  ".join(broken))
+    return ("\n".join(classes) + "\n").encode()
+
+
+def read_labels(data: bytes, where: str) -> list[str]:
+    """The names in a ``labels.txt``.
+
+    Raises:
+        ContractBroken: the file is one whose names detectNet would read wrongly; says which line.
+    """
+    broken = []
+    if data.startswith(b"\xef\xbb\xbf"):
+        broken.append("begins with a byte order mark: the first name is not BACKGROUND")
+    if b"\r" in data:
+        broken.append("has \\r at the ends of lines: save it with Unix line ends")
+    try:
+        names = data.decode("utf-8-sig").replace("\r", "").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise ContractBroken(f"{where} is not UTF-8: {error}") from None
+    broken += broken_names(names)
+    if broken:
+        raise ContractBroken(f"{where} breaks detectNet's contract:\n  " + "\n  ".join(broken))
+    return names
+
+
+def require_as_many(names: list[str], classes: int, onnx: str, labels: str) -> None:
+    """Raises ContractBroken where a network and a file of names do not belong together."""
+    if len(names) != classes:
+        raise ContractBroken(
+            f"{onnx} and {labels} do not belong together: scores of {classes} classes with background, "
+            f"{len(names)} names"
+        )
+
+
+def broken_names(classes: list[str]) -> list[str]:
+    """What detectNet would read as something else, one sentence a class."""
+    broken = [] if classes[:1] == ["BACKGROUND"] else ["the first line must be BACKGROUND"]
+    for number, name in enumerate(classes):
+        if not name or name != name.strip() or len(name.splitlines()) != 1:
+            broken.append(f"class {number} is {name!r}: blank, padded, or more than one line")
+        bytes_ = name.encode()
+        if bytes_[:1] == b"n" and bytes_[_SYNSET_CHARACTERS - 1 : _SYNSET_CHARACTERS] == b" ":
+            broken.append(
+                f"class {number} is {name!r}: detectNet takes its first {_SYNSET_CHARACTERS} characters for a synset id"
+            )
+    return broken
