@@ -18,8 +18,9 @@ from tqdm import tqdm
 from pipeline import choices
 from pipeline.lock import root_lock
 from pipeline.release import read_release
-from pipeline.runner import run_stages
+from pipeline.runner import decide_all, run_stages
 from pipeline.stage import SPLITS, Interrupted, Settings, Stage, StageError
+from pipeline.stages import NAMES, named
 from vision.artefacts.files import OutOfSpace
 
 
@@ -153,9 +154,20 @@ def run_and_report(stages: Sequence[Stage], arguments: argparse.Namespace) -> in
             settings = settings_of(arguments)
             with root_lock(settings.root, wait, say, stop):
                 choices.write(settings)
+                say_what_is_left_out(stages, settings, stop)
                 run_stages(stages, settings, force, say, stop)
 
         return reported(work, stop)
+
+
+def say_what_is_left_out(stages: Sequence[Stage], settings: Settings, stop: StopFlag) -> None:
+    """A stage that is run alone works on what is there, also when the stages before it would make that anew."""
+    chosen = {stage.name for stage in stages}
+    before = [named(name) for name in NAMES if any(name in stage.after for stage in stages)]
+    left_out = [stage for stage in before if stage.name not in chosen]
+    for decision in decide_all(left_out, settings, should_stop=stop):
+        if decision.must_run:
+            say(f"note: {decision.stage} is {decision.state} and not part of this run: {decision.why}")
 
 
 def reported(work: Callable[[], None], stop: StopFlag) -> int:
