@@ -14,6 +14,8 @@ from tqdm import tqdm
 from pipeline.annotations import AnnotationError, AnnotationFile, Part
 from pipeline.stage import Interrupted
 
+CATEGORY_KEYS = ("id", "original_id", "name", "supercategory")
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -84,7 +86,7 @@ class _Reader:
         with tqdm(total=file.size, desc=desc, unit="B", unit_scale=True, disable=None, leave=False) as bar:
             for part in file.walk():
                 if part.key == "categories":
-                    self.categories = list(part)
+                    self.categories = [{key: raw[key] for key in CATEGORY_KEYS} for raw in part]
                 elif part.key == "images":
                     self.images = sorted(
                         (raw["id"], raw["width"], raw["height"], raw["file_name"]) for raw in part

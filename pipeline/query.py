@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from pipeline.command import count
 from pipeline.index_rules import INDEX, USER_VERSION
 
 VIEWS = ("class_counts", "size_bins", "images_without_boxes", "images", "categories", "provenance")
@@ -49,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--crowd", choices=("yes", "no"), help="only crowd regions, or none")
     made.add_argument("--show", choices=VIEWS, help="a table or view instead of annotations")
     made.add_argument(
-        "--limit", type=int, default=20, metavar="N", help="rows at most; 0 = all (default: 20)"
+        "--limit", type=count, default=20, metavar="N", help="rows at most; 0 = all (default: 20)"
     )
     made.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     return made
@@ -63,6 +64,9 @@ def main(argv: Sequence[str]) -> int:
             names, rows, total = answer(index, options)
     except QueryError as error:
         print(error, file=sys.stderr)
+        return 1
+    except sqlite3.DatabaseError as error:
+        print(_broken(options.root / INDEX, error), file=sys.stderr)
         return 1
     try:
         _print_json(names, rows) if options.json else _print_table(names, rows, total)
@@ -83,16 +87,17 @@ def open_index(path: Path) -> sqlite3.Connection:
         version = index.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.DatabaseError as error:
         index.close()
-        raise QueryError(
-            f"{path}: {error}\n  fix: make it again, `python -m pipeline.index --force`"
-        ) from error
+        raise _broken(path, error) from error
     if version != USER_VERSION:
         index.close()
-        raise QueryError(
-            f"{path}: version {version}, expected {USER_VERSION}\n"
-            "  fix: make it again, `python -m pipeline.index --force`"
-        )
+        raise _broken(path, f"version {version}, expected {USER_VERSION}")
     return index
+
+
+def _broken(path: Path, problem: object) -> QueryError:
+    return QueryError(
+        f"{path}: {problem}\n  fix: make it again: python -m pipeline.index --root {path.parent} --force"
+    )
 
 
 def answer(index: sqlite3.Connection, options: argparse.Namespace) -> tuple[list[str], list[Any], int]:
