@@ -21,7 +21,7 @@ from pipeline.release import read_release
 from pipeline.runner import decide_all, run_stages
 from pipeline.stage import SPLITS, Interrupted, Settings, Stage, StageError
 from pipeline.stages import NAMES, named
-from vision.artefacts.files import OutOfSpace
+from vision.artefacts.files import FULL, OutOfSpace
 
 
 class StopFlag:
@@ -185,15 +185,18 @@ def reported(work: Callable[[], None], stop: StopFlag) -> int:
         return 128 + signal.SIGPIPE
     except StageError as error:
         print(f"error: {error}", file=sys.stderr)
-    except OutOfSpace as error:
-        print(
-            f"error: the disk is full\n  why: {error}\n  fix: free some space and run the same command",
-            file=sys.stderr,
-        )
     except OSError as error:
-        print(
-            f"error: {error.filename or 'a file'} can not be read or written\n  why: {error.strerror or error}\n"
-            "  fix: look at the disk and the permissions there, then run the same command",
-            file=sys.stderr,
-        )
+        print(f"error: {_said_of(error)}", file=sys.stderr)
     return 1
+
+
+def _said_of(error: OSError) -> str:
+    """Three lines: what, why, fix."""
+    where = error.filename or "a file"
+    if error.errno in FULL:
+        why = error if isinstance(error, OutOfSpace) else f"no space left while writing {where}"
+        return f"the disk is full\n  why: {why}\n  fix: free some space and run the same command"
+    return (
+        f"{where} can not be read or written\n  why: {error.strerror or error}\n"
+        "  fix: look at the disk and the permissions there, then run the same command"
+    )

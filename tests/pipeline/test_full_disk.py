@@ -1,0 +1,108 @@
+"""The data folder on a disk that becomes full: said in three lines, nothing half-made has a name, the same command goes on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.command import StopFlag, reported
+from tools.demo import mirror
+
+WITHOUT_PREFLIGHT = """
+import sys
+import pipeline.download
+from pipeline.__main__ import main
+pipeline.download._require_space = lambda *asked: None  # it would refuse a disk as small as these
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
+"""
+LARGE = 20 << 20
+
+
+def mount(*arguments: str) -> bool:
+    return subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Gives a file system of so many bytes; called again it has another size."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if not mount("-t", "tmpfs", "-o", f"size={LARGE}", "tmpfs", str(folder)):
+        pytest.skip("small file systems can not be mounted here (needs root)")
+
+    def sized(size: int) -> Path:
+        assert mount("-o", f"remount,size={size}", str(folder))
+        return folder
+
+    yield sized
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def check_size(disk: Callable[[int], Path], release: Path, script: Path, size: int) -> int:
+    script.write_text(WITHOUT_PREFLIGHT)
+    root = disk(size) / "root"
+    with mirror(release) as url:
+        table = str(release / "release.json")
+        options = ["run", "--root", str(root), "--release", table, "--mirror", url, "--workers", "1"]
+        environment = dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        command = [sys.executable, str(script), *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        if done.returncode:
+            assert done.returncode == 1 and "Traceback" not in done.stderr
+            assert "error: the disk is full" in done.stderr and "fix: free some space" in done.stderr
+        disk(LARGE)
+        assert subprocess.run(command, capture_output=True, check=False, env=environment).returncode == 0
+    assert main(["verify", "--deep", "--root", str(root)]) == 0
+    assert list(root.rglob(".tmp-*")) == []
+    return done.returncode
+
+
+@pytest.mark.parametrize("kilobytes", [300, 1000, 1800])
+def test_a_full_disk(
+    disk: Callable[[int], Path], miniature_release: Path, tmp_path: Path, kilobytes: int
+) -> None:
+    """In download, in extract, and behind them; the finished root has about 1,900 kB."""
+    assert check_size(disk, miniature_release, tmp_path / "run.py", kilobytes << 10) == 1
+
+
+@pytest.mark.faults
+def test_a_disk_that_is_full_at_any_moment(
+    disk: Callable[[int], Path], miniature_release: Path, tmp_path: Path
+) -> None:
+    codes = []
+    for kilobytes in range(40, 2200, 40):
+        codes.append(check_size(disk, miniature_release, tmp_path / "run.py", kilobytes << 10))
+        subprocess.run(["rm", "-r", str(disk(LARGE) / "root")], check=True)
+    assert codes[0] == 1 and codes[-1] == 0 and codes == sorted(codes, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), ("the disk is full", "free some space")),
+        (OSError(errno.EDQUOT, "Quota exceeded", "x"), ("the disk is full", "x")),
+        (
+            OSError(errno.EIO, "Input/output error", "x"),
+            ("x can not be read or written", "Input/output error"),
+        ),
+        (OSError(errno.EROFS, "Read-only file system", "x"), ("Read-only", "fix:")),
+        (PermissionError(errno.EACCES, "Permission denied", "x"), ("Permission denied", "fix:")),
+    ],
+)
+def test_an_error_of_the_disk_is_three_lines(
+    error: OSError, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    assert reported(fail, StopFlag()) == 1
+    said = capsys.readouterr().err
+    assert all(word in said for word in words) and len(said.splitlines()) == 3
