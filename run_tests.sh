@@ -31,4 +31,4 @@ check mypy --no-error-summary
 parallel=()
 if has xdist; then parallel=(-n auto --dist loadfile); fi
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" NO_ALBUMENTATIONS_UPDATE=1
-exec "$python" -m pytest -q -m "not faults and not slow" "${parallel[@]}" "$@"
+exec "$python" -m pytest -q "${parallel[@]}" "$@"
