@@ -1,0 +1,219 @@
+"""Every stage, killed and out of disk at any moment: old or new files, never anything else; the next run mends it.
+
+The short versions always run; ``-m faults`` tries every change of the file system that a stage makes, and hundreds
+of random moments for each of three seeds.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeline.__main__ import main as pipeline
+from pipeline.stages import NAMES
+from tests.faults.harness import (
+    BROKEN,
+    FULL,
+    KILL,
+    REPOSITORY,
+    Shim,
+    killed_after,
+    python,
+    snapshot,
+    spread,
+)
+from tools.demo import mirror
+
+SHORT_POINTS, LONG_KILLS = 3, 100
+MESSAGES = {FULL: ("full", "space"), BROKEN: ("nput/output", "I/O", "read or written")}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A stage on a small root: ``before`` has all that it needs and nothing that it makes, ``whole`` has all."""
+
+    name: str
+    url: str
+    table: Path
+    before: Path
+    whole: Path
+
+    def command(self, root: Path, *more: str) -> list[str]:
+        words = ["-m", f"pipeline.{self.name}", "--root", str(root), "--workers", "2", *more]
+        return python(*words, "--release", str(self.table), "--mirror", self.url)
+
+    def finish(self, root: Path) -> None:
+        done = run(self.command(root))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert made_by_stages(root) == self.expected(), "the end is not that of an uninterrupted run"
+        left = [
+            name
+            for name in snapshot(root)
+            if "/.tmp-" in f"/{name}"
+            or name.startswith(".pipeline/staging/")
+            and name != ".pipeline/staging/"
+        ]
+        assert not left, f"left behind: {left}"
+
+    def expected(self) -> dict[str, str]:
+        """What stands in the root when this stage is through and later ones have not run."""
+        finished = self.before.with_name(f"{self.before.name}-finished")
+        if not finished.exists():
+            shutil.copytree(self.before, finished)
+            assert run(self.command(finished)).returncode == 0
+        return made_by_stages(finished)
+
+
+def made_by_stages(root: Path) -> dict[str, str]:
+    """All but the runner's own notes, which hold times."""
+    return snapshot(root, lambda name: name == ".pipeline" or name.startswith(".pipeline/"))
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def case(
+    request: pytest.FixtureRequest,
+    miniature_release: Path,
+    miniature_root: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Case]:
+    folder = tmp_path_factory.mktemp(request.param)
+    before = folder / "before"
+    shutil.copytree(miniature_root, before)
+    assert pipeline(["clean", "--root", str(before), "--from", request.param, "--yes"]) == 0
+    with mirror(miniature_release) as url:
+        yield Case(request.param, url, miniature_release / "release.json", before, miniature_root)
+
+
+def copied(source: Path, target: Path) -> Path:
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target, symlinks=True)
+    return target
+
+
+# ---------------------------------------------------------------- killed
+
+
+def kill_at_points(case: Case, shim: Shim, tmp_path: Path, points: int) -> None:
+    total = shim.count(case.command(copied(case.before, tmp_path / "root")), tmp_path)
+    assert total > SHORT_POINTS
+    for at in spread(total, points):
+        root = copied(case.before, tmp_path / "root")
+        shim.run(case.command(root), tmp_path, at, KILL)
+        only_old_or_new(case, root)
+        case.finish(root)
+
+
+def only_old_or_new(case: Case, root: Path) -> None:
+    """Under every final name stands what an uninterrupted run puts there, or nothing yet."""
+    expected, found = case.expected(), made_by_stages(root)
+    for name, digest in found.items():
+        assert is_passing(name) or expected.get(name) == digest, f"{name} is not what it has to be"
+
+
+def is_passing(name: str) -> bool:
+    """Names that no reader takes for a result: temporary files, and archives that are still arriving."""
+    return name.endswith((".part", ".part.json")) or any(part.startswith(".") for part in Path(name).parts)
+
+
+def kill_randomly(case: Case, tmp_path: Path, kills: int, seed: int) -> None:
+    """One root, killed again and again; when a run gets through, the next root."""
+    draw, done = random.Random(f"{case.name} {seed}"), 0
+    while done < kills:
+        root = copied(case.before, tmp_path / "root")
+        for _ in range(4):
+            done += killed_after(case.command(root), draw.uniform(0.1, 1.0))
+            only_old_or_new(case, root)
+        case.finish(root)
+
+
+def test_killed_at_some_changes(case: Case, shim: Shim, tmp_path: Path) -> None:
+    kill_at_points(case, shim, tmp_path, SHORT_POINTS)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(3600)
+def test_killed_at_every_change(case: Case, shim: Shim, tmp_path: Path) -> None:
+    kill_at_points(case, shim, tmp_path, points=1_000)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_killed_at_a_hundred_random_moments(case: Case, tmp_path: Path, seed: int) -> None:
+    kill_randomly(case, tmp_path, LONG_KILLS, seed)
+
+
+# ---------------------------------------------------------------- full and broken disks
+
+
+def fail_at_points(case: Case, shim: Shim, tmp_path: Path, points: int, what: str) -> None:
+    """From the point on nothing can be written: named, nothing wrong published, and mended by the next run."""
+    total = shim.count(case.command(copied(case.before, tmp_path / "root")), tmp_path)
+    for at in spread(total, points, seed=int(what)):
+        root = copied(case.before, tmp_path / "root")
+        failed = shim.run(case.command(root), tmp_path, at, what)
+        told(failed, what)
+        only_old_or_new(case, root)
+        case.finish(root)
+
+
+def told(done: subprocess.CompletedProcess[str], what: str) -> None:
+    """0 where the point came after all the work, else 1 with what it was and how to go on."""
+    if done.returncode == 0:
+        return
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    assert any(word in done.stderr for word in MESSAGES[what]), done.stderr
+    assert "fix:" in done.stderr, done.stderr
+
+
+def fail_over_old_files(case: Case, shim: Shim, tmp_path: Path, points: int, what: str) -> None:
+    """The same with ``--force`` over a finished root: what stood there stays as it was."""
+    total = shim.count(case.command(copied(case.whole, tmp_path / "root"), "--force"), tmp_path)
+    for at in spread(total, points, seed=int(what)):
+        root = copied(case.whole, tmp_path / "root")
+        before = made_by_stages(root)
+        told(shim.run(case.command(root, "--force"), tmp_path, at, what), what)
+        after = {name: digest for name, digest in made_by_stages(root).items() if name in before}
+        assert after == before, f"point {at}"
+
+
+@pytest.mark.parametrize("what", [FULL, BROKEN], ids=["full", "broken"])
+def test_the_disk_fails_at_some_changes(case: Case, shim: Shim, tmp_path: Path, what: str) -> None:
+    fail_at_points(case, shim, tmp_path, SHORT_POINTS - 2, what)
+    fail_over_old_files(case, shim, tmp_path, 1, what)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("what", [FULL, BROKEN], ids=["full", "broken"])
+def test_the_disk_fails_at_every_change(case: Case, shim: Shim, tmp_path: Path, what: str) -> None:
+    fail_at_points(case, shim, tmp_path, 1_000, what)
+    fail_over_old_files(case, shim, tmp_path, 1_000, what)
+
+
+# ---------------------------------------------------------------- two at once
+
+
+def test_two_at_once_take_turns(case: Case, tmp_path: Path) -> None:
+    root = copied(case.before, tmp_path / "root")
+    both = [
+        subprocess.Popen(
+            case.command(root), cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sum(f"{case.name}: running" in words for words in said) == 1, said
+    case.finish(root)
