@@ -114,7 +114,7 @@ class Observer:
             return f"{path} is a {NAMES[now.kind]} now, it was a {NAMES.get(recorded.kind, 'file')}"
         if now.sha256 == recorded.sha256:
             return None
-        if now.kind == "tree":
+        if now.kind == "tree" and self._known[path]:
             lines = trees.differences(self._known[path], self._manifests[path])
             if lines:
                 more = f" and {len(lines) - SHOWN:,} more" if len(lines) > SHOWN else ""

@@ -124,16 +124,14 @@ def publish_tree(staging: Path, final: Path, between: Callable[[], None] = lambd
     with space_errors(final):
         fsync_tree(staging, between)
         aside = _aside(final)
-        if aside.exists():
-            shutil.rmtree(aside)
-        if not final.exists():
+        _remove(aside)
+        if not os.path.lexists(final):
             os.replace(staging, final)
         elif not _took_its_place(staging, aside, final):
             os.replace(final, aside)
             os.replace(staging, final)
         fsync_folder(final.parent)
-        if aside.exists():
-            shutil.rmtree(aside)
+        _remove(aside)
 
 
 def _took_its_place(staging: Path, aside: Path, final: Path) -> bool:
