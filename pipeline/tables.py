@@ -67,6 +67,8 @@ CREATE VIEW images_without_boxes AS
     AND NOT EXISTS (SELECT 1 FROM annotations a WHERE a.split = i.split AND a.image_id = i.id);
 """
 
+BLOCK = 50_000
+"""Annotations that are turned into Python values at a time."""
 PROGRESS_STEPS = 100_000
 """Steps of SQLite's machine (some milliseconds) between two looks whether to stop."""
 LEFT_OUT = "left out by the remap; see report/annotations.jsonl"
@@ -159,10 +161,12 @@ def _annotation_rows(columns: Columns) -> Iterator[tuple[Any, ...]]:
     """By rising id, so that the table grows at its end."""
     original = [0, *(category["original_id"] for category in columns.categories)]
     order = columns.ids.argsort(kind="stable")
-    boxes = columns.boxes_xywh_px[order].T.tolist()
-    values = (columns.ids, columns.annotation_image_ids, columns.labels, columns.area, columns.is_crowd)
-    ids, images, labels, areas, crowds = (array[order].tolist() for array in values)
-    for id_, image, label, x, y, w, h, area, crowd in zip(
-        ids, images, labels, *boxes, areas, crowds, strict=True
-    ):
-        yield id_, image, label, original[label], x, y, w, h, area, int(crowd), columns.split
+    for start in range(0, len(order), BLOCK):
+        rows = order[start : start + BLOCK]
+        values = (columns.ids, columns.annotation_image_ids, columns.labels, columns.area, columns.is_crowd)
+        ids, images, labels, areas, crowds = (array[rows].tolist() for array in values)
+        boxes = columns.boxes_xywh_px[rows].T.tolist()
+        for id_, image, label, x, y, w, h, area, crowd in zip(
+            ids, images, labels, *boxes, areas, crowds, strict=True
+        ):
+            yield id_, image, label, original[label], x, y, w, h, area, int(crowd), columns.split
