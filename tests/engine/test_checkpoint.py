@@ -298,3 +298,13 @@ def test_memory_formats_survive(tmp_path: Path) -> None:
     weight = torch.zeros(4, 3, 2, 2).contiguous(memory_format=torch.channels_last)
     buffer = io.BytesIO(checkpoint.as_bytes(checkpoint._plain({"w": weight})))
     assert torch.load(buffer, weights_only=True)["w"].stride() == weight.stride()
+
+
+def test_a_checkpoint_of_the_ancestors_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    """It holds its scheduler as an object, so nothing of it is unpickled; its weights can start a run."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+    file = tmp_path / "COMBO_CHECKPOINT_mb2-ssd-lite-Epoch-7-Loss-2.31.pth"
+    torch.save({"epoch": 7, "weights": {"a": torch.zeros(1)}, "scheduler": scheduler}, file)
+    with pytest.raises(DamagedCheckpoint, match=rf"CosineAnnealingLR(.|\n)*--pretrained-ssd {file}"):
+        checkpoint.load(file)

@@ -40,6 +40,14 @@ def test_default_then_recipe_then_command_line(tmp_path: Path) -> None:
     assert parsed.explicit == {"lr", "batch_size", "milestones"}
 
 
+def test_none_means_no_weights(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("base_net: backbone.pth\npretrained_ssd: none\n")
+    assert parse(["--config", str(recipe)]).config.base_net == "backbone.pth"
+    config = parse(["--config", str(recipe), "--base-net", "none"]).config
+    assert (config.base_net, config.pretrained_ssd) == (None, None)
+
+
 def test_printed_configuration_is_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         parse(["--print-config", "--lr=0.3", "--resolution", "320", "240"])

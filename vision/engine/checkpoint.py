@@ -220,7 +220,10 @@ def _check_names(pickled: bytes, path: Path) -> None:
             if opcode.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"):
                 raise DamagedCheckpoint(f"{path}: uses pickle's {opcode.name}; refused")
             if opcode.name == "GLOBAL" and argument not in HARMLESS:
-                raise DamagedCheckpoint(f"{path}: names {argument!r}; refused, nothing was run")
+                raise DamagedCheckpoint(
+                    f"{path}: names {argument!r}; refused, nothing was run\n"
+                    f"  A checkpoint of pytorch-ssd holds its scheduler; its weights start a new run: --pretrained-ssd {path}"
+                )
     except (ValueError, IndexError, UnicodeDecodeError) as error:
         if isinstance(error, DamagedCheckpoint):
             raise

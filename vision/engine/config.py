@@ -68,7 +68,7 @@ class TrainConfig:
     )  # fmt: skip
     base_net: str | None = option(
         None, "weights of the backbone: a file, or a torchvision enum such as "
-        "MobileNet_V2_Weights.IMAGENET1K_V1; none given = from scratch", MODEL, "fixed", metavar="WEIGHTS",
+        "MobileNet_V2_Weights.IMAGENET1K_V1, or none = from scratch", MODEL, "fixed", metavar="WEIGHTS",
     )  # fmt: skip
     pretrained_ssd: str | None = option(
         None, "weights of a whole detector to start from (a .pth file)", MODEL, "fixed", metavar="FILE"
@@ -321,6 +321,7 @@ def as_yaml(config: TrainConfig) -> str:
 
 def build(values: dict[str, Any]) -> TrainConfig:
     """Checked values over the defaults. Raises ValueError that names the flag."""
+    values = {k: v for k, v in values.items() if v != "none" or k not in ("base_net", "pretrained_ssd")}
     config = dataclasses.replace(TrainConfig(), **values)
     for name, one in options_of(TrainConfig).items():
         check_value(name, getattr(config, name), one)
