@@ -2,61 +2,41 @@
 
 The archive's directory is checked as a whole first; members are unpacked by several threads into the staging
 folder, where a restart finds those that are already right by size and CRC-32; the folder is published by rename.
+
+An archive of your own: ``python -m pipeline.extract --archive FILE.zip --output DIR``.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tqdm import tqdm
-
-from pipeline.archive import BadArchive, Member, open_archive, plan, unpack
-from pipeline.command import stage_main
+from pipeline.archive import BadArchive, Member, plan
+from pipeline.command import add_common_options, add_stage_options, stage_main
 from pipeline.release import ReleaseFile, archive_path, release_of
-from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
-from pipeline.trees import Member as TreeMember
-from pipeline.trees import content_digest, crc32_of, manifest_path, read_manifest, survey
+from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext
+from pipeline.trees import manifest_path, read_manifest
+from pipeline.unpacking import is_unpacked, opened, unpack_all
 from vision.artefacts.files import fsync_file, fsync_folder, publish_tree, recover_tree
-
-BATCH = 64
 
 
 def _run(context: StageContext) -> Counts:
     counts = Counts()
     for file in release_of(context.settings).needed(context.settings.splits):
         path = context.root / archive_path(file)
-        with _opened(path) as archive:
+        with opened(path) as archive:
             members = plan(archive)
             if file.split() is not None:
                 _pictures(context, file, archive, members, counts)
             else:
                 _annotations(context, archive, members, counts)
     return counts
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
-        with open_archive(path) as archive:
-            yield archive
-    except FileNotFoundError as error:
-        raise StageError(
-            f"{path} is missing", "it is not fetched yet", "python -m pipeline.download"
-        ) from error
-    except BadArchive as error:
-        raise StageError(
-            f"{path} is refused",
-            str(error),
-            "nothing of it was published; fetch it again or name another release",
-        ) from error
 
 
 def _pictures(
@@ -70,10 +50,11 @@ def _pictures(
     counts.taken_in += len(members)
     counts.kept += len(members)
     recover_tree(context.root / folder)
-    if _is_unpacked(context.root, folder, members):
+    files = {PurePosixPath(member.name).name: member for member in members}
+    if is_unpacked(context.root / folder, files, read_manifest(manifest_path(context.root, folder))):
         context.say(f"{folder}: {len(members):,} files are already there, size and CRC-32 agree")
         return
-    unpack_all(context, archive, members, context.staging)
+    unpack_all(archive, members, context.staging, context.settings.workers, context.should_stop)
     context.say(f"{folder}: writing to disk")
     publish_tree(context.staging / folder, context.root / folder, partial(_check_stop, context))
 
@@ -81,15 +62,6 @@ def _pictures(
 def _check_stop(context: StageContext) -> None:
     if context.should_stop():
         raise Interrupted("while writing to disk")
-
-
-def _is_unpacked(root: Path, folder: str, members: list[Member]) -> bool:
-    if not (root / folder).is_dir():
-        return False
-    found = survey(root / folder, read_manifest(manifest_path(root, folder)))
-    planned = sorted((PurePosixPath(member.name).name, member) for member in members)
-    expected = {name: TreeMember(member.bytes, member.crc32, 0, 0) for name, member in planned}
-    return content_digest(found) == content_digest(expected)
 
 
 def _annotations(
@@ -101,51 +73,13 @@ def _annotations(
     counts.kept += len(wanted)
     if len(members) > len(wanted):
         counts.drop("annotations not asked for, still in the archive", len(members) - len(wanted))
-    unpack_all(context, archive, wanted, context.staging)
+    unpack_all(archive, wanted, context.staging, context.settings.workers, context.should_stop)
     for member in wanted:
         final = context.root / member.name
         final.parent.mkdir(exist_ok=True)
         fsync_file(context.staging / member.name)
         os.replace(context.staging / member.name, final)
         fsync_folder(final.parent)
-
-
-def unpack_all(
-    context: StageContext, archive: zipfile.ZipFile, members: Sequence[Member], folder: Path
-) -> None:
-    """Unpacks what is not yet in ``folder`` with the right size and CRC-32.
-
-    Raises:
-        BadArchive: a member is not what the directory says; Interrupted: asked to stop.
-    """
-    batches = [members[start : start + BATCH] for start in range(0, len(members), BATCH)]
-    workers = max(1, context.settings.workers)
-
-    def work(batch: Sequence[Member]) -> int:
-        for member in batch:
-            if context.should_stop():
-                raise Interrupted(member.name)
-            if not _is_right(folder / member.name, member):
-                unpack(archive, member, folder)
-        return len(batch)
-
-    label = Path(archive.filename or "archive").name
-    with (
-        tqdm(total=len(members), unit="file", desc=f"extract {label}", disable=None) as bar,
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        try:
-            for done in pool.map(work, batches):
-                bar.update(done)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _is_right(path: Path, member: Member) -> bool:
-    if not path.is_file() or path.stat().st_size != member.bytes:
-        return False
-    return crc32_of(path) == member.crc32
 
 
 def annotation_paths(settings: Settings) -> list[str]:
@@ -178,5 +112,38 @@ STAGE = Stage(
     used_up=_inputs,
 )
 
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The stage on a data folder (``--root``), or one archive into a folder (``--archive``, ``--output``)."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if not any(word.split("=")[0] in ("--archive", "--output", "-h", "--help") for word in arguments):
+        return stage_main(STAGE, arguments)
+    asked = _parser().parse_args(arguments)
+    for name in ("archive", "output"):
+        if getattr(asked, name) is None:
+            _parser().error(f"--{name} is missing: --archive FILE.zip and --output DIR go together")
+    from pipeline.extract_file import extract_file
+
+    return extract_file(asked.archive, asked.output, asked.workers)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m pipeline.{STAGE.name}",
+        description=f"Stage {STAGE.name}: {STAGE.summary}.",
+        epilog="The whole archive is refused for a member that could write elsewhere, never end, or mean two things. "
+        "The same command again goes on after a kill, and proves the files when they are all there.",
+        allow_abbrev=False,
+    )
+    group = parser.add_argument_group("an archive of your own, instead of --root")
+    group.add_argument("--archive", type=Path, metavar="FILE.zip", help="unpack all of it, or nothing")
+    group.add_argument(
+        "--output", type=Path, metavar="DIR", help="the folder to make; one with other files is left alone"
+    )
+    add_common_options(parser)
+    add_stage_options(parser)
+    return parser
+
+
 if __name__ == "__main__":
-    sys.exit(stage_main(STAGE))
+    sys.exit(main())

@@ -7,7 +7,7 @@ import glob
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.stage import StageError
@@ -16,7 +16,7 @@ from vision.artefacts.files import TEMPORARY
 
 @contextmanager
 def working_folder(outputs: Sequence[Path], doing: str) -> Iterator[Path]:
-    """``.<name of the first output>.<doing>``; stays after a kill or an error, is removed at the end.
+    """``.<name of the first output>.<doing>``; stays after a kill or an error unless it is empty, is removed at the end.
 
     Locked while it is in use (the lock dies with its holder). What a killed run left of ``outputs``, which all stand
     in one folder, is removed. Raises StageError where there is no such folder, or another process holds the lock.
@@ -30,15 +30,30 @@ def working_folder(outputs: Sequence[Path], doing: str) -> Iterator[Path]:
     folder.mkdir(exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _hold(descriptor, folder, output)
         for path in outputs:
             for stale in path.parent.glob(f"{TEMPORARY}*-{glob.escape(path.name)}"):
-                stale.unlink()
-        yield folder
+                if not stale.is_dir():  # an older folder that was moved aside is for recover_tree
+                    stale.unlink()
+        try:
+            yield folder
+        except BaseException:
+            with suppress(OSError):
+                folder.rmdir()  # nothing in it to go on from
+            raise
         shutil.rmtree(folder)
-    except BlockingIOError:
-        raise StageError(
-            f"another process is making {output}", f"it holds {folder}", "wait for it, or name another file"
-        ) from None
     finally:
         os.close(descriptor)
+
+
+def _hold(descriptor: int, folder: Path, output: Path) -> None:
+    """Locks the folder that is open; raises StageError where another process has it, or has just removed it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if folder.stat().st_ino == os.fstat(descriptor).st_ino:
+            return
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    raise StageError(
+        f"another process is making {output}", f"it holds {folder}", "wait for it, or name another output"
+    )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.harness import Shim, build
+
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
@@ -45,3 +47,9 @@ def miniature_root(miniature_release: Path, tmp_path_factory: pytest.TempPathFac
         table = str(miniature_release / "release.json")
         assert main(["run", "--root", str(root), "--release", table, "--mirror", url, "--workers", "1"]) == 0
     return root
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Shim:
+    """What kills a program, or makes its disk fail, at its N-th change of the file system."""
+    return build(tmp_path_factory.mktemp("shim"))

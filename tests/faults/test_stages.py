@@ -56,8 +56,7 @@ class Case:
             name
             for name in snapshot(root)
             if "/.tmp-" in f"/{name}"
-            or name.startswith(".pipeline/staging/")
-            and name != ".pipeline/staging/"
+            or (name.startswith(".pipeline/staging/") and name != ".pipeline/staging/")
         ]
         assert not left, f"left behind: {left}"
 

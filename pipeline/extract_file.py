@@ -1,0 +1,62 @@
+"""One archive of the user's own into a folder of their own: no data root, the same guarantees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from pipeline.archive import plan
+from pipeline.command import StopFlag, reported, say
+from pipeline.stage import Interrupted, StageError
+from pipeline.unpacking import is_unpacked, opened, unpack_all
+from pipeline.working_folder import working_folder
+from vision.artefacts.files import publish_tree, recover_tree
+
+
+def extract_file(archive: Path, output: Path, workers: int) -> int:
+    """Unpacks ``archive`` into the folder ``output``, all of it or nothing.
+
+    A folder that already holds exactly the archive's files, by size and CRC-32, is kept, so the same command also
+    proves them; any other folder that is not empty is left alone. Gives the exit code: 0; 1 when the archive is
+    refused or something is in the way; 130 or 143 when interrupted, and then the same command goes on.
+    """
+    with StopFlag() as stop:
+
+        def work() -> None:
+            with working_folder([output], "unpacking") as working:
+                say(_extract(archive, output, working, workers, stop))
+
+        return reported(work, stop)
+
+
+def _extract(
+    archive: Path, output: Path, working: Path, workers: int, should_stop: Callable[[], bool]
+) -> str:
+    recover_tree(output)
+    with opened(archive, "check the path, or get a sound copy") as source:
+        members = plan(source)
+        files = {str(PurePosixPath(member.name)): member for member in members}
+        if is_unpacked(output, files, {}):
+            return f"{output}: {len(files):,} files are already there, size and CRC-32 agree"
+        _require_free(output)
+        staging = working / "files"
+        staging.mkdir(exist_ok=True)
+        unpack_all(source, members, staging, workers, should_stop)
+
+    def check_stop() -> None:
+        if should_stop():
+            raise Interrupted("while writing to disk")
+
+    publish_tree(staging, output, check_stop)
+    return f"{output}: {len(files):,} files, {sum(member.bytes for member in members):,} bytes"
+
+
+def _require_free(output: Path) -> None:
+    if output.is_symlink() or (output.exists() and not output.is_dir()):
+        raise StageError(f"{output} is no folder", "--output takes a folder", "name another one")
+    if output.is_dir() and any(output.iterdir()):
+        raise StageError(
+            f"{output} holds other files than the archive",
+            "nothing in it is replaced or removed",
+            "name another --output, or move the folder away",
+        )
