@@ -147,6 +147,16 @@ def test_a_damaged_array_is_refused(root: Path) -> None:
         CocoDetection(root)
 
 
+@pytest.mark.parametrize(
+    ("labels", "found"), [([1, 2, 3], "1 to 3"), ([0, 2, 2], "0 to 2"), ([-1, 1, 1], "-1 to 1")]
+)
+def test_labels_that_no_head_has_are_refused(root: Path, labels: list[int], found: str) -> None:
+    """On a GPU such a label ends the process with an assertion that names nothing."""
+    np.save(root / "arrays" / "train2017" / "labels.npy", np.array(labels, np.int64))
+    with pytest.raises(DatasetError, match=f"labels from 1 to 2, found {found}"):
+        CocoDetection(root)
+
+
 def test_objects_are_never_unpickled(root: Path) -> None:
     np.save(root / "arrays" / "train2017" / "labels.npy", np.array([{}, 1, 2], object), allow_pickle=True)
     with pytest.raises(DatasetError):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from pycocotools import mask as coco_mask
 from torch import Tensor
 from torchvision.models.detection._utils import SSDMatcher
 from torchvision.ops import box_iou
 
-from vision.core.boxes import cxcywh_to_xyxy, pairwise_covered, xyxy_to_cxcywh
+from vision.core.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from vision.ssd.matching import Matches, match, own_boxes
 
 NO_REGIONS = torch.zeros(1, 1, 4)
@@ -132,16 +133,23 @@ def test_no_boxes_and_no_regions_at_all(detector):
     assert not (found.positive.any() or found.ignored.any() or found.forced.any())
 
 
-def test_priors_in_a_crowd_are_ignored_unless_matched(detector):
+def test_priors_in_a_crowd_are_ignored_unless_matched(detector, random_boxes):
+    """A crowd covers a prior as COCO's evaluation has it: intersection over the prior's own area (pycocotools)."""
     priors = cxcywh_to_xyxy(detector.priors_cxcywh)
-    region = torch.tensor([[[0.0, 0.0, 0.6, 0.6], [0.0, 0.0, 0.0, 0.0]]])
-    box = torch.tensor([[[0.2, 0.2, 0.4, 0.4]]])
-    found = _match(priors, box, ignore=region)
-    inside = pairwise_covered(priors, region[0])[:, 0] >= 0.5
-    assert torch.equal(found.ignored[0], inside & ~found.positive[0])
-    assert found.positive.any()
-    assert (inside & found.positive[0]).any()
-    assert not inside.all()
+    regions = random_boxes(9, 2, 2)
+    regions[1, 1] = 0  # padding
+    boxes = random_boxes(10, 2, 3)
+    found = _match(priors, boxes, ignore=regions)
+    for image in range(2):
+        covered = coco_mask.iou(_xywh(priors), _xywh(regions[image]), [1, 1])  # (P, K)
+        inside = torch.from_numpy(np.nan_to_num(covered).max(axis=1) >= 0.5)
+        assert torch.equal(found.ignored[image], inside & ~found.positive[image])
+        assert (inside & found.positive[image]).any() and (inside & ~found.positive[image]).any()
+        assert not inside.all()
+
+
+def _xywh(boxes: Tensor) -> np.ndarray:
+    return torch.cat([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], dim=1).double().numpy()
 
 
 def test_own_boxes_by_hand():

@@ -75,7 +75,7 @@ class CocoDetection:
     def _map_arrays(self) -> None:
         try:
             self._arrays = {name: _map(self.arrays_folder, name) for name in (*_DTYPES, "file_names")}
-            _check_arrays(self._arrays, self._record.counts)
+            _check_arrays(self._arrays, self._record.counts, len(self.classes))
         except (OSError, ValueError) as error:
             raise _damaged(self.arrays_folder, str(error), self.root) from None
 
@@ -190,7 +190,7 @@ def _map(folder: Path, name: str) -> np.ndarray:
     return np.asarray(array)  # a plain view of the same pages: np.memmap costs a Python call an access
 
 
-def _check_arrays(arrays: dict[str, np.ndarray], counts: dict[str, int]) -> None:
+def _check_arrays(arrays: dict[str, np.ndarray], counts: dict[str, int], classes: int) -> None:
     images, boxes = counts.get("images", -1), counts.get("boxes", -1)
     shapes = {name: (images,) for name in ("image_ids", "heights", "widths", "file_names")}
     shapes |= {name: (boxes,) for name in ("labels", "is_crowd", "area")}
@@ -201,3 +201,8 @@ def _check_arrays(arrays: dict[str, np.ndarray], counts: dict[str, int]) -> None
     first_box = arrays["first_box"]
     if images and (first_box[0] != 0 or first_box[-1] != boxes or (np.diff(first_box) < 0).any()):
         raise ValueError(f"first_box.npy: expected rising offsets from 0 to {boxes}")
+    labels = arrays["labels"]
+    if len(labels) and not (labels.min() >= 1 and labels.max() < classes):
+        raise ValueError(
+            f"labels.npy: expected labels from 1 to {classes - 1}, found {labels.min()} to {labels.max()}"
+        )

@@ -1,0 +1,51 @@
+"""A run or a checkpoint becomes the detector that its record describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from vision.core.sample import InputSpec
+from vision.engine.opening import build_from
+from vision.engine.run_folder import DamagedCheckpoint
+from vision.ssd.build import map_sizes
+from vision.ssd.priors import make_priors
+from vision.ssd.variants import find
+
+ARGS: dict[str, Any] = {
+    "net": "mb2-ssd-lite",
+    "resolution": [160, 96],
+    "mb2_width_mult": 0.25,
+    "priors": "coco",
+}
+
+
+@pytest.mark.parametrize("profile", ["coco", "ancestor"])
+def test_the_recorded_priors_are_used(profile: str) -> None:
+    """Weights of one profile decoded with another would give other boxes, and no error."""
+    detector = build_from({**ARGS, "priors": profile}, 3, Path("x.pth"))
+    spec, row = InputSpec(height=96, width=160), find("mb2-ssd-lite")
+    assert detector.input_spec == spec
+    assert torch.equal(
+        detector.priors_cxcywh, make_priors(row.priors[profile], map_sizes(row, spec, 0.25), spec)
+    )
+    assert detector.base_net.out_channels[1] == 320  # 1280 · 0.25
+
+
+def test_one_number_is_a_square() -> None:
+    assert build_from({**ARGS, "resolution": [96]}, 3, Path("x.pth")).input_spec == InputSpec(96, 96)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"net": "mb3"}, {"priors": "voc"}, {"resolution": []}, {"resolution": None}, {"mb2_width_mult": "wide"}, {"net": None}],
+)  # fmt: skip
+def test_arguments_that_describe_no_detector_name_the_file(change: dict[str, Any]) -> None:
+    with pytest.raises(DamagedCheckpoint, match=r"runs/x\.pth: its arguments describe no detector"):
+        build_from({**ARGS, **change}, 3, Path("runs/x.pth"))
+    lacking = {name: value for name, value in ARGS.items() if name not in change}
+    with pytest.raises(DamagedCheckpoint, match="describe no detector"):
+        build_from(lacking, 3, Path("runs/x.pth"))
