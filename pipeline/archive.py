@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
+import unicodedata
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -19,10 +21,14 @@ MAX_RATIO = 200
 """Unpacked to packed size of a member over 1 MiB; COCO's annotations reach about 8, its pictures 1."""
 RATIO_FROM = 1 << 20
 MAX_TOTAL = 64 << 30
-MAX_NAME = 255
+MAX_NAME, MAX_PATH = 255, 1024
 LOCAL_HEADER = 30
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-ENCRYPTED = 0x1
+ENCRYPTED = 0x1 | 0x40 | 0x2000
+"""Flags: encrypted, strongly encrypted, directory encrypted."""
+PATCH = 0x20
+UTF8 = 0x800
+"""Flag: the name is UTF-8, and not the code page of the first PCs."""
 CHUNK = 1 << 20
 
 
@@ -65,8 +71,8 @@ def open_archive(path: Path) -> zipfile.ZipFile:
     """Raises BadArchive when ``path`` is no zip file or its directory is damaged."""
     try:
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError) as error:
-        raise BadArchive(str(error)) from error
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error) as error:
+        raise BadArchive(f"its directory can not be read: {error}") from error
 
 
 def _fault(info: zipfile.ZipInfo) -> str | None:
@@ -87,6 +93,8 @@ def _name_fault(name: str) -> str | None:
         return "a control character in its name"
     if any(len(part.encode("utf-8", "surrogateescape")) > MAX_NAME for part in parts):
         return f"a name longer than {MAX_NAME} bytes"
+    if len(name.encode("utf-8", "surrogateescape")) > MAX_PATH:
+        return f"a path longer than {MAX_PATH} bytes"
     return None
 
 
@@ -103,6 +111,8 @@ def _kind_fault(info: zipfile.ZipInfo) -> str | None:
         return "set-user-id or set-group-id"
     if info.flag_bits & ENCRYPTED:
         return "encrypted"
+    if info.flag_bits & PATCH:
+        return "a patch of another file"
     if info.compress_type not in METHODS:
         return f"compression method {info.compress_type} (stored and deflated are read)"
     return None
@@ -121,11 +131,11 @@ def _size_fault(info: zipfile.ZipInfo) -> str | None:
 def _refuse_duplicates(infos: list[zipfile.ZipInfo]) -> None:
     seen: dict[str, str] = {}
     for info in infos:
-        key = info.filename.rstrip("/").casefold()
+        key = unicodedata.normalize("NFC", info.filename.rstrip("/")).casefold()
         if key in seen:
             raise BadArchive(f"member {info.filename!r}: the name is taken by {seen[key]!r}")
         seen[key] = info.filename
-    files = {info.filename.casefold() for info in infos if not info.is_dir()}
+    files = {unicodedata.normalize("NFC", info.filename).casefold() for info in infos if not info.is_dir()}
     for key, name in seen.items():
         for parent in PurePosixPath(key).parents:
             if str(parent) in files:
@@ -137,7 +147,7 @@ def _refuse_overlaps(infos: list[zipfile.ZipInfo], directory: int) -> None:
     for info in sorted(infos, key=lambda info: info.header_offset):
         if info.header_offset < end:
             raise BadArchive(f"member {info.filename!r}: overlaps {before!r}")
-        name = info.orig_filename.encode("utf-8", "surrogateescape")
+        name = info.orig_filename.encode("utf-8" if info.flag_bits & UTF8 else "cp437", "replace")
         end, before = info.header_offset + LOCAL_HEADER + len(name) + info.compress_size, info.filename
     if end > directory:
         raise BadArchive(f"member {before!r}: runs into the directory")
@@ -155,7 +165,7 @@ def unpack(archive: zipfile.ZipFile, member: Member, folder: Path) -> None:
     try:
         with archive.open(member.info) as source, part.open("wb") as sink:
             _copy(source, sink, member)  # type: ignore[arg-type]
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, ValueError) as error:
         part.unlink(missing_ok=True)
         raise BadArchive(f"member {member.name!r}: {error}") from error
     os.replace(part, target)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import shutil
 import stat
 import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipeline.archive import BadArchive, open_archive, plan, unpack
 
@@ -45,8 +49,45 @@ def overlapping() -> bytes:
     return data[: second + 42] + struct.pack("<I", 5) + data[second + 46 :]
 
 
+def second_field(data: bytes, offset: int, form: str, value: int) -> bytes:
+    """The same of the second entry."""
+    at = data.index(b"PK\1\2", data.index(b"PK\1\2") + 4)
+    return data[:at] + directory_field(data[at:], offset, form, value)
+
+
+def end_field(data: bytes, offset: int, form: str, value: int) -> bytes:
+    """Overwrites one field of the record at the end."""
+    at = data.rindex(b"PK\5\6") + offset
+    return data[:at] + struct.pack(form, value) + data[at + struct.calcsize(form) :]
+
+
+def with_zip64_size(claimed: int, kept: int) -> bytes:
+    """A member whose size stands in a zip64 field, ``kept`` of whose 8 bytes are there."""
+    data = zipped(("val2017/1.jpg", b"one" * 100))
+    at = data.index(b"PK\1\2")
+    extra = struct.pack("<HH", 1, kept) + struct.pack("<Q", claimed)[:kept]
+    entry = directory_field(data[at:], 24, "<I", 0xFFFFFFFF)
+    entry = directory_field(entry, 30, "<H", len(extra))
+    name_end = 46 + len("val2017/1.jpg")
+    end = entry.index(b"PK\5\6")
+    grown = entry[:name_end] + extra + entry[name_end:end] + entry[end:]
+    return data[:at] + end_field(grown, 12, "<I", end + len(extra))
+
+
+def nested() -> bytes:
+    """An entry that lies inside the data of another one."""
+    inner = zipped(("b", b"y" * 50))
+    local = inner[: inner.index(b"PK\1\2")]
+    data = zipped(("a", local + b"z" * 10), ("b", b"y" * 50))
+    return second_field(data, 42, "<I", 30 + len("a"))
+
+
 BOMB = zipped(("bomb", b"\0" * (4 << 20)), method=zipfile.ZIP_DEFLATED)
 GOOD = zipped(("val2017/1.jpg", b"one" * 100), ("val2017/2.jpg", b"two" * 100))
+
+DEFLATED = zipped(
+    ("val2017/1.jpg", bytes(range(256)) * 3), ("val2017/2.jpg", b"two" * 100), method=zipfile.ZIP_DEFLATED
+)
 
 REFUSED: dict[str, tuple[bytes, str]] = {
     "parent": (zipped(("../x", b"")), "leaves the folder"),
@@ -83,6 +124,46 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "not a zip"),
     "no directory": (GOOD[: GOOD.index(b"PK\1\2")], "not a zip"),
     "half": (GOOD[: len(GOOD) // 2], "not a zip"),
+    "empty name": (zipped(("", b"")), "absolute or empty"),
+    "root": (zipped(("/", b"")), "absolute or empty"),
+    "host": (zipped(("//server/share/x", b"")), "absolute"),
+    "parent at the end": (zipped(("a/..", b"")), "leaves the folder"),
+    "parent of windows": (zipped(("..\\x", b"")), "backslash"),
+    "delete in a name": (zipped(("a\x7f", b"")), "control"),
+    "escape in a name": (zipped(("a\x1b[2J", b"")), "control"),
+    "long folder": (zipped(("a" * 256 + "/x", b"")), "longer than 255"),
+    "long path": (zipped(("/".join(["abcdefgh"] * 200), b"")), "longer than 1024"),
+    "symlink in a folder": (zipped(("a/b/x", b"../../x"), mode=stat.S_IFLNK | 0o777), "symbolic link"),
+    "symlink to write through": (zipped(("val2017", b"/tmp"), mode=stat.S_IFLNK | 0o777), "symbolic link"),
+    "twice in another normal form": (zipped(("\u00e9", b"1"), ("e\u0301", b"2")), "taken"),
+    "folder twice but for case": (zipped(("A/x", b"1"), ("a", b"2")), "file and a folder"),
+    "file behind its own folder": (zipped(("x/y", b"2"), ("x", b"1")), "file and a folder"),
+    "strongly encrypted": (directory_field(GOOD, 8, "<H", 0x40), "encrypted"),
+    "encrypted directory": (directory_field(GOOD, 8, "<H", 0x2000), "encrypted"),
+    "patch": (directory_field(GOOD, 8, "<H", 0x20), "patch"),
+    "deflate64": (directory_field(GOOD, 10, "<H", 9), "compression method 9"),
+    "bzip2": (directory_field(GOOD, 10, "<H", 12), "compression method 12"),
+    "lzma": (directory_field(GOOD, 10, "<H", 14), "compression method 14"),
+    "second one is encrypted": (second_field(GOOD, 8, "<H", 1), "encrypted"),
+    "bomb that claims 4 GB": (
+        directory_field(zipped(("x", b"1" * 3000), method=zipfile.ZIP_DEFLATED), 24, "<I", 0xFFFFFFF0),
+        "more than 200 to 1",
+    ),
+    "same data under two names": (second_field(GOOD, 42, "<I", 0), "overlaps"),
+    "entry inside another": (nested(), "overlaps"),
+    "entry behind the end": (second_field(GOOD, 42, "<I", 1 << 20), "runs into"),
+    "zip64, 1 TB stored": (with_zip64_size(1 << 40, 8), "stored, but"),
+    "zip64, cut field": (with_zip64_size(1 << 40, 4), "directory can not be read"),
+    "directory longer than the file": (end_field(GOOD, 12, "<I", 1 << 20), "not a zip|can not be read"),
+    "directory cut": (GOOD[: GOOD.rindex(b"PK\1\2") + 20] + GOOD[GOOD.rindex(b"PK\5\6") :], "."),
+    "directory zeroed": (
+        GOOD[: GOOD.index(b"PK\1\2")] + bytes(40) + GOOD[GOOD.index(b"PK\1\2") + 40 :],
+        "can not be read",
+    ),
+    "gzip": (b"\x1f\x8b\x08" + bytes(200), "not a zip"),
+    "tar": (b"val2017/1.jpg".ljust(100, b"\0") + b"0000644\0" + bytes(404), "not a zip"),
+    "zeros": (bytes(5000), "not a zip"),
+    "first bytes gone": (GOOD[10:], "."),
     "directory offset": (GOOD[:-6] + struct.pack("<I", 1 << 30) + GOOD[-2:], "."),
 }
 
@@ -128,6 +209,60 @@ def test_damaged_members_never_get_their_name(tmp_path: Path, name: str) -> None
         with pytest.raises(BadArchive, match=r"1\.jpg"):
             unpack(archive, member, tmp_path / "out")
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "message"), [("MAX_MEMBERS", 1, "2 entries"), ("MAX_TOTAL", 599, "600 bytes unpacked")]
+)
+def test_bombs_of_many_members_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, message: str
+) -> None:
+    (tmp_path / "a.zip").write_bytes(GOOD)
+    monkeypatch.setattr(f"pipeline.archive.{limit}", value)
+    with pytest.raises(BadArchive, match=message):
+        _planned(tmp_path / "a.zip")
+
+
+ODD_BUT_RIGHT = {
+    "data in front": b"#!/bin/sh\n" * 20 + GOOD,
+    "data behind": GOOD + b"\0" * 100,
+    "comment": end_field(GOOD, 20, "<H", 5) + b"hello",
+    "other number of disks": end_field(GOOD, 4, "<H", 1),
+    "wrong count of entries": end_field(GOOD, 10, "<H", 9),
+    "name that is no UTF-8": GOOD.replace(b"val2017/1.jpg", b"val2017/\xe9.jpg"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_BUT_RIGHT)
+def test_odd_archives_give_the_right_bytes_all_the_same(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.zip").write_bytes(ODD_BUT_RIGHT[name])
+    with open_archive(tmp_path / "a.zip") as archive:
+        for member in plan(archive):
+            unpack(archive, member, tmp_path / "out")
+    found = sorted(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert found == [b"one" * 100, b"two" * 100]
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_damage_is_refused_or_does_not_matter(tmp_path: Path, data: st.DataObject) -> None:
+    """Bytes overwritten, cut out or doubled anywhere: nothing but BadArchive, nothing but the right bytes."""
+    base = data.draw(st.sampled_from([GOOD, DEFLATED]))
+    at = data.draw(st.integers(0, len(base) - 1))
+    length = data.draw(st.integers(0, 12))
+    damaged = base[:at] + data.draw(st.binary(max_size=12)) + base[at + length :]
+    (tmp_path / "a.zip").write_bytes(damaged)
+    out = tmp_path / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    try:
+        with open_archive(tmp_path / "a.zip") as archive:
+            for member in plan(archive):
+                unpack(archive, member, out)
+                assert zlib.crc32((out / member.name).read_bytes()) == member.crc32
+    except BadArchive:
+        pass
+    assert not list(out.rglob("*.part"))
+    assert {path.name for path in tmp_path.iterdir()} <= {"a.zip", "out"}
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
