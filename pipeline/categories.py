@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.annotation_rules import id_problem
@@ -22,12 +22,16 @@ CATEGORY_MAP_SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """One category as a file has it; ``original_id`` differs from ``id`` in files that were remapped before."""
+    """One category as a file has it; ``original_id`` differs from ``id`` in files that were remapped before.
+
+    ``more`` is whatever else stands there (``keypoints``, ``skeleton``, …), passed on as it is.
+    """
 
     id: int
     name: str
     supercategory: str
     original_id: int
+    more: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +61,22 @@ class CategoryMap:
                 "name": category.name,
                 "supercategory": category.supercategory,
                 "original_id": category.original_id,
+                **category.more,
             }
             for label, category in enumerate(self.chosen, start=1)
         ]
 
     def document(self, source: str) -> dict[str, Any]:
         """What ``category_map.json`` holds."""
-        rows = [{"label": row.pop("id"), **row} for row in self.records()]
+        rows = [
+            {
+                "label": label,
+                "name": category.name,
+                "supercategory": category.supercategory,
+                "original_id": category.original_id,
+            }
+            for label, category in enumerate(self.chosen, start=1)
+        ]
         return {"schema": CATEGORY_MAP_SCHEMA, "source": source, "classes": self.classes, "categories": rows}
 
     def document_text(self, source: str) -> bytes:
@@ -137,7 +150,9 @@ def _category(file: AnnotationFile, raw: Any, place: str) -> Category:
         if problem:
             raise _fault(file, f"{place}.{key}", problem)
     above = row.get("supercategory")
-    return Category(row["id"], row["name"], above if isinstance(above, str) else "", row["original_id"])
+    known = ("id", "name", "supercategory", "original_id")
+    more = {key: value for key, value in raw.items() if key not in known}
+    return Category(row["id"], row["name"], above if isinstance(above, str) else "", row["original_id"], more)
 
 
 def _name_problem(name: Any) -> str | None:

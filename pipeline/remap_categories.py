@@ -127,17 +127,19 @@ def _run(context: StageContext) -> Counts:
             context.root, settings.splits, _classes(settings), verdicts, context.say, context.should_stop
         )
     except AnnotationError as error:
-        raise StageError(str(error), "the annotations can not be used as they are", FIX) from error
+        raise StageError(
+            str(error), "the annotations can not be used as they are", FIX.format(root=context.root)
+        ) from error
     except FileNotFoundError as error:
         raise StageError(
             f"{error.filename}: no such file",
             "it comes from an earlier stage",
-            "run the whole pipeline, `python -m pipeline run`",
+            f"run the whole pipeline: python -m pipeline run --root {context.root}",
         ) from error
     return counts_of(results)
 
 
-FIX = "extract them again (`python -m pipeline run --only extract --force`), or repair your own file at that place"
+FIX = "extract them again (python -m pipeline.extract --root {root} --force), or repair your own file at that place"
 
 STAGE = Stage(
     name="remap_categories",

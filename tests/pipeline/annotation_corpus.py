@@ -355,6 +355,10 @@ def _odd_but_fine() -> Iterator[Odd]:
         ("many blanks inside", document().replace(b",\n", b"\t,\r\n\r\n")),
         ("blanks before and after", b"\n\n " + document() + b"\n \n"),
         ("escaped keys", document().replace(b'"id"', b'"\\u0069d"')),
+        (
+            "categories with more",
+            document(lambda made: made["categories"][0].update(keypoints=["nose"], skeleton=[[1, 2]])),
+        ),
         ("no info", document(lambda made: made.pop("info"))),
         ("keys of its own, whole numbers of any size", document(extra)),
         ("names of all scripts", replaced(b"000000000001.jpg", "снимок 貓 é.jpg".encode())),

@@ -98,6 +98,11 @@ def check_complete(given: Any, made: Any, rows: list[dict[str, Any]]) -> None:
     names = {category["id"]: category["name"] for category in given["categories"]}
     labels = {category["id"]: category for category in made["categories"]}
     assert list(labels) == list(range(1, len(names) + 1))
+    for category in given["categories"]:
+        (here,) = (row for row in labels.values() if row["original_id"] == category["id"])
+        assert {key: here[key] for key in category if key != "id"} == {
+            k: v for k, v in category.items() if k != "id"
+        }
     changed = {row["index"] for row in rows if row["action"] == "changed"}
     sizes = {image["id"]: (image["width"], image["height"]) for image in made["images"]}
     for raw in made["annotations"]:
