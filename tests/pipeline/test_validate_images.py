@@ -24,11 +24,11 @@ from pipeline.rejects import publish_rejects
 from pipeline.stage import Interrupted, StageError
 from pipeline.validate_images import STAGE
 from pipeline.worker_pool import Lost
+from tests.faults.harness import KILL, Shim, spread
 from tests.pipeline.image_root import (
     OUTPUTS,
     REPOSITORY,
     command,
-    killed_at,
     make_root,
     results,
     rows,
@@ -257,32 +257,26 @@ def same_after(root: Path, made: Path) -> None:
     assert sorted(leftovers) == ["bad_images.png", "images.jsonl"]
 
 
-def points_of(root: Path) -> int:
-    done = killed_at(root, 0)
-    assert done.returncode == 0, done.stderr
-    return int(done.stderr.rsplit("points ", 1)[1])
-
-
-def kill_at_points(made: Path, tmp_path: Path, points: list[int]) -> None:
-    for point in points:
+def kill_at_points(made: Path, tmp_path: Path, shim: Shim, most: int) -> None:
+    total = shim.count(command(make_root(tmp_path / "count")), tmp_path)
+    assert total > 40
+    for point in spread(total, most):
         root = make_root(tmp_path / f"at_{point}")
         before = originals(root)
-        assert killed_at(root, point).returncode == -signal.SIGKILL, point
+        shim.run(command(root), tmp_path, point, KILL)
         assert originals(root) == before
         same_after(root, made)
         shutil.rmtree(root)
 
 
-def test_killed_at_chosen_points(made: Path, tmp_path: Path) -> None:
-    total = points_of(make_root(tmp_path / "count"))
-    assert total > 40
-    kill_at_points(made, tmp_path, [total // 2, total - 6])  # in the journal; while publishing
+def test_killed_at_chosen_points(made: Path, tmp_path: Path, shim: Shim) -> None:
+    kill_at_points(made, tmp_path, shim, 2)
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
-def test_killed_at_every_point(made: Path, tmp_path: Path) -> None:
-    kill_at_points(made, tmp_path, list(range(1, points_of(make_root(tmp_path / "count")) + 1)))
+def test_killed_at_every_point(made: Path, tmp_path: Path, shim: Shim) -> None:
+    kill_at_points(made, tmp_path, shim, 1_000)
 
 
 def kill_randomly(made: Path, tmp_path: Path, kills: int, seed: int) -> None:
