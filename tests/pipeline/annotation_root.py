@@ -106,14 +106,14 @@ finally:
 """
 
 
-def killed_at(module: str, root: Path, point: int, *options: str) -> subprocess.CompletedProcess[str]:
-    """The stage, killed by SIGKILL at the ``point``-th thing that it does to the disk (0 = never)."""
-    command = [sys.executable, "-c", KILLER, module, str(point), "--root", str(root), *options]
+def killed_at(module: str, point: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command, killed by SIGKILL at the ``point``-th thing that it does to the disk (0 = never)."""
+    command = [sys.executable, "-c", KILLER, module, str(point), *arguments]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
 
 
-def points_of(module: str, root: Path, *options: str) -> int:
+def points_of(module: str, *arguments: str) -> int:
     """How many such things it does."""
-    done = killed_at(module, root, 0, *options)
+    done = killed_at(module, 0, *arguments)
     assert done.returncode == 0, done.stderr
     return int(done.stderr.rsplit("points ", 1)[1])

@@ -17,7 +17,7 @@ from pipeline import annotation_bytes, json_strict
 from pipeline.annotations import AnnotationError, AnnotationFile
 from tests.pipeline.annotation_corpus import corpus, document
 
-QUICK = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MAX_DEPTH, MAX_KEY_BYTES = 64, 256
 
 NUMBERS = st.one_of(
@@ -144,7 +144,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 @pytest.mark.parametrize("walk", [True, False])
 @given(data=st.one_of(damaged(), st.binary(max_size=60)))
-@settings(QUICK, max_examples=600)
+@settings(QUICK, max_examples=400)
 def test_damage_is_an_error_where_the_second_reader_finds_one_and_nowhere_else(
     walk: bool, data: bytes
 ) -> None:

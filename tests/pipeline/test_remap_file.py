@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pipeline import published_together, remap_categories
 from tests.images.corpus import HEIGHT, WIDTH, corpus, encoded, pixels
 from tests.pipeline.annotation_corpus import Odd
 from tests.pipeline.annotation_corpus import corpus as annotation_corpus
+from tests.pipeline.annotation_root import killed_at, points_of
 from tests.pipeline.image_root import REPOSITORY
 
 CATEGORIES = [{"id": 3, "name": "car"}, {"id": 1, "name": "person"}, {"id": 90, "name": "toothbrush"}]
@@ -284,3 +286,39 @@ def test_a_full_disk_is_named_and_older_files_stay(
     assert not list(tmp_path.glob(".tmp-*"))
     error = capsys.readouterr().err
     assert "No space" in error or "the disk is full" in error
+
+
+def check_kills(tmp_path: Path, points: list[int]) -> None:
+    """Older files first, killed at each point: each file is the old or the new one; the same command then ends well."""
+    own(tmp_path / "old")
+    assert remap_categories.main(arguments(tmp_path / "old")) == 0
+    old = {name: (tmp_path / "old" / name).read_bytes() for name in MADE}
+    asked = ["--classes", "car,toothbrush"]
+    shutil.copytree(tmp_path / "old", tmp_path / "new")
+    assert remap_categories.main(arguments(tmp_path / "new", *asked)) == 0
+    new = {name: (tmp_path / "new" / name).read_bytes() for name in MADE}
+    for point in points:
+        killed = tmp_path / f"killed-{point}"
+        shutil.copytree(tmp_path / "old", killed)
+        killed_at("pipeline.remap_categories", point, *arguments(killed, *asked))
+        now = {name: (killed / name).read_bytes() for name in MADE}
+        assert all(now[name] in (old[name], new[name]) for name in MADE)
+        assert remap_categories.main(arguments(killed, *asked)) == 0
+        assert {name: (killed / name).read_bytes() for name in MADE} == new
+        assert names_in(killed) == sorted([*MADE, "given.json", "pictures"])
+
+
+def all_points(tmp_path: Path) -> list[int]:
+    own(tmp_path / "counted")
+    return list(range(1, points_of("pipeline.remap_categories", *arguments(tmp_path / "counted")) + 1))
+
+
+def test_killed_at_some_points(tmp_path: Path) -> None:
+    points = all_points(tmp_path)
+    assert len(points) > 15
+    check_kills(tmp_path, points[2 :: len(points) // 5])
+
+
+@pytest.mark.faults
+def test_killed_at_every_point(tmp_path: Path) -> None:
+    check_kills(tmp_path, all_points(tmp_path))

@@ -179,7 +179,7 @@ IMAGES = st.lists(
 
 
 @given(images=IMAGES, annotations=st.lists(st.one_of(ENTRIES, GOOD, GOOD, SIDES), max_size=8))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_nothing_is_lost_silently(images: list[Any], annotations: list[Any]) -> None:
     """Whatever the entries are: in = kept + dropped, every loss is on the list, and what is kept is sound."""
     sound = {"id": 9, "file_name": "z.jpg", "width": 10, "height": 10}
