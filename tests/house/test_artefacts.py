@@ -6,11 +6,8 @@ Only json, sqlite3, hashlib, zlib and NumPy; every number is compared with the p
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -19,9 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.house.documents import STAGES, documented, files, keys_of_table, lines, plain, section, sha256
+
 SPLITS = ("train", "val")
-STAGES = ("download", "extract", "validate_images", "remap_categories", "index")
-HEX = re.compile(r"[0-9a-f]{64}")
 
 
 @pytest.fixture(scope="module")
@@ -34,62 +31,9 @@ def root(miniature_root: Path) -> Path:
     return miniature_root
 
 
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def plain(path: Path) -> Any:
-    """JSON as the document promises it: UTF-8, no key twice, no NaN."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        assert len(dict(pairs)) == len(pairs), f"{path}: a key twice"
-        return dict(pairs)
-
-    def refuse(name: str) -> None:
-        raise AssertionError(f"{path}: {name}")
-
-    return json.loads(path.read_bytes().decode(), object_pairs_hook=unique, parse_constant=refuse)
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    data = path.read_bytes()
-    assert not data or data.endswith(b"\n")
-    return [json.loads(line) for line in data.decode().splitlines()]
-
-
-# ---------------------------------------------------------------- which files there are
-
-
-def section(document: str, title: str) -> str:
-    return document.split(f"\n## {title}", 1)[1].split("\n## ", 1)[0]
-
-
-def documented(document: str, title: str) -> dict[str, re.Pattern[str]]:
-    """The paths in the first column of the first table of a section, as patterns."""
-    table = section(document, title).split("\n\n")
-    rows = next(part for part in table if part.lstrip().startswith("| path |")).splitlines()[2:]
-    found = {}
-    for row in rows:
-        for name in re.findall(r"`([^`]+)`", row.split(" | ")[0]):
-            found[name] = re.compile(_pattern(name))
-    return found
-
-
-PARTS = {
-    "{train,val,test}": "(train|val|test)", "{split}": "(train|val|test)", "<stage>": f"({'|'.join(STAGES)})",
-    "<tree>": "[^/]+", "<path of the release>": ".+", "<n>": r"\d+", "{e}": r"\d+", "{s}": r"\d+", "{net}": r"[a-z0-9-]+",
-    "{val_loss}": r"(none|\d+\.\d+)", "….": r"(?:.+)\.", "*": r"[^/]+",
-}  # fmt: skip
-
-
-def _pattern(name: str) -> str:
-    tokens = re.split("(" + "|".join(map(re.escape, PARTS)) + ")", name)
-    pattern = "".join(PARTS.get(token, re.escape(token)) for token in tokens)
-    return pattern + (".*" if name.endswith("/") else "")
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+@pytest.fixture(scope="module")
+def classes(root: Path) -> list[str]:
+    return (root / "annotations/labels.txt").read_bytes().decode().splitlines()
 
 
 def test_every_file_of_a_data_root_is_in_the_document_and_the_other_way_round(
@@ -112,15 +56,6 @@ def tree_rows(folder: Path) -> list[tuple[str, int, str]]:
         (name, (folder / name).stat().st_size, f"{zlib.crc32((folder / name).read_bytes()):08x}")
         for name in files(folder)
     ]
-
-
-def keys_of_table(document: str, title: str) -> set[str]:
-    """The first column of the table that begins behind ``title``, without records of records."""
-    table = document.split(title, 1)[1].split("| key |", 1)[1].split("\n\n")[0]
-    rows = [row.split("|")[1] for row in table.splitlines()[2:]]
-    return {
-        name for row in rows if not row.strip().startswith("record:") for name in re.findall(r"`(\w+)`", row)
-    }
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -184,11 +119,6 @@ def published(root: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def remapped(root: Path) -> dict[str, Any]:
     return {split: plain(root / f"annotations/instances_{split}2017.remapped.json") for split in SPLITS}
-
-
-@pytest.fixture(scope="module")
-def classes(root: Path) -> list[str]:
-    return (root / "annotations/labels.txt").read_bytes().decode().splitlines()
 
 
 def test_verdicts(document: str, root: Path, published: dict[str, Any]) -> None:
@@ -324,96 +254,15 @@ def test_index(document: str, root: Path, remapped: dict[str, Any]) -> None:
     assert sorted(path.name for path in root.glob("index.sqlite*")) == ["index.sqlite"]
 
 
-# ---------------------------------------------------------------- a run folder
-
-
-@pytest.fixture(scope="module")
-def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Two epochs of the smallest net on the miniature."""
-    torch = pytest.importorskip("torch")
-    from tests.engine.runs import TINY
-    from train_ssd import main
-
-    folder, threads = tmp_path_factory.mktemp("models") / "run", torch.get_num_threads()
-    words = ["--datasets", str(root), *TINY, "--epochs=2", "--save-every-steps=3"]
-    assert main([*words, "--checkpoint-folder", str(folder)]) == 0
-    yield folder
-    torch.set_num_threads(threads)
-
-
-def test_every_file_of_a_run_is_in_the_document(document: str, run: Path) -> None:
-    patterns = documented(document, "The run folder")
-    assert [name for name in files(run) if not any(p.fullmatch(name) for p in patterns.values())] == []
-
-
-def test_the_record_of_checkpoints(document: str, run: Path) -> None:
-    record = plain(run / "checkpoints.json")
-    assert set(record) == {"format", "checkpoints"} and record["format"] == 1
-    assert {row["finished"] for row in record["checkpoints"]} == {True, False}
-    for row in record["checkpoints"]:
-        assert set(row) == keys_of_table(document, "**`checkpoints.json`**")
-        if not row["pruned"]:
-            path = run / row["file"]
-            assert (path.stat().st_size, sha256(path)) == (row["bytes"], row["sha256"])
-
-
-def test_a_checkpoint(document: str, run: Path, root: Path, classes: list[str]) -> None:
-    import torch
-
-    row = plain(run / "checkpoints.json")["checkpoints"][-1]
-    content = torch.load(run / row["file"], weights_only=True)
-    text = document.split("**Checkpoint**", 1)[1].split("\n\n")[0]
-    assert set(content) == set(re.findall(r"`([a-z_]+)`", text)) - {"weights_only"}
-    assert (content["format"], content["epoch"], content["step"]) == (1, row["epoch"], row["step"])
-    assert content["classes"] == classes
-    record = plain(root / "arrays/train2017/arrays.json")
-    defining = {
-        key: value for key, value in record.items() if key not in ("annotations", "annotations_sha256")
-    }
-    digest = hashlib.sha256(json.dumps(defining, sort_keys=True).encode()).hexdigest()
-    assert content["dataset_digest"] == digest
-
-
-def test_metrics_and_arguments(run: Path, classes: list[str]) -> None:
-    rows = lines(run / "metrics.jsonl")
-    steps, epochs = ([row for row in rows if row["kind"] == kind] for kind in ("step", "epoch"))
-    assert [row["step"] for row in steps] == list(range(1, 9)) and [row["epoch"] for row in epochs] == [0, 1]
-    wanted = {
-        "kind",
-        "step",
-        "epoch",
-        "loss",
-        "classification",
-        "localization",
-        "positives",
-        "grad_norm",
-        "rate",
-    }
-    assert all(set(row) == wanted for row in steps)
-    wanted = {
-        "epoch",
-        "step",
-        "train_total",
-        "train_classification",
-        "train_localization",
-        "val_loss",
-        "seconds",
-    }
-    assert all(wanted | {"images_per_s", "data_share"} <= set(row) for row in epochs)
-    arguments = plain(run / "training_args.json")
-    assert arguments["epochs"] == 2 and arguments["save_every_steps"] == 3
-    assert (run / "labels.txt").read_text(encoding="utf-8").splitlines() == classes
-
-
-def test_a_file_that_is_not_as_documented_is_found(root: Path, tmp_path: Path, document: str) -> None:
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '{"a": NaN}'])
+def test_what_is_not_as_promised_is_found(tmp_path: Path, text: str) -> None:
     """The readers above can fail."""
-    broken: list[Callable[[], object]] = []
-    (tmp_path / "twice.json").write_text('{"a": 1, "a": 2}')
-    (tmp_path / "nan.json").write_text('{"a": NaN}')
-    broken += [lambda name=name: plain(tmp_path / name) for name in ("twice.json", "nan.json")]
-    (tmp_path / "unknown.bin").touch()
-    patterns = documented(document, "The data root")
-    assert not any(p.fullmatch("unknown.bin") for p in patterns.values())
-    for read in broken:
-        with pytest.raises(AssertionError):
-            read()
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(AssertionError):
+        plain(tmp_path / "x.json")
+
+
+def test_a_file_that_is_not_in_the_document_is_found(document: str) -> None:
+    patterns = documented(document, "The data root").values()
+    for name in ("unknown.bin", "annotations/more.json", ".pipeline/other.json", "train2017", "arrays.json"):
+        assert not any(pattern.fullmatch(name) for pattern in patterns), name

@@ -12,7 +12,7 @@ LARGEST_BYTES, LONGEST_MODULE = 1_000_000, 400
 HOME_OF_SOMEBODY = re.compile(r"(?<![\w.~-])/(?:root|home/\w+|Users/\w+)/")
 
 # Rooms of tests that mirror no room of the house, and tests that are of a room and of no single module in it.
-OWN_ROOMS = ("house", "end_to_end")
+OWN_ROOMS = ("house", "end_to_end", "faults")
 WITHOUT_MODULE: set[str] = set()
 
 
