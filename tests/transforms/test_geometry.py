@@ -7,7 +7,7 @@ from dataclasses import replace
 import albumentations as A
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from vision.transforms.geometry import (
@@ -52,13 +52,18 @@ def test_crop_flip_and_resize_are_those_of_albumentations(
     done = A.Compose(steps, bbox_params=parameters)(image=np.zeros((90, 120, 3), np.uint8), bboxes=boxes)
     view = View((x, y, x + w, y + h), mirrored, size_hw=(50, 40))
     clipped, keep = objects_to_keep(boxes, np.zeros(len(boxes), bool), view, 0.0)
-    ours = clipped[keep]
-    theirs = np.asarray(done["bboxes"]).reshape(-1, 4)
-    if len(ours) == len(theirs):
-        np.testing.assert_allclose(ours, theirs, atol=1e-3)
-    else:  # albumentations drops slivers by a threshold of its own
-        slivers = (ours[:, 2:] - ours[:, :2]).min(axis=1) < 0.05
-        assert len(ours) - slivers.sum() <= len(theirs) <= len(ours)
+    # slivers apart: albumentations drops some by a threshold of its own, and keeps what is empty but for rounding
+    ours, theirs = (rows[_shortest(rows) > 0.05] for rows in (clipped[keep], _rows(done["bboxes"])))
+    assume(not ((0.04 < _shortest(clipped)) & (_shortest(clipped) < 0.06)).any())
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
+def _rows(boxes: object) -> np.ndarray:
+    return np.asarray(boxes, np.float64).reshape(-1, 4)
+
+
+def _shortest(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf)
 
 
 @given(boxes_in(), views())
