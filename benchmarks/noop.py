@@ -30,8 +30,9 @@ from PIL import Image
 
 from benchmarks.stages import RESULTS, device
 from pipeline.coco_categories import CATEGORIES
+from pipeline.miniature import write_table, write_zip
 from tools.demo import mirror
-from vision.artefacts.files import atomic_publish, publish_json, sha256_of
+from vision.artefacts.files import atomic_publish
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TRAIN, VAL = 118_287, 5_000
@@ -51,29 +52,14 @@ class Measured(NamedTuple):
 
 def write_release(folder: Path, pictures: dict[str, int]) -> Path:
     """Archives of tiny pictures, a box on each, as a server holds them; returns ``release.json``."""
-    annotations = folder / "annotations/annotations_trainval2017.zip"
-    with _archive(annotations) as notes:
-        for split, count in pictures.items():
-            notes.writestr(f"annotations/instances_{split}2017.json", json.dumps(annotation_file(count)))
-            with _archive(folder / f"zips/{split}2017.zip") as archive:
-                for number, data in zip(range(1, count + 1), _tiny_pictures(count), strict=True):
-                    archive.writestr(f"{split}2017/{number:012d}.jpg", data)
-    files = [annotations, *(folder / f"zips/{split}2017.zip" for split in pictures)]
-    table = [
-        {
-            "path": path.relative_to(folder).as_posix(),
-            "bytes": path.stat().st_size,
-            "sha256": sha256_of(path),
-        }
-        for path in files
-    ]
-    publish_json(folder / "release.json", {"name": "tiny", "files": table})
-    return folder / "release.json"
-
-
-def _archive(path: Path) -> zipfile.ZipFile:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return zipfile.ZipFile(path, "w")
+    notes = {}
+    for split, count in pictures.items():
+        names = (f"{split}2017/{number:012d}.jpg" for number in range(1, count + 1))
+        members = zip(names, _tiny_pictures(count), strict=True)
+        write_zip(folder / f"zips/{split}2017.zip", members, zipfile.ZIP_STORED)
+        notes[f"annotations/instances_{split}2017.json"] = json.dumps(annotation_file(count)).encode()
+    write_zip(folder / "annotations/annotations_trainval2017.zip", notes.items(), zipfile.ZIP_DEFLATED)
+    return write_table(folder, "tiny")
 
 
 def _tiny_pictures(count: int) -> Iterator[bytes]:

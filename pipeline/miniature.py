@@ -17,14 +17,13 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from PIL import Image
+from typing import TYPE_CHECKING, Any
 
 from pipeline.coco_categories import CATEGORIES
-from pipeline.miniature_scene import Scene, render
 from vision.artefacts.files import atomic_publish, publish_json, sha256_of
+
+if TYPE_CHECKING:  # --help does not wait for what draws
+    from pipeline.miniature_scene import Scene
 
 PUBLISHED = (2017, 9, 1, 0, 0, 0)
 """The time stamp of every zip member: a clock in the bytes would change the digest."""
@@ -89,6 +88,10 @@ def annotation_file(split: str, scenes: list[Scene]) -> dict[str, Any]:
 
 
 def _scenes(spec: MiniatureSpec, split: str) -> Iterator[Scene]:
+    import numpy as np
+
+    from pipeline.miniature_scene import render
+
     for index in range(spec.pictures(split)):
         yield render(np.random.default_rng([spec.seed, SPLIT_CODE[split], index]))
 
@@ -99,6 +102,8 @@ def _picture_members(split: str, scenes: list[Scene]) -> Iterator[tuple[str, byt
 
 
 def _jpeg(scene: Scene) -> bytes:
+    from PIL import Image
+
     picture = Image.fromarray(scene.image)
     if scene.grey:
         picture = picture.convert("L")
