@@ -24,6 +24,8 @@ RELEASE_BYTES = 32 << 20
 QUICK_TRIES = 4
 _BLANKS = b" \t\n\r"
 
+_USUAL = {b",\n{": 2, b", {": 2, b',{"': 1}
+"""What mostly stands between two objects of a list, and how much of it comes before the second one."""
 _SPACE = re.compile(rb"[ \t\n\r]*+")
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SCALAR = re.compile(rb"[^,\]}\[{:\" \t\n\r]*+")
@@ -122,13 +124,17 @@ class AnnotationBytes:
         while True:
             value, end = self.element(key, position, index)
             yield value, end
-            position = self.space(end)
-            after = self.byte(position)
-            if after == b"]":
-                return
-            if after != b",":
-                raise self.unexpected(position, f"{key}[{index}]", "a comma or the end of the list")
-            position = self.space(position + 1)
+            following = _USUAL.get(self._data[end : end + 3])
+            if following is None:
+                position = self.space(end)
+                after = self.byte(position)
+                if after == b"]":
+                    return
+                if after != b",":
+                    raise self.unexpected(position, f"{key}[{index}]", "a comma or the end of the list")
+                position = self.space(position + 1)
+            else:
+                position = end + following
             index += 1
             if position - self._released > RELEASE_BYTES or position < self._released:
                 self._release(position)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import json_strict
+from pipeline.json_strict import NotStrict
 from pipeline.stage import StageError
-from vision.artefacts import log
-from vision.artefacts.records import RecordError
 
 IMAGE_REPORT = "report/images.jsonl"
 
@@ -35,9 +35,10 @@ def read_verdicts(path: Path, splits: Iterable[str]) -> dict[str, dict[int, Verd
         raise _unusable(f"{path}: no such file", "validate_images makes it")
     found: dict[str, dict[int, Verdict]] = {split: {} for split in splits}
     try:
-        for row in log.read(path):
-            _take(found, row)
-    except (RecordError, KeyError, TypeError) as error:
+        with path.open("rb") as lines:
+            for line in lines:
+                _take(found, json_strict.loads(line))
+    except (NotStrict, KeyError, TypeError) as error:
         raise _unusable(
             f"{path} is damaged: {error!s:.300}", "it was changed after validate_images"
         ) from error
