@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import glob
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.command import StopFlag, reported, say
@@ -17,7 +13,8 @@ from pipeline.image_check import ImageJob
 from pipeline.image_files import list_entries, printable
 from pipeline.image_survey import check_all
 from pipeline.stage import StageError
-from vision.artefacts.files import TEMPORARY, atomic_publish
+from pipeline.working_folder import working_folder
+from vision.artefacts.files import atomic_publish
 from vision.images.decode import ImageVerdict
 
 
@@ -30,7 +27,7 @@ def check_folder(images: Path, report: Path, workers: int, thorough: bool) -> in
     with StopFlag() as stop:
 
         def work() -> None:
-            with _working_folder(report) as working:
+            with working_folder([report], "checking") as working:
                 names = list(_entries(images, report, working))
                 found = check_all([_job(images, name) for name in names], working, workers, thorough, stop)
                 verdicts = [(name, found[_job(images, name)]) for name in names]
@@ -56,32 +53,6 @@ def _entries(images: Path, report: Path, working: Path) -> Iterator[str]:
 
 def _job(images: Path, name: str) -> ImageJob:
     return ImageJob("", str(images), name, None)
-
-
-@contextmanager
-def _working_folder(report: Path) -> Iterator[Path]:
-    """Beside the report, for the journal; stays after a kill, and is locked while somebody works in it."""
-    if not report.parent.is_dir():
-        raise StageError(
-            f"{report.parent} is no folder", "the report is to be written there", "make it first"
-        )
-    folder = report.with_name(f".{report.name}.checking")
-    folder.mkdir(exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for stale in report.parent.glob(f"{TEMPORARY}*-{glob.escape(report.name)}"):
-            stale.unlink()  # of a run that was killed while publishing this report
-        yield folder
-        shutil.rmtree(folder)
-    except BlockingIOError:
-        raise StageError(
-            f"another check is writing {report}",
-            f"it holds {folder}",
-            "wait for it, or name another --report",
-        ) from None
-    finally:
-        os.close(descriptor)
 
 
 def _publish(report: Path, verdicts: list[tuple[str, ImageVerdict]]) -> None:

@@ -74,7 +74,7 @@ def test_two_at_once_on_one_report_are_refused(tmp_path: Path) -> None:
         done = check("--images", tmp_path / "pictures", "--report", tmp_path / "report.jsonl")
     finally:
         os.close(descriptor)
-    assert done.returncode == 1 and "another check is writing" in done.stderr
+    assert done.returncode == 1 and "another process is making" in done.stderr
 
 
 @pytest.mark.parametrize(
