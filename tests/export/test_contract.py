@@ -100,6 +100,15 @@ def _nms_in_a_branch(parts: SimpleNamespace) -> None:
     parts.nodes.append(helper.make_node("If", ["yes"], ["out"], then_branch=inside, else_branch=inside))
 
 
+def _half_clip(*bounds: str) -> Change:
+    def change(parts: SimpleNamespace) -> None:
+        parts.nodes[1].output[0] = "wide"
+        parts.initializers.append(numpy_helper.from_array(np.array(6, np.float32), "six"))
+        parts.nodes.insert(2, helper.make_node("Clip", ["wide", *bounds], ["logits"], name="clip"))
+
+    return change
+
+
 def _weight(number: float) -> Change:
     def change(parts: SimpleNamespace) -> None:
         parts.initializers[0] = numpy_helper.from_array(np.full((1, 5, 3), number, np.float32), "bias")
@@ -140,6 +149,9 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "boxes of five": (_boxes(np.zeros((1, 5, 5), np.float32)), r"boxes has shape \(1, 5, 5\)"),
     "nms": (_nms, "node nms: detectNet merges boxes itself"),
     "nms in a branch": (_nms_in_a_branch, "node nms: detectNet merges boxes itself"),
+    "clip without least": (_half_clip("", "six"), "node clip: a Clip without both bounds"),
+    "clip without most": (_half_clip("six"), "node clip: a Clip without both bounds"),
+    "clip without any": (_half_clip(), "node clip: a Clip without both bounds"),
     "opset 12": (_set("opsets", [helper.make_opsetid("", 12)]), "asked for opset 13 alone"),
     "another domain": (_other_domain, "asked for opset 13 alone"),
     "newer IR": (_set("ir", 8), "IR version 8; parsers of opset 13 read up to 7"),
@@ -158,6 +170,10 @@ def test_each_broken_clause_is_named(drawn_by_hand: Draw, case: str) -> None:
     change, message = BROKEN[case]
     with pytest.raises(ContractBroken, match=message):
         check(drawn_by_hand(change), 13, 3)
+
+
+def test_a_clip_with_both_bounds_is_allowed(drawn_by_hand: Draw) -> None:
+    assert check(drawn_by_hand(_half_clip("six", "six")), 13, 3).nodes == 5
 
 
 def test_the_largest_half_is_allowed(drawn_by_hand: Draw) -> None:

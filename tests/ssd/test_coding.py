@@ -51,5 +51,7 @@ def test_degenerate_boxes_have_finite_targets():
 
 def test_wild_offsets_fit_half_precision():
     priors = torch.tensor([[0.5, 0.5, 1.0, 1.0]])
-    boxes = CODER.decode(torch.full((1, 4), 6e4), priors)
-    assert boxes.half().isfinite().all()
+    for offset in (6e4, -6e4):
+        boxes = CODER.decode(torch.full((1, 4), offset), priors)
+        assert boxes.half().isfinite().all()
+    assert torch.equal(boxes[:, 2:], boxes[:, :2])  # nothing is left of it

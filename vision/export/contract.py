@@ -57,6 +57,7 @@ def check(path: Path, opset: int, classes: int) -> GraphFacts:
     broken = [
         *_about_version(model, opset),
         *_about_tensors(model, classes),
+        *_about_clips(model),
         *(f"node {n.name or n.op_type}: detectNet merges boxes itself" for n in _nodes(model) if n.op_type in FORBIDDEN),
     ]  # fmt: skip
     largest = max((_largest(onnx.numpy_helper.to_array(tensor)) for tensor in weights), default=0.0)
@@ -118,6 +119,13 @@ def _about_version(model: Any, opset: int) -> list[str]:
     if newest is not None and model.ir_version > newest:
         broken.append(f"IR version {model.ir_version}; parsers of opset {opset} read up to {newest}")
     return broken
+
+
+def _about_clips(model: Any) -> list[str]:
+    """TensorRT 7 takes the bounds of a Clip for weights without looking whether they are there (NVIDIA/TensorRT #1178)."""
+    clips = [node for node in _nodes(model) if node.op_type == "Clip"]
+    bare = [node.name or node.op_type for node in clips if len([name for name in node.input if name]) != 3]
+    return [f"node {name}: a Clip without both bounds, which TensorRT 7 can not read" for name in bare]
 
 
 def _about_tensors(model: Any, classes: int) -> list[str]:

@@ -16,6 +16,9 @@ from vision.core.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 LARGEST_LOG_RATIO = math.log(1000 / 16)
 """No box is decoded to more than 62.5 times its prior: exp() of a wild offset would leave FP16's range."""
 
+SMALLEST_LOG_RATIO = -30.0
+"""A box of 10⁻¹³ of its prior is empty in float32; the bound is there because TensorRT 7 can not read a clip without one."""
+
 SMALLEST_SIDE = 1e-6
 """Sides are at least this when encoded, so that no target is −∞; a millionth of the picture is far below a pixel."""
 
@@ -39,5 +42,6 @@ class BoxCoder:
         """Offsets (..., P, 4) → boxes (..., P, 4) as corners, in the unit of the priors; not clamped to the picture."""
         prior_xy, prior_wh = priors_cxcywh[..., :2], priors_cxcywh[..., 2:]
         xy = offsets[..., :2] * self.centre_variance * prior_wh + prior_xy
-        wh = torch.exp((offsets[..., 2:] * self.size_variance).clamp(max=LARGEST_LOG_RATIO)) * prior_wh
+        log_ratio = (offsets[..., 2:] * self.size_variance).clamp(SMALLEST_LOG_RATIO, LARGEST_LOG_RATIO)
+        wh = torch.exp(log_ratio) * prior_wh
         return cxcywh_to_xyxy(torch.cat([xy, wh], dim=-1))
