@@ -111,6 +111,16 @@ def test_the_rendered_release_too(miniature_root: Path, split: str) -> None:
     check_against_pycocotools(miniature_root, split, set())
 
 
+def test_real_annotations_too(coco_mini: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(coco_mini / "annotations/annotations_trainval2017.zip") as archive:
+        archive.extractall(tmp_path)
+    counts = remap(tmp_path)
+    assert not any(of.images_dropped or of.annotations_dropped for of in counts)
+    index_build.build_index(tmp_path, SPLITS, None, tmp_path / "staging")
+    for split in SPLITS:
+        check_against_pycocotools(tmp_path, split, set())
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_arrays_have_the_shapes_and_digests_of_their_record(root: Path, split: str) -> None:
     arrays, folder = load_arrays(root, split), root / arrays_path(split)
