@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.clean import Selection, listing, plan, remove
 from pipeline.command import (
@@ -21,7 +22,7 @@ from pipeline.command import (
     settings_of,
 )
 from pipeline.lock import root_lock
-from pipeline.runner import decide_all
+from pipeline.runner import Decision, decide_all
 from pipeline.stage import Stage
 from pipeline.stages import NAMES, all_stages, named
 
@@ -69,13 +70,23 @@ def status(arguments: argparse.Namespace, stop: StopFlag) -> int:
     """Prints the state of every stage; 0 also when something has to run (``verify`` is the one that fails)."""
     decisions = decide_all(all_stages(), settings_of(arguments), should_stop=stop)
     if arguments.json:
-        print(json.dumps([{"stage": d.stage, "state": d.state, "why": d.why} for d in decisions], indent=1))
+        print(json.dumps([as_plain(decision) for decision in decisions], indent=1))
         return 0
     for decision in decisions:
         print(f"{MARKS[decision.state]} {decision.stage:17} {decision.state:8} {decision.why}")
     if any(decision.must_run for decision in decisions):
         print(f"next: python -m pipeline run --root {arguments.root}")
     return 0
+
+
+def as_plain(decision: Decision) -> dict[str, Any]:
+    """For programs: the decision, and the counts of the last time it was finished (null: never)."""
+    receipt = decision.receipt
+    noted = ("finished", "seconds", "taken_in", "kept", "dropped", "notes")
+    return {
+        "stage": decision.stage, "state": decision.state, "why": decision.why,
+        "last": receipt and {name: getattr(receipt, name) for name in noted},
+    }  # fmt: skip
 
 
 def verify(arguments: argparse.Namespace, stop: StopFlag) -> int:

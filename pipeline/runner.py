@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,12 @@ SHOWN = 120
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """state: done | stale | missing; ``why`` in words."""
+    """state: done | stale | missing; ``why`` in words; ``receipt`` of the last time it was finished, if any."""
 
     stage: str
     state: str
     why: str
+    receipt: Receipt | None = None
 
     @property
     def must_run(self) -> bool:
@@ -60,10 +61,9 @@ def decide(
         stage, settings, receipt, observer, spared | frozenset(stage.used_up(settings))
     )
     if why:
-        return Decision(stage.name, "stale", why)
-    return Decision(
-        stage.name, "done", f"finished {receipt.finished}: {receipt.kept:,} kept of {receipt.taken_in:,}"
-    )
+        return Decision(stage.name, "stale", why, receipt)
+    summary = f"finished {receipt.finished}: {receipt.kept:,} kept of {receipt.taken_in:,}"
+    return Decision(stage.name, "done", summary, receipt)
 
 
 def _changed_plan(stage: Stage, settings: Settings, receipt: Receipt) -> str | None:
@@ -124,7 +124,7 @@ def decide_all(
         decision = decide(stage, settings, observer, spared)
         upstream = [name for name in stage.after if name in decisions and decisions[name].must_run]
         if upstream and decision.state == "done":
-            decision = Decision(stage.name, "stale", f"{upstream[0]} comes before it and has to run")
+            decision = replace(decision, state="stale", why=f"{upstream[0]} comes before it and has to run")
         decisions[stage.name] = decision
     return list(decisions.values())
 
@@ -149,22 +149,21 @@ def run_stages(
     for stage in stages:
         decision = decide(stage, settings, observer, spared)
         if force and not decision.must_run:
-            decision = Decision(stage.name, "stale", "--force")
+            decision = replace(decision, state="stale", why="--force")
         decisions.append(decision)
         if decision.must_run:
             say(f"{stage.name}: running, since {decision.why}")
             _act(stage, settings, observer, force, say, should_stop)
         else:
             say(f"{stage.name}: {decision.state} ({decision.why})")
-            _pass_over(stage, settings, observer)
+            assert decision.receipt is not None, f"{stage.name} is done without a receipt"
+            _pass_over(decision.receipt, settings, observer)
     return decisions
 
 
-def _pass_over(stage: Stage, settings: Settings, observer: Observer) -> None:
+def _pass_over(receipt: Receipt, settings: Settings, observer: Observer) -> None:
     """Nothing to do: what a kill between receipt and end left goes; new times and inodes are noted."""
-    shutil.rmtree(settings.root / STAGING / stage.name, ignore_errors=True)
-    receipt = receipts.read(settings.root, stage.name)
-    assert receipt is not None, f"{stage.name} is done without a receipt"
+    shutil.rmtree(settings.root / STAGING / receipt.stage, ignore_errors=True)
     with suppress(OSError):  # a full disk is no reason to fail when there is nothing to do
         renewed = observer.renewed(receipt)
         if renewed != receipt:

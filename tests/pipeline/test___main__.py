@@ -13,6 +13,7 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.release import COCO_2017, read_release
 from pipeline.stage import StageError
+from pipeline.stages import NAMES
 from tools.demo import mirror
 
 
@@ -30,6 +31,52 @@ def test_every_stage_is_done_and_a_second_run_is_quick(
     assert main(["run", "--root", str(miniature_root)]) == 0
     assert time.monotonic() - started < 2
     assert main(["verify", "--deep", "--root", str(miniature_root)]) == 0
+
+
+def test_status_for_programs(
+    miniature_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    for root in (miniature_root, tmp_path):
+        assert main(["status", "--root", str(root), "--json"]) == 0
+    done, missing = capsys.readouterr().out.split("\n]\n")[:2]
+    rows = json.loads(done + "]")
+    assert [row["stage"] for row in rows] == list(NAMES)
+    for row in rows:
+        noted = json.loads((miniature_root / f".pipeline/{row['stage']}.json").read_text())
+        assert row["last"] == {key: noted[key] for key in row["last"]} and row["last"]["kept"] > 0
+    assert all(row["last"] is None and row["state"] == "missing" for row in json.loads(missing + "]"))
+    assert list(tmp_path.iterdir()) == [], "looking makes nothing"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("run", "--from", "index", "--until", "extract"),
+        ("run", "--only", "index", "--until", "index"),
+        ("run", "--only", "nothing"),
+        ("run", "--splits", "train,dev"),
+        ("run", "--workers", "-1"),
+        ("status", "--deep"),
+        (),
+    ],
+)
+def test_mistakes_on_the_command_line_are_exit_code_2(
+    options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(list(options))
+    assert end.value.code == 2 and "error:" in capsys.readouterr().err
+
+
+def test_one_stage_alone_says_what_it_leaves_out(own_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (own_root / "annotations/labels.txt").unlink()
+    capsys.readouterr()
+    assert main(["run", "--root", str(own_root), "--only", "index"]) == 0
+    assert "note: remap_categories is stale and not part of this run" in capsys.readouterr().out
+    assert main(["run", "--root", str(own_root), "--until", "remap_categories", "--workers", "1"]) == 0
+    assert "note:" not in capsys.readouterr().out
+    assert (own_root / "annotations/labels.txt").exists()
 
 
 def test_what_is_published_is_what_was_in_the_archives(miniature_release: Path, miniature_root: Path) -> None:
@@ -87,7 +134,7 @@ def test_a_wrong_archive_on_the_server_is_refused_by_name(
         ]
         assert main(["run", *arguments, "--splits", "val"]) == 1
     said = capsys.readouterr().err
-    assert "val2017.zip is not the file of the release" in said and "fix:" in said
+    assert "val2017.zip is not the file" in said and "fix:" in said
     assert not (root / "archives/zips/val2017.zip").exists()
 
 
