@@ -87,3 +87,22 @@ def test_what_is_missing_is_named(
     assert main([str(run / "ssd-mobilenet.onnx"), "x.png", "--output", str(tmp_path / "o")]) == 1
     said = capsys.readouterr().err
     assert lacking in said and message in said
+
+
+def test_odd_pictures_are_looked_at_in_the_frame_of_training(run: Path, tmp_path: Path) -> None:
+    """Grey, CMYK, palette, 16 bit and turned by EXIF: all are read, and nothing is turned, as COCO's boxes ask."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    colour = Image.fromarray(pixels)
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    colour.convert("L").save(folder / "grey.jpg")
+    colour.convert("CMYK").save(folder / "cmyk.jpg")
+    colour.convert("P").save(folder / "palette.png")
+    Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save(folder / "deep.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    colour.save(folder / "turned.jpg", exif=turned)
+    assert main([str(run / "ssd-mobilenet.onnx"), str(folder), "--output", str(tmp_path / "out")]) == 0
+    rows = _detections(tmp_path / "out")
+    assert [(row["width"], row["height"]) for row in rows] == [(60, 40)] * 5
+    assert all(Image.open(tmp_path / "out" / str(row["picture"])).size == (60, 40) for row in rows)
