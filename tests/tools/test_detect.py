@@ -14,11 +14,17 @@ from tools.detect import main, named_apart
 from tools.export_onnx import main as export
 
 
+@pytest.fixture(scope="module")
+def exported(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("exported") / "run"
+    shutil.copytree(small_run, run)
+    assert export([str(run)]) == 0
+    return run
+
+
 @pytest.fixture
-def run(small_run: Path, tmp_path: Path) -> Path:
-    shutil.copytree(small_run, tmp_path / "run")
-    assert export([str(tmp_path / "run")]) == 0
-    return tmp_path / "run"
+def run(exported: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported, tmp_path / "run"))
 
 
 def _detections(folder: Path) -> list[dict[str, object]]:

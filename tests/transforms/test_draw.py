@@ -112,6 +112,21 @@ def test_zooming_out_keeps_picture_and_shape(seed: int) -> None:
     assert 1 <= view.width / 200 <= 4 and not view.centred_only
 
 
+@pytest.mark.parametrize(
+    ("numbers", "window"),
+    [
+        ([0.5, 0.9, 0.5, 0.5], (0, 0, 200, 100)),  # the coin says no
+        ([0.4, 0.0, 0.5, 0.5], (0, 0, 200, 100)),  # once as large
+        ([0.4, 1.0, 0.0, 0.0], (0, 0, 800, 400)),  # four times, the picture in its upper left corner
+        ([0.4, 1.0, 1.0, 1.0], (-600, -300, 200, 100)),
+        ([0.4, 1 / 3, 0.5, 0.25], (-100, -25, 300, 175)),  # twice
+    ],
+)
+def test_zooming_out_by_hand(numbers: list[float], window: tuple[float, ...]) -> None:
+    view = ZoomOut().draw(whole(100, 200), NO_BOXES, np.array(numbers))
+    assert view.window_xyxy_px == pytest.approx(window)
+
+
 @given(seeds)
 @settings(max_examples=100, deadline=None)
 def test_a_shift_is_mild(seed: int) -> None:
