@@ -95,6 +95,13 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
         help="download: fetch from here; sizes and digests stay those of the release; may be given more than once",
     )  # fmt: skip
     group.add_argument(
+        "--connections", type=positive, metavar="N", default=4,
+        help="download: connections for each file, where the server can be gone on from (%(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--parallel", type=positive, metavar="N", default=2, help="download: files at a time (%(default)s)"
+    )
+    group.add_argument(
         "--thorough", action="store_true", help="validate_images: a second decoder reads every picture, too"
     )
     group.add_argument(
@@ -102,7 +109,7 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-OPTIONS = ("release", "mirror", "thorough", "classes")
+OPTIONS = ("release", "mirror", "connections", "parallel", "thorough", "classes")
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
@@ -118,6 +125,13 @@ def count(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{value}: 0 or more")
+    return value
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value}: 1 or more")
     return value
 
 

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 from tqdm import tqdm
 
 from pipeline.command import stage_main
 from pipeline.fetch import Fetch
+from pipeline.part import bytes_here, remove_traces
 from pipeline.release import COCO_SERVER, ReleaseFile, archive_path, release_of
-from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
+from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
 from vision.artefacts.files import sha256_of
 
 SPARE_BYTES = 64 << 20
@@ -25,34 +30,85 @@ def _run(context: StageContext) -> Counts:
     counts = Counts(taken_in=len(files))
     missing = [file for file in files if not _is_here(context, file)]
     _require_space(context, missing)
-    total = sum(file.bytes for file in missing)
-    with tqdm(total=total, unit="B", unit_scale=True, desc="download", disable=None) as bar:
-        for file in missing:
-            bar.set_postfix_str(file.path)
-            part = context.root / (archive_path(file) + ".part")
-            bar.update(part.stat().st_size if part.exists() else 0)
-            _fetch(context, file, bar)
-            context.say(f"fetched {file.path} ({file.bytes:,} bytes, sha256 {file.sha256[:12]}…)")
+    with (
+        tqdm(
+            total=sum(file.bytes for file in missing),
+            unit="B",
+            unit_scale=True,
+            desc="download",
+            disable=None,
+        ) as bar,
+        ThreadPoolExecutor(int(context.settings.options.get("parallel", 1))) as pool,
+    ):
+        Transfers(context, bar).fetch_all(missing, pool)
     counts.kept = len(files)
     counts.notes = {"bytes": sum(file.bytes for file in files), "fetched": [file.path for file in missing]}
     return counts
 
 
-def _fetch(context: StageContext, file: ReleaseFile, bar: tqdm[Any]) -> None:
-    def progress(received: int) -> None:
-        bar.update(received)
+@dataclass
+class Transfers:
+    """Several files at a time, one bar for all; when one fails the others stop too, and keep what they have."""
 
-    servers = context.settings.options.get("mirror") or [COCO_SERVER]
-    urls = [f"{server.rstrip('/')}/{file.path}" for server in servers]
-    output = context.root / archive_path(file)
-    Fetch(urls, file.bytes, file.sha256, output, progress, context.should_stop, context.say).run()
+    context: StageContext
+    bar: tqdm[Any]
+    failed: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fetch_all(self, files: Sequence[ReleaseFile], pool: ThreadPoolExecutor) -> None:
+        """Raises what the first file that failed raised."""
+        futures = [pool.submit(self._fetch, file) for file in files]
+        problems = [problem for future in futures if (problem := future.exception()) is not None]
+        own = [problem for problem in problems if not isinstance(problem, Interrupted)]
+        for problem in own or problems:
+            raise problem
+
+    def _fetch(self, file: ReleaseFile) -> None:
+        servers = self.context.settings.options.get("mirror") or [COCO_SERVER]
+        urls = [f"{server.rstrip('/')}/{file.path}" for server in servers]
+        output = self.context.root / archive_path(file)
+        connections = int(self.context.settings.options.get("connections", 1))
+        try:
+            if self._should_stop():
+                raise Interrupted(file.path)
+            Fetch(
+                urls,
+                file.bytes,
+                file.sha256,
+                output,
+                self._progress,
+                self._should_stop,
+                self._say,
+                connections,
+            ).run()
+        except BaseException:
+            self.failed = True
+            raise
+        self._say(f"fetched {file.path} ({file.bytes:,} bytes, sha256 {file.sha256[:12]}…)")
+
+    def _should_stop(self) -> bool:
+        return self.failed or self.context.should_stop()
+
+    def _progress(self, received: int) -> None:
+        with self.lock:
+            self.bar.update(received)
+
+    def _say(self, line: str) -> None:
+        with self.lock:
+            self.context.say(line)
 
 
 def _is_here(context: StageContext, file: ReleaseFile) -> bool:
     path = context.root / archive_path(file)
     if not path.is_file():
         return False
-    if path.stat().st_size == file.bytes and sha256_of(path) == file.sha256:
+
+    def tick(read: int) -> None:
+        if context.should_stop():
+            raise Interrupted(file.path)
+
+    if path.stat().st_size == file.bytes and sha256_of(path, tick) == file.sha256:
+        remove_traces(path)  # a kill between the last two steps of a fetch leaves its record
         return True
     context.say(f"{path} is not the file of the release; it is fetched again")
     return False
@@ -60,8 +116,7 @@ def _is_here(context: StageContext, file: ReleaseFile) -> bool:
 
 def _require_space(context: StageContext, missing: list[ReleaseFile]) -> None:
     """What is still to come, and the same again for what comes out of the archives (JPEGs do not shrink)."""
-    parts = (context.root / (archive_path(file) + ".part") for file in missing)
-    here = sum(part.stat().st_size for part in parts if part.exists())
+    here = sum(bytes_here(context.root / archive_path(file)) for file in missing)
     needed = 2 * sum(file.bytes for file in missing) - here + SPARE_BYTES
     free = shutil.disk_usage(context.root).free
     if missing and free < needed:

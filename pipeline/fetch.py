@@ -1,58 +1,50 @@
-"""One file over HTTP, so that it arrives whole or not at all, and a broken transfer goes on where it broke.
+"""One file over HTTP, by several connections, so that it arrives whole or not at all, and goes on where it broke.
 
-Bytes go to ``NAME.part``; ``NAME.part.json`` records url, validator and how many bytes are known to be on the
-disk. A 206 is believed only from the offset that was asked for and with the same validator; anything else starts
-again. Size and SHA-256 decide at the end.
+The first connection finds out whether the server gives ranges of an object that it can name; only then others join.
+Where a server does not, one connection fetches all. Bytes are believed only from the offset that was asked for and of
+the same object (If-Range); size and SHA-256 decide at the end.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import random
-import re
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
+from pipeline.part import Part, Span
+from pipeline.request import Answer, Broken, Unusable, asked
 from pipeline.stage import Interrupted, StageError
-from vision.artefacts.files import fsync_folder, publish_json
+from vision.artefacts.files import space_errors
 
 CHUNK = 1 << 16
-SYNC_EVERY = 32 << 20
-TRIES_WITHOUT_PROGRESS = 6
-CONNECT_S, STALL_S = 15, 60
+SPAN_BYTES = 64 << 20
+"""Bytes of a span; files of less than two spans come in one piece."""
+TRIES = 6
+"""Failures of a connection without progress, for each mirror, before the fetch fails."""
+PROGRESS = 1 << 16
+"""Bytes that count as progress; a server that gives one and breaks off is not tried for ever."""
+MIN_RATE, RATE_WINDOW_S = 1024, 60.0
+"""Bytes/s that a connection has to give over so many seconds."""
 BACKOFF_S, BACKOFF_LIMIT_S, RETRY_AFTER_LIMIT_S = 1.0, 60.0, 300.0
-RETRIED_STATUS = {408, 425, 429, 500, 502, 503, 504}
-MAX_REDIRECTS = 5
+LOOK_S = 0.05
+TRANSFER_ERRORS = (Broken, requests.RequestException, urllib3.exceptions.HTTPError)
 
 
-@dataclass(slots=True)
-class Part:
-    """The durable record beside a ``.part`` file; ``synced`` bytes of it are on the disk."""
-
-    url: str
-    validator: str
-    synced: int
-
-
-class _Retry(Exception):
-    """The transfer broke; ``after_s`` is what the server asked for."""
-
-    def __init__(self, why: str, after_s: float | None = None) -> None:
-        super().__init__(why)
-        self.after_s = after_s
-
-
-@dataclass(slots=True)
+@dataclass
 class Fetch:
-    """One file to fetch: where from, in order of preference, what it has to be, and where to."""
+    """One file to fetch.
+
+    * urls: mirrors, in order of preference; bytes: None where nobody knows; sha256: in hex, small
+    * progress: called with bytes that arrived, negative where some have to come again; from any thread
+    * connections: at most so many at a time
+    """
 
     urls: list[str]
     bytes: int | None
@@ -61,215 +53,224 @@ class Fetch:
     progress: Callable[[int], None]
     should_stop: Callable[[], bool]
     say: Callable[[str], None]
-
-    @property
-    def part(self) -> Path:
-        return self.output.with_name(self.output.name + ".part")
-
-    @property
-    def record(self) -> Path:
-        return self.output.with_name(self.output.name + ".part.json")
+    connections: int = 1
+    _mirror: int = field(default=0, init=False)
 
     def run(self) -> None:
-        """Fetches, checks and publishes. A wrong digest is refetched once.
+        """Fetches, checks and publishes. A wrong digest is refetched once, by one connection.
 
         Raises:
-            StageError: no url gave the right bytes; Interrupted: asked to stop, what is there is kept.
+            StageError: no url gave the right bytes; Interrupted: asked to stop, what is there is kept; OSError: the
+            disk failed, what is there is kept.
         """
         self.output.parent.mkdir(parents=True, exist_ok=True)
-        for attempt in (1, 2):
-            self._transfer()
-            wrong = self._wrong()
-            if wrong is None:
-                self._publish()
-                return
-            self.say(f"{self.output.name}: {wrong}" + ("; fetching it once more" if attempt == 1 else ""))
-            self._start_again()
+        with space_errors(self.output):
+            for attempt in (1, 2):
+                part = Part(self.output, self.bytes)
+                try:
+                    self._transfer(part, self.connections if attempt == 1 else 1)
+                finally:
+                    part.close()
+                wrong = self._wrong(part.path)
+                if wrong is None:
+                    part.publish(self.output)
+                    return
+                self.say(f"{self.output.name}: {wrong}" + ("; fetching it once more" if attempt == 1 else ""))
+                self.progress(-part.have)
+                part.remove()
         raise StageError(
-            f"{self.output.name} is not the file of the release",
-            f"{wrong}, twice, from {self.urls[0]}",
-            "try another mirror (--mirror URL); nothing was published",
+            f"{self.output.name} is not the file that was asked for",
+            f"{wrong}, twice, from {self.urls[self._mirror]}",
+            "try another mirror; nothing was published",
         )
 
-    def _transfer(self) -> None:
-        failures, why = 0, ""
-        while failures < TRIES_WITHOUT_PROGRESS * len(self.urls):
-            url = self.urls[failures % len(self.urls)]
-            before = self._have()
-            try:
-                self._one_request(url)
+    def _transfer(self, part: Part, connections: int) -> None:
+        """Returns when all bytes are there."""
+        part.open(SPAN_BYTES if connections > 1 else None)
+        self.progress(part.have)
+        for _ in range(TRIES):
+            if part.complete:
                 return
-            except (_Retry, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                why = f"{url}: {error}"
-                failures = 0 if self._have() > before else failures + 1
-                self._wait(failures, getattr(error, "after_s", None), why)
+            try:
+                Crew(self, part, connections).work()
+                return
+            except Unusable as reason:
+                why = str(reason)
+                self.say(f"{self.output.name}: {why}; beginning again")
+                self.progress(-part.have)
+                part.begin(None)
+                connections = 1
         raise StageError(
             f"{self.output.name} could not be fetched",
-            why,
-            "check the network or name a mirror (--mirror URL); the same command goes on where this stopped",
+            f"begun {TRIES} times from the start: {why}",
+            "name another mirror (--mirror URL)",
         )
 
-    def _wait(self, failures: int, after_s: float | None, why: str) -> None:
-        pause = min(BACKOFF_LIMIT_S, BACKOFF_S * 2 ** max(0, failures - 1)) * random.uniform(0.5, 1.0)
-        if after_s is not None:
-            pause = min(after_s, RETRY_AFTER_LIMIT_S)
-        self.say(f"{self.output.name}: {why}; again in {pause:.1f} s")
-        until = time.monotonic() + pause
-        while time.monotonic() < until:
-            self._check_stop()
-            time.sleep(min(0.2, pause))
-
-    def _check_stop(self) -> None:
-        if self.should_stop():
-            raise Interrupted(self.output.name)
-
-    def _have(self) -> int:
-        return self.part.stat().st_size if self.part.exists() else 0
-
-    def _one_request(self, url: str) -> None:
-        """One GET, from where the part ends. Returns when the body is complete; raises ``_Retry`` otherwise."""
-        offset, validator = self._resume_point()
-        if self.bytes is not None and offset == self.bytes:
-            return
-        headers = {"Accept-Encoding": "identity"}
-        if offset:
-            headers |= {"Range": f"bytes={offset}-", "If-Range": validator}
-        with _open(url, headers) as response:
-            offset = self._accepted_offset(response, offset)
-            self._receive(response, url, offset)
-
-    def _resume_point(self) -> tuple[int, str]:
-        """(bytes that may be kept, validator); (0, "") when the part can not be trusted to belong together."""
-        part = _read_part(self.record)
-        have = self._have()
-        if part is None or not part.validator or have < part.synced or (self.bytes and have > self.bytes):
-            self._start_again()
-            return 0, ""
-        if have > part.synced:
-            os.truncate(self.part, part.synced)
-            self.progress(part.synced - have)
-        return part.synced, part.validator
-
-    def _accepted_offset(self, response: requests.Response, asked: int) -> int:
-        status = response.status_code
-        if status in RETRIED_STATUS:
-            raise _Retry(f"HTTP {status}", _retry_after(response))
-        if status == 416:
-            self._start_again()
-            raise _Retry("HTTP 416: the server's file is shorter than what is here; starting again")
-        if status not in (200, 206):
-            raise _Retry(f"HTTP {status}")
-        if "html" in response.headers.get("Content-Type", "") and not self.output.suffix.startswith(".htm"):
-            raise _Retry("the server answered with a web page")
-        if response.headers.get("Content-Encoding", "identity") not in ("identity", ""):
-            raise _Retry(f"unasked Content-Encoding {response.headers['Content-Encoding']}")
-        if status == 200:
-            self._start_again()
-            return 0
-        span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-        if span is None or int(span[1]) != asked:
-            self._start_again()
-            raise _Retry(
-                f"asked for bytes from {asked:,}, got Content-Range {response.headers.get('Content-Range')!r}"
-            )
-        return asked
-
-    def _receive(self, response: requests.Response, url: str, offset: int) -> None:
-        validator = _validator(response)
-        synced = offset
-        with self.part.open("r+b" if offset else "wb") as stream:
-            stream.seek(offset)
-            try:
-                while chunk := response.raw.read1(CHUNK):  # what has arrived, so that a cut loses nothing
-                    if self.bytes is not None and stream.tell() + len(chunk) > self.bytes:
-                        raise _Retry(f"more than the {self.bytes:,} bytes of the release")
-                    stream.write(chunk)
-                    self.progress(len(chunk))
-                    if stream.tell() - synced >= SYNC_EVERY:
-                        synced = self._sync(
-                            stream.fileno(), stream.flush, Part(url, validator, stream.tell())
-                        )
-                    self._check_stop()
-            finally:
-                self._sync(stream.fileno(), stream.flush, Part(url, validator, stream.tell()))
-            end = stream.tell()
-        expected = self.bytes if self.bytes is not None else _announced(response, offset)
-        if expected is not None and end < expected:
-            raise _Retry(f"the connection ended after {end:,} of {expected:,} bytes")
-
-    def _sync(self, descriptor: int, flush: Callable[[], None], part: Part) -> int:
-        flush()
-        os.fsync(descriptor)
-        publish_json(self.record, asdict(part))
-        return part.synced
-
-    def _wrong(self) -> str | None:
-        have = self._have()
+    def _wrong(self, path: Path) -> str | None:
+        have = path.stat().st_size
         if self.bytes is not None and have != self.bytes:
-            return f"{have:,} bytes, the release says {self.bytes:,}"
-        digest = self._digest()
-        return (
-            None if digest == self.sha256 else f"sha256 {digest[:12]}…, the release says {self.sha256[:12]}…"
-        )
-
-    def _digest(self) -> str:
+            return f"{have:,} bytes instead of {self.bytes:,}"
         sha256 = hashlib.sha256()
-        with self.part.open("rb") as stream:
+        with path.open("rb") as stream:
             while chunk := stream.read(1 << 22):
                 sha256.update(chunk)
-                self._check_stop()
-        return sha256.hexdigest()
+                if self.should_stop():
+                    raise Interrupted(self.output.name)
+        digest = sha256.hexdigest()
+        return None if digest == self.sha256 else f"sha256 {digest[:12]}… instead of {self.sha256[:12]}…"
 
-    def _publish(self) -> None:
-        os.replace(self.part, self.output)
-        self.record.unlink(missing_ok=True)
-        fsync_folder(self.output.parent)
+    # Mirrors
 
-    def _start_again(self) -> None:
-        self.progress(-self._have())
-        self.part.unlink(missing_ok=True)
-        self.record.unlink(missing_ok=True)
+    def url(self) -> str:
+        return self.urls[self._mirror]
 
-
-def _open(url: str, headers: dict[str, str]) -> requests.Response:
-    """A GET whose redirects are followed by hand: http(s) only, never from https to http."""
-    for _ in range(MAX_REDIRECTS + 1):
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise _Retry(f"{url}: only http and https are fetched")
-        response = requests.get(
-            url, headers=headers, stream=True, timeout=(CONNECT_S, STALL_S), allow_redirects=False
-        )
-        if response.status_code not in (301, 302, 303, 307, 308):
-            return response
-        target = requests.compat.urljoin(url, response.headers.get("Location", ""))
-        response.close()
-        if urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http":
-            raise _Retry(f"{url} redirects from https to {target}")
-        url = target
-    raise _Retry(f"more than {MAX_REDIRECTS} redirects")
+    def leave_mirror(self, url: str) -> None:
+        """The next one, unless another connection has already gone there."""
+        if self.url() == url:
+            self._mirror = (self._mirror + 1) % len(self.urls)
 
 
-def _validator(response: requests.Response) -> str:
-    """A strong ETag, or the date of the last change; "" when a resume could mix two versions."""
-    etag = response.headers.get("ETag", "")
-    if etag and not etag.startswith("W/"):
-        return etag
-    return response.headers.get("Last-Modified", "")
+class Crew:
+    """The connections of one transfer. They end with it: what a straggler still receives is not written."""
+
+    def __init__(self, job: Fetch, part: Part, connections: int) -> None:
+        self.job, self.part = job, part
+        self.connections = min(connections, sum(not span.complete for span in part.spans))
+        self._free = [span for span in part.spans if not span.complete]
+        self._lock = threading.Lock()
+        self._leave = threading.Event()
+        self._ended = threading.Event()
+        self._failure: BaseException | None = None
+        self._running = 0
+
+    def work(self) -> None:
+        """Returns when every span is complete. Raises what ended a connection for good, Interrupted or OSError."""
+        try:
+            self._start()
+            while not self._ended.wait(LOOK_S):
+                if self.job.should_stop():
+                    raise Interrupted(self.job.output.name)
+                while self._running < self.connections and self.part.validators and self._free:
+                    self._start()
+            if self._failure is not None:
+                raise self._failure
+        finally:
+            self._leave.set()
+
+    def _start(self) -> None:
+        with self._lock:
+            self._running += 1
+        # daemons: a connection that hangs in a read does not keep the program from leaving
+        threading.Thread(target=self._connection, daemon=True).start()
+
+    def _connection(self) -> None:
+        try:
+            with requests.Session() as session:
+                while not self._leave.is_set() and (span := self._take()) is not None:
+                    self._fetch(session, span)
+        except BaseException as error:  # handed to the thread that waits
+            self._failure = self._failure or error
+            self._ended.set()
+        finally:
+            with self._lock:
+                self._running -= 1
+                if not self._running and not self._free:
+                    self._ended.set()
+
+    def _take(self) -> Span | None:
+        with self._lock:
+            return self._free.pop(0) if self._free else None
+
+    def _fetch(self, session: requests.Session, span: Span) -> None:
+        """Until the span is complete. Raises StageError when its tries are used up."""
+        failures, before = 0, span.have
+        while not self._leave.is_set():
+            url = self.job.url()
+            try:
+                self._once(session, url, span)
+                return
+            except TRANSFER_ERRORS as error:
+                if span.have - before >= PROGRESS:
+                    failures, before = 0, span.have
+                failures += getattr(error, "weight", 1)
+                if failures >= TRIES * len(self.job.urls):
+                    raise StageError(
+                        f"{self.job.output.name} could not be fetched",
+                        f"{url}: {error}",
+                        "check the network or name a mirror (--mirror URL); the same command goes on where this stopped",
+                    ) from None
+                self.job.leave_mirror(url)
+                self._pause(f"{url}: {error}", failures, getattr(error, "after_s", None))
+
+    def _pause(self, why: str, failures: int, after_s: float | None) -> None:
+        pause = min(BACKOFF_LIMIT_S, BACKOFF_S * 2 ** (failures - 1)) * random.uniform(0.5, 1.0)
+        if after_s is not None:
+            pause = min(after_s, RETRY_AFTER_LIMIT_S)
+        self.job.say(f"{self.job.output.name}: {why}; again in {pause:.1f} s")
+        self._leave.wait(pause)
+
+    def _once(self, session: requests.Session, url: str, span: Span) -> None:
+        """One request for what the span lacks. Returns when it is complete."""
+        part = self.part
+        if span.have and not part.validators:
+            raise Unusable("the server does not name its object, so what is here can not be gone on from")
+        whole = len(part.spans) == 1 and span.have == 0
+        end = None if len(part.spans) == 1 else span.end
+        html = self.job.output.suffix.startswith(".htm")
+        with asked(session, url, span.position, end, part.validators.get(url, ""), html) as answer:
+            if answer.start != span.position:
+                raise Unusable("the server's file has changed, or it gives no ranges")
+            self._check_object(url, answer, whole)
+            self._receive(answer, span)
+
+    def _check_object(self, url: str, answer: Answer, whole: bool) -> None:
+        """Another mirror's object has to have the same size; that it is the same one is for the digest to say."""
+        part = self.part
+        known = part.validators.get(url)
+        if not whole and known and answer.validator and known != answer.validator:
+            raise Unusable("the server's file has changed")
+        if len(part.spans) > 1 and (not answer.validator or answer.response.status_code != 206):
+            raise Unusable("the server gives no ranges of an object that it names")
+        if part.total is None and answer.total is not None:
+            part.learn_total(answer.total)
+        if not whole and answer.total not in (None, part.total):
+            raise Unusable(f"the server's file has {answer.total:,} bytes now")
+        if answer.validator:
+            part.identify(url, answer.validator)
+
+    def _receive(self, answer: Answer, span: Span) -> None:
+        pace = Pace()
+        while chunk := answer.response.raw.read1(CHUNK):  # what has arrived, so that a cut loses nothing
+            if span.end is not None and span.position + len(chunk) > span.end:
+                raise Broken(f"more than the {span.end - span.start:,} bytes that were asked for")
+            if self._leave.is_set() or not self.part.write(span, chunk):
+                return
+            self.job.progress(len(chunk))
+            pace.check(len(chunk))
+        self._require_all(answer, span)
+
+    def _require_all(self, answer: Answer, span: Span) -> None:
+        if span.complete:
+            return
+        announced = None if answer.length is None else answer.start + answer.length
+        if span.end is None and (announced is None or span.position == announced):
+            self.part.learn_total(span.position)
+            return
+        expected = span.end if span.end is not None else announced
+        raise Broken(f"the connection ended after {span.position:,} of {expected or 0:,} bytes")
 
 
-def _announced(response: requests.Response, offset: int) -> int | None:
-    length = response.headers.get("Content-Length")
-    return offset + int(length) if length and length.isdigit() else None
+class Pace:
+    """Ends a connection that gives less than MIN_RATE over RATE_WINDOW_S."""
 
+    def __init__(self) -> None:
+        self._since, self._bytes = time.monotonic(), 0
 
-def _retry_after(response: requests.Response) -> float | None:
-    text = response.headers.get("Retry-After", "")
-    return float(text) if text.isdigit() else None
-
-
-def _read_part(path: Path) -> Part | None:
-    try:
-        noted = json.loads(path.read_text())
-        return Part(str(noted["url"]), str(noted["validator"]), int(noted["synced"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    def check(self, received: int) -> None:
+        self._bytes += received
+        elapsed = time.monotonic() - self._since
+        if elapsed < RATE_WINDOW_S:
+            return
+        if self._bytes < MIN_RATE * elapsed:
+            raise Broken(f"only {self._bytes / elapsed:,.0f} bytes/s over {elapsed:.0f} s")
+        self._since, self._bytes = time.monotonic(), 0

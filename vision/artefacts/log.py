@@ -25,7 +25,7 @@ class JsonLines:
         self._stream = self.path.open("ab")
 
     def append(self, row: dict[str, Any]) -> None:
-        self._stream.write(_line(row))
+        self._stream.write(line(row))
         self._stream.flush()
 
     def sync(self) -> None:
@@ -90,5 +90,6 @@ def cut_torn_line(path: Path) -> int:
     return size - end
 
 
-def _line(row: dict[str, Any]) -> bytes:
+def line(row: dict[str, Any]) -> bytes:
+    """One line as it is appended; NaN is refused."""
     return json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,124 @@
+"""One GET for some bytes of a file: sent, followed through redirects, and its answer's head checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import requests
+
+CONNECT_S, STALL_S = 15.0, 60.0
+MAX_REDIRECTS = 5
+RETRIED_STATUS = {408, 425, 429, 500, 502, 503, 504}
+
+
+class Broken(Exception):
+    """No answer of use, or one that broke off. ``after_s`` is what the server asked for; ``weight`` tries it costs."""
+
+    def __init__(self, why: str, after_s: float | None = None, weight: int = 1) -> None:
+        super().__init__(why)
+        self.after_s, self.weight = after_s, weight
+
+
+class Unusable(Exception):
+    """The bytes that are here do not go on with what this server has: begin again, in one piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body begins at byte ``start``; ``total`` is the size of the whole file, None where it was not told.
+
+    * validator: what identifies the object, "" where a resume could mix two versions
+    * length: bytes that the body announces
+    """
+
+    response: requests.Response
+    start: int
+    total: int | None
+    validator: str
+    length: int | None
+
+
+@contextmanager
+def asked(
+    session: requests.Session, url: str, start: int, end: int | None, validator: str, html: bool
+) -> Iterator[Answer]:
+    """The answer to a GET of ``start:end``; of everything, where that is ``0:None``. ``html``: may it be a web page.
+
+    Raises:
+        Broken: worth another try; Unusable: from ``start`` on it is not the object of ``validator`` any more.
+    """
+    headers = {"Accept-Encoding": "identity"}
+    if start or end is not None:
+        headers["Range"] = f"bytes={start}-" + ("" if end is None else str(end - 1))
+        if validator:
+            headers["If-Range"] = validator
+    response = _followed(session, url, headers)
+    try:
+        yield _answer(response, start, html)
+    finally:
+        response.close()
+
+
+def _followed(session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response:
+    """Redirects are followed by hand: http(s) only, never from https to http."""
+    for _ in range(MAX_REDIRECTS + 1):
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise Broken(f"{url}: only http and https are fetched")
+        response = session.get(
+            url, headers=headers, stream=True, timeout=(CONNECT_S, STALL_S), allow_redirects=False
+        )
+        if response.status_code not in (301, 302, 303, 307, 308):
+            return response
+        target = requests.compat.urljoin(url, response.headers.get("Location", ""))
+        response.close()
+        if urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http":
+            raise Broken(f"{url} redirects from https to {target}")
+        url = target
+    raise Broken(f"more than {MAX_REDIRECTS} redirects")
+
+
+def _answer(response: requests.Response, start: int, html: bool) -> Answer:
+    status, headers = response.status_code, response.headers
+    if status == 416:
+        raise Unusable("HTTP 416: the server's file is shorter than what is here")
+    if status not in (200, 206):
+        final = 400 <= status < 500 and status not in RETRIED_STATUS
+        raise Broken(f"HTTP {status}", _retry_after(response), weight=3 if final else 1)
+    if "html" in headers.get("Content-Type", "") and not html:
+        raise Broken("the server answered with a web page")
+    if headers.get("Content-Encoding", "identity") not in ("identity", ""):
+        raise Broken(f"unasked Content-Encoding {headers['Content-Encoding']}")
+    length = int(headers["Content-Length"]) if headers.get("Content-Length", "").isdigit() else None
+    if status == 200:
+        return Answer(response, 0, length, _validator(response), length)
+    span = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", headers.get("Content-Range", ""))
+    if span is None or int(span[1]) != start:
+        raise Unusable(f"asked for bytes from {start:,}, got Content-Range {headers.get('Content-Range')!r}")
+    return Answer(response, start, None if span[3] == "*" else int(span[3]), _validator(response), length)
+
+
+def _validator(response: requests.Response) -> str:
+    """A strong ETag, or the date of the last change; "" when a resume could mix two versions."""
+    etag = response.headers.get("ETag", "")
+    if etag and not etag.startswith("W/"):
+        return etag
+    return "" if etag else response.headers.get("Last-Modified", "")
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Seconds; the header has seconds or a date."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return None
+    now = datetime.now(UTC) if date.tzinfo else datetime.now(UTC).replace(tzinfo=None)
+    return max(0.0, (date - now).total_seconds())
