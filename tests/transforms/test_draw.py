@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vision.transforms import colour
 from vision.transforms.draw import Colour, Flip, IouCrop, Resize, Shift, Step, ZoomOut
 from vision.transforms.geometry import View, whole
 
@@ -151,7 +152,7 @@ def test_chances() -> None:
 
 
 def test_colours_stay_within_what_is_asked() -> None:
-    step, numbers = Colour(hue=0.0), np.full(9, 0.9)
+    step, numbers = Colour(hue=0.0), np.full(8, 0.9)
     numbers[:4] = [0.1, 0.9, 0.9, 0.9]  # brightness alone
     numbers[4] = 0.75
     matrix = step.draw(whole(9, 9), NO_BOXES, numbers).colour
@@ -163,15 +164,27 @@ def test_colours_stay_within_what_is_asked() -> None:
     )
 
 
-def test_the_coin_decides_whether_contrast_is_first_or_last() -> None:
-    numbers = np.array([0.0, 0.0, 0.9, 0.9, 0.75, 0.0, 0.5, 0.5, 0.0])  # brightness +16, contrast × 0.5
-    first = Colour().draw(whole(9, 9), NO_BOXES, numbers).colour
-    numbers[2], numbers[6], numbers[8] = 0.0, 0.0, 0.9  # and saturation × 0.5, then contrast
-    last = Colour().draw(whole(9, 9), NO_BOXES, numbers).colour
-    np.testing.assert_allclose(first[:, 3], [8, 8, 8])
-    np.testing.assert_allclose(
-        last[:, :3], 0.5 * (0.5 * np.eye(3) + 0.5 * np.array([0.299, 0.587, 0.114])), atol=1e-6
-    )
+def test_brightness_is_changed_before_contrast_and_no_other_order_matters() -> None:
+    numbers = np.array([0.0, 0.0, 0.9, 0.9, 0.75, 0.0, 0.5, 0.5])  # brightness +16, contrast × 0.5
+    matrix = Colour().draw(whole(9, 9), NO_BOXES, numbers).colour
+    np.testing.assert_allclose(matrix, np.c_[0.5 * np.eye(3), [8, 8, 8]])
+    scale, others = colour.contrast(0.7), (colour.saturation(1.3), colour.hue(11.0))
+    for other in others:  # why the recipe's coin for contrast first or last is not there
+        np.testing.assert_allclose(scale @ other, other @ scale, atol=1e-12)
+
+
+@pytest.mark.parametrize(("number", "degrees"), [(0.0, -18.0), (0.5, 0.0), (0.75, 9.0), (TOP, 18.0)])
+def test_hue_is_turned_by_up_to_18_degrees(number: float, degrees: float) -> None:
+    numbers = np.array([0.9, 0.9, 0.9, 0.1, 0.0, 0.0, 0.0, number])
+    matrix = Colour().draw(whole(9, 9), NO_BOXES, numbers).colour
+    np.testing.assert_allclose(matrix, colour.hue(degrees)[:3], atol=1e-6)
+
+
+def test_three_together_by_hand() -> None:
+    numbers = np.array([0.0, 0.0, 0.0, 0.9, 0.75, 0.0, 0.0, 0.5])  # +16, then × 0.5, then half the saturation
+    matrix = Colour().draw(whole(9, 9), NO_BOXES, numbers).colour
+    saturation = 0.5 * np.eye(3) + 0.5 * np.array([0.299, 0.587, 0.114])
+    np.testing.assert_allclose(matrix, np.c_[0.5 * saturation, [8, 8, 8]], atol=1e-5)
 
 
 def test_two_flips_are_none_and_resize_sets_the_size() -> None:

@@ -30,9 +30,10 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Colour:
-    """Each of four changes with ``probability``, contrast before or after saturation and hue by a coin.
+    """Each of four changes with ``probability``; brightness first.
 
-    The defaults are those of SSD's distortion (Liu et al. 2016, released recipe).
+    The defaults are those of SSD's distortion (Liu et al. 2016, released recipe). Its coin for contrast before or
+    after saturation and hue is left out: here all three are linear, contrast scales, and the order changes nothing.
 
     * brightness: up to ± this in 0..255 units
     * contrast, saturation: factors in 1 ± this
@@ -45,7 +46,7 @@ class Colour:
     saturation: float = 0.5
     hue: float = 18.0
     name: ClassVar[str] = "colour"
-    numbers: ClassVar[int] = 9
+    numbers: ClassVar[int] = 8
 
     def draw(self, view: View, boxes_xyxy_px: np.ndarray, uniform: np.ndarray) -> View:
         happens, amount = uniform[:4] < self.probability, 2 * uniform[4:8] - 1
@@ -57,8 +58,8 @@ class Colour:
             colour.saturation(1 + self.saturation * amount[2]),
             colour.hue(self.hue * amount[3]),
         ]
-        order = (0, 1, 2, 3) if uniform[8] < 0.5 else (0, 2, 3, 1)
-        return replace(view, colour=colour.combined(*(changes[n] for n in order if happens[n])))
+        drawn = [change for change, it_happens in zip(changes, happens, strict=True) if it_happens]
+        return replace(view, colour=colour.combined(*drawn))
 
 
 @dataclass(frozen=True, slots=True)
