@@ -10,6 +10,7 @@ from pipeline.annotations import remapped_path
 from pipeline.arrays import write_arrays
 from pipeline.columns import read_columns
 from pipeline.index_rules import DATASET, INDEX, arrays_path
+from pipeline.stage import Interrupted
 from pipeline.tables import write_tables
 from pipeline.verdicts import IMAGE_REPORT, Verdict
 from vision.artefacts.files import atomic_publish, publish_tree, sha256_of
@@ -28,11 +29,15 @@ def build_index(
     of images and of boxes of each split. Raises AnnotationError for a remapped file that was damaged; Interrupted.
     """
     columns = [read_columns(root / remapped_path(split), split, should_stop) for split in splits]
-    digests = {split: sha256_of(root / remapped_path(split)) for split in splits}
+    digests = {}
+    for split in splits:
+        _go_on(should_stop)
+        digests[split] = sha256_of(root / remapped_path(split))
     made = staging / "arrays"
     if made.exists():  # of a run that was killed
         shutil.rmtree(made)
     for of in columns:
+        _go_on(should_stop)
         (made / of.split).mkdir(parents=True)
         write_arrays(of, made / of.split, remapped_path(of.split), digests[of.split])
     with atomic_publish(root / INDEX) as temporary:
@@ -41,6 +46,11 @@ def build_index(
     for split in splits:
         publish_tree(made / split, root / arrays_path(split))
     return {of.split: (len(of.image_ids), len(of.ids)) for of in columns}
+
+
+def _go_on(should_stop: Callable[[], bool]) -> None:
+    if should_stop():
+        raise Interrupted
 
 
 def _provenance(root: Path, digests: dict[str, str], checked: bool) -> dict[str, str]:
