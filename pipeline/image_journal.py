@@ -6,22 +6,28 @@ checked again. It is not synced, since a lost line costs one decode.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.image_check import Checked, ImageJob
 from pipeline.image_files import FileFacts, facts_now, printable
+from pipeline.stage import Interrupted
 from vision.artefacts import log
 from vision.artefacts.records import RecordError
 from vision.images.decode import ImageVerdict
 
 
 class ImageJournal:
-    """``path`` is taken over if it was written under the same ``settings``, else begun anew; a context manager."""
+    """``path`` is taken over if it was written under the same ``settings``, else begun anew; a context manager.
 
-    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
-        self._known = _read(path, dict(settings))
+    Raises Interrupted when asked to stop while it is read.
+    """
+
+    def __init__(
+        self, path: Path, settings: Mapping[str, Any], should_stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._known = _read(path, dict(settings), should_stop)
         if not self._known:
             path.unlink(missing_ok=True)
         self._lines = log.JsonLines(path)
@@ -54,7 +60,7 @@ def _row(job: ImageJob, checked: Checked) -> dict[str, Any]:
     return row | {"folder": printable(job.folder), "name": printable(job.name)}
 
 
-def _read(path: Path, settings: dict[str, Any]) -> dict[ImageJob, Checked]:
+def _read(path: Path, settings: dict[str, Any], should_stop: Callable[[], bool]) -> dict[ImageJob, Checked]:
     """Nothing when there is no journal, it is damaged, or it was written under other settings."""
     known: dict[ImageJob, Checked] = {}
     try:
@@ -62,6 +68,8 @@ def _read(path: Path, settings: dict[str, Any]) -> dict[ImageJob, Checked]:
         if next(rows, None) != settings:
             return {}
         for row in rows:
+            if should_stop():
+                raise Interrupted(str(path))
             expected = row["expected_hw"]
             job = ImageJob(row["split"], row["folder"], row["name"], tuple(expected) if expected else None)
             known[job] = Checked(ImageVerdict(*row["verdict"]), FileFacts(*row["facts"]))

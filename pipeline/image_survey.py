@@ -15,7 +15,7 @@ from pipeline.image_check import Checked, ImageJob, check, thumbnail_of
 from pipeline.image_files import DiskFault
 from pipeline.image_journal import ImageJournal
 from pipeline.image_rules import NAME, check_settings
-from pipeline.stage import StageError
+from pipeline.stage import Interrupted, StageError
 from pipeline.worker_pool import Lost, WorkerPool, WorkFailed
 from vision.images.decode import ImageVerdict
 
@@ -35,9 +35,11 @@ def check_all(
     :raises StageError: when the machine, not a picture, is at fault
     """
     verdicts: dict[ImageJob, ImageVerdict] = {}
-    with ImageJournal(staging / "journal.jsonl", check_settings(thorough)) as journal:
+    with ImageJournal(staging / "journal.jsonl", check_settings(thorough), should_stop) as journal:
         open_jobs = []
         for job in dict.fromkeys(jobs):
+            if should_stop():
+                raise Interrupted(job.name)
             if (known := journal.find(job)) is not None:
                 verdicts[job] = known.verdict
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from pipeline.image_files import list_entries, printable
 from pipeline.image_rules import NAME, SHEET, image_folder, is_thorough
 from pipeline.image_survey import check_all, thumbnails_of
 from pipeline.rejects import publish_rejects
-from pipeline.stage import Counts, StageContext, StageError
+from pipeline.stage import Counts, Interrupted, StageContext, StageError
 from pipeline.verdicts import IMAGE_REPORT
 from vision.artefacts.files import atomic_publish, remove_stale_temporaries
 from vision.images.contact_sheet import MOST, draw_sheet, publish_sheet
 from vision.images.decode import ImageVerdict
+
+ASKED_EVERY = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,11 @@ class Entry:
     job: ImageJob | None = None
 
 
-def survey_split(root: Path, split: str) -> list[Entry]:
-    """What there is to check: the images of the annotation file in its order, then files that it does not name."""
+def survey_split(root: Path, split: str, should_stop: Callable[[], bool] = lambda: False) -> list[Entry]:
+    """What there is to check: the images of the annotation file in its order, then files that it does not name.
+
+    Raises StageError where one of them is missing, Interrupted when asked to stop: COCO's file takes some seconds.
+    """
     folder = root / image_folder(split)
     if not folder.is_dir():
         raise StageError(
@@ -43,24 +48,41 @@ def survey_split(root: Path, split: str) -> list[Entry]:
             "the pictures are not there yet",
             f"python -m pipeline.extract --root {root}",
         )
-    entries = _annotated(root, split, folder)
+    entries = _annotated(root, split, folder, should_stop)
     named = {entry.file_name for entry in entries}
     strays = (name for name in map(printable, list_entries(folder)) if name not in named)
     stray = ImageVerdict("reject", "not_in_annotations: no annotation file names it", None, None)
     return entries + [Entry(split, None, name, stray) for name in strays]
 
 
-def _annotated(root: Path, split: str, folder: Path) -> list[Entry]:
+def _annotated(root: Path, split: str, folder: Path, should_stop: Callable[[], bool]) -> list[Entry]:
     path = root / original_path(split)
     try:
         with AnnotationFile(path) as file:
-            return [_entry(split, str(folder), raw) for raw in file.items("images")]
+            return [_entry(split, str(folder), raw) for raw in _images(file, should_stop)]
     except FileNotFoundError:
         fix = f"python -m pipeline.extract --root {root}"
         raise StageError(f"{path} is missing", "it names the pictures and their sizes", fix) from None
     except AnnotationError as error:
         fix = "fetch it again: python -m pipeline run --from download --force"
         raise StageError(f"{path} can not be read", str(error), fix) from error
+
+
+def _images(file: AnnotationFile, should_stop: Callable[[], bool]) -> list[Any]:
+    """The elements of ``images``; the rest of the file is checked on the way."""
+    images: list[Any] | None = None
+    for part in file.walk():
+        if part.key == "images":
+            part.expect_list()
+            images = []
+        for number, element in enumerate(part):
+            if number % ASKED_EVERY == 0 and should_stop():
+                raise Interrupted(str(file.path))
+            if part.key == "images" and images is not None:
+                images.append(element)
+    if images is None:
+        raise file.missing("images", file.sections)
+    return images
 
 
 def _entry(split: str, folder: str, raw: Any) -> Entry:
@@ -82,7 +104,9 @@ def _with_verdicts(entries: Iterable[Entry], found: dict[ImageJob, ImageVerdict]
 def make_table(context: StageContext) -> Counts:
     """The work of the stage: checks every picture, publishes table, rejects and contact sheet."""
     settings = context.settings
-    surveyed = [entry for split in settings.splits for entry in survey_split(context.root, split)]
+    surveyed = [
+        entry for split in settings.splits for entry in survey_split(context.root, split, context.should_stop)
+    ]
     jobs = [entry.job for entry in surveyed if entry.job is not None]
     found = check_all(jobs, context.staging, settings.workers, is_thorough(settings), context.should_stop)
     entries = list(_with_verdicts(surveyed, found))
