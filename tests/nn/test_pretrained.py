@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import pickle
 import urllib.error
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -235,6 +237,38 @@ def test_offline_says_url_cache_and_flag(monkeypatch, tmp_path):
     assert "https://download.pytorch.org/models/mobilenet_v2-7ebf99e0.pth" in message
     assert str(tmp_path / "hub" / "checkpoints" / "mobilenet_v2-7ebf99e0.pth") in message
     assert "--base-net FILE" in message
+
+
+class _Answer(io.BytesIO):
+    """What a server sent; the connection ends after ``len(data)`` bytes of the 100 that were promised."""
+
+    def info(self):
+        return SimpleNamespace(get_all=lambda name: ["100"])
+
+
+def test_a_download_of_other_bytes_is_not_kept(monkeypatch, tmp_path):
+    """The digest is in torchvision's file name; what does not have it is neither used nor left in the cache."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.urlopen", lambda _: _Answer(b"half of it"))
+    with pytest.raises(ValueError, match=r"could not be fetched whole from https://(.|\n)*invalid hash"):
+        pretrained.load_base_net(_detector(CLASSES, 0), "MobileNet_V2_Weights.IMAGENET1K_V2")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"PK\x03\x04" + bytes(50)])
+def test_a_damaged_file_in_the_cache_is_named(monkeypatch, tmp_path, content):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    cached = tmp_path / "hub" / "checkpoints" / "mobilenet_v2-7ebf99e0.pth"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(content)
+    with pytest.raises(ValueError, match=f"{cached} .one that is there may be damaged"):
+        pretrained.load_base_net(_detector(CLASSES, 0), "MobileNet_V2_Weights.IMAGENET1K_V2")
+
+
+def test_weights_of_another_family_are_refused_before_they_are_fetched(monkeypatch):
+    monkeypatch.setattr("torch.hub.urlopen", lambda _: pytest.fail("it was asked for"))
+    with pytest.raises(ValueError, match="takes MobileNet_V2_Weights"):
+        pretrained.load_base_net(_detector(CLASSES, 0), "ResNet50_Weights.IMAGENET1K_V2")
 
 
 def test_unknown_torchvision_name():

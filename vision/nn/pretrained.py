@@ -7,7 +7,9 @@ Legend: C classes with background, A shapes a cell.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -23,6 +25,9 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """What torchvision's ImageNet weights were trained with, for pixels / 255 (torchvision.transforms presets)."""
 
+_NOT_FETCHED = (OSError, HTTPException, RuntimeError, EOFError, pickle.UnpicklingError)
+"""No network or a full disk; a connection that ended early; another digest (RuntimeError); a damaged file in the cache."""
+
 
 def load_base_net(model: nn.Module, source: str) -> LoadReport:
     """ImageNet weights into ``model.base_net``.
@@ -34,7 +39,8 @@ def load_base_net(model: nn.Module, source: str) -> LoadReport:
     """
     base_net: Any = model.base_net
     named = not Path(source).exists() and "_Weights." in source
-    found = _torchvision_weights(source) if named else weights_in(read_file(Path(source)), source)
+    family = base_net.torchvision_weights
+    found = _torchvision_weights(source, family) if named else weights_in(read_file(Path(source)), source)
     found = _backbone_part(found)
     notes = []
     if base_net.is_torchvision(found):
@@ -45,20 +51,25 @@ def load_base_net(model: nn.Module, source: str) -> LoadReport:
     return load_fitting(base_net, found, source, notes)
 
 
-def _torchvision_weights(name: str) -> Weights:
+def _torchvision_weights(name: str, family: str) -> Weights:
+    """Downloaded once into torch's cache, their digest checked. ``family``: of which names they have to be."""
     from torchvision.models import get_weight
 
+    if not name.startswith(f"{family}."):
+        raise ValueError(
+            f"--base-net {name}: this net's backbone takes {family}, such as {family}.IMAGENET1K_V1"
+        )
     try:
         chosen = get_weight(name)
     except (ValueError, KeyError, AttributeError) as error:
         raise ValueError(f"--base-net {name}: torchvision has no such weights ({error})") from None
     try:
         return dict(chosen.get_state_dict(progress=True, check_hash=True, weights_only=True))
-    except OSError as error:  # URLError is one
+    except _NOT_FETCHED as error:
         cached = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(chosen.url).path).name)
         raise ValueError(
-            f"--base-net {name}: could not be fetched from {chosen.url} ({error}).\n"
-            f"Put that file at {cached}, or name your copy with --base-net FILE, "
+            f"--base-net {name}: could not be fetched whole from {chosen.url} ({error}).\n"
+            f"Put that file at {cached} (one that is there may be damaged), or name your copy with --base-net FILE, "
             "or leave --base-net out to train from scratch."
         ) from None
 
