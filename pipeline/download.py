@@ -1,21 +1,25 @@
 """Stage: fetches the archives of a release into ``archives/``, each checked by size and SHA-256.
 
 An archive that is already there with the right digest is kept; a broken transfer goes on where it broke.
+
+A file of your own: ``python -m pipeline.download --url URL --sha256 HEX --output FILE``.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from pipeline.command import stage_main
+from pipeline.command import add_common_options, add_stage_options, positive, stage_main
 from pipeline.fetch import Fetch
 from pipeline.part import bytes_here, remove_traces
 from pipeline.release import COCO_SERVER, ReleaseFile, archive_path, release_of
@@ -150,5 +154,53 @@ STAGE = Stage(
     run=_run,
 )
 
+OWN = ("--url", "--sha256", "--output", "--bytes")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The stage on a data folder (``--root``), or one file (``--url``, ``--sha256``, ``--output``)."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if not any(word.split("=")[0] in (*OWN, "-h", "--help") for word in arguments):
+        return stage_main(STAGE, arguments)
+    asked = _parser().parse_args(arguments)
+    for name in ("url", "sha256", "output"):
+        if not getattr(asked, name):
+            _parser().error(f"--{name} is missing: --url URL, --sha256 HEX and --output FILE go together")
+    from pipeline.download_file import OwnFile, download_file
+
+    return download_file(
+        OwnFile(tuple(asked.url), asked.sha256, asked.bytes, asked.output, asked.connections)
+    )
+
+
+def _digest(text: str) -> str:
+    digest = text.lower()
+    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 64 hex digits")
+    return digest
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m pipeline.{STAGE.name}",
+        description=f"Stage {STAGE.name}: {STAGE.summary}.",
+        epilog="A file gets its name only when its SHA-256 is right; one that is there already with that digest is kept. "
+        "The same command goes on where an interrupted or killed one stopped.",
+        allow_abbrev=False,
+    )
+    group = parser.add_argument_group("a file of your own, instead of --root")
+    group.add_argument(
+        "--url", action="append", metavar="URL", help="where from; given again: further mirrors, in order"
+    )
+    group.add_argument("--sha256", type=_digest, metavar="HEX", help="what the file has to be")
+    group.add_argument(
+        "--bytes", type=positive, metavar="N", help="its size, where it is known: found out sooner"
+    )
+    group.add_argument("--output", type=Path, metavar="FILE", help="the file to make")
+    add_common_options(parser)
+    add_stage_options(parser)
+    return parser
+
+
 if __name__ == "__main__":
-    sys.exit(stage_main(STAGE))
+    sys.exit(main())

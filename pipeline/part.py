@@ -223,10 +223,15 @@ class Part:
         remove_traces(output)
 
 
+def traces(output: Path) -> list[Path]:
+    """The part of ``output`` and its record, whether they are there or not."""
+    suffixes = (".part", ".part.jsonl", ".part.json")  # the last one: of versions before this
+    return [output.with_name(output.name + suffix) for suffix in suffixes]
+
+
 def remove_traces(output: Path) -> None:
-    """The part of ``output`` and its record, should they be there."""
-    for suffix in (".part", ".part.jsonl", ".part.json"):  # the last one: of versions before this
-        output.with_name(output.name + suffix).unlink(missing_ok=True)
+    for path in traces(output):
+        path.unlink(missing_ok=True)
 
 
 def bytes_here(output: Path) -> int:

@@ -121,7 +121,7 @@ def only_old_or_new(case: Case, root: Path) -> None:
 
 def is_passing(name: str) -> bool:
     """Names that no reader takes for a result: temporary files, and archives that are still arriving."""
-    return name.endswith((".part", ".part.json")) or any(part.startswith(".") for part in Path(name).parts)
+    return name.endswith((".part", ".part.jsonl")) or any(part.startswith(".") for part in Path(name).parts)
 
 
 def kill_randomly(case: Case, tmp_path: Path, kills: int, seed: int) -> None:

@@ -24,6 +24,7 @@ class FaultServer:
 
     ``served`` counts body bytes, ``requests`` keeps the Range header of each request. ``always`` is the fault of every
     request for which ``faults`` has none; with ``draw`` faults are drawn from ``MIXTURE`` instead, ``left`` times.
+    ``pause_s`` before every 16 KiB is how slow it is.
     """
 
     body: bytes
@@ -33,6 +34,7 @@ class FaultServer:
     requests: list[str | None] = field(default_factory=list)
     url: str = ""
     always: str = ""
+    pause_s: float = 0.0
     draw: random.Random | None = None
     left: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -147,6 +149,7 @@ def _handler(server: FaultServer) -> type[http.server.BaseHTTPRequestHandler]:
             part = body if upto is None else body[:upto]
             for at in range(0, len(part), 1 << 14):  # counted as it goes, since the other side may leave
                 piece = part[at : at + (1 << 14)]
+                time.sleep(server.pause_s)
                 try:
                     self.wfile.write(piece)
                 except OSError:

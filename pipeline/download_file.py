@@ -1,0 +1,92 @@
+"""One file of the user's own by its url and digest: no data root, the same guarantees."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pipeline.command import StopFlag, reported, say
+from pipeline.fetch import Fetch
+from pipeline.part import bytes_here, remove_traces, traces
+from pipeline.stage import Interrupted, StageError
+from pipeline.working_folder import working_folder
+from vision.artefacts.files import sha256_of
+
+SPARE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFile:
+    """What was asked for; ``bytes`` None where the user does not know."""
+
+    urls: tuple[str, ...]
+    sha256: str
+    bytes: int | None
+    output: Path
+    connections: int
+
+
+def download_file(asked: OwnFile) -> int:
+    """Fetches ``asked.output``, or finds that it is there already, by its digest.
+
+    A file of that name with another content is replaced, but only when the right one has arrived. Gives the exit
+    code: 0; 1 when no url gave the right bytes or something is in the way; 130 or 143 when interrupted, and then the
+    same command goes on.
+    """
+    with StopFlag() as stop:
+
+        def work() -> None:
+            with working_folder([asked.output, *traces(asked.output)], "downloading"):
+                say(_download(asked, stop))
+
+        return reported(work, stop)
+
+
+def _download(asked: OwnFile, should_stop: Callable[[], bool]) -> str:
+    output = asked.output
+    if output.is_dir():
+        raise StageError(f"{output} is a folder", "--output takes the name of a file", "name a file in it")
+    if _is_here(asked, should_stop):
+        remove_traces(output)
+        return f"{output}: already there, sha256 {asked.sha256}"
+    _require_space(asked)
+    lock = threading.Lock()
+    with tqdm(total=asked.bytes, unit="B", unit_scale=True, desc=output.name, disable=None) as bar:
+
+        def progress(received: int) -> None:
+            with lock:
+                bar.update(received)
+
+        Fetch(
+            list(asked.urls), asked.bytes, asked.sha256, output, progress, should_stop, say, asked.connections
+        ).run()
+    return f"{output}: {output.stat().st_size:,} bytes, sha256 {asked.sha256}"
+
+
+def _is_here(asked: OwnFile, should_stop: Callable[[], bool]) -> bool:
+    def tick(read: int) -> None:
+        if should_stop():
+            raise Interrupted(asked.output.name)
+
+    if not asked.output.is_file() or asked.bytes not in (None, asked.output.stat().st_size):
+        return False
+    return sha256_of(asked.output, tick) == asked.sha256
+
+
+def _require_space(asked: OwnFile) -> None:
+    if asked.bytes is None:
+        return
+    folder = asked.output.parent
+    needed = asked.bytes - bytes_here(asked.output) + SPARE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise StageError(
+            f"not enough space in {folder}",
+            f"{needed:,} bytes are needed, {free:,} are free",
+            "free some space, or name another --output",
+        )
