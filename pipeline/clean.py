@@ -127,7 +127,7 @@ class Cleaning:
                 self._add_whole(folder, "half-done work")
         for folder in _folders_below(self.root / ARCHIVES):
             for name in sorted(entry.name for entry in folder.iterdir()):
-                if name.endswith((".part", ".part.json")):
+                if name.endswith((".part", ".part.jsonl", ".part.json")):
                     self._add_own(folder / name, "transfer under way")
         for path in leftovers.temporaries(stages, settings):
             if not path.is_dir():

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.part import Part
 from tests.house.documents import STAGES, documented, files, keys_of_table, lines, plain, section, sha256
 
 SPLITS = ("train", "val")
@@ -43,7 +44,7 @@ def test_every_file_of_a_data_root_is_in_the_document_and_the_other_way_round(
     there = files(root)
     unknown = [name for name in there if not any(p.fullmatch(name) for p in patterns.values())]
     assert not unknown
-    under_way = {"archives/….part", "….part.json", ".pipeline/staging/<stage>/"}
+    under_way = {"archives/….part", "….part.jsonl", ".pipeline/staging/<stage>/"}
     absent = [name for name, p in patterns.items() if not any(p.fullmatch(found) for found in there)]
     assert set(absent) <= under_way, f"in the document and not on the disk: {absent}"
 
@@ -252,6 +253,23 @@ def test_index(document: str, root: Path, remapped: dict[str, Any]) -> None:
         if key.startswith("sha256 of "):
             assert value == sha256(root / key.removeprefix("sha256 of "))
     assert sorted(path.name for path in root.glob("index.sqlite*")) == ["index.sqlite"]
+
+
+def test_a_transfer_under_way(tmp_path: Path) -> None:
+    """Three spans of 100 kB; of the second one half arrived. The writer is ours, the reader knows the document."""
+    part = Part(tmp_path / "x.zip", 300_000)
+    part.open(100_000)
+    part.identify("http://server/x.zip", '"v1"')
+    assert part.write(part.spans[1], b"abcde" * 10_000)
+    part.close()
+    head, *rows = lines(tmp_path / "x.zip.part.jsonl")
+    assert set(head) == {"part", "bytes", "boot", "spans"} and (head["part"], head["bytes"]) == (2, 300_000)
+    assert head["spans"] == [[0, 100_000], [100_000, 200_000], [200_000, 300_000]]
+    assert {row["url"]: row["validator"] for row in rows if "url" in row} == {"http://server/x.zip": '"v1"'}
+    have = {row["span"]: row["have"] for row in rows if row.get("synced")}
+    assert have == {1: 50_000}
+    start = head["spans"][1][0]
+    assert (tmp_path / "x.zip.part").read_bytes()[start : start + have[1]] == b"abcde" * 10_000
 
 
 @pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '{"a": NaN}'])

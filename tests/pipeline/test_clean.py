@@ -173,7 +173,7 @@ def test_half_done_work_goes_and_the_only_copy_of_a_folder_stays(
 ) -> None:
     half = [
         ".pipeline/staging/extract/train2017/1.jpg", ".pipeline/staging/extract/plan.json", ".tmp-0-rejects.jsonl",
-        "annotations/.tmp-1-labels.txt", "archives/zips/x.zip.part", "archives/zips/x.zip.part.json",
+        "annotations/.tmp-1-labels.txt", "archives/zips/x.zip.part", "archives/zips/x.zip.part.jsonl",
         ".tmp-old-val2017/1.jpg", "arrays/.tmp-old-gone/ids.npy",
     ]  # fmt: skip
     before = everything(root)
