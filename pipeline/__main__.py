@@ -53,6 +53,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--from", dest="first", choices=NAMES, metavar="STAGE", help="this stage and those after it"
     )
     run.add_argument("--until", choices=NAMES, metavar="STAGE", help="the stages up to this one")
+    run.add_argument(
+        "--keep-archives", action=argparse.BooleanOptionalAction, default=True,
+        help="keep the archives when all is unpacked: a repair needs no network; 20 GB for COCO (%(default)s)",
+    )  # fmt: skip
     status.add_argument("--json", action="store_true", help="for programs")
     verify.add_argument("--deep", action="store_true", help="read every byte, whatever size and time say")
     return parser
@@ -146,6 +150,19 @@ def clean(arguments: argparse.Namespace, stop: StopFlag) -> None:
             remove(cleaning, say, stop)
 
 
+def discard_archives(arguments: argparse.Namespace, stop: StopFlag) -> None:
+    """``run --no-keep-archives``: they go when extract is done with them, and not before."""
+    decisions = decide_all(all_stages(), settings_of(arguments), should_stop=stop)
+    unpacked = next(decision for decision in decisions if decision.stage == "extract")
+    if unpacked.must_run:
+        print(f"the archives stay: extract is {unpacked.state} ({unpacked.why})")
+        return
+    with root_lock(arguments.root, not arguments.no_wait, say, stop):
+        cleaning = plan(arguments.root, Selection(archives=True))
+        print("\n".join(listing(cleaning)), flush=True)
+        remove(cleaning, say, stop)
+
+
 def overview(root: Path) -> None:
     """How much each selection of ``clean`` would free."""
     rows = [("--staging", Selection(staging=True)), ("--archives", Selection(archives=True))]
@@ -184,7 +201,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "list":
         return list_stages()
     if arguments.command == "run":
-        return run_and_report(chosen(arguments), arguments)
+        code = run_and_report(chosen(arguments), arguments)
+        if code or arguments.keep_archives:
+            return code
+        with StopFlag() as stop:
+            return reported(lambda: discard_archives(arguments, stop), stop)
     codes: list[int] = []
     with StopFlag() as stop:
         if arguments.command == "clean":

@@ -119,14 +119,14 @@ def _is_here(context: StageContext, file: ReleaseFile) -> bool:
 
 
 def _require_space(context: StageContext, missing: list[ReleaseFile]) -> None:
-    """What is still to come, and the same again for what comes out of the archives (JPEGs do not shrink)."""
+    """What is still to come, and all that comes out of it, since archives stay until everything is unpacked."""
     here = sum(bytes_here(context.root / archive_path(file)) for file in missing)
-    needed = 2 * sum(file.bytes for file in missing) - here + SPARE_BYTES
+    needed = sum(file.bytes + file.unpacked_bytes for file in missing) - here + SPARE_BYTES
     free = shutil.disk_usage(context.root).free
     if missing and free < needed:
         raise StageError(
             f"not enough space in {context.root}",
-            f"{needed:,} bytes are needed for archives and pictures, {free:,} are free",
+            f"{needed:,} bytes are needed for archives and what comes out of them, {free:,} are free",
             "free some space, choose another --root, or fewer --splits",
         )
 

@@ -237,9 +237,10 @@ def remove_traces(output: Path) -> None:
 def bytes_here(output: Path) -> int:
     """Bytes that a part of ``output`` occupies on the disk."""
     try:
-        return output.with_name(output.name + ".part").stat().st_blocks * 512
+        facts = output.with_name(output.name + ".part").stat()
     except OSError:
         return 0
+    return min(facts.st_size, facts.st_blocks * 512)  # it has holes
 
 
 def boot_id() -> str:

@@ -79,10 +79,16 @@ def missing_bytes(table: Mapping[str, int], splits: Iterable[str], root: Path) -
         archive, split = root / "archives" / path, split_of(path)
         part = archive.with_name(archive.name + ".part")
         if not archive.is_file():
-            total += size - (part.stat().st_size if part.is_file() else 0)
+            total += size - (_occupied(part) if part.is_file() else 0)
         if not (root / (f"{split}2017" if split else "annotations")).is_dir():
             total += unpacked_bytes(path, size)
     return total
+
+
+def _occupied(part: Path) -> int:
+    """A file that is arriving has holes."""
+    facts = part.stat()
+    return min(facts.st_size, facts.st_blocks * 512)
 
 
 def read_table(release: Path) -> dict[str, int]:

@@ -92,6 +92,11 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="URL",
         help="fetch from here; sizes and digests stay those of the release",
     )
+    add(
+        "--no-keep-archives",
+        action="store_true",
+        help="remove the archives when all is unpacked: half the disk, but a repair needs the network",
+    )
     add("--workers", type=int, metavar="N", help="processes for the stages (default: the number of cores)")
     add("--no-env", action="store_true", help="make no .venv; use PYTHON=... or the python3 on PATH as it is")
     return parser
@@ -114,8 +119,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def contradiction(arguments: argparse.Namespace) -> str | None:
     """What does not go together; an option that would be ignored is a misunderstanding, not to be swallowed."""
-    options = ("sample", "root", "splits", "release", "mirror", "workers")
-    given = [f"--{name}" for name in options if getattr(arguments, name) not in (None, False)]
+    options = ("sample", "root", "splits", "release", "mirror", "no_keep_archives", "workers")
+    given = [
+        f"--{name.replace('_', '-')}" for name in options if getattr(arguments, name) not in (None, False)
+    ]
     if arguments.demo and given:
         return f"--demo renders its own data and takes no {', '.join(given)}"
     if arguments.sample and arguments.splits not in (None, SAMPLE):
@@ -187,7 +194,7 @@ def command(python: str, arguments: argparse.Namespace) -> list[str]:
         line += [f"--{name}", str(value)] if value is not None else []
     for url in arguments.mirror or []:
         line += ["--mirror", url]
-    return line
+    return line + (["--no-keep-archives"] if arguments.no_keep_archives else [])
 
 
 def prepare(arguments: argparse.Namespace) -> str | None:

@@ -170,3 +170,28 @@ def test_the_official_table_asks_for_what_the_splits_need() -> None:
         "annotations/image_info_test2017.zip", "zips/test2017.zip",
     ]  # fmt: skip
     assert sum(file.bytes for file in COCO_2017.needed(("train", "val"))) == 20_405_354_669
+
+
+def test_archives_go_when_all_is_unpacked_and_not_before(
+    miniature_release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, archives = tmp_path / "root", tmp_path / "root" / "archives" / "zips"
+    with mirror(miniature_release) as url:
+        line = [
+            "run",
+            "--root",
+            str(root),
+            "--release",
+            str(miniature_release / "release.json"),
+            "--mirror",
+            url,
+        ]
+        assert main([*line, "--only", "download", "--no-keep-archives"]) == 0
+        assert "the archives stay" in capsys.readouterr().out
+        assert len(list(archives.iterdir())) == 2
+        assert main([*line, "--no-keep-archives"]) == 0
+    assert not archives.exists() or not list(archives.iterdir())
+    assert main(["verify", "--root", str(root)]) == 0
+    capsys.readouterr()
+    assert main(["run", "--root", str(root)]) == 0
+    assert "running" not in capsys.readouterr().out
