@@ -22,7 +22,7 @@ from pipeline.command import add_common_options, add_stage_options, stage_main
 from pipeline.release import ReleaseFile, archive_path, release_of
 from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext
 from pipeline.trees import manifest_path, read_manifest
-from pipeline.unpacking import is_unpacked, opened, unpack_all
+from pipeline.unpacking import is_unpacked, opened, take_along, unpack_all
 from vision.artefacts.files import fsync_file, fsync_folder, publish_tree, recover_tree
 
 
@@ -51,10 +51,16 @@ def _pictures(
     counts.kept += len(members)
     recover_tree(context.root / folder)
     files = {PurePosixPath(member.name).name: member for member in members}
-    if is_unpacked(context.root / folder, files, read_manifest(manifest_path(context.root, folder))):
+    known = read_manifest(manifest_path(context.root, folder))
+    if is_unpacked(context.root / folder, files, known, context.should_stop, beside=True):
         context.say(f"{folder}: {len(members):,} files are already there, size and CRC-32 agree")
         return
     unpack_all(archive, members, context.staging, context.settings.workers, context.should_stop)
+    others = take_along(context.root / folder, context.staging / folder, files)
+    if others:
+        context.say(
+            f"{folder}: {len(others):,} entries that are not of the archive stay, such as {others[0]!r}"
+        )
     context.say(f"{folder}: writing to disk")
     publish_tree(context.staging / folder, context.root / folder, partial(_check_stop, context))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,15 +72,67 @@ def unpack_all(
             raise
 
 
-def is_unpacked(folder: Path, files: Mapping[str, Member], known: trees.Manifest) -> bool:
-    """Whether ``folder`` holds exactly ``files`` (by path in it), by size and CRC-32.
+def is_unpacked(
+    folder: Path,
+    files: Mapping[str, Member],
+    known: trees.Manifest,
+    should_stop: Callable[[], bool] = lambda: False,
+    beside: bool = False,
+) -> bool:
+    """Whether ``folder`` holds ``files`` (by path in it), by size and CRC-32; others may be there where ``beside``.
 
-    ``known`` spares reading files that have not changed since they were recorded.
+    ``known`` spares reading files that have not changed since they were recorded. Raises Interrupted.
     """
+
+    def tick(read: int) -> None:
+        if should_stop():
+            raise Interrupted(f"while reading {folder}")
+
     if not folder.is_dir():
         return False
+    found = trees.survey(folder, known, tick=tick)
+    if beside:
+        found = {name: member for name, member in found.items() if name in files}
     expected = {name: trees.Member(files[name].bytes, files[name].crc32, 0, 0) for name in sorted(files)}
-    return trees.content_digest(trees.survey(folder, known)) == trees.content_digest(expected)
+    return trees.content_digest(found) == trees.content_digest(expected)
+
+
+def take_along(old: Path, new: Path, members: Collection[str]) -> list[str]:
+    """Gives ``new``, which replaces ``old``, what stands in ``old`` beside ``members``; returns the names.
+
+    Files get a second name, so that a kill loses nothing. Raises StageError for a folder in the place of a member.
+    """
+    if old.is_symlink() or not old.is_dir():
+        return []
+    taken = []
+    for entry in sorted(old.iterdir()):
+        folder = entry.is_dir() and not entry.is_symlink()
+        if entry.name in members and folder:
+            raise StageError(
+                f"{entry} is a folder", "a picture of the archive has this name", "move the folder elsewhere"
+            )
+        if entry.name not in members:
+            _second_name(entry, new / entry.name, folder)
+            taken.append(entry.name)
+    return taken
+
+
+def _second_name(path: Path, target: Path, folder: bool) -> None:
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    else:
+        target.unlink(missing_ok=True)
+    if folder:
+        shutil.copytree(path, target, symlinks=True, copy_function=_link_or_copy)
+    else:
+        _link_or_copy(path, target)
+
+
+def _link_or_copy(path: str | Path, target: str | Path) -> None:
+    try:
+        os.link(path, target, follow_symlinks=False)
+    except OSError:  # a file system without second names
+        shutil.copy2(path, target, follow_symlinks=False)
 
 
 def _is_right(path: Path, member: Member) -> bool:

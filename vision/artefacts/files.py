@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -207,8 +208,8 @@ def facts_of(path: Path, tick: Callable[[int], None] | None = None) -> FileFacts
 
 
 def _facts(path: Path, sha256: str) -> FileFacts:
-    stat = path.stat()
-    return FileFacts(stat.st_size, stat.st_mtime_ns, stat.st_ino, sha256)
+    found = path.stat()
+    return FileFacts(found.st_size, found.st_mtime_ns, found.st_ino, sha256)
 
 
 def fsync_file(path: Path) -> None:
@@ -231,12 +232,13 @@ def fsync_folder(path: Path) -> None:
 def fsync_tree(folder: Path, between: Callable[[], None] = lambda: None) -> None:
     """Every file and folder below ``folder``, and itself, onto the disk; ``between`` is called before each file.
 
-    Several at a time, since a disk can serve them together; ``between`` is called from those threads.
+    Links and pipes have nothing to be brought there, and opening a pipe would never end. Several at a time, since a disk can serve them together; ``between`` is called from those threads.
     """
     folders, files = [], []
     for parent, _, names in os.walk(folder):
         folders.append(Path(parent))
-        files += [Path(parent, name) for name in names]
+        paths = (Path(parent, name) for name in names)
+        files += [path for path in paths if stat.S_ISREG(path.lstat().st_mode)]
 
     def bring(path: Path) -> None:
         between()
