@@ -201,7 +201,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "list":
         return list_stages()
     if arguments.command == "run":
-        code = run_and_report(chosen(arguments), arguments)
+        stages = chosen(arguments)
+        code = run_and_report(stages, arguments)
+        if not code and stages[-1].name == NAMES[-1]:
+            print(
+                f"next: python train_ssd.py --datasets {arguments.root} --checkpoint-folder models/my-experiment-1"
+            )
         if code or arguments.keep_archives:
             return code
         with StopFlag() as stop:

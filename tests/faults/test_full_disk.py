@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -82,6 +83,29 @@ def test_a_disk_that_is_full_at_any_moment(
         codes.append(check_size(disk, miniature_release, tmp_path / "run.py", kilobytes << 10))
         subprocess.run(["rm", "-r", str(disk(LARGE) / "root")], check=True)
     assert codes[0] == 1 and codes[-1] == 0 and codes == sorted(codes, reverse=True)
+
+
+def test_a_read_only_disk(miniature_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What only looks goes on working; what would write says so."""
+    shutil.copytree(miniature_root, tmp_path / "root")
+    root = tmp_path / "read-only"
+    root.mkdir()
+    if not mount("--bind", str(tmp_path / "root"), str(root)):
+        pytest.skip("nothing can be mounted here (needs root)")
+    try:
+        assert mount("-o", "remount,ro,bind", str(root))
+        for command in (("status",), ("verify", "--deep"), ("clean", "--all")):
+            assert main([*command, "--root", str(root)]) == 0
+        capsys.readouterr()
+        for command in (("run",), ("run", "--force"), ("clean", "--all", "--yes")):
+            assert main([*command, "--root", str(root)]) == 1
+            said = capsys.readouterr().err
+            assert "Read-only file system" in said and len(said.splitlines()) == 3
+    finally:
+        subprocess.run(["umount", str(root)], check=True)
+    assert sorted(p.name for p in (tmp_path / "root").iterdir()) == sorted(
+        p.name for p in miniature_root.iterdir()
+    )
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ def test_every_stage_is_done_and_a_second_run_is_quick(
     started = time.monotonic()
     assert main(["run", "--root", str(miniature_root)]) == 0
     assert time.monotonic() - started < 2
+    assert f"next: python train_ssd.py --datasets {miniature_root} " in capsys.readouterr().out
+    assert main(["run", "--until", "extract", "--root", str(miniature_root)]) == 0
+    assert "next:" not in capsys.readouterr().out
     assert main(["verify", "--deep", "--root", str(miniature_root)]) == 0
 
 
