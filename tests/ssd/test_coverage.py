@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from pycocotools.cocoeval import Params
 
 from vision.core.sample import InputSpec
 from vision.ssd.build import map_sizes
@@ -30,6 +31,23 @@ def test_counts_by_hand():
     # overwriting: box 1 takes prior 0 from box 0. Ours: box 0 has prior 0, box 2 prior 1; box 1 overlaps only prior 0
     assert found.without_prior_if_overwritten == pytest.approx(1 / 3)
     assert found.without_prior == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("area", "size"), [(1023, "small"), (1024, "medium"), (9215, "medium"), (9216, "large")]
+)
+def test_sizes_are_bounded_as_coco_bounds_them(area, size):
+    """32² and 96² px of the mask, where pycocotools counts an object on a bound in both."""
+    parameters = Params(iouType="bbox")
+    least, most = parameters.areaRng[parameters.areaRngLbl.index(size)]
+    assert least <= area <= most
+    found = measure(
+        [(np.array([[0, 0, 0.5, 0.5]]), np.array([area]))], torch.tensor([[0.25, 0.25, 0.5, 0.5]])
+    )
+    assert getattr(found, size) == 1.0
+    assert [math.isnan(getattr(found, other)) for other in ("small", "medium", "large") if other != size] == [
+        True
+    ] * 2
 
 
 def test_no_boxes_at_all():

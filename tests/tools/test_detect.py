@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tools.detect
 from tools.detect import main, named_apart
 from tools.export_onnx import main as export
+from vision.engine import detectnet
+from vision.transforms.resize import RESIZES
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +115,26 @@ def test_odd_pictures_are_looked_at_in_the_frame_of_training(run: Path, tmp_path
     rows = _detections(tmp_path / "out")
     assert [(row["width"], row["height"]) for row in rows] == [(60, 40)] * 5
     assert all(Image.open(tmp_path / "out" / str(row["picture"])).size == (60, 40) for row in rows)
+
+
+@pytest.mark.parametrize(("name", "resize", "post"), [
+    ("ssd-mobilenet.onnx", "detectnet", "detectnet"),  # what the Jetson will show
+    ("", "bilinear", "nms"),  # what evaluation scores
+])  # fmt: skip
+def test_a_file_is_looked_at_as_the_device_does_and_a_run_as_evaluation(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, resize: str, post: str
+) -> None:
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "x.png")
+    used: list[str] = []
+    with monkeypatch.context() as patch:
+        for kind, function in RESIZES.items():
+            patch.setitem(
+                RESIZES,
+                kind,
+                lambda *given, kind=kind, function=function: (used.append(kind), function(*given))[1],
+            )
+        found, suppressed = detectnet.found, tools.detect._suppressed
+        patch.setattr(detectnet, "found", lambda *given: (used.append("detectnet"), found(*given))[1])
+        patch.setattr(tools.detect, "_suppressed", lambda *given: (used.append("nms"), suppressed(*given))[1])
+        assert main([str(run / name), str(tmp_path / "x.png"), "--output", str(tmp_path / "o")]) == 0
+    assert used == [resize, post]
