@@ -89,6 +89,8 @@ def write_tables(
         if should_stop():
             raise Interrupted from error
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_CANTOPEN:
+            path.open("ab").close()  # raises what SQLite does not say
         number = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_IOERR: errno.EIO}.get(code)
         if number is None:
             raise
