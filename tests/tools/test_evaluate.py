@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -71,3 +72,18 @@ def test_what_is_missing_is_named(
     assert main([argument.replace("{run}", str(small_run)) for argument in arguments]) == 1
     said = capsys.readouterr().err
     assert said.startswith("error:") and message in said and "Traceback" not in said
+
+
+def test_data_of_other_classes_are_refused(
+    small_run: Path, miniature_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As many classes, two of them with each other's names: every detection of them would count as wrong."""
+    root = tmp_path / "coco-data"
+    shutil.copytree(miniature_root, root)
+    path = root / "arrays/val2017/arrays.json"
+    record = json.loads(path.read_text())
+    record["classes"][1:3] = record["classes"][2:0:-1]
+    path.write_text(json.dumps(record))
+    assert main([str(small_run), "--datasets", str(root), "--output", str(tmp_path), "--workers", "0"]) == 1
+    assert "was trained on 80 classes, the data have 80 or name them otherwise" in capsys.readouterr().err
+    assert not (tmp_path / "metrics.json").exists()

@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 
 from tools import export_onnx
 from tools.export_onnx import main
@@ -121,3 +122,17 @@ def test_data_that_is_gone_is_replaced_and_data_that_was_named_is_not(
 
 def _gone(root: Path) -> list[np.ndarray]:
     raise DatasetError("data: gone")
+
+
+def test_pictures_are_compared_as_the_device_feeds_them(small_run: Path, miniature_root: Path) -> None:
+    """Truncating nearest neighbour and p / 127.5 − 1, computed here from the files."""
+    opened = open_detector(small_run)
+    images, source = export_onnx.comparison_pictures(miniature_root, opened)
+    assert len(images) == 8 and source == f"pictures of {miniature_root}"
+    record = json.loads((miniature_root / "annotations/instances_val2017.json").read_text())
+    first = min(record["images"], key=lambda row: row["id"])["file_name"]
+    pixels = np.asarray(Image.open(miniature_root / "val2017" / first).convert("RGB"))
+    rows, columns = (np.arange(n) * size // n for n, size in zip((64, 96), pixels.shape[:2], strict=True))
+    expected = pixels[rows][:, columns].transpose(2, 0, 1)[None] / 127.5 - 1
+    np.testing.assert_allclose(images[0], expected, atol=0.1)  # two JPEG decoders may differ by some levels
+    assert np.abs(images[0] - expected).mean() < 0.01
