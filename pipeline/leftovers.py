@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pipeline.stage import Settings, Stage
-from vision.artefacts.files import TEMPORARY, recover_tree, remove_stale_temporaries
+from vision.artefacts.files import is_temporary, older_of, recover_tree, remove_stale_temporaries
 
 OWN = ("", ".pipeline", ".pipeline/manifests")
 """Folders in which the runner and the stages publish whatever their outputs are."""
@@ -35,7 +35,11 @@ def sweep(stage: Stage, settings: Settings, say: Callable[[str], None]) -> None:
 
 def temporaries(stages: Iterable[Stage], settings: Settings) -> list[Path]:
     """The temporary files and older folders that ``sweep`` would deal with; nothing is touched."""
-    return sorted(
+    stages = list(stages)
+    found = [
         entry for folder in folders(stages, settings) for entry in folder.iterdir()
-        if entry.name.startswith(TEMPORARY)
-    )  # fmt: skip
+        if is_temporary(entry.name) and entry.is_file()
+    ]  # fmt: skip
+    outputs = (settings.root / path for stage in stages for path in stage.outputs(settings))
+    found += [older for path in outputs if (older := older_of(path)).is_dir()]
+    return sorted(found)

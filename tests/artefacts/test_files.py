@@ -164,10 +164,10 @@ def test_two_names_change_places(tmp_path: Path) -> None:
 
 
 def test_stale_temporaries_go_and_nothing_else(tmp_path: Path) -> None:
-    for name in (f"{files.TEMPORARY}0123-x", "x"):
+    for name in (f"{files.TEMPORARY}0123456789ab-x", "x", ".tmp-x", ".tmp-of-others-x"):
         (tmp_path / name).touch()
-    assert [path.name for path in remove_stale_temporaries(tmp_path)] == [f"{files.TEMPORARY}0123-x"]
-    assert os.listdir(tmp_path) == ["x"]
+    assert [path.name for path in remove_stale_temporaries(tmp_path)] == [f"{files.TEMPORARY}0123456789ab-x"]
+    assert sorted(os.listdir(tmp_path)) == [".tmp-of-others-x", ".tmp-x", "x"]
 
 
 @pytest.mark.parametrize("dangling", [False, True])

@@ -11,6 +11,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import uuid
@@ -126,7 +127,7 @@ def publish_tree(staging: Path, final: Path, between: Callable[[], None] = lambd
     final.parent.mkdir(parents=True, exist_ok=True)
     with space_errors(final):
         fsync_tree(staging, between)
-        aside = _aside(final)
+        aside = older_of(final)
         _remove(aside)
         if not os.path.lexists(final):
             os.replace(staging, final)
@@ -167,7 +168,7 @@ def exchange(one: Path, other: Path) -> bool:
 
 def recover_tree(final: Path) -> None:
     """After a kill inside ``publish_tree``: puts the older folder back, or removes it when the new one is there."""
-    aside = _aside(Path(final))
+    aside = older_of(Path(final))
     if not os.path.lexists(aside):
         return
     if os.path.lexists(final):
@@ -185,7 +186,8 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _aside(final: Path) -> Path:
+def older_of(final: Path) -> Path:
+    """Where ``publish_tree`` keeps the older folder while the new one takes its name."""
     return final.with_name(f"{TEMPORARY}old-{final.name}")
 
 
@@ -255,12 +257,19 @@ def fsync_tree(folder: Path, between: Callable[[], None] = lambda: None) -> None
         fsync_folder(path)
 
 
+def is_temporary(name: str) -> bool:
+    """Whether ``name`` is one that ``atomic_publish`` gives; those of other programs are none of our business."""
+    return re.match(rf"{re.escape(TEMPORARY)}[0-9a-f]{{12}}-.", name) is not None
+
+
 def remove_stale_temporaries(folder: Path) -> list[Path]:
     """Removes the temporary files that a kill left in ``folder`` (not below it); returns what was removed.
 
     Only for a folder in which nobody else is writing: hold its lock.
     """
-    stale = sorted(path for path in Path(folder).glob(f"{TEMPORARY}*") if path.is_file())
+    if not Path(folder).is_dir():
+        return []
+    stale = sorted(path for path in Path(folder).iterdir() if is_temporary(path.name) and path.is_file())
     for path in stale:
         path.unlink()
     return stale
