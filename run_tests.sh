@@ -2,13 +2,18 @@
 # All checks: format, lint, types, tests. Anything after the options goes to pytest.
 #
 #   ./run_tests.sh                       everything but the markers `faults` and `slow`; some minutes on two cores
-#   ./run_tests.sh tests/ssd -k loss     part of it
+#   ./run_tests.sh tests/ssd -k loss     part of the tests, without format, lint and types
 #   ./run_tests.sh -m faults             the long kill and fault runs
 #   PYTHON=python3 ./run_tests.sh        with this Python and what it has (the same: --no-env), no .venv is made
 #   COCO_MINI=/path ./run_tests.sh       the tests on real pictures too: a folder with release.json and its files
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 
+case "${1:-}" in -h | --help)
+    sed -n '2,/^set -/{s/^# \{0,1\}//p;}' "$0"
+    exit 0
+    ;;
+esac
 no_env=()
 if [ "${1:-}" = --no-env ]; then no_env=(--no-env); shift; fi
 python=$("${PYTHON:-python3}" -m tools.environment --dev "${no_env[@]}")
@@ -23,9 +28,11 @@ if ! has pytest; then
     echo "  fix: $python -m pip install -r requirements-dev.txt, or run without them" >&2
     exit 1
 fi
-check ruff format --quiet --check .
-check ruff check --quiet .
-check mypy --no-error-summary
+if [ $# -eq 0 ]; then
+    check ruff format --quiet --check .
+    check ruff check --quiet .
+    check mypy --no-error-summary
+fi
 
 # One process a core, one thread each: files stay together, since their tests share what is slow to make.
 parallel=()

@@ -132,4 +132,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except ModuleNotFoundError as missing:
+        sys.exit(
+            f"train_ssd.py: {missing} in {sys.executable}\n"
+            "  fix: source .venv/bin/activate; ./setup_coco.sh makes it"
+        )

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pipeline.clean import Selection, listing, plan, remove
@@ -79,7 +80,7 @@ def status(arguments: argparse.Namespace, stop: StopFlag) -> int:
     for decision in decisions:
         print(f"{MARKS[decision.state]} {decision.stage:17} {decision.state:8} {decision.why}")
     if any(decision.must_run for decision in decisions):
-        print(f"next: python -m pipeline run --root {arguments.root}")
+        print(f"next: python -m pipeline run --root {quote(str(arguments.root))}")
     return 0
 
 
@@ -205,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = run_and_report(stages, arguments)
         if not code and stages[-1].name == NAMES[-1]:
             print(
-                f"next: python train_ssd.py --datasets {arguments.root} --checkpoint-folder models/my-experiment-1"
+                f"next: python train_ssd.py --datasets {quote(str(arguments.root))} --checkpoint-folder models/my-experiment-1"
             )
         if code or arguments.keep_archives:
             return code

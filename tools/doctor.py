@@ -285,6 +285,14 @@ def default_python() -> str:
     return str(own) if os.access(own, os.X_OK) else sys.executable
 
 
+NO_ENVIRONMENT = Finding(
+    "environment",
+    "nothing is installed for this project yet",
+    "training and the stages need the libraries of requirements.txt",
+    "./setup_coco.sh makes .venv (or: python -m tools.environment); then: source .venv/bin/activate",
+)
+
+
 def examine_default(arguments: argparse.Namespace) -> list[Finding]:
     python = arguments.python or default_python()
     interpreter = read_interpreter(python, required_distributions())
@@ -292,10 +300,12 @@ def examine_default(arguments: argparse.Namespace) -> list[Finding]:
         fix = "name one that does: --python /usr/bin/python3.11"
         return [Finding("python", f"{python} does not start", "nothing can run", fix, stops=True)]
     machine = read_machine()
-    own_environment = interpreter.torch is None
+    own_environment = interpreter.torch is None and not arguments.python
     needs = [Need(REPOSITORY, ENVIRONMENT_BYTES, "the environment")] if own_environment else []
     needs.append(Need(arguments.root, GB, "any data at all"))
     findings = examine(interpreter, machine, needs, own_environment)
+    if own_environment:
+        findings.append(NO_ENVIRONMENT)
     if not arguments.quick and not any(finding.name == "gpu" for finding in findings):
         findings += try_gpu(machine.gpu, interpreter)
     return findings

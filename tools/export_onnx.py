@@ -9,6 +9,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from tools.problem import run_tool
@@ -121,10 +122,10 @@ def report(result: ExportReport, output: Path, source: str, opened: Opened) -> s
             f"{output.parent / 'labels.txt'}  {result.classes} lines",
             "on the Jetson, with both files in a folder that can be written to:",
             (
-                f"  detectnet --model={folder}/{output.name} --labels={folder}/labels.txt --input-blob=input_0 "
+                f"  detectnet --model={quote(f'{folder}/{output.name}')} --labels={quote(f'{folder}/labels.txt')} --input-blob=input_0 "
                 "--output-cvg=scores --output-bbox=boxes csi://0"
             ),
-            f"here: python -m tools.detect {output} PICTURE… --output found",
+            f"here: python -m tools.detect {quote(str(output))} PICTURE… --output found",
         ]
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
+from shlex import quote
 from typing import Any
 
 import torch
@@ -91,8 +92,8 @@ def end(session: Session, state: TrainState, finished: list[dict[str, Any]]) -> 
     if session.stop.asked:
         console.say(f"interrupted and saved at step {state.step:,}")
     if state.epoch < session.config.epochs:
-        console.say(f"go on:     python train_ssd.py --resume {run}")
+        console.say(f"go on:     python train_ssd.py --resume {quote(str(run))}")
     if finished or state.best:
-        console.say(f"evaluate:  python -m tools.evaluate {run}")
-        console.say(f"export:    python -m tools.export_onnx {run}")
-    console.say(f"curves:    tensorboard --logdir {run.parent}")
+        console.say(f"evaluate:  python -m tools.evaluate {quote(str(run))}")
+        console.say(f"export:    python -m tools.export_onnx {quote(str(run))}")
+    console.say(f"curves:    tensorboard --logdir {quote(str(run.parent))}")

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from vision.artefacts.files import publish_bytes, publish_json
@@ -76,7 +77,7 @@ def _fresh(config: TrainConfig) -> Plan:
     run = run_folder(config)
     if RunFolder(run).records():
         raise UsageError(
-            f"{run} holds a run already; go on with --resume {run}, or choose another --checkpoint-folder"
+            f"{run} holds a run already; go on with --resume {quote(str(run))}, or choose another --checkpoint-folder"
         )
     return Plan(config, run, None, None, ())
 
