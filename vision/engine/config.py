@@ -7,6 +7,7 @@ Order of strength: default < ``--config`` recipe < command line. On ``--resume``
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from vision.engine.options import (
 )
 from vision.ssd.variants import DEFAULT_VARIANT, VARIANTS
 
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 DATA, MODEL, OPTIMISATION, RUN, MACHINE = "data", "model", "optimisation", "run", "machine"
 
 
@@ -46,7 +48,7 @@ class TrainConfig:
         DATA, "named", choices=("ssd", "light", "none"),
     )  # fmt: skip
     workers: int = option(
-        6, "processes that read and augment pictures; 0 = in the training process. Changes no result",
+        min(6, CORES), "processes that read and augment pictures; 0 = in the training process. Changes no result",
         DATA, "free", aliases=("--num-workers",), low=0, high=512,
     )  # fmt: skip
 
