@@ -6,6 +6,7 @@ and is written last; the whole folder appears at once.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +43,19 @@ def corners_px(columns: Columns) -> np.ndarray:
     return np.clip(corners, 0, limit.astype(np.float32))
 
 
+def _save(path: Path, values: np.ndarray) -> None:
+    """Written by Python: where a disk is full, NumPy's own writing does not say that it is."""
+    encoded = io.BytesIO()
+    np.save(encoded, values, allow_pickle=False)
+    path.write_bytes(encoded.getbuffer())
+
+
 def write_arrays(columns: Columns, folder: Path, source: str, source_sha256: str) -> None:
     """Writes the arrays of one split and then ``arrays.json`` into the empty ``folder``."""
     digests = {}
     for name, values in arrays_of(columns).items():
         path = folder / f"{name}.npy"
-        np.save(path, np.ascontiguousarray(values), allow_pickle=False)
+        _save(path, np.ascontiguousarray(values))
         digests[path.name] = sha256_of(path)
     publish_json(
         folder / "arrays.json",

@@ -18,19 +18,20 @@ from tools.demo import mirror
 LIMIT_S = 5.0
 
 SIGNALLED = """
-import os, sys, time
+import os, sys, threading, time
 from dataclasses import replace
 from pipeline.__main__ import main
 from pipeline.stages import named
 
 def signalled(stage, number, note):
-    run = stage.run
+    run, first = stage.run, threading.Lock()
 
     def started(context):
         def should_stop():
-            if not os.path.exists(note):
-                open(note, "x").write(repr(time.time()))
-                os.kill(os.getpid(), number)
+            with first:  # threads ask, too
+                if not os.path.exists(note):
+                    open(note, "x").write(repr(time.time()))
+                    os.kill(os.getpid(), number)
             return context.should_stop()
         return run(replace(context, should_stop=should_stop))
 
