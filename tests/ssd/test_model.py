@@ -60,17 +60,18 @@ def test_names_and_shapes_are_the_ancestors(detector):
     assert max(int(name.split(".")[1]) for name in own if name.startswith("base_net.")) == 18
 
 
-def test_predictions_are_in_the_order_of_the_priors():
-    """Mark one cell of one map: only its priors may answer."""
+@pytest.mark.parametrize(("row", "column"), [(0, 1), (1, 0), (1, 2)])
+def test_predictions_are_in_the_order_of_the_priors(row, column):
+    """Mark one cell of a map of 2 × 3: only its priors may answer. Rows and columns exchanged would be seen in (0, 1)."""
     detector = _small().eval()
     maps = [torch.zeros(1, c, 2, 3) for c in detector.extras.out_channels]
     head = detector.regression_headers[5]  # a plain 1×1: no neighbours
     torch.nn.init.ones_(head.weight)
     features = maps[5]
-    features[0, :, 1, 2] = 1
+    features[0, :, row, column] = 1
     answers = flatten_predictions(head(features), 4)[0].abs().sum(dim=1)
     shapes = 6
-    cell = 1 * 3 + 2  # row 1, column 2
+    cell = row * 3 + column
     assert answers.nonzero().flatten().tolist() == list(range(cell * shapes, (cell + 1) * shapes))
 
 

@@ -103,15 +103,21 @@ def test_boxes_outside_the_picture_are_dropped():
 
 
 def test_small_boxes_of_late_classes_keep_their_digits():
-    """Two boxes of 1/1000 of the picture with IoU 0.43 in class 79: kept apart by the threshold, 0.45, not by rounding."""
-    side, shift = 0.001, 0.0004  # IoU = 0.6 / 1.4
-    priors = torch.tensor(
-        [[0.5, 0.5, 0.5 + side, 0.5 + side], [0.5 + shift, 0.5, 0.5 + shift + side, 0.5 + side]]
+    """40 pairs of boxes of 1/1000 of the picture with IoU 0.446 in class 79: the threshold, 0.45, keeps all of them apart.
+
+    Classes are kept apart by moving their boxes, by 118 pictures here, where float32 knows 1/130 of such a box.
+    """
+    side, shift = 0.001, 0.000383  # IoU = (1 − 0.383) / (1 + 0.383)
+    x, y = (
+        torch.linspace(0.1, 0.9, 40, dtype=torch.float64),
+        torch.linspace(0.05, 0.95, 40, dtype=torch.float64),
     )
-    logits = torch.zeros(1, 2, 81)
+    low = torch.stack([torch.stack([x, y], 1), torch.stack([x + shift, y], 1)], 1).reshape(-1, 2)
+    logits = torch.zeros(1, 80, 81)
     logits[..., 79] = 20
-    (found,) = detect(logits, torch.zeros(1, 2, 4), _small_detector(priors), score_threshold=0.5)
-    assert len(found) == 2
+    priors = torch.cat([low, low + side], 1).float()
+    (found,) = detect(logits, torch.zeros(1, 80, 4), _small_detector(priors), score_threshold=0.5)
+    assert len(found) == 80
 
 
 def test_half_precision_outputs(detector):
