@@ -21,11 +21,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.stages import RESULTS, device
+from benchmarks.results import device, publish, today
 from benchmarks.synthetic_annotations import TRAIN, VAL, write_annotations
 from pipeline.annotations import AnnotationFile, original_path
 from pipeline.verdicts import IMAGE_REPORT
@@ -101,7 +100,7 @@ def table(costs: dict[str, Cost], train_bytes: int, share: float) -> list[str]:
         max(costs[stage].peak for stage in STAGES),
     )
     lines = [
-        f"## Annotations, {datetime.now(UTC).date().isoformat()}",
+        f"## Annotations, {today()}",
         "",
         (
             f"{device()}, one core, Python {platform.python_version()}; instances_train2017.json of "
@@ -148,12 +147,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = "\n".join(table({way: cost_of(way, root) for way in ways}, train_bytes, asked.share))
     print(text)
     if not asked.no_file:
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"annotations_{device()}_{datetime.now(UTC).date().isoformat()}.md"
         command = "python -m benchmarks.annotations" + (" --naive" if asked.naive else "")
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"`{command}`\n\n{text}\n")
-        print(path)
+        publish("annotations", command, text)
     return 0
 
 

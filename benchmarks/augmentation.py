@@ -16,7 +16,6 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from typing import Any
@@ -24,7 +23,8 @@ from typing import Any
 import cv2
 import torch
 
-from benchmarks.stages import RESULTS, device, in_turns
+from benchmarks.results import device, publish, today
+from benchmarks.stages import in_turns
 from vision.core.sample import InputSpec, Sample
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError
@@ -131,7 +131,7 @@ def report(
         f"median of {rounds} rounds in turns",
         f"load average {os.getloadavg()[0]:.1f} at the end",
     )
-    title = f"## Augmentation, {datetime.now(UTC).date().isoformat()}"
+    title = f"## Augmentation, {today()}"
     tables = [
         part
         for clock, seconds in (("one core", of_process), ("on the wall", of_loader))
@@ -170,11 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = report(of_process, of_loader, dataset, asked.rounds)
     print(text)
     if not asked.no_file:
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"{device()}_{datetime.now(UTC).date().isoformat()}.md"
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text + "\n")
-        print(path)
+        publish("augmentation", "python -m benchmarks.augmentation", text)
     return 0
 
 

@@ -8,18 +8,17 @@ The model is mb2-ssd-lite at 300×300 with 81 classes, Adam and a moving average
 from __future__ import annotations
 
 import argparse
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
+from benchmarks.results import device, publish, today
 from pipeline.miniature import MiniatureSpec, write_release
 from tools.demo import mirror
 from vision.core.sample import InputSpec
@@ -32,7 +31,6 @@ from vision.engine.state import TrainState
 from vision.ssd.build import build_detector
 from vision.ssd.variants import find
 
-RESULTS = Path(__file__).parent / "results"
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -106,14 +104,12 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rows = measure_file(Path(folder) / "run", arguments.rounds) + measure_resume(Path(folder))
-    device = platform.processor() or platform.machine()
-    title = f"Checkpoints of mb2-ssd-lite, {device}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d}"
+    title = f"Checkpoints of mb2-ssd-lite, {device()}, torch {torch.__version__}, {today()}"
     table = "\n".join(
         [f"# {title}", "", "| what | value |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows), ""]
     )
     print(table)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"checkpoint_{device}_{datetime.now(UTC):%Y-%m-%d}.md").write_text(table, encoding="utf-8")
+    publish("checkpoint", "python -m benchmarks.checkpoint", table)
 
 
 if __name__ == "__main__":

@@ -21,13 +21,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
 import requests
 
-from benchmarks.stages import RESULTS, device
+from benchmarks.results import device, publish, today
 from pipeline import fetch
 from pipeline.fetch import Fetch
 
@@ -131,16 +130,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             for line in table(folder / "file", digest, folder, delay, asked.rounds)
         ]  # fmt: skip
     facts = f"{device()}, Python {platform.python_version()}; {asked.megabytes} MB; median of {asked.rounds} rounds"
-    title = f"## Download, {datetime.now(UTC).date().isoformat()}"
+    title = f"## Download, {today()}"
     text = "\n".join(
         [title, "", facts + f"; load average {os.getloadavg()[0]:.1f} at the end", "", *sections]
     )
     print(text)
     if not asked.no_file:
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"download_{device()}_{datetime.now(UTC).date().isoformat()}.md"
-        path.write_text(f"`python -m benchmarks.download`\n\n{text}\n", encoding="utf-8")
-        print(path)
+        publish("download", "python -m benchmarks.download", text)
     return 0
 
 

@@ -22,17 +22,15 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
 
-from benchmarks.stages import RESULTS, device
+from benchmarks.results import device, publish, today
 from pipeline.coco_categories import CATEGORIES
 from pipeline.miniature import write_table, write_zip
 from tools.demo import mirror
-from vision.artefacts.files import atomic_publish
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TRAIN, VAL = 118_287, 5_000
@@ -105,10 +103,9 @@ def measure(root: Path, rounds: int) -> list[Measured]:
 
 
 def report(files: int, made_s: float, rounds: int, rows: Sequence[Measured]) -> str:
-    today = datetime.now(UTC).date().isoformat()
     facts = f"{device()}, {os.cpu_count()} cores, Python {platform.python_version()}; {files:,} pictures"
     lines = [
-        f"## Nothing to do, {today}", "",
+        f"## Nothing to do, {today()}", "",
         f"{facts}; made by the real stages in {made_s:,.0f} s; median of {rounds} runs in turns", "",
         "| command | wall s | processor s |", "|---|---|---|",
         *(f"| `python -m pipeline {row.command}` | {row.wall_s:.2f} | {row.processor_s:.2f} |" for row in rows), "",
@@ -133,11 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = report(asked.train + asked.val, made_s, asked.rounds, measure(root, asked.rounds))
     print(text)
     if not asked.no_file:
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"noop_{device()}_{datetime.now(UTC).date().isoformat()}.md"
-        with atomic_publish(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        print(path)
+        publish("noop", "python -m benchmarks.noop", text)
     return 0
 
 

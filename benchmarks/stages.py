@@ -23,12 +23,12 @@ import time
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.pictures import PictureSet, linked, picture_set
+from benchmarks.results import device, publish, today
 from pipeline import extract
 from pipeline.image_check import ImageJob, check
 from pipeline.image_files import read_picture
@@ -36,7 +36,6 @@ from pipeline.image_survey import check_all
 from pipeline.release import read_release
 from pipeline.stage import Settings, StageContext
 
-RESULTS = Path(__file__).parent / "results"
 LINKS = 5
 """Names of each picture for the ways that use several processes."""
 OVERHEAD_LIMIT, SHARE_LIMIT = 0.25, 0.8
@@ -201,18 +200,6 @@ def _verdict(met: bool) -> str:
     return "met" if met else "MISSED"
 
 
-def device() -> str:
-    """The processor's name in a form that a file can have."""
-    name = platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [
-            line.split(":", 1)[1] for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        name = names[0] if names else name
-    return "-".join("".join(c if c.isalnum() else " " for c in name).split())
-
-
 def report(pictures: PictureSet, workers: int, rounds: int, sections: Sequence[str]) -> str:
     facts = (
         f"{device()}, {os.cpu_count()} cores, {workers} workers, Python {platform.python_version()}",
@@ -220,7 +207,7 @@ def report(pictures: PictureSet, workers: int, rounds: int, sections: Sequence[s
         f"median of {rounds} rounds in turns",
         f"load average {os.getloadavg()[0]:.1f} at the end",
     )
-    title = f"## Stages, {datetime.now(UTC).date().isoformat()}"
+    title = f"## Stages, {today()}"
     return "\n".join([title, "", "; ".join(facts), "", *sections])
 
 
@@ -246,11 +233,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = report(pictures, asked.workers, asked.rounds, sections)
     print(text)
     if not asked.no_file:
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"{device()}_{datetime.now(UTC).date().isoformat()}.md"
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text + "\n")
-        print(path)
+        publish(
+            "stages", f"python -m benchmarks.stages --copies {asked.copies} --rounds {asked.rounds}", text
+        )
     return 0
 
 
