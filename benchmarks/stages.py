@@ -1,6 +1,6 @@
 """How fast the stages are, beside the naive way, in the same run on the same pictures.
 
-    python -m benchmarks.stages                    # prints a table, writes benchmarks/results/<device>_<date>.md
+    python -m benchmarks.stages                    # prints a table, writes benchmarks/results/stages_<device>_<date>.md
     COCO_MINI=/path/to/coco-mini python -m benchmarks.stages --copies 8
 
 Pictures are those of COCO_MINI where that is set, else rendered ones. Ways are measured in turns, so that whatever
