@@ -64,22 +64,37 @@ def test_a_resume_from_an_older_file_moves_later_records_aside(
     assert len(json.loads((run / "checkpoints.1.json").read_text())["checkpoints"]) == 2
 
 
-def test_tensorboard_has_every_step_once(train: Train, tiny: list[str], tmp_path: Path) -> None:
+def steps_in_tensorboard(run: Path) -> list[int]:
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-    run = tmp_path / "run"
-    for stop in (3, 6):
-        assert train(*tiny, "--checkpoint-folder", run, "--resume", "auto", "--stop-after-step", stop) == 0
-    (run / RunFolder(run).records()[-1].file).write_bytes(b"")  # its three steps have to be made again
-    assert train("--resume", run) == 0
-    steps = [
+    return sorted(
         event.step
         for path in sorted(run.glob("events.out.tfevents.*"))
         for event in EventFileLoader(str(path)).Load()
         for value in event.summary.value
         if value.tag == "train/loss"
-    ]
-    assert sorted(steps) == list(range(1, 17))
+    )
+
+
+def test_logs_have_every_step_once(train: Train, tiny: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    for stop in (3, 6):
+        assert train(*tiny, "--checkpoint-folder", run, "--resume", "auto", "--stop-after-step", stop) == 0
+    (run / RunFolder(run).records()[-1].file).write_bytes(b"")  # its three steps have to be made again
+    assert train("--resume", run) == 0
+    assert steps_in_tensorboard(run) == [row["step"] for row in step_rows(run)] == list(range(1, 17))
+
+
+@pytest.mark.faults
+def test_logs_have_every_step_once_after_twenty_resumes(
+    train: Train, tiny: list[str], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    line = [*tiny, "--epochs=6", "--checkpoint-folder", run, "--resume", "auto"]
+    for stop in range(1, 22):
+        assert train(*line, "--stop-after-step", stop) == 0
+    assert train(*line) == 0
+    assert steps_in_tensorboard(run) == [row["step"] for row in step_rows(run)] == list(range(1, 25))
 
 
 # ---------------------------------------------------------------- arguments
