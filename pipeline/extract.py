@@ -21,8 +21,8 @@ from pipeline.archive import BadArchive, Member, plan
 from pipeline.command import add_common_options, add_stage_options, stage_main
 from pipeline.release import ReleaseFile, archive_path, release_of
 from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext
-from pipeline.trees import manifest_path, read_manifest
-from pipeline.unpacking import is_unpacked, opened, take_along, unpack_all
+from pipeline.trees import manifest_path, read_manifest, write_manifest
+from pipeline.unpacking import is_unpacked, opened, proven, take_along, unpack_all
 from vision.artefacts.files import fsync_file, fsync_folder, publish_tree, recover_tree
 
 
@@ -63,6 +63,8 @@ def _pictures(
         )
     context.say(f"{folder}: writing to disk")
     publish_tree(context.staging / folder, context.root / folder, partial(_check_stop, context))
+    # what was proven while it was written need not be read again for the receipt
+    write_manifest(manifest_path(context.root, folder), proven(context.root / folder, files))
 
 
 def _check_stop(context: StageContext) -> None:

@@ -97,6 +97,16 @@ def is_unpacked(
     return trees.content_digest(found) == trees.content_digest(expected)
 
 
+def proven(folder: Path, files: Mapping[str, Member]) -> trees.Manifest:
+    """The list of ``files`` that have just been unpacked into ``folder``, with the CRC-32 each was checked by."""
+    found = {name: stat for name, _, stat in trees.walk(folder) if name in files}
+    return {
+        name: trees.Member(stat.st_size, files[name].crc32, stat.st_mtime_ns, stat.st_ino)
+        for name, stat in sorted(found.items())
+        if stat.st_size == files[name].bytes
+    }
+
+
 def take_along(old: Path, new: Path, members: Collection[str]) -> list[str]:
     """Gives ``new``, which replaces ``old``, what stands in ``old`` beside ``members``; returns the names.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import trees
 from pipeline.__main__ import main
 from pipeline.release import COCO_2017, read_release
 from pipeline.stage import StageError
@@ -198,3 +199,21 @@ def test_archives_go_when_all_is_unpacked_and_not_before(
     capsys.readouterr()
     assert main(["run", "--root", str(root)]) == 0
     assert "running" not in capsys.readouterr().out
+
+
+def test_pictures_are_read_once_when_they_are_unpacked(
+    miniature_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their CRC-32 is known from unpacking; a deep look reads them all the same and agrees."""
+    root, read = tmp_path / "root", []
+    crc32_of = trees.crc32_of
+    monkeypatch.setattr(
+        trees, "crc32_of", lambda path, *tick: read.append(str(path)) or crc32_of(path, *tick)
+    )
+    with mirror(miniature_release) as url:
+        line = ["--root", str(root), "--release", str(miniature_release / "release.json")]
+        assert main(["run", *line, "--mirror", url, "--until", "extract"]) == 0
+        assert not read
+        assert main(["run", *line, "--mirror", url]) == 0
+    assert main(["verify", "--root", str(root), "--deep"]) == 0
+    assert len([path for path in read if "2017" in path]) >= 24
