@@ -6,7 +6,7 @@
 Pictures are those of COCO_MINI where that is set, else rendered ones. Ways are measured in turns, so that whatever
 else the machine does falls on all of them; the median of the rounds counts.
 
-* extract: ``zipfile.extractall`` against the stage (plan, CRC-32, fsync, rename)
+* extract: ``zipfile.extractall``, and the same brought to the disk, against the stage (plan, CRC-32, fsync, rename)
 * validate: ``skimage.io.imread`` in one thread; the bare strict decodes in as many processes as the stage; the stage
 """
 
@@ -35,6 +35,7 @@ from pipeline.image_files import read_picture
 from pipeline.image_survey import check_all
 from pipeline.release import read_release
 from pipeline.stage import Settings, StageContext
+from vision.artefacts.files import fsync_file
 
 LINKS = 5
 """Names of each picture for the ways that use several processes."""
@@ -50,12 +51,16 @@ class Way(NamedTuple):
 
 
 def in_turns(
-    ways: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.perf_counter
+    ways: dict[str, Callable[[], object]],
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
+    before: Callable[[], object] = lambda: None,
 ) -> dict[str, float]:
-    """Median seconds of each way by ``clock``; one round first that does not count."""
+    """Median seconds of each way by ``clock``; ``before`` each of them is not counted, nor is a first round."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for round_ in range(rounds + 1):
         for name, way in ways.items():
+            before()
             began = clock()
             way()
             if round_:
@@ -141,14 +146,26 @@ def processor_table(pictures: PictureSet, folder: Path, rounds: int) -> list[str
 
 def extract_naively(archive: Path, folder: Path) -> None:
     target = folder / "naive"
-    shutil.rmtree(target, ignore_errors=True)
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(target)
 
 
+def extract_durably(archive: Path, folder: Path) -> None:
+    """As ``extractall``, and then onto the disk, one file after the other."""
+    extract_naively(archive, folder)
+    for path in (folder / "naive").rglob("*"):
+        if path.is_file():
+            fsync_file(path)
+
+
+def clear(pictures: PictureSet, folder: Path) -> None:
+    """What the last way has made is gone and on nobody's account: its bytes would be written in the next one's time."""
+    for path in (folder / "naive", pictures.root / "train2017", pictures.root / "staging"):
+        shutil.rmtree(path, ignore_errors=True)
+    os.sync()
+
+
 def extract_stage(root: Path, release: Path, workers: int) -> None:
-    shutil.rmtree(root / "train2017", ignore_errors=True)
-    shutil.rmtree(root / "staging", ignore_errors=True)
     (root / "staging").mkdir()
     settings = Settings(root, ("train",), workers, {"release": read_release(release)})
     extract.STAGE.run(StageContext(settings, root / "staging", lambda line: None, lambda: False))
@@ -158,12 +175,13 @@ def measure_extraction(pictures: PictureSet, folder: Path, workers: int, rounds:
     seconds = in_turns(
         {
             "naive: zipfile.extractall": partial(extract_naively, pictures.archive, folder),
+            "the same, then fsync": partial(extract_durably, pictures.archive, folder),
             "extract": partial(extract_stage, pictures.root, pictures.release, workers),
         },
         rounds,
+        before=partial(clear, pictures, folder),
     )
-    naive, stage = seconds.items()
-    return [Way(*naive, 1), Way(*stage, workers)]
+    return [Way(name, value, workers if name == "extract" else 1) for name, value in seconds.items()]
 
 
 def table(title: str, ways: Sequence[Way], pictures: PictureSet) -> list[str]:
