@@ -55,7 +55,7 @@ def test_a_compiled_net_learns_the_same(train: Callable[..., int], tiny: list[st
     assert train(*tiny, "--checkpoint-folder", plain, "--stop-after-epoch=1") == 0
     assert train(*tiny, "--compile", "--checkpoint-folder", compiled, "--stop-after-epoch=1") == 0
     losses = [[row["loss"] for row in step_rows(run)] for run in (plain, compiled)]
-    assert losses[1][0] == pytest.approx(losses[0][0], rel=1e-4)
+    assert losses[1][0] == pytest.approx(losses[0][0], rel=1e-3)
     assert losses[1] == pytest.approx(losses[0], rel=2e-2), "sums in another order, then four steps of SGD"
     assert train("--resume", compiled, "--compile=false", "--stop-after-epoch=2") == 0
 
