@@ -80,5 +80,8 @@ def step_rows(run: Path) -> list[dict[str, Any]]:
 
 def assert_same_run(a: Path, b: Path) -> None:
     """Equal end states and equal rows of steps, without any tolerance."""
-    assert differences(end_state(a), end_state(b)) == []
-    assert step_rows(a) == step_rows(b)
+    pairs = zip(step_rows(a), step_rows(b), strict=True)
+    first = next(((ours, theirs) for ours, theirs in pairs if ours != theirs), None)
+    assert first is None, f"the first step that differs: {first}"
+    found = differences(end_state(a), end_state(b))
+    assert not found, f"{len(found)} places of the end state differ: {found[:5]}"

@@ -14,6 +14,7 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
+from tests.export.made import make_opened
 from vision.engine.opening import Opened
 from vision.export import parity
 from vision.export.contract import check
@@ -145,10 +146,9 @@ class _Loud(nn.Module):
         return self.inside(self.down(self.up(images)))
 
 
-def test_activations_beyond_half_precision_are_refused(
-    opened: Opened, images: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(opened.detector, "base_net", _Loud(opened.detector.base_net, 65_536.0))
+def test_activations_beyond_half_precision_are_refused(images: list[np.ndarray], tmp_path: Path) -> None:
+    opened = make_opened(tmp_path)  # its own, since it is changed
+    opened.detector.base_net = _Loud(opened.detector.base_net, 65_536.0)
     path = tmp_path / "net.onnx"
     path.write_bytes(as_onnx(opened.detector, 13))
     loud = [image * 0 + 1 for image in images]
