@@ -21,7 +21,8 @@ MAX_RATIO = 200
 """Unpacked to packed size of a member over 1 MiB; COCO's annotations reach about 8, its pictures 1."""
 RATIO_FROM = 1 << 20
 MAX_TOTAL = 64 << 30
-MAX_NAME, MAX_PATH = 255, 1024
+MAX_NAME, MAX_PATH = 250, 1024
+"""Bytes of a name and of a path; a name has to leave room for ``.part``."""
 LOCAL_HEADER = 30
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 ENCRYPTED = 0x1 | 0x40 | 0x2000
@@ -78,7 +79,12 @@ def open_archive(path: Path) -> zipfile.ZipFile:
 
 
 def _fault(info: zipfile.ZipInfo) -> str | None:
-    return _name_fault(info.orig_filename) or _kind_fault(info) or _size_fault(info)
+    return _name_fault(info.orig_filename) or _alias(info) or _kind_fault(info) or _size_fault(info)
+
+
+def _alias(info: zipfile.ZipInfo) -> str | None:
+    """Newer versions of zipfile take another name from an extra field (0x7075)."""
+    return f"a second name, {info.filename!r}" if info.filename != info.orig_filename else None
 
 
 def _name_fault(name: str) -> str | None:
@@ -137,6 +143,9 @@ def _refuse_duplicates(infos: list[zipfile.ZipInfo]) -> None:
         if key in seen:
             raise BadArchive(f"member {info.filename!r}: the name is taken by {seen[key]!r}")
         seen[key] = info.filename
+    for key, name in seen.items():
+        if f"{key}.part" in seen:
+            raise BadArchive(f"member {name!r}: while it is written its name is {seen[f'{key}.part']!r}")
     files = {unicodedata.normalize("NFC", info.filename).casefold() for info in infos if not info.is_dir()}
     for key, name in seen.items():
         for parent in PurePosixPath(key).parents:

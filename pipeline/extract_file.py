@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
-from pipeline.archive import plan
+from pipeline import trees
+from pipeline.archive import Member, plan
 from pipeline.command import StopFlag, reported, say
 from pipeline.stage import Interrupted, StageError
 from pipeline.unpacking import is_unpacked, opened, unpack_all
@@ -39,9 +42,15 @@ def _extract(
         if is_unpacked(output, files, {}):
             return f"{output}: {len(files):,} files are already there, size and CRC-32 agree"
         _require_free(output)
-        staging = working / "files"
-        staging.mkdir(exist_ok=True)
+        staging = _staging(working, files)
         unpack_all(source, members, staging, workers, should_stop)
+
+    if {name for name, _, _ in trees.walk(staging)} != set(files):
+        raise StageError(
+            f"{output} can not be made",
+            "what was unpacked is not what the archive lists",
+            "this is a fault of the program; please report it with the archive",
+        )
 
     def check_stop() -> None:
         if should_stop():
@@ -49,6 +58,17 @@ def _extract(
 
     publish_tree(staging, output, check_stop)
     return f"{output}: {len(files):,} files, {sum(member.bytes for member in members):,} bytes"
+
+
+def _staging(working: Path, files: Mapping[str, Member]) -> Path:
+    """The folder for these files alone; what a killed run has of another archive goes."""
+    listing = "".join(f"{name}\t{files[name].bytes}\t{files[name].crc32}\n" for name in sorted(files))
+    folder = working / hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    for other in working.iterdir():
+        if other != folder:
+            shutil.rmtree(other)
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _require_free(output: Path) -> None:

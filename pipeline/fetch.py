@@ -66,7 +66,7 @@ class Fetch:
         self.output.parent.mkdir(parents=True, exist_ok=True)
         with space_errors(self.output):
             for attempt in (1, 2):
-                part = Part(self.output, self.bytes)
+                part = Part(self.output, self.bytes, self.sha256)
                 try:
                     self._transfer(part, self.connections if attempt == 1 else 1)
                 finally:
@@ -220,10 +220,10 @@ class Crew:
         with asked(session, url, span.position, end, part.validators.get(url, ""), html) as answer:
             if answer.start != span.position:
                 raise Unusable("the server's file has changed, or it gives no ranges")
-            self._check_object(url, answer, whole)
+            self._check_object(url, answer, span, whole)
             self._receive(answer, span)
 
-    def _check_object(self, url: str, answer: Answer, whole: bool) -> None:
+    def _check_object(self, url: str, answer: Answer, span: Span, whole: bool) -> None:
         """Another mirror's object has to have the same size; that it is the same one is for the digest to say."""
         part = self.part
         known = part.validators.get(url)
@@ -231,12 +231,15 @@ class Crew:
             raise Unusable("the server's file has changed")
         if len(part.spans) > 1 and (not answer.validator or answer.response.status_code != 206):
             raise Unusable("the server gives no ranges of an object that it names")
+        if span.position and not known and not answer.validator:
+            raise Broken("this server does not name its object")
         if part.total is None and answer.total is not None:
-            part.learn_total(answer.total)
-        if not whole and answer.total not in (None, part.total):
-            raise Unusable(f"the server's file has {answer.total:,} bytes now")
+            part.learn_total(span, answer.total)
+        if answer.total not in (None, part.total):
+            what = f"the server's file has {answer.total:,} bytes instead of {part.total:,}"
+            raise Broken(what) if whole else Unusable(what)
         if answer.validator:
-            part.identify(url, answer.validator)
+            part.identify(span, url, answer.validator)
 
     def _receive(self, answer: Answer, span: Span) -> None:
         pace = Pace()
@@ -254,7 +257,7 @@ class Crew:
             return
         announced = None if answer.length is None else answer.start + answer.length
         if span.end is None and (announced is None or span.position == announced):
-            self.part.learn_total(span.position)
+            self.part.learn_total(span, span.position)
             return
         expected = span.end if span.end is not None else announced
         raise Broken(f"the connection ended after {span.position:,} of {expected or 0:,} bytes")

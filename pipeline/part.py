@@ -22,7 +22,7 @@ from vision.artefacts.records import RecordError
 
 SCHEMA = 2
 NOTE_EVERY = 128 << 10
-SYNC_EVERY = 64 << 20
+SYNC_EVERY = 16 << 20
 
 
 @dataclass(slots=True)
@@ -48,15 +48,17 @@ class Span:
 class Part:
     """The arriving file of ``output``. Threads may write to different spans; every method takes the lock.
 
+    * identity: what the whole has to be (its digest); a part of something else is not gone on with
     * total: bytes of the whole file, None as long as nobody knows
     * spans: in order, without gaps
     * validators: by url, what its server said identifies the object (a strong ETag or a date)
     """
 
-    def __init__(self, output: Path, total: int | None) -> None:
+    def __init__(self, output: Path, total: int | None, identity: str = "") -> None:
         self.path = output.with_name(output.name + ".part")
         self.record = output.with_name(output.name + ".part.jsonl")
-        self.total = total
+        self.total = self._given = total
+        self.identity = identity
         self.spans: list[Span] = []
         self.validators: dict[str, str] = {}
         self._lock = threading.RLock()
@@ -82,12 +84,14 @@ class Part:
                 return
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
             self._write_record()
+            self.sync()  # so that what was there survives the next restart of the machine, too
 
     def begin(self, span_bytes: int | None) -> None:
         """From nothing; one span where ``span_bytes`` is None or the size is not known."""
         with self._lock:
             self.remove()
             self.validators = {}
+            self.total = self._given
             self.spans = list(_cut(self.total, span_bytes))
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             self._write_record()
@@ -104,7 +108,9 @@ class Part:
     def _take(self, rows: list[dict[str, Any]], size: int) -> bool:
         head = rows[0]
         total = head["bytes"]
-        if head["part"] != SCHEMA or (self.total is not None and total not in (self.total, None)):
+        if head["part"] != SCHEMA or head["sha256"] != self.identity:
+            return False
+        if self.total is not None and total not in (self.total, None):
             return False
         spans = [Span(n, start, end) for n, (start, end) in enumerate(head["spans"])]
         same_boot = head["boot"] == boot_id() != ""
@@ -117,17 +123,20 @@ class Part:
         if not _fit(spans, total, size):
             return False
         for span in spans:
-            span.noted = span.synced = span.have
+            span.noted = span.have
         self.spans, self.validators = spans, validators
         self.total = total if self.total is None else self.total
         return True
 
     def _write_record(self) -> None:
         """The record anew, compact, and open for notes. What it says of the bytes is believed in this boot only."""
-        if self._notes is not None:
-            self._notes.close()
+        notes, self._notes = self._notes, None
+        if notes is not None:
+            notes.close()
         ends = [[span.start, span.end] for span in self.spans]
-        rows = [{"part": SCHEMA, "bytes": self.total, "boot": boot_id(), "spans": ends}]
+        rows = [
+            {"part": SCHEMA, "sha256": self.identity, "bytes": self.total, "boot": boot_id(), "spans": ends}
+        ]
         rows += [{"url": url, "validator": validator} for url, validator in self.validators.items()]
         rows += [{"span": s.number, "have": s.have, "synced": False} for s in self.spans if s.have]
         publish_bytes(self.record, b"".join(log.line(row) for row in rows))
@@ -135,23 +144,29 @@ class Part:
 
     # Writing
 
-    def identify(self, url: str, validator: str) -> None:
-        """What the server of ``url`` calls the object."""
+    def identify(self, span: Span, url: str, validator: str) -> None:
+        """What the server of ``url`` calls the object; told by the connection that fetches ``span``."""
         with self._lock:
-            if self.validators.get(url) != validator:
+            if self._is_current(span) and self.validators.get(url) != validator:
                 self.validators[url] = validator
                 self._note({"url": url, "validator": validator})
 
-    def learn_total(self, total: int) -> None:
+    def _is_current(self, span: Span) -> bool:
+        """Not one of before the part was closed or begun again."""
+        return self._descriptor >= 0 and span.number < len(self.spans) and self.spans[span.number] is span
+
+    def learn_total(self, span: Span, total: int) -> None:
         """The size, told by the server of a file whose size nobody knew."""
         with self._lock:
+            if not self._is_current(span):
+                return
             self.total, self.spans[-1].end = total, total
             self._write_record()
 
     def write(self, span: Span, data: bytes) -> bool:
         """Appends to ``span``. False when the part was closed or begun again: the bytes are not wanted any more."""
         with self._lock, self._named():
-            if self._descriptor < 0 or self.spans[span.number] is not span:
+            if not self._is_current(span):
                 return False
             view = memoryview(data)
             while view:
@@ -178,7 +193,11 @@ class Part:
         with self._lock, self._named():
             if self._descriptor < 0:
                 return
-            os.fsync(self._descriptor)
+            try:
+                os.fsync(self._descriptor)
+            except OSError:
+                self._forget_unsynced()
+                raise
             self._unsynced = 0
             for span in self.spans:
                 if span.have != span.synced:
@@ -186,6 +205,17 @@ class Part:
                     span.synced = span.have
             if self._notes is not None:
                 self._notes.sync()
+
+    def _forget_unsynced(self) -> None:
+        """A failed fsync may have lost what was written since the last one, and the next one would not say so."""
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
+        for span in self.spans:
+            span.have = span.noted = span.synced
+        try:
+            self._write_record()
+        except OSError:
+            self.record.unlink(missing_ok=True)
 
     @contextmanager
     def _named(self) -> Iterator[None]:

@@ -58,11 +58,25 @@ def asked(
         headers["Range"] = f"bytes={start}-" + ("" if end is None else str(end - 1))
         if validator:
             headers["If-Range"] = validator
-    response = _followed(session, url, headers)
+    with _malformed():
+        response = _followed(session, url, headers)
     try:
-        yield _answer(response, start, html)
+        with _malformed():
+            answer = _answer(response, start, html)
+        yield answer
     finally:
         response.close()
+
+
+@contextmanager
+def _malformed() -> Iterator[None]:
+    """Headers that no server should send are a broken answer."""
+    try:
+        yield
+    except requests.RequestException:
+        raise
+    except (ValueError, OverflowError) as error:
+        raise Broken(f"an answer that can not be read: {error}") from error
 
 
 def _followed(session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response:
@@ -90,17 +104,21 @@ def _answer(response: requests.Response, start: int, html: bool) -> Answer:
     if status not in (200, 206):
         final = 400 <= status < 500 and status not in RETRIED_STATUS
         raise Broken(f"HTTP {status}", _retry_after(response), weight=3 if final else 1)
-    if "html" in headers.get("Content-Type", "") and not html:
+    if "html" in headers.get("Content-Type", "").lower() and not html:
         raise Broken("the server answered with a web page")
     if headers.get("Content-Encoding", "identity") not in ("identity", ""):
         raise Broken(f"unasked Content-Encoding {headers['Content-Encoding']}")
-    length = int(headers["Content-Length"]) if headers.get("Content-Length", "").isdigit() else None
+    length = _number(headers.get("Content-Length", ""))
     if status == 200:
         return Answer(response, 0, length, _validator(response), length)
     span = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", headers.get("Content-Range", ""))
     if span is None or int(span[1]) != start:
         raise Unusable(f"asked for bytes from {start:,}, got Content-Range {headers.get('Content-Range')!r}")
     return Answer(response, start, None if span[3] == "*" else int(span[3]), _validator(response), length)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
 
 
 def _validator(response: requests.Response) -> str:
@@ -114,11 +132,11 @@ def _validator(response: requests.Response) -> str:
 def _retry_after(response: requests.Response) -> float | None:
     """Seconds; the header has seconds or a date."""
     text = response.headers.get("Retry-After", "").strip()
-    if text.isdigit():
-        return float(text)
+    if (seconds := _number(text)) is not None:
+        return float(seconds)
     try:
         date = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     now = datetime.now(UTC) if date.tzinfo else datetime.now(UTC).replace(tzinfo=None)
     return max(0.0, (date - now).total_seconds())

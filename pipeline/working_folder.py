@@ -32,7 +32,7 @@ def working_folder(outputs: Sequence[Path], doing: str) -> Iterator[Path]:
     try:
         _hold(descriptor, folder, output)
         for path in outputs:
-            for stale in path.parent.glob(f"{TEMPORARY}*-{glob.escape(path.name)}"):
+            for stale in path.parent.glob(f"{TEMPORARY}{'[0-9a-f]' * 12}-{glob.escape(path.name)}"):
                 if not stale.is_dir():  # an older folder that was moved aside is for recover_tree
                     stale.unlink()
         try:

@@ -98,7 +98,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "backslash": (zipped(("a\\b", b"")), "backslash"),
     "NUL": (zipped(("a\0b", b"")), "NUL"),
     "control": (zipped(("a\nb", b"")), "control"),
-    "long name": (zipped(("a" * 256, b"")), "longer than 255"),
+    "long name": (zipped(("a" * 256, b"")), "longer than 250"),
     "symlink": (zipped(("x", b"/etc/passwd"), mode=stat.S_IFLNK | 0o777), "symbolic link"),
     "character device": (zipped(("x", b""), mode=stat.S_IFCHR | 0o666), "device"),
     "block device": (zipped(("x", b""), mode=stat.S_IFBLK | 0o666), "device"),
@@ -131,7 +131,10 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "parent of windows": (zipped(("..\\x", b"")), "backslash"),
     "delete in a name": (zipped(("a\x7f", b"")), "control"),
     "escape in a name": (zipped(("a\x1b[2J", b"")), "control"),
-    "long folder": (zipped(("a" * 256 + "/x", b"")), "longer than 255"),
+    "long folder": (zipped(("a" * 256 + "/x", b"")), "longer than 250"),
+    "no room for .part": (zipped(("a" * 251, b"")), "longer than 250"),
+    "name of a part": (zipped(("a.part", b"1"), ("a", b"2")), "while it is written its name is"),
+    "name of a part but for case": (zipped(("b/A", b"2"), ("b/a.PART", b"1")), "while it is written"),
     "long path": (zipped(("/".join(["abcdefgh"] * 200), b"")), "longer than 1024"),
     "symlink in a folder": (zipped(("a/b/x", b"../../x"), mode=stat.S_IFLNK | 0o777), "symbolic link"),
     "symlink to write through": (zipped(("val2017", b"/tmp"), mode=stat.S_IFLNK | 0o777), "symbolic link"),
@@ -221,6 +224,20 @@ def test_bombs_of_many_members_are_refused(
     monkeypatch.setattr(f"pipeline.archive.{limit}", value)
     with pytest.raises(BadArchive, match=message):
         _planned(tmp_path / "a.zip")
+
+
+def test_a_second_name_in_an_extra_field_is_refused(tmp_path: Path) -> None:
+    """Newer versions of zipfile would write to it: Info-ZIP's Unicode Path, 0x7075."""
+    other = b"../escaped.txt"
+    field = b"\1" + struct.pack("<I", zlib.crc32(b"ok.txt")) + other
+    info = zipfile.ZipInfo("ok.txt")
+    info.extra = struct.pack("<HH", 0x7075, len(field)) + field
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
+        made.writestr(info, b"x")
+    with open_archive(tmp_path / "a.zip") as archive:
+        archive.infolist()[0].filename = other.decode()  # as those versions do on reading
+        with pytest.raises(BadArchive, match="a second name"):
+            plan(archive)
 
 
 ODD_BUT_RIGHT = {

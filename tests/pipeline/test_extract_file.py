@@ -128,6 +128,14 @@ def test_killed_or_out_of_disk_it_goes_on(archive: Path, tmp_path: Path, shim: S
         assert set(snapshot(output.parent)) == {"made/", *(f"made/{name}" for name in snapshot(output))}
 
 
+def test_what_a_kill_left_of_another_archive_is_not_published(archive: Path, tmp_path: Path) -> None:
+    left = tmp_path / ".made.unpacking" / "0123456789abcdef" / "foreign"
+    left.mkdir(parents=True)
+    (left / "x").write_bytes(b"of another archive")
+    assert run(archive, tmp_path / "made") == 0
+    assert found(tmp_path / "made") == contents(archive)
+
+
 def test_both_options_go_together(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["--archive", str(archive)])
