@@ -33,6 +33,8 @@ PROGRESS = 1 << 16
 MIN_RATE, RATE_WINDOW_S = 1024, 60.0
 """Bytes/s that a connection has to give over so many seconds."""
 BACKOFF_S, BACKOFF_LIMIT_S, RETRY_AFTER_LIMIT_S = 1.0, 60.0, 300.0
+JITTER = random.Random()
+"""A generator of its own: the global one belongs to whoever runs in this process, and may be compared bit by bit."""
 LOOK_S = 0.05
 TRANSFER_ERRORS = (Broken, requests.RequestException, urllib3.exceptions.HTTPError)
 
@@ -192,6 +194,8 @@ class Crew:
             except TRANSFER_ERRORS as error:
                 if span.have - before >= PROGRESS:
                     failures, before = 0, span.have
+                if self._leave.is_set():
+                    return
                 failures += getattr(error, "weight", 1)
                 if failures >= TRIES * len(self.job.urls):
                     raise StageError(
@@ -203,7 +207,7 @@ class Crew:
                 self._pause(f"{url}: {error}", failures, getattr(error, "after_s", None))
 
     def _pause(self, why: str, failures: int, after_s: float | None) -> None:
-        pause = min(BACKOFF_LIMIT_S, BACKOFF_S * 2 ** (failures - 1)) * random.uniform(0.5, 1.0)
+        pause = min(BACKOFF_LIMIT_S, BACKOFF_S * 2 ** (failures - 1)) * JITTER.uniform(0.5, 1.0)
         if after_s is not None:
             pause = min(after_s, RETRY_AFTER_LIMIT_S)
         self.job.say(f"{self.job.output.name}: {why}; again in {pause:.1f} s")
