@@ -37,6 +37,8 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("model", type=Path, metavar="RUN_OR_CHECKPOINT", help="a run folder, or a .pth file")
     add("--which", choices=("best", "last"), default="best", help="of a run folder (%(default)s)")
+    add("--weights", choices=("auto", "ema", "raw"), default="auto",
+        help="the moving average or the raw ones; auto = the average where there is one (%(default)s)")  # fmt: skip
     add("--datasets", "--data", type=Path, metavar="DIR", help="data root (that of the training)")
     add("--split", choices=("train", "val"), default="val", help="what to score (%(default)s)")
     add("--batch-size", type=int, default=32, metavar="N", help="pictures at a time (%(default)s)")
@@ -78,7 +80,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from vision.engine.results import publish_results
     from vision.transforms import presets
 
-    opened = open_detector(arguments.model, arguments.which)
+    opened = open_detector(arguments.model, arguments.which, arguments.weights)
     print(f"{opened.path}: {opened.describe()} ({opened.chosen})")
     data = CocoDetection(arguments.datasets or opened.args["datasets"][0], arguments.split)
     _require_same_classes(opened, data.classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 import torch
 
 from vision.core.sample import InputSpec
-from vision.engine.opening import build_from
+from vision.engine.checkpoint import find as find_checkpoint
+from vision.engine.checkpoint import load
+from vision.engine.opening import build_from, open_detector
 from vision.engine.run_folder import DamagedCheckpoint
 from vision.ssd.build import map_sizes
 from vision.ssd.priors import make_priors
@@ -49,3 +52,19 @@ def test_arguments_that_describe_no_detector_name_the_file(change: dict[str, Any
     lacking = {name: value for name, value in ARGS.items() if name not in change}
     with pytest.raises(DamagedCheckpoint, match="describe no detector"):
         build_from(lacking, 3, Path("runs/x.pth"))
+
+
+def test_the_weights_that_were_asked_for(train: Callable[..., int], tiny: list[str], tmp_path: Path) -> None:
+    for name, ema in (("both", 0.5), ("raw", 0)):
+        line = [*tiny, f"--ema={ema}", "--checkpoint-folder", tmp_path / name, "--stop-after-step=2"]
+        assert train(*line) == 0
+    saved = load(find_checkpoint(tmp_path / "both"))
+    assert saved.ema is not None
+    expected = {"auto": saved.ema["weights"], "ema": saved.ema["weights"], "raw": saved.weights}
+    for weights, tensors in expected.items():
+        state = open_detector(tmp_path / "both", weights=weights).detector.state_dict()
+        assert all(torch.equal(state[name], tensor) for name, tensor in tensors.items())
+    assert any(not torch.equal(saved.weights[name], tensor) for name, tensor in expected["ema"].items())
+    assert open_detector(tmp_path / "raw").weights == "raw"
+    with pytest.raises(ValueError, match="kept no average"):
+        open_detector(tmp_path / "raw", weights="ema")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,28 +28,28 @@ from vision.engine.step import NotFinite, OutOfMemory, split, train_step
 from vision.ssd.build import build_detector, build_loss
 from vision.ssd.variants import find
 
-SPEC = InputSpec(64, 64)
 
-
-def a_batch(images: int = 4) -> Batch:
+def a_batch(images: int = 4, side: int = 64) -> Batch:
     """Noise with two boxes in every picture but the last, which is background."""
     draw = torch.Generator().manual_seed(5)
     boxes = torch.tensor([[0.1, 0.1, 0.6, 0.7], [0.4, 0.3, 0.9, 0.9]]).repeat(images, 1, 1)
     labels = torch.tensor([[1, 2]]).repeat(images, 1)
     labels[-1] = 0
     return Batch(
-        torch.randint(0, 256, (images, 3, 64, 64), dtype=torch.uint8, generator=draw),
+        torch.randint(0, 256, (images, 3, side, side), dtype=torch.uint8, generator=draw),
         boxes * (labels > 0)[..., None], labels, torch.zeros(images, 0, 4),
-        torch.arange(100, 100 + images), torch.full((images, 2), 64),
+        torch.arange(100, 100 + images), torch.full((images, 2), side),
     )  # fmt: skip
 
 
-def make(**told: Any) -> tuple[TrainState, Session]:
+def make(side: int = 64, **told: Any) -> tuple[TrainState, Session]:
     """A state and as much of a session as a step needs."""
     config = build({"batch_size": 4, "optim_choose": "SGD", "lr": 0.01, "warmup_steps": 0, **told})
     seed_everything(1)
     model = start.placed(
-        build_detector(find("mb2-ssd-lite"), 3, SPEC, width_mult=0.1), config, torch.device("cpu")
+        build_detector(find("mb2-ssd-lite"), 3, InputSpec(side, side), width_mult=0.1),
+        config,
+        torch.device("cpu"),
     )
     optimizer, schedule = build_optimizer(model, config), build_schedule(config, 10)
     amp = torch.bfloat16 if config.amp == "bf16" else None
@@ -109,23 +109,15 @@ def test_clipping_shortens_the_gradient_to_its_limit() -> None:
     assert float(moved.norm()) == pytest.approx(0.25, rel=1e-3)
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """torch 2.15's bfloat16 gradients came out infinite with 2 threads on a CPU without bfloat16 instructions."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("one_thread")
 def test_bfloat16_is_really_active_and_the_loss_stays_float32() -> None:
+    """At a size where no depthwise layer halves a map of 1×1: oneDNN's bfloat16 gradient of its weights reads
+    memory that nobody wrote (torch 2.15; docs/log.md), and is NaN when that happens to hold one."""
     for amp, inside in (("off", torch.float32), ("bf16", torch.bfloat16)):
-        state, session = make(amp=amp, freeze_bn=True)  # batch statistics of 1×1 maps are ill-conditioned
+        state, session = make(side=288, amp=amp)
         seen = []
         head = next(m for m in state.model.classification_headers.modules() if isinstance(m, nn.Conv2d))
         head.register_forward_hook(lambda module, given, made, seen=seen: seen.append(made.dtype))
-        row = train_step(state, session, a_batch())
+        row = train_step(state, session, a_batch(side=288))
         assert seen == [inside] and row["loss"] is not None
         assert all(parameter.dtype == torch.float32 for parameter in state.model.parameters())
 

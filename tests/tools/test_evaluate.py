@@ -38,6 +38,17 @@ def test_the_results_file_scores_the_same_with_pycocotools_on_the_published_anno
     assert (metrics["weights"], metrics["split"], metrics["resize"]) == ("ema", "val", "bilinear")
 
 
+def test_the_average_and_the_raw_weights_are_told_apart(small_run: Path, tmp_path: Path) -> None:
+    """small_run has both; with no threshold their detections differ in their scores."""
+    found = {}
+    for weights, recorded in (("auto", "ema"), ("ema", "ema"), ("raw", "raw")):
+        line = [str(small_run), "--output", str(tmp_path), "--workers", "0", "--score-threshold", "1e-5"]
+        assert main([*line, "--weights", weights]) == 0
+        assert json.loads((tmp_path / "metrics.json").read_text())["weights"] == recorded
+        found[weights] = (tmp_path / "detections_val2017.json").read_bytes()
+    assert found["auto"] == found["ema"] != found["raw"]
+
+
 def test_the_devices_resize_is_used_when_asked_for(
     small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

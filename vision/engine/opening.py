@@ -16,13 +16,14 @@ from vision.ssd.model import Detector
 from vision.ssd.variants import find as find_variant
 
 WHICH = ("best", "last")
+WEIGHTS = ("auto", "ema", "raw")
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A detector in evaluation mode on the CPU, and where it comes from.
 
-    * weights: ``ema`` (the average, where the run kept one) or ``raw``
+    * weights: ``ema`` (the average) or ``raw``
     * path: the checkpoint file; its folder is where results go
     * chosen: why this file, for people
     """
@@ -56,20 +57,24 @@ class Opened:
         )
 
 
-def open_detector(path_or_run: Path | str, which: str = "best") -> Opened:
+def open_detector(path_or_run: Path | str, which: str = "best", weights: str = "auto") -> Opened:
     """A checkpoint file, or of a run folder the best (else the newest) or the last good checkpoint.
 
-    Raises NoCheckpoint, DamagedCheckpoint, and ValueError where the weights do not fit the recorded arguments.
+    ``weights``: the average (``ema``), the ``raw`` ones, or the average where there is one (``auto``).
+    Raises NoCheckpoint, DamagedCheckpoint (also where the weights do not fit the recorded arguments), and
+    ValueError for an average that the run did not keep.
     """
     path, chosen = choose(Path(path_or_run), which)
     checkpoint = load(path)
     detector = build_from(checkpoint.args, len(checkpoint.classes), path)
+    if weights == "ema" and not checkpoint.ema:
+        raise ValueError(f"{path}: the run kept no average of its weights (--ema 0); there are raw ones only")
     try:
-        detector.load_state_dict(checkpoint.evaluated_weights)
+        detector.load_state_dict(checkpoint.weights if weights == "raw" else checkpoint.evaluated_weights)
     except RuntimeError as error:
         raise DamagedCheckpoint(f"{path}: the weights do not fit its own arguments: {error}") from None
-    weights = "ema" if checkpoint.ema else "raw"
-    return Opened(detector.eval(), checkpoint, path, weights, chosen)
+    taken = "ema" if checkpoint.ema and weights != "raw" else "raw"
+    return Opened(detector.eval(), checkpoint, path, taken, chosen)
 
 
 def choose(path: Path, which: str = "best") -> tuple[Path, str]:
