@@ -8,7 +8,6 @@ A file of your own: ``python -m pipeline.download --url URL --sha256 HEX --outpu
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import threading
 from collections.abc import Sequence
@@ -23,17 +22,16 @@ from pipeline.command import add_common_options, add_stage_options, positive, st
 from pipeline.fetch import Fetch
 from pipeline.part import bytes_here, remove_traces
 from pipeline.release import COCO_SERVER, ReleaseFile, archive_path, release_of
-from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
+from pipeline.space import require_space
+from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext
 from vision.artefacts.files import sha256_of
-
-SPARE_BYTES = 64 << 20
 
 
 def _run(context: StageContext) -> Counts:
     files = release_of(context.settings).needed(context.settings.splits)
     counts = Counts(taken_in=len(files))
     missing = [file for file in files if not _is_here(context, file)]
-    _require_space(context, missing)
+    _require_space(context, files, missing)
     with (
         tqdm(
             total=sum(file.bytes for file in missing),
@@ -118,17 +116,22 @@ def _is_here(context: StageContext, file: ReleaseFile) -> bool:
     return False
 
 
-def _require_space(context: StageContext, missing: list[ReleaseFile]) -> None:
-    """What is still to come, and all that comes out of it, since archives stay until everything is unpacked."""
+def _require_space(context: StageContext, files: list[ReleaseFile], missing: list[ReleaseFile]) -> None:
+    """What is still to come, and what will come out of all that is not unpacked yet: archives stay until then."""
     here = sum(bytes_here(context.root / archive_path(file)) for file in missing)
-    needed = sum(file.bytes + file.unpacked_bytes for file in missing) - here + SPARE_BYTES
-    free = shutil.disk_usage(context.root).free
-    if missing and free < needed:
-        raise StageError(
-            f"not enough space in {context.root}",
-            f"{needed:,} bytes are needed for archives and what comes out of them, {free:,} are free",
-            "free some space, choose another --root, or fewer --splits",
-        )
+    packed = [file for file in files if file in missing or not _is_unpacked(context, file)]
+    needed = sum(file.bytes for file in missing) - here + sum(file.unpacked_bytes for file in packed)
+    require_space(
+        context.root,
+        needed if missing else 0,
+        "for archives and what comes out of them",
+        "choose another --root or fewer --splits",
+    )
+
+
+def _is_unpacked(context: StageContext, file: ReleaseFile) -> bool:
+    """Whether its pictures are there; the little that comes out of annotations is counted each time."""
+    return file.split() is not None and (context.root / f"{file.split()}2017").is_dir()
 
 
 def _outputs(settings: Settings) -> list[str]:

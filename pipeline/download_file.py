@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +12,10 @@ from tqdm import tqdm
 from pipeline.command import StopFlag, reported, say
 from pipeline.fetch import Fetch
 from pipeline.part import bytes_here, remove_traces, traces
+from pipeline.space import require_space
 from pipeline.stage import Interrupted, StageError
 from pipeline.working_folder import working_folder
 from vision.artefacts.files import sha256_of
-
-SPARE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +77,6 @@ def _is_here(asked: OwnFile, should_stop: Callable[[], bool]) -> bool:
 
 
 def _require_space(asked: OwnFile) -> None:
-    if asked.bytes is None:
-        return
-    folder = asked.output.parent
-    needed = asked.bytes - bytes_here(asked.output) + SPARE_BYTES
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise StageError(
-            f"not enough space in {folder}",
-            f"{needed:,} bytes are needed, {free:,} are free",
-            "free some space, or name another --output",
-        )
+    if asked.bytes is not None:
+        needed = asked.bytes - bytes_here(asked.output)
+        require_space(asked.output.parent, needed, "for it", "name another --output")

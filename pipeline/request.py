@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 import requests
 
 CONNECT_S, STALL_S = 15.0, 60.0
+HEAD_S = 120.0
+"""From the request to the end of the answer's head, redirects included: a head may drip, and so may a handshake."""
 MAX_REDIRECTS = 5
 RETRIED_STATUS = {408, 425, 429, 500, 502, 503, 504}
 
@@ -59,13 +62,43 @@ def asked(
         if validator:
             headers["If-Range"] = validator
     with _malformed():
-        response = _followed(session, url, headers)
+        response = _in_time(lambda: _followed(session, url, headers))
     try:
         with _malformed():
             answer = _answer(response, start, html)
         yield answer
     finally:
         response.close()
+
+
+def _in_time(get: Callable[[], requests.Response]) -> requests.Response:
+    """What ``get`` returns or raises; Broken after HEAD_S. A time-out of the socket counts from its last byte only."""
+    made: list[requests.Response] = []
+    failed: list[BaseException] = []
+    lock, given_up, done = threading.Lock(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        try:
+            response = get()
+            with lock:
+                made.append(response)
+                if given_up.is_set():
+                    response.close()
+        except BaseException as error:  # handed to the thread that waits
+            failed.append(error)
+        finally:
+            done.set()
+
+    # a daemon: one that hangs does not keep the program from leaving
+    threading.Thread(target=work, daemon=True).start()
+    done.wait(HEAD_S)
+    with lock:
+        if failed:
+            raise failed[0]
+        if made:
+            return made[0]
+        given_up.set()
+    raise Broken(f"no answer within {HEAD_S:.0f} s")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from pipeline import trees
 from pipeline.archive import BadArchive, Member, open_archive, unpack
+from pipeline.space import on_disk, require_space
 from pipeline.stage import Interrupted, StageError
 
 BATCH = 64
@@ -47,8 +48,10 @@ def unpack_all(
     """Unpacks what is not yet in ``folder`` with the right size and CRC-32.
 
     Raises:
-        BadArchive: a member is not what the directory says; Interrupted: asked to stop.
+        BadArchive: a member is not what the directory says; StageError: the disk has no room for them; Interrupted:
+        asked to stop.
     """
+    _require_space(members, folder)
     batches = [members[start : start + BATCH] for start in range(0, len(members), BATCH)]
 
     def work(batch: Sequence[Member]) -> int:
@@ -70,6 +73,12 @@ def unpack_all(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _require_space(members: Sequence[Member], folder: Path) -> None:
+    here = (path.stat().st_size for member in members if (path := folder / member.name).is_file())
+    needed = on_disk(member.bytes for member in members) - on_disk(here)
+    require_space(folder, needed, f"for {len(members):,} files", "unpack on another disk")
 
 
 def is_unpacked(

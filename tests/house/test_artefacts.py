@@ -259,11 +259,14 @@ def test_a_transfer_under_way(tmp_path: Path) -> None:
     """Three spans of 100 kB; of the second one half arrived. The writer is ours, the reader knows the document."""
     part = Part(tmp_path / "x.zip", 300_000)
     part.open(100_000)
-    part.identify("http://server/x.zip", '"v1"')
+    part.identify(part.spans[0], "http://server/x.zip", '"v1"')
     assert part.write(part.spans[1], b"abcde" * 10_000)
     part.close()
     head, *rows = lines(tmp_path / "x.zip.part.jsonl")
-    assert set(head) == {"part", "bytes", "boot", "spans"} and (head["part"], head["bytes"]) == (2, 300_000)
+    assert set(head) == {"part", "sha256", "bytes", "boot", "spans"} and (head["part"], head["bytes"]) == (
+        2,
+        300_000,
+    )
     assert head["spans"] == [[0, 100_000], [100_000, 200_000], [200_000, 300_000]]
     assert {row["url"]: row["validator"] for row in rows if "url" in row} == {"http://server/x.zip": '"v1"'}
     have = {row["span"]: row["have"] for row in rows if row.get("synced")}

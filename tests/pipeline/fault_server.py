@@ -71,6 +71,9 @@ def _handler(server: FaultServer) -> type[http.server.BaseHTTPRequestHandler]:
             if fault == "hang":
                 time.sleep(30)
                 return
+            if fault == "drip head":
+                self._drip_head()
+                return
             if fault == "drop before":
                 return
             if fault.startswith("redirect "):
@@ -123,6 +126,15 @@ def _handler(server: FaultServer) -> type[http.server.BaseHTTPRequestHandler]:
                 server.served += 50
                 try:
                     self.wfile.write(body[at : at + 50])
+                except OSError:
+                    return
+                time.sleep(0.05)
+
+        def _drip_head(self) -> None:
+            """A head without an end, a byte now and then."""
+            for byte in b"HTTP/1.1 200 OK\r\nX-Never: " + b"e" * 400:
+                try:
+                    self.wfile.write(bytes([byte]))
                 except OSError:
                     return
                 time.sleep(0.05)

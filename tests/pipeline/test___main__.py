@@ -93,12 +93,6 @@ def test_what_is_published_is_what_was_in_the_archives(miniature_release: Path, 
         assert (miniature_root / name).read_bytes() == archive.read(name)
 
 
-@pytest.fixture
-def own_root(miniature_root: Path, tmp_path: Path) -> Path:
-    shutil.copytree(miniature_root, tmp_path / "root")
-    return tmp_path / "root"
-
-
 def test_a_damaged_picture_is_found_and_mended_from_the_archive(
     own_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

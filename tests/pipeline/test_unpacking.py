@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,6 @@ from pipeline import unpacking
 from pipeline.__main__ import main
 from pipeline.stage import StageError
 from pipeline.unpacking import take_along
-
-
-@pytest.fixture
-def own_root(miniature_root: Path, tmp_path: Path) -> Path:
-    shutil.copytree(miniature_root, tmp_path / "root")
-    return tmp_path / "root"
 
 
 def put_own_things(folder: Path, outside: Path) -> None:

@@ -1,0 +1,31 @@
+"""Room on the disk, asked for before a long work begins rather than found missing at its end."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.stage import StageError
+
+SPARE_BYTES = 64 << 20
+BLOCK = 4096
+
+
+def require_space(folder: Path, needed: int, what: str, fix: str) -> None:
+    """Raises StageError where the file system of ``folder`` has less than ``needed`` bytes and some to spare.
+
+    ``what`` says in the error what the bytes are for, ``fix`` what else one could do than free some.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > 0 and free < needed + SPARE_BYTES:
+        raise StageError(
+            f"not enough space in {folder}",
+            f"{needed + SPARE_BYTES:,} bytes are needed {what}, {free:,} are free",
+            f"free some space, or {fix}",
+        )
+
+
+def on_disk(sizes: Iterable[int]) -> int:
+    """Bytes that files of ``sizes`` occupy."""
+    return sum(-(-size // BLOCK) * BLOCK for size in sizes)
