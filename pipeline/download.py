@@ -19,7 +19,6 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline.command import add_common_options, add_stage_options, positive, stage_main
-from pipeline.fetch import Fetch
 from pipeline.part import bytes_here, remove_traces
 from pipeline.release import COCO_SERVER, ReleaseFile, archive_path, release_of
 from pipeline.space import require_space
@@ -66,6 +65,8 @@ class Transfers:
             raise problem
 
     def _fetch(self, file: ReleaseFile) -> None:
+        from pipeline.fetch import Fetch  # requests takes its time; --help and status need none of it
+
         servers = self.context.settings.options.get("mirror") or [COCO_SERVER]
         urls = [f"{server.rstrip('/')}/{file.path}" for server in servers]
         output = self.context.root / archive_path(file)

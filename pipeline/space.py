@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pipeline.stage import StageError
 
-SPARE_BYTES = 64 << 20
+SPARE, SPARE_BYTES = 10, 64 << 20
+"""What should be left: a tenth of what is needed, at most so many bytes."""
 BLOCK = 4096
 
 
@@ -18,10 +19,11 @@ def require_space(folder: Path, needed: int, what: str, fix: str) -> None:
     ``what`` says in the error what the bytes are for, ``fix`` what else one could do than free some.
     """
     free = shutil.disk_usage(folder).free
-    if needed > 0 and free < needed + SPARE_BYTES:
+    wanted = needed + min(needed // SPARE, SPARE_BYTES)
+    if needed > 0 and free < wanted:
         raise StageError(
             f"not enough space in {folder}",
-            f"{needed + SPARE_BYTES:,} bytes are needed {what}, {free:,} are free",
+            f"{wanted:,} bytes are needed {what}, {free:,} are free",
             f"free some space, or {fix}",
         )
 
