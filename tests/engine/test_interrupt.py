@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.engine.runs import TINY, step_rows
 from tools.inspect_checkpoint import digests
@@ -102,17 +103,22 @@ def test_killed_and_run_again_until_it_is_done(miniature_root: Path, reference: 
     assert_equal_ends(run, reference)
 
 
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, needs_gpu])]
+
+
 @pytest.mark.faults
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_many_kills_at_random_moments(
-    seed: int, miniature_root: Path, reference: Path, tmp_path: Path
-) -> None:
+def test_many_kills_at_random_moments(seed: int, device: str, miniature_root: Path, tmp_path: Path) -> None:
     """30 SIGKILL and 10 SIGTERM from the start of the process on, workers 0, 2 and 4."""
     draw, run = random.Random(seed), tmp_path / "run"
     signals = [signal.SIGKILL] * 30 + [signal.SIGTERM] * 10
     draw.shuffle(signals)
-    longer = ("--epochs=64", "--t-max=4", "--validation-epochs=8")
+    longer = ("--epochs=64", "--t-max=4", "--validation-epochs=8", f"--device={device}")
+    if device == "cuda":
+        longer += ("--deterministic",)
     long_reference = tmp_path / "reference"
     run_through(miniature_root, long_reference, *longer)
     delivered = 0
