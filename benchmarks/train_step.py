@@ -164,6 +164,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
+    keep_freed_memory()  # as the trainer does
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     told = {
