@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from pipeline import choices
 from pipeline.clean import Selection, listing, plan, remove
 from pipeline.command import (
     StopFlag,
@@ -55,8 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--until", choices=NAMES, metavar="STAGE", help="the stages up to this one")
     run.add_argument(
-        "--keep-archives", action=argparse.BooleanOptionalAction, default=True,
-        help="keep the archives when all is unpacked: a repair needs no network; 20 GB for COCO (%(default)s)",
+        "--keep-archives", action=argparse.BooleanOptionalAction,
+        help="keep the archives when all is unpacked: a repair needs no network; 20 GB for COCO (as in the last run, else yes)",
     )  # fmt: skip
     status.add_argument("--json", action="store_true", help="for programs")
     verify.add_argument("--deep", action="store_true", help="read every byte, whatever size and time say")
@@ -80,7 +81,7 @@ def status(arguments: argparse.Namespace, stop: StopFlag) -> int:
     for decision in decisions:
         print(f"{MARKS[decision.state]} {decision.stage:17} {decision.state:8} {decision.why}")
     if any(decision.must_run for decision in decisions):
-        print(f"next: python -m pipeline run --root {quote(str(arguments.root))}")
+        print(f"next: python -m pipeline run {choices.spelled(arguments)}")
     return 0
 
 
@@ -100,7 +101,7 @@ def verify(arguments: argparse.Namespace, stop: StopFlag) -> int:
     for decision in wrong:
         print(f"{decision.stage}: {decision.state}: {decision.why}", file=sys.stderr)
     if wrong:
-        print(f"mend it: python -m pipeline run --root {arguments.root}", file=sys.stderr)
+        print(f"mend it: python -m pipeline run {choices.spelled(arguments)}", file=sys.stderr)
         return 1
     print(f"{len(decisions)} stages verified: every file is what its receipt says")
     return 0
@@ -152,14 +153,17 @@ def clean(arguments: argparse.Namespace, stop: StopFlag) -> None:
 
 
 def discard_archives(arguments: argparse.Namespace, stop: StopFlag) -> None:
-    """``run --no-keep-archives``: they go when extract is done with them, and not before."""
-    decisions = decide_all(all_stages(), settings_of(arguments), should_stop=stop)
+    """After ``run --no-keep-archives``, or once that was chosen: they go when extract is done with them, not before."""
+    settings, selection = settings_of(arguments), Selection(archives=True)
+    if settings.options["keep_archives"] or not plan(settings.root, selection).items:
+        return
+    decisions = decide_all(all_stages(), settings, should_stop=stop)
     unpacked = next(decision for decision in decisions if decision.stage == "extract")
     if unpacked.must_run:
         print(f"the archives stay: extract is {unpacked.state} ({unpacked.why})")
         return
     with root_lock(arguments.root, not arguments.no_wait, say, stop):
-        cleaning = plan(arguments.root, Selection(archives=True))
+        cleaning = plan(settings.root, selection)
         print("\n".join(listing(cleaning)), flush=True)
         remove(cleaning, say, stop)
 
@@ -208,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(
                 f"next: python train_ssd.py --datasets {quote(str(arguments.root))} --checkpoint-folder models/my-experiment-1"
             )
-        if code or arguments.keep_archives:
+        if code:
             return code
         with StopFlag() as stop:
             return reported(lambda: discard_archives(arguments, stop), stop)

@@ -20,7 +20,7 @@ from pipeline.receipts import Recorded
 from pipeline.rejects import REJECTS, has_rejects, publish_rejects
 from pipeline.release import ARCHIVES
 from pipeline.runner import STAGING
-from pipeline.stage import Interrupted, Settings, Stage
+from pipeline.stage import SPLITS, Interrupted, Settings, Stage, StageError
 from pipeline.stages import all_stages
 from vision.artefacts.files import TEMPORARY, sha256_of
 from vision.artefacts.records import RecordError
@@ -188,13 +188,12 @@ class Cleaning:
 
 
 def plan(root: Path, selection: Selection) -> Cleaning:
-    """What ``selection`` means on this disk; nothing is touched.
-
-    Raises:
-        StageError: the choices of the last run can not be read.
-    """
-    remembered = choices.read(root)
-    settings = Settings(root, remembered.splits, 1, {"release": remembered.release})
+    """What ``selection`` means on this disk; nothing is touched."""
+    try:
+        remembered = choices.read(root)
+    except StageError:  # they say only where to look for temporary files: everywhere then
+        remembered = choices.Choices(SPLITS)
+    settings = Settings(root, remembered.splits, 1, remembered.options())
     cleaning = Cleaning(root, selection.everything)
     if not root.is_dir():
         return cleaning

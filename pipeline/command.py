@@ -12,12 +12,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
 from pipeline import choices
 from pipeline.lock import root_lock
-from pipeline.release import read_release
 from pipeline.runner import decide_all, run_stages
 from pipeline.stage import SPLITS, Interrupted, Settings, Stage, StageError
 from pipeline.stages import NAMES, named
@@ -88,11 +88,13 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what single stages understand")
     group.add_argument(
         "--release", type=Path, metavar="FILE",
-        help="download, extract: another table of files than COCO's (JSON: path, bytes, sha256 of each)",
+        help="download, extract: another table of files than COCO's (JSON: path, bytes, sha256 of each); the word coco "
+        "for COCO's (that of the last run)",
     )  # fmt: skip
     group.add_argument(
-        "--mirror", action="append", default=[], metavar="URL",
-        help="download: fetch from here; sizes and digests stay those of the release; may be given more than once",
+        "--mirror", action="append", type=mirror, default=[], metavar="URL",
+        help="download: fetch from here; sizes and digests stay those of the release; may be given more than once; the "
+        "word default for COCO's own server (those of the last run)",
     )  # fmt: skip
     group.add_argument(
         "--connections", type=positive, metavar="N", default=4,
@@ -102,23 +104,20 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
         "--parallel", type=positive, metavar="N", default=2, help="download: files at a time (%(default)s)"
     )
     group.add_argument(
-        "--thorough", action="store_true", help="validate_images: a second decoder reads every picture, too"
-    )
+        "--thorough", action=argparse.BooleanOptionalAction,
+        help="validate_images: a second decoder reads every picture, too (as in the last run, else not)",
+    )  # fmt: skip
     group.add_argument(
-        "--classes", metavar="LIST", help="remap_categories: only these, e.g. person,car (all)"
-    )
-
-
-OPTIONS = ("release", "mirror", "connections", "parallel", "thorough", "classes")
+        "--classes", type=class_list, metavar="LIST",
+        help="remap_categories: only these, e.g. person,car; the word all for all of them (those of the last run, else all)",
+    )  # fmt: skip
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """Raises StageError when a release table can not be read."""
-    options = {name: getattr(arguments, name) for name in OPTIONS if getattr(arguments, name, None)}
-    remembered = choices.read(arguments.root)
-    release = options.get("release")
-    options["release"] = remembered.release if release is None else read_release(release)
-    return Settings(arguments.root, arguments.splits or remembered.splits, arguments.workers, options)
+    """What is named, and what is remembered of the root. Raises StageError when a table or a note can not be read."""
+    of_this_run = {name: getattr(arguments, name) for name in ("connections", "parallel")}
+    chosen = choices.chosen(arguments)
+    return Settings(arguments.root, chosen.splits, arguments.workers, of_this_run | chosen.options())
 
 
 def count(text: str) -> int:
@@ -133,6 +132,36 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value}: 1 or more")
     return value
+
+
+def mirror(text: str) -> str:
+    """A server's address, or the word for the release's own."""
+    if text != choices.DEFAULT and not is_web_address(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected http://… or https://…, or {choices.DEFAULT} for COCO's own server"
+        )
+    return text
+
+
+def is_web_address(url: str) -> bool:
+    """Whether it can be fetched at all: http or https, and a host."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def class_list(text: str) -> tuple[str, ...]:
+    """``person,car`` → ("car", "person"); () for the word ``all``."""
+    if text.strip() == choices.ALL:
+        return ()
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: names with commas between them, or {choices.ALL}; one is empty"
+        )
+    return tuple(sorted(set(names)))
 
 
 def split_list(text: str) -> tuple[str, ...]:

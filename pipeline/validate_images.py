@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _parser().error(f"--{name} is missing: --images DIR and --report FILE.jsonl go together")
     from pipeline.image_folder import check_folder
 
-    return check_folder(asked.images, asked.report, asked.workers, asked.thorough)
+    return check_folder(asked.images, asked.report, asked.workers, bool(asked.thorough))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -98,7 +98,10 @@ def test_manifests(root: Path, tree: str) -> None:
 
 def test_choices_release_and_archives(root: Path, miniature_release: Path) -> None:
     choices = plain(root / ".pipeline/choices.json")
-    assert set(choices) == {"splits", "release"} and choices["splits"] == list(SPLITS)
+    named = {"splits", "release", "classes", "thorough", "mirror", "keep_archives"}
+    assert set(choices) == named and choices["splits"] == list(SPLITS)
+    assert choices["classes"] is None and choices["mirror"][0].startswith("http://127.0.0.1:")
+    assert (choices["thorough"], choices["keep_archives"]) == (False, True)
     release = plain(miniature_release / "release.json")
     assert choices["release"]["name"] == release["name"]
     stated = {file["path"]: (file["bytes"], file["sha256"]) for file in choices["release"]["files"]}
