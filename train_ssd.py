@@ -15,14 +15,31 @@ from vision.engine.config import Parsed, UsageError, parse, unused, width_height
 if TYPE_CHECKING:
     from vision.engine.console import Console
     from vision.engine.interrupt import StopRequest
+    from vision.engine.machine import Machine
+    from vision.engine.resume import Plan
 
 
 def train(parsed: Parsed, console: Console, stop: StopRequest) -> None:
-    """One session of a run. Raises the errors of the rooms for what the user can mend."""
+    """One session of a run, alone in its folder. Raises the errors of the rooms for what the user can mend."""
+    from contextlib import nullcontext
+
+    from vision.engine import machine, resume
+    from vision.engine.run_lock import run_lock
+    from vision.engine.state import seed_everything
+
+    plan = resume.plan(parsed, console.warn)
+    host = machine.prepare(plan.config, plan.checkpoint.threads if plan.checkpoint else None)
+    seed_everything(plan.config.seed)
+    with run_lock(plan.run) if host.group.first else nullcontext():
+        train_planned(plan, host, console, stop)
+
+
+def train_planned(plan: Plan, host: Machine, console: Console, stop: StopRequest) -> None:
+    """Everything that is made before the first step, and the loop."""
     from vision.core.sample import InputSpec
     from vision.datasets.loading import make_loader
     from vision.datasets.sampling import BatchSampler
-    from vision.engine import data, machine, report, resume, start
+    from vision.engine import data, report, resume, start
     from vision.engine.board import Board, NoBoard
     from vision.engine.checkpoint import RunFacts
     from vision.engine.loop import fit
@@ -30,17 +47,11 @@ def train(parsed: Parsed, console: Console, stop: StopRequest) -> None:
     from vision.engine.options import to_mapping
     from vision.engine.run_folder import RunFolder
     from vision.engine.session import Session
-    from vision.engine.state import seed_everything
     from vision.ssd.build import build_detector, build_loss
     from vision.ssd.variants import find
     from vision.transforms import presets
 
-    plan = resume.plan(parsed, console.warn)
-    config, checkpoint = plan.config, plan.checkpoint
-    host = machine.prepare(config, checkpoint.threads if checkpoint else None)
-    group = host.group
-    seed_everything(config.seed)
-
+    config, checkpoint, group = plan.config, plan.checkpoint, host.group
     variant = find(config.net)
     width, height = width_height(config)
     spec = InputSpec(height=height, width=width)
@@ -97,43 +108,53 @@ def train(parsed: Parsed, console: Console, stop: StopRequest) -> None:
 def main(argv: list[str] | None = None) -> int:
     """0 done, 1 failed, 2 usage, 130 / 138 / 143 interrupted and saved."""
     parsed = parse(argv)
+    from vision.engine.interrupt import StopRequest
+
+    with StopRequest() as stop:  # before torch is imported, which takes seconds
+        try:
+            return _session(parsed, stop)
+        except KeyboardInterrupt:
+            return failed("interrupted a second time; not saved since the last checkpoint", 130)
+
+
+def _session(parsed: Parsed, stop: StopRequest) -> int:
+    import torch
+
     from vision.engine.console import Console
     from vision.engine.failures import MENDABLE
-    from vision.engine.interrupt import StopRequest
 
     console = Console(quiet=os.environ.get("RANK", "0") != "0")
     for sentence in unused(parsed.config, parsed.explicit):
         console.warn(sentence)
-    with StopRequest() as stop:
-        try:
-            train(parsed, console, stop)
-        except UsageError as error:
-            print(f"train_ssd.py: {error}", file=sys.stderr)
-            return 2
-        except MENDABLE as error:
-            print(f"train_ssd.py: {error}", file=sys.stderr)
-            return 1
-        except RuntimeError as error:
-            if "WORLD_SIZE" not in os.environ:
-                raise
-            # a collective that fails is all that a process sees of the end of another one
-            print(
-                f"train_ssd.py: another process is gone, or: {error}\n  go on with --resume auto",
-                file=sys.stderr,
-            )
-            return 1
-        except KeyboardInterrupt:
-            print(
-                "train_ssd.py: interrupted a second time; not saved since the last checkpoint",
-                file=sys.stderr,
-            )
-            return 130
-        return stop.exit_status
+    try:
+        train(parsed, console, stop)
+    except UsageError as error:
+        return failed(str(error), 2)
+    except MENDABLE as error:
+        return failed(str(error), 1)
+    except torch.OutOfMemoryError as error:  # outside a step, which says more
+        why = str(error).splitlines()[0]
+        return failed(
+            f"{why}\n  Try a smaller --batch-size or --resolution, or a narrower --mb2-width-mult.", 1
+        )
+    except RuntimeError as error:
+        if "WORLD_SIZE" not in os.environ:
+            raise
+        # a collective that fails is all that a process sees of the end of another one
+        return failed(f"another process is gone, or: {error}\n  go on with --resume auto", 1)
+    return stop.exit_status
+
+
+def failed(why: str, status: int) -> int:
+    print(f"train_ssd.py: {why}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
+    except KeyboardInterrupt:  # before anything could be asked to stop
+        sys.exit(130)
     except ModuleNotFoundError as missing:
         sys.exit(
             f"train_ssd.py: {missing} in {sys.executable}\n"

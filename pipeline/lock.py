@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import shlex
-import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.stage import Interrupted, StageError
-from vision.artefacts.records import RecordError, from_plain, read_json
+from vision.artefacts.holder import holder_of, note_holder
 
 LOCK = ".pipeline/lock"
 POLL_S = 0.2
-COMMAND = 300
-"""How much of the holder's command is noted, in characters."""
-MAX_BYTES = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds the lock, for messages only."""
-
-    pid: int
-    host: str
-    command: str
 
 
 @contextmanager
@@ -46,7 +29,7 @@ def root_lock(
     path = root / LOCK
     said = False
     while (descriptor := _try(path)) is None:
-        holder = _holder(path)
+        holder = holder_of(path)
         if not wait:
             raise StageError(
                 f"{root} is in use", f"{holder} works there", "wait for it, or leave out --no-wait"
@@ -58,7 +41,7 @@ def root_lock(
             raise Interrupted("while waiting for the lock")
         time.sleep(POLL_S)
     try:
-        _note_holder(descriptor)
+        note_holder(descriptor)
         yield
     finally:
         os.close(descriptor)
@@ -79,19 +62,3 @@ def _try(path: Path) -> int | None:
         raise
     os.close(descriptor)
     return None
-
-
-def _note_holder(descriptor: int) -> None:
-    """For the message that others print; a full disk does not matter here."""
-    noted = {"pid": os.getpid(), "host": socket.gethostname(), "command": shlex.join(sys.orig_argv)[:COMMAND]}
-    with suppress(OSError):
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(noted).encode(), 0)
-
-
-def _holder(path: Path) -> str:
-    try:
-        noted = from_plain(Holder, read_json(path, MAX_BYTES), str(path))
-    except (OSError, RecordError):
-        return "another process"
-    return f"process {noted.pid} on {noted.host!r} ({noted.command!r})"

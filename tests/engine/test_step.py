@@ -21,10 +21,12 @@ from vision.engine.console import Console
 from vision.engine.distributed import Group
 from vision.engine.interrupt import StopRequest
 from vision.engine.loop import training_mode
+from vision.engine.not_finite import NotFinite
 from vision.engine.optim import build_optimizer, build_schedule
+from vision.engine.run_folder import RunFolder
 from vision.engine.session import Session
 from vision.engine.state import TrainState, seed_everything
-from vision.engine.step import NotFinite, OutOfMemory, split, train_step
+from vision.engine.step import split, train_step
 from vision.ssd.build import build_detector, build_loss
 from vision.ssd.variants import find
 
@@ -56,7 +58,7 @@ def make(side: int = 64, **told: Any) -> tuple[TrainState, Session]:
     state = start.state_of(model, optimizer, schedule, config, amp)
     session = Session(
         config=config, device=torch.device("cpu"), amp_dtype=amp, network=model, loss=build_loss(model),
-        order=None, train=None, validation=None, validation_data=None, run=None, facts=None,
+        order=None, train=None, validation=None, validation_data=None, run=RunFolder(Path("nowhere")), facts=None,
         board=NoBoard(), console=Console(), stop=StopRequest(), group=Group(),
     )  # fmt: skip
     training_mode(model, config.freeze_bn)
@@ -175,6 +177,7 @@ def test_skip_leaves_everything_as_if_the_batch_had_not_been(capsys: pytest.Capt
     before = copy.deepcopy([weights(state), state.optimizer.state_dict()["state"], state.ema.state_dict()])
     row = train_step(state, session, a_batch())
     assert row["skipped"] and row["loss"] is None and state.step == 1
+    assert row["images"] == [100, 101, 102, 103], "all of them, for whoever looks for the cause"
     assert "images 100" in capsys.readouterr().out
     for a, b in zip(weights(state).values(), before[0].values(), strict=True):
         assert torch.equal(a, b)
@@ -188,21 +191,6 @@ def test_a_gradient_that_is_not_finite_is_caught_though_the_loss_is() -> None:
     next(state.model.parameters()).register_hook(lambda gradient: gradient * float("inf"))
     with pytest.raises(NotFinite, match=r"gradient norm (inf|nan)"):
         train_step(state, session, a_batch())
-
-
-def test_out_of_memory_says_what_would_fit() -> None:
-    state, session = make(batch_size=4)
-
-    class Order:
-        batch_size = 4
-
-    def full(images: Tensor) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    session = replace(session, network=full, order=Order())
-    with pytest.raises(OutOfMemory, match=r"--accumulate 2 .*parts of 2 images") as told:
-        train_step(state, session, a_batch())
-    assert "--batch-size 2" in str(told.value) and "--resolution 224" in str(told.value)
 
 
 # ---------------------------------------------------------------- through the command line

@@ -3,4 +3,5 @@
 files.py    atomic publishing, digests, the full disk: every file of the project is written through it
 records.py  strict JSON in, typed records out: what others wrote is data and is checked
 log.py      JSON lines that survive a kill: journals, rejects, metrics
+holder.py   who holds a lock, for messages
 """

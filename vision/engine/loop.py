@@ -9,6 +9,7 @@ from torch import nn
 
 from vision.engine import checkpoint
 from vision.engine.console import timed
+from vision.engine.not_finite import finite_metrics, require_finite_weights, require_steps
 from vision.engine.session import Session
 from vision.engine.state import TrainState
 from vision.engine.step import train_step
@@ -78,7 +79,8 @@ def finish_epoch(state: TrainState, session: Session) -> dict[str, Any]:
     session.group.share(state.model)
     if state.ema is not None:
         session.group.share(state.evaluated_model)
-    metrics = _validated(state, session) if due else {}
+    require_steps(state, session)
+    metrics = finite_metrics(_validated(state, session), state, session) if due else {}
     means = {f"train_{name}": value for name, value in state.window.means().items()}
     row = {"epoch": epoch, "step": state.step, **means, **metrics, **speed}
     session.board.epoch(row)
@@ -107,6 +109,10 @@ def _validated(state: TrainState, session: Session) -> dict[str, float]:
 
 def _is_best(state: TrainState, epoch: int, metrics: dict[str, float]) -> bool:
     """Higher AP (where equal, lower loss); lower loss as long as no mAP was computed."""
+    if "val_loss" not in metrics:  # not finite
+        if state.best:
+            state.best["since"] += 1
+        return False
     rank = [metrics.get("AP", -1.0), -metrics["val_loss"]]
     if "AP" not in metrics and state.best.get("metric") == "AP":
         return False
@@ -147,7 +153,11 @@ def save(
     finished_epoch: int | None = None,
     best: bool = False,
 ) -> None:
-    """Logs first, then the checkpoint, so that every step it contains is in the logs; older ones go last."""
+    """Logs first, then the checkpoint, so that every step it contains is in the logs; older ones go last.
+
+    Raises NotFinite where the weights are not finite, with all older ones intact.
+    """
+    require_finite_weights(state, session)
     if not session.group.first:
         return
     session.board.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 import torch
@@ -53,3 +54,9 @@ class Session:
     @property
     def total_steps(self) -> int:
         return self.config.epochs * self.steps_per_epoch
+
+    def way_back(self) -> str:
+        """A sentence: what a run that ends here can go on from."""
+        if any(not record.pruned for record in self.run.records()):
+            return f"The last checkpoint is good: go on with --resume {quote(str(self.run.path))}."
+        return "There is no checkpoint yet."

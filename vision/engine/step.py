@@ -18,45 +18,45 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from vision.core.sample import Batch
+from vision.engine.memory import OutOfMemory, images_that_fit, what_would_fit
+from vision.engine.not_finite import buffers, leave_out, put_back, usable
 from vision.engine.optim import learning_rates
 from vision.engine.session import Session
 from vision.engine.state import TrainState
 from vision.engine.validation import forward
 
 NAMES = ("total", "classification", "localization", "positives", "grad_norm")
-SHOWN_IDS = 8
-
-
-class NotFinite(ValueError):
-    """The loss or its gradient is NaN or infinite; the weights have not been touched."""
-
-
-class OutOfMemory(ValueError):
-    """The device is too small for the step."""
 
 
 def train_step(state: TrainState, session: Session, batch: Batch) -> dict[str, Any]:
     """One batch. Returns the step's row for the log. Raises NotFinite (``--nan stop``) and OutOfMemory."""
-    before = _buffers(state.model) if session.config.nan == "skip" else []
+    before = buffers(state.model) if session.config.nan == "skip" else []
     state.schedule.apply(state.optimizer, state.step)
-    try:
-        losses = _gradients(state, session, batch)
-    except torch.OutOfMemoryError:
-        raise OutOfMemory(_what_would_fit(session)) from None
-    if usable(losses, state):
-        _update(state)
-        state.window.add(losses, session.config.batch_size, int(losses["positives"]))
-    else:
-        _not_finite(state, session, batch, losses)
-        _put_back(state.model, before)
+    losses = _taken(state, session, batch)
+    row: dict[str, Any] = {}
+    if not usable(losses, state):
+        ids = [one for shard in session.group.gather(batch.image_ids.tolist()) for one in shard]
+        leave_out(state, session, ids, losses)
+        put_back(state.model, before)
+        row = {"skipped": True, "images": ids}
     state.step += 1
     state.step_in_epoch += 1
-    return _row(state, losses)
+    return {**_row(state, losses), **row}
 
 
-def usable(losses: dict[str, float], state: TrainState) -> bool:
-    """With a gradient scaler an infinite gradient is no fault: the scaler leaves the update out and shrinks."""
-    return math.isfinite(losses["total"]) and (math.isfinite(losses["grad_norm"]) or state.scaler is not None)
+def _taken(state: TrainState, session: Session, batch: Batch) -> dict[str, float]:
+    """The step's numbers; the update is made where they are finite. Raises OutOfMemory."""
+    try:
+        losses = _gradients(state, session, batch)
+        if usable(losses, state):
+            _update(state)
+            state.window.add(losses, session.config.batch_size, int(losses["positives"]))
+        elif state.scaler is not None:
+            state.scaler.update()
+        return losses
+    except torch.OutOfMemoryError:
+        pass  # its traceback holds the activations; they are released by leaving this block
+    raise OutOfMemory(what_would_fit(session, images_that_fit(state, session, batch)))
 
 
 def _gradients(state: TrainState, session: Session, batch: Batch) -> dict[str, float]:
@@ -137,60 +137,6 @@ def _update(state: TrainState) -> None:
         state.ema.update_parameters(state.model)
 
 
-# ---------------------------------------------------------------- what goes wrong
-
-
-def _buffers(model: nn.Module) -> list[Tensor]:
-    """A copy of BN's statistics: a forward pass that is not finite spoils them before its loss is known."""
-    return [buffer.clone() for buffer in model.buffers()]
-
-
-def _put_back(model: nn.Module, before: list[Tensor]) -> None:
-    with torch.no_grad():
-        for buffer, value in zip(model.buffers(), before, strict=True):
-            buffer.copy_(value)
-
-
-def _not_finite(state: TrainState, session: Session, batch: Batch, losses: dict[str, float]) -> None:
-    """Say so; raises NotFinite unless ``--nan skip``."""
-    ids = [one for shard in session.group.gather(batch.image_ids.tolist()) for one in shard]
-    more = f" and {len(ids) - SHOWN_IDS} more" if len(ids) > SHOWN_IDS else ""
-    what = (
-        f"step {state.step + 1} (epoch {state.epoch}): the loss or its gradient is not finite "
-        f"(classification {losses['classification']}, localization {losses['localization']}, "
-        f"gradient norm {losses['grad_norm']}); images {', '.join(map(str, ids[:SHOWN_IDS]))}{more}"
-    )
-    state.window.skipped += 1
-    if session.config.nan == "stop":
-        raise NotFinite(
-            f"{what}.\n  The weights were not touched; the last checkpoint is good.\n"
-            "  Try a smaller --lr, a longer --warmup-steps, --clip-grad, or --nan skip."
-        )
-    session.console.warn(f"{what}; step skipped")
-    if state.scaler is not None:
-        state.scaler.update()
-
-
-def _what_would_fit(session: Session) -> str:
-    """Half the memory of activations, in the three ways there are."""
-    config, spec = session.config, session.order
-    own = -(-spec.batch_size // session.group.world)
-    part = -(-own // config.accumulate)
-    smaller = [max(32, round(side * 0.7 / 32) * 32) for side in config.resolution]
-    ways = [f"--batch-size {max(1, config.batch_size // 2)} (a new run)"]
-    if part > 1:
-        ways.insert(
-            0, f"--accumulate {config.accumulate * 2} (the same steps in parts of {-(-part // 2)} images)"
-        )
-    ways.append(f"--resolution {' '.join(map(str, smaller))} (a new run)")
-    return (
-        f"{session.device}: out of memory with {part} images of {config.resolution[0]}×{config.resolution[-1]} px "
-        f"at once ({config.batch_size} a step, --accumulate {config.accumulate}).\n"
-        f"  About half of it would be needed with: {'; '.join(ways)}.\n"
-        "  The last checkpoint is good: go on with --resume."
-    )
-
-
 def _row(state: TrainState, losses: dict[str, float]) -> dict[str, Any]:
     def plain(name: str) -> float | None:
         return losses[name] if math.isfinite(losses[name]) else None
@@ -204,5 +150,4 @@ def _row(state: TrainState, losses: dict[str, float]) -> dict[str, Any]:
         "positives": int(losses["positives"]),
         "grad_norm": plain("grad_norm"),
         "rate": dict(learning_rates(state.optimizer)),
-        **({} if usable(losses, state) else {"skipped": True}),
     }
