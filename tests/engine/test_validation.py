@@ -5,12 +5,25 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
+import numpy as np
 import pytest
+import torch
 
+from tests.engine.ranks import in_ranks
 from tests.engine.runs import assert_same_run, step_rows
+from tests.engine.test_evaluate import BOXES, ORIGINAL_IDS, Oracle
 from vision.artefacts import log
+from vision.core.sample import Batch
+from vision.datasets.sampling import BatchSampler
+from vision.engine import coco_map
+from vision.engine.distributed import Group
+from vision.engine.interrupt import StopRequest
+from vision.engine.results import Results
+from vision.engine.validation import validate
+from vision.ssd.loss import SsdLoss
+from vision.ssd.model import Detector
 
 
 def epoch_rows(run: Path) -> list[dict[str, Any]]:
@@ -69,3 +82,83 @@ def test_memory_layout_changes_nothing_that_is_saved(
     whole = tmp_path / "whole"
     assert train(*tiny, "--channels-last=true", "--checkpoint-folder", whole, "--stop-after-epoch=2") == 0
     assert_same_run(run, whole)
+
+
+# ---------------------------------------------------------------- in shares of several processes
+
+PICTURES, BATCH = 8, 3
+MISTAKEN = (2, 5)
+"""Pictures whose true box is elsewhere, so that AP is neither 0 nor 1."""
+
+
+class Shown:
+    """Eight pictures; the first pixel of picture n tells ``Oracle`` to be sure of prior n mod 3."""
+
+    classes: ClassVar[list[str]] = ["BACKGROUND", "a", "b", "c"]
+    original_category_ids = ORIGINAL_IDS
+
+    def columns(self, *names: str) -> list[np.ndarray]:
+        """The true boxes are those that the oracle finds, but for ``MISTAKEN``."""
+        numbers = np.arange(PICTURES)
+        prior = numbers % 3
+        prior[list(MISTAKEN)] = 0
+        heights, widths = 100 * (numbers + 1), np.full(PICTURES, 200)
+        corners = BOXES.numpy()[prior] * np.stack([widths, heights, widths, heights], axis=1)
+        arrays = {
+            "image_ids": 1000 + 7 * numbers, "heights": heights, "widths": widths,
+            "first_box": np.arange(PICTURES + 1), "boxes_xyxy_px": corners, "labels": prior + 1,
+            "is_crowd": np.zeros(PICTURES, bool), "area": np.full(PICTURES, 50.0**2),
+        }  # fmt: skip
+        return [arrays[name] for name in names]
+
+    def batch(self, numbers: list[int]) -> Batch:
+        images = torch.zeros(len(numbers), 3, 4, 6, dtype=torch.uint8)
+        images[:, 0, 0, 0] = torch.tensor([number % 3 for number in numbers])
+        return Batch(
+            images=images,
+            boxes_xyxy=BOXES[torch.tensor([[number % 3] for number in numbers])],
+            labels=torch.tensor([[number % 3 + 1] for number in numbers]),
+            ignore_xyxy=torch.zeros(len(numbers), 0, 4),
+            image_ids=torch.tensor([1000 + 7 * number for number in numbers]),
+            original_hw=torch.tensor([[100 * (number + 1), 200] for number in numbers]),
+        )
+
+
+def validated(group: Group) -> tuple[int, list[dict[str, Any]], dict[str, float]]:
+    """Pictures of this process's share; what it gives to the scorer; the metrics."""
+    oracle, shown, scored = Oracle(), Shown(), []
+    order = BatchSampler(PICTURES, BATCH, shuffle=False, rank=group.rank, world=group.world)
+    shares = [[key.index for key in keys] for keys in order]
+    score = coco_map.score
+
+    def noting(results: Results, dataset: Any) -> coco_map.Scores:
+        scored.extend(results.to_coco())
+        return score(results, dataset)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coco_map, "score", noting)
+        metrics = validate(
+            cast(Detector, oracle), map(shown.batch, shares), shown, SsdLoss(oracle.priors_cxcywh, oracle.coder),
+            torch.device("cpu"), None, StopRequest(), group, with_map=True,
+        )  # fmt: skip
+    return sum(map(len, shares)), scored, metrics
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_shares_are_gathered_and_scored_as_one(world: int, tmp_path: Path) -> None:
+    """8 pictures in batches of 3, 3 and 2: the shares differ in pictures, and for three in batches."""
+    _, expected, metrics = validated(Group())
+    assert len({row["image_id"] for row in expected}) == PICTURES and 0.2 < metrics["AP"] < 0.9
+    found = in_ranks(world, tmp_path, validated)
+    assert len({pictures for pictures, _, _ in found}) > 1 and sum(own for own, _, _ in found) == PICTURES
+    assert [bool(scored) for _, scored, _ in found] == [True] + [False] * (world - 1), "the first one scores"
+
+    def by_picture(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return sorted(rows, key=lambda row: int(row["image_id"]))  # stable: the order within a picture stays
+
+    assert by_picture(found[0][1]) == expected
+    for _, _, theirs in found:
+        assert {k: v for k, v in theirs.items() if k in coco_map.METRICS} == {
+            k: v for k, v in metrics.items() if k in coco_map.METRICS
+        }
+        assert theirs == pytest.approx(metrics, rel=1e-6)

@@ -37,6 +37,14 @@ class Group:
             dist.all_reduce(tensor)
         return tensor
 
+    def largest(self, *numbers: int, device: torch.device) -> list[int]:
+        """The largest of each number over all processes; ``device``: where the exchange takes place."""
+        if self.world == 1:
+            return list(numbers)
+        table = torch.tensor(numbers, device=device)
+        dist.all_reduce(table, op=dist.ReduceOp.MAX)
+        return [int(number) for number in table.tolist()]
+
     def gather(self, value: Any) -> list[Any]:
         """What every process gave, by rank, in every process. Plain picklable values of our own processes."""
         if self.world == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,15 +28,11 @@ class LossMeter:
     """An observer of ``predict``: the loss of all batches together, divided by their positives together."""
 
     loss: SsdLoss
-    stop: StopRequest
     group: Group
     sums: dict[str, float] = field(default_factory=lambda: {"classification": 0.0, "localization": 0.0})
     positives: int = 0
 
     def __call__(self, logits: Tensor, offsets: Tensor, batch: Batch) -> None:
-        """Raises Interrupted where a signal has come."""
-        if self.stop.asked and self.group.world == 1:  # peers finish together; their shards are short
-            raise Interrupted
         parts = self.loss(logits, offsets, batch, normaliser=1.0)
         self.sums["classification"] += float(parts.classification)
         self.sums["localization"] += float(parts.localization)
@@ -61,8 +57,12 @@ def validate(
     group: Group,
     with_map: bool,
 ) -> dict[str, float]:
-    """``val_loss``, its parts and, ``with_map``, COCO's 12 numbers of ``dataset``."""
-    meter = LossMeter(loss, stop, group)
+    """``val_loss``, its parts and, ``with_map``, COCO's 12 numbers of ``dataset``.
+
+    Raises Interrupted in all processes, with the batch, once a signal has come to one of them.
+    """
+    meter = LossMeter(loss, group)
+    loader = until_asked(loader, stop, group, device)
     if with_map:
         results = predict(
             detector, loader, device, dataset.original_category_ids,
@@ -77,6 +77,25 @@ def validate(
             meter(*forward(detector, detector, on_device, amp_dtype), on_device)
     detector.train(before)
     return meter.metrics()
+
+
+def until_asked(
+    batches: Iterable[Batch], stop: StopRequest, group: Group, device: torch.device
+) -> Iterator[Batch]:
+    """``batches`` in step with the other processes; raises Interrupted once a signal has come to one of them.
+
+    Shards differ in length, so everyone stays in the exchange until nobody has a batch left: no process waits
+    for one that does not answer.
+    """
+    own, somebody_has_more = iter(batches), 1
+    while somebody_has_more:
+        batch = next(own, None)
+        asked, somebody_has_more = group.largest(stop.signal or 0, int(batch is not None), device=device)
+        stop.agree(asked)
+        if asked:
+            raise Interrupted
+        if batch is not None:
+            yield batch
 
 
 def _scores(results: Results, dataset: Any, group: Group) -> dict[str, float]:
