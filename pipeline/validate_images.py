@@ -16,12 +16,17 @@ from typing import Any
 
 from pipeline.annotations import original_path
 from pipeline.command import add_common_options, add_stage_options, stage_main
+from pipeline.image_rejects import mended
 from pipeline.image_rules import NAME, SHEET, check_settings, image_folder, is_thorough
+from pipeline.rejects import REJECTS
 from pipeline.stage import Counts, Settings, Stage, StageContext
 from pipeline.verdicts import IMAGE_REPORT
 
 
 def _run(context: StageContext) -> Counts:
+    counts = mended(context, STAGE.version, _params(context.settings))
+    if counts is not None:
+        return counts
     from pipeline.image_table import make_table  # the decoders: --help does not wait for them
 
     return make_table(context)
@@ -32,7 +37,7 @@ def _inputs(settings: Settings) -> list[str]:
 
 
 def _outputs(settings: Settings) -> list[str]:
-    return [IMAGE_REPORT, SHEET]
+    return [IMAGE_REPORT, SHEET, REJECTS]
 
 
 def _params(settings: Settings) -> dict[str, Any]:
