@@ -90,6 +90,25 @@ def test_a_signal_saves_at_the_step_and_loses_none(
     assert_equal_ends(run, reference)
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at what a process has loaded")
+@pytest.mark.parametrize("moment", ["torch is imported", "the run is made"])
+def test_a_signal_before_the_first_step_is_no_traceback(
+    moment: str, miniature_root: Path, tmp_path: Path
+) -> None:
+    """Nothing is lost, and nothing is said to be saved."""
+    run = tmp_path / "run"
+    process = start(miniature_root, run, "--epochs=1000")
+    maps = Path(f"/proc/{process.pid}/maps")
+    while not (run.exists() if moment == "the run is made" else "libtorch" in maps.read_text()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in said, said
+    if not (run / "checkpoints.json").exists():
+        assert "before the first step" in said and "saved at step" not in said and "--resume" not in said
+
+
 def test_killed_and_run_again_until_it_is_done(miniature_root: Path, reference: Path, tmp_path: Path) -> None:
     """SIGKILL once a step was logged, in the middle of saving as likely as not; other workers each time."""
     run = tmp_path / "run"

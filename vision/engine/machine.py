@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 
 import torch
@@ -47,10 +48,22 @@ def prepare(config: TrainConfig, run_threads: int | None = None) -> Machine:
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
     device = choose_device(config)
+    if config.compile:
+        require_compiler()
     group = join(with_cuda=device.type == "cuda")
     if group.world > 1 and device.type == "cuda":
         device = torch.device("cuda", group.local_rank)
     return Machine(device, amp_dtype(config, device), threads, keep_freed_memory(), group)
+
+
+def require_compiler() -> None:
+    """``torch.compile`` builds what it generates. Raises ValueError where there is nothing to build with."""
+    names = [os.environ.get("CXX"), "g++", "c++", "clang++"]
+    if not any(name and shutil.which(name) for name in names):
+        raise ValueError(
+            "--compile needs a C++ compiler, and there is none here.\n"
+            "  Install one (sudo apt install g++), name it in the environment variable CXX, or leave --compile out."
+        )
 
 
 def choose_device(config: TrainConfig) -> torch.device:

@@ -89,9 +89,14 @@ def end(session: Session, state: TrainState, finished: list[dict[str, Any]]) -> 
     console.table([name for name, _ in used], rows)
     if state.best:
         console.say(f"  best: epoch {state.best['epoch']}, {state.best['metric']} {state.best['value']:.4f}")
+    saved = any(not record.pruned for record in session.run.records())
     if session.stop.asked:
-        console.say(f"interrupted and saved at step {state.step:,}")
-    if state.epoch < session.config.epochs:
+        console.say(
+            f"interrupted and saved at step {state.step:,}"
+            if saved
+            else "interrupted before the first step: there is nothing to save; the same command begins again"
+        )
+    if saved and state.epoch < session.config.epochs:
         console.say(f"go on:     python train_ssd.py --resume {quote(str(run))}")
     if finished or state.best:
         console.say(f"evaluate:  python -m tools.evaluate {quote(str(run))}")
