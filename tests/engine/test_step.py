@@ -269,10 +269,12 @@ def test_mixed_precision_on_a_gpu(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("amp", ["off", "fp16", "bf16"])
 def test_deterministic_resume_on_a_gpu_is_exact(
-    train: Callable[..., int], tiny: list[str], tmp_path: Path
+    train: Callable[..., int], tiny: list[str], tmp_path: Path, amp: str
 ) -> None:
-    line = [*tiny, "--device=cuda", "--deterministic", "--resume=auto", "--checkpoint-folder"]
+    """With float16 the gradient scaler is part of what goes on."""
+    line = [*tiny, "--device=cuda", "--deterministic", f"--amp={amp}", "--resume=auto", "--checkpoint-folder"]
     assert train(*line, tmp_path / "a") == 0
     for stop in (3, 9, 16):
         assert train(*line, tmp_path / "b", "--stop-after-step", stop) == 0
