@@ -5,7 +5,8 @@ The runner, once for all stages: __main__.py and command.py (the command line), 
 was), choices.py, lock.py, leftovers.py (of killed runs), clean.py, rejects.py, working_folder.py (a file of one's own).
 
 download.py, download_file.py ← fetch.py (one file), part.py (what of it is there), request.py (one GET); release.py, space.py
-extract.py, extract_file.py ← unpacking.py (threads, restart), archive.py (what is refused)
+extract.py, extract_file.py ← split_folder.py (what stands there already), unpacking.py (threads, restart),
+    archive.py (what is refused)
 validate_images.py ← image_table.py and image_folder.py (what there is to check), image_survey.py (the check of many),
     image_check.py (of one), image_files.py, image_journal.py, image_rules.py, worker_pool.py; verdicts.py reads the table
 remap_categories.py, remap_file.py ← remap_one.py, remapped.py (writes), annotations.py ← annotation_bytes.py,

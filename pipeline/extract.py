@@ -10,79 +10,126 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import zipfile
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from typing import Any
 
-from pipeline.archive import BadArchive, Member, plan
+from pipeline.archive import BadArchive, Member, open_archive, plan
 from pipeline.command import add_common_options, add_stage_options, stage_main
 from pipeline.release import ReleaseFile, archive_path, release_of
-from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext
-from pipeline.trees import manifest_path, read_manifest, write_manifest
-from pipeline.unpacking import is_unpacked, opened, proven, take_along, unpack_all
-from vision.artefacts.files import fsync_file, fsync_folder, publish_tree, recover_tree
+from pipeline.split_folder import make_folder
+from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
+from pipeline.unpacking import named, unpack_all
+from vision.artefacts.files import fsync_file, fsync_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An archive of the release, open, and its files."""
+
+    file: ReleaseFile
+    path: Path
+    archive: zipfile.ZipFile
+    members: list[Member]
+
+    @property
+    def folder(self) -> str:
+        """Where its files go, below the root and in the staging folder."""
+        split = self.file.split()
+        return "annotations" if split is None else f"{split}2017"
 
 
 def _run(context: StageContext) -> Counts:
+    """Looks at all archives before the first file is published: what one lacks is found then."""
     counts = Counts()
-    for file in release_of(context.settings).needed(context.settings.splits):
-        path = context.root / archive_path(file)
-        with opened(path) as archive:
-            members = plan(archive)
-            if file.split() is not None:
-                _pictures(context, file, archive, members, counts)
-            else:
-                _annotations(context, archive, members, counts)
+    with ExitStack() as stack:
+        sources = [
+            _source(context, file, stack)
+            for file in release_of(context.settings).needed(context.settings.splits)
+        ]
+        wanted = _wanted_annotations(context.settings, sources)
+        for source in sources:
+            with (
+                named(source.path, _get_it(context.root)),
+                _dropped_when_refused(context.staging / source.folder),
+            ):
+                if source.file.split() is not None:
+                    make_folder(context, source.folder, source.archive, source.members)
+                    counts.kept += len(source.members)
+                else:
+                    _annotations(context, source, wanted, counts)
+                counts.taken_in += len(source.members)
     return counts
 
 
-def _pictures(
-    context: StageContext, file: ReleaseFile, archive: zipfile.ZipFile, members: list[Member], counts: Counts
-) -> None:
-    """All members have to lie in the one folder ``{split}2017``."""
-    folder = f"{file.split()}2017"
-    for member in members:
-        if PurePosixPath(member.name).parts[:-1] != (folder,):
-            raise BadArchive(f"member {member.name!r}: expected below {folder}/")
-    counts.taken_in += len(members)
-    counts.kept += len(members)
-    recover_tree(context.root / folder)
-    files = {PurePosixPath(member.name).name: member for member in members}
-    known = read_manifest(manifest_path(context.root, folder))
-    if is_unpacked(context.root / folder, files, known, context.should_stop, beside=True):
-        context.say(f"{folder}: {len(members):,} files are already there, size and CRC-32 agree")
-        return
-    unpack_all(archive, members, context.staging, context.settings.workers, context.should_stop)
-    others = take_along(context.root / folder, context.staging / folder, files)
-    if others:
-        context.say(
-            f"{folder}: {len(others):,} entries that are not of the archive stay, such as {others[0]!r}"
-        )
-    context.say(f"{folder}: writing to disk")
-    publish_tree(context.staging / folder, context.root / folder, partial(_check_stop, context))
-    # what was proven while it was written need not be read again for the receipt
-    write_manifest(manifest_path(context.root, folder), proven(context.root / folder, files))
+def _source(context: StageContext, file: ReleaseFile, stack: ExitStack) -> Source:
+    """Opens an archive until ``stack`` is left. Of pictures all have to lie in the one folder ``{split}2017``."""
+    path = context.root / archive_path(file)
+    with named(path, _get_it(context.root)):
+        archive = stack.enter_context(open_archive(path))
+        source = Source(file, path, archive, plan(archive))
+        if file.split() is None:
+            return source
+        for member in source.members:
+            if PurePosixPath(member.name).parts[:-1] != (source.folder,):
+                raise BadArchive(f"member {member.name!r}: expected below {source.folder}/")
+        if not source.members:
+            raise BadArchive("there is no file in it")
+        return source
 
 
-def _check_stop(context: StageContext) -> None:
-    if context.should_stop():
-        raise Interrupted("while writing to disk")
+def _get_it(root: Path) -> str:
+    return f"python -m pipeline.download --root {quote(str(root))}"
 
 
-def _annotations(
-    context: StageContext, archive: zipfile.ZipFile, members: list[Member], counts: Counts
-) -> None:
+@contextmanager
+def _dropped_when_refused(folder: Path) -> Iterator[None]:
+    """What was unpacked of an archive that is refused goes: another archive would not go on from it."""
+    try:
+        yield
+    except BadArchive:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _wanted_annotations(settings: Settings, sources: Sequence[Source]) -> dict[str, Source]:
+    """Which archive each annotation file of the splits is taken from.
+
+    Raises:
+        StageError: no archive has it, or two have files that differ under its name.
+    """
+    archives = [source for source in sources if source.file.split() is None]
+    holders: dict[str, dict[tuple[int, int], Source]] = {name: {} for name in annotation_paths(settings)}
+    for source in archives:
+        for member in source.members:
+            if member.name in holders:
+                holders[member.name].setdefault((member.bytes, member.crc32), source)
+    for name, found in holders.items():
+        if len(found) != 1:
+            where = " and ".join(str(source.path) for source in found.values() or archives)
+            raise StageError(
+                f"{where} {'have different files' if found else 'lacks'} {name}"
+                if where else f"release {release_of(settings).name!r} has no archive with {name}",
+                "nothing was published: these pictures can not be used without the annotations of their release",
+                "give a --release that has them, or leave the split out: --splits",
+            )  # fmt: skip
+    return {name: next(iter(found.values())) for name, found in holders.items()}
+
+
+def _annotations(context: StageContext, source: Source, wanted: Mapping[str, Source], counts: Counts) -> None:
     """The annotation files of the splits; captions, keypoints and other splits stay in the archive."""
-    wanted = [member for member in members if member.name in annotation_paths(context.settings)]
-    counts.taken_in += len(members)
-    counts.kept += len(wanted)
-    if len(members) > len(wanted):
-        counts.drop("annotations not asked for, still in the archive", len(members) - len(wanted))
-    unpack_all(archive, wanted, context.staging, context.settings.workers, context.should_stop)
-    for member in wanted:
+    members = [member for member in source.members if wanted.get(member.name) is source]
+    counts.kept += len(members)
+    if len(source.members) > len(members):
+        counts.drop("annotations not asked for, still in the archive", len(source.members) - len(members))
+    unpack_all(source.archive, members, context.staging, context.settings.workers, context.should_stop)
+    for member in members:
         final = context.root / member.name
         final.parent.mkdir(exist_ok=True)
         fsync_file(context.staging / member.name)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from pipeline import trees
-from pipeline.archive import Member, plan
+from pipeline.archive import Member, open_archive, plan
 from pipeline.command import StopFlag, reported, say
 from pipeline.stage import Interrupted, StageError
-from pipeline.unpacking import is_unpacked, opened, unpack_all
+from pipeline.unpacking import named, standing, unpack_all
 from pipeline.working_folder import working_folder
 from vision.artefacts.files import publish_tree, recover_tree
 
@@ -36,10 +36,10 @@ def _extract(
     archive: Path, output: Path, working: Path, workers: int, should_stop: Callable[[], bool]
 ) -> str:
     recover_tree(output)
-    with opened(archive, "check the path, or get a sound copy") as source:
+    with named(archive, "check the path, or get a sound copy"), open_archive(archive) as source:
         members = plan(source)
         files = {str(PurePosixPath(member.name)): member for member in members}
-        if is_unpacked(output, files, {}):
+        if _is_unpacked(output, files, should_stop):
             return f"{output}: {len(files):,} files are already there, size and CRC-32 agree"
         _require_free(output)
         staging = _staging(working, files)
@@ -58,6 +58,16 @@ def _extract(
 
     publish_tree(staging, output, check_stop)
     return f"{output}: {len(files):,} files, {sum(member.bytes for member in members):,} bytes"
+
+
+def _is_unpacked(folder: Path, files: Mapping[str, Member], should_stop: Callable[[], bool]) -> bool:
+    """Whether ``folder`` holds just ``files``: by name and size, and only if that is so by reading them."""
+    if not folder.is_dir():
+        return False
+    sizes = {name: stat.st_size for name, _, stat in trees.walk(folder)}
+    if sizes != {name: member.bytes for name, member in files.items()}:
+        return False
+    return len(standing(folder, files, {}, should_stop)) == len(files)
 
 
 def _staging(working: Path, files: Mapping[str, Member]) -> Path:

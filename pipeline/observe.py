@@ -89,7 +89,8 @@ class Observer:
         """As ``look``; for a tree the manifest is written, so that the next look is quick."""
         seen = self.look(path)
         if path in self._manifests and self._manifests[path] != self._known[path]:
-            trees.write_manifest(trees.manifest_path(self.root, path), self._manifests[path])
+            noted = trees.manifest_path(self.root, path)
+            trees.write_manifest(noted, self._manifests[path], trees.read_own(noted))
             self._known[path] = self._manifests[path]
         return seen
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,11 +104,17 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     return sorted(lines)
 
 
-def write_manifest(path: Path, manifest: Manifest) -> None:
-    """A line with the SHA-256 of the others, then one for each file."""
+def write_manifest(path: Path, manifest: Manifest, own: Collection[str] | None = None) -> None:
+    """A line with the SHA-256 of the others, then one for each file.
+
+    ``own`` (None: not known) names the files that a stage has put there, whether they are there now or not: after an
+    empty line, one a line. What else stands in the folder is its owner's.
+    """
     rows = "".join(
         [f"{_written(name)}\t{b}\t{crc:08x}\t{m}\t{i}\n" for name, (b, crc, m, i) in manifest.items()]
     )
+    if own is not None:
+        rows += "\n" + "".join([f"{_written(name)}\n" for name in sorted(own)])
     data = rows.encode("utf-8", "surrogateescape")
     publish_bytes(path, f"{HEADER}{hashlib.sha256(data).hexdigest()}\n".encode() + data)
 
@@ -116,13 +122,30 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 def read_manifest(path: Path) -> Manifest:
     """The manifest in ``path``; empty when there is none or it is damaged (then everything is read again)."""
     try:
-        head, _, data = path.read_bytes().partition(b"\n")
-        if head.decode("utf-8", "replace") != HEADER + hashlib.sha256(data).hexdigest():
-            return {}
-        rows = data.decode("utf-8", "surrogateescape").split("\n")[:-1]
-        return dict(_parsed(row) for row in rows)
+        return dict(_parsed(row) for row in _rows(path)[0])
     except (OSError, ValueError):
         return {}
+
+
+def read_own(path: Path) -> frozenset[str] | None:
+    """The files that a stage has put into the tree, as ``write_manifest`` was told; None where that is not known."""
+    try:
+        own = _rows(path)[1]
+    except (OSError, ValueError):
+        return None
+    return None if own is None else frozenset(map(_read, own))
+
+
+def _rows(path: Path) -> tuple[list[str], list[str] | None]:
+    """The lines of the files, and those after the empty line. Raises ValueError where the file is damaged."""
+    head, _, data = path.read_bytes().partition(b"\n")
+    if head.decode("utf-8", "replace") != HEADER + hashlib.sha256(data).hexdigest():
+        raise ValueError(f"{path}: the digest of its first line is not that of the others")
+    rows = data.decode("utf-8", "surrogateescape").split("\n")[:-1]
+    if "" not in rows:
+        return rows, None
+    end = rows.index("")
+    return rows[:end], rows[end + 1 :]
 
 
 def _parsed(row: str) -> tuple[str, Member]:

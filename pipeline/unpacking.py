@@ -13,19 +13,19 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline import trees
-from pipeline.archive import BadArchive, Member, open_archive, unpack
+from pipeline.archive import BadArchive, Member, unpack
 from pipeline.space import on_disk, require_space
 from pipeline.stage import Interrupted, StageError
 
 BATCH = 64
+NOTHING_KNOWN: Mapping[str, trees.Member] = {}
 
 
 @contextmanager
-def opened(path: Path, get_it: str = "python -m pipeline.download") -> Iterator[zipfile.ZipFile]:
-    """The archive to read; what is wrong with it, also while it is read, becomes a StageError."""
+def named(path: Path, get_it: str) -> Iterator[None]:
+    """What is found wrong with the archive ``path`` in the body becomes a StageError that names it."""
     try:
-        with open_archive(path) as archive:
-            yield archive
+        yield
     except FileNotFoundError as error:
         if error.filename != str(path):
             raise
@@ -44,8 +44,11 @@ def unpack_all(
     folder: Path,
     workers: int,
     should_stop: Callable[[], bool],
+    known: Mapping[str, trees.Member] = NOTHING_KNOWN,
 ) -> None:
     """Unpacks what is not yet in ``folder`` with the right size and CRC-32.
+
+    ``known`` (by name of the member) spares reading files that have not changed since their CRC-32 was taken.
 
     Raises:
         BadArchive: a member is not what the directory says; StageError: the disk has no room for them; Interrupted:
@@ -58,7 +61,7 @@ def unpack_all(
         for member in batch:
             if should_stop():
                 raise Interrupted(member.name)
-            if not _is_right(folder / member.name, member):
+            if not _is_right(folder / member.name, member, known.get(member.name)):
                 unpack(archive, member, folder)
         return len(batch)
 
@@ -81,14 +84,13 @@ def _require_space(members: Sequence[Member], folder: Path) -> None:
     require_space(folder, needed, f"for {len(members):,} files", "unpack on another disk")
 
 
-def is_unpacked(
+def standing(
     folder: Path,
     files: Mapping[str, Member],
     known: trees.Manifest,
     should_stop: Callable[[], bool] = lambda: False,
-    beside: bool = False,
-) -> bool:
-    """Whether ``folder`` holds ``files`` (by path in it), by size and CRC-32; others may be there where ``beside``.
+) -> trees.Manifest:
+    """Those of ``files`` (by path in it) that ``folder`` has with their size and CRC-32; others are not looked at.
 
     ``known`` spares reading files that have not changed since they were recorded. Raises Interrupted.
     """
@@ -97,13 +99,16 @@ def is_unpacked(
         if should_stop():
             raise Interrupted(f"while reading {folder}")
 
-    if not folder.is_dir():
-        return False
-    found = trees.survey(folder, known, tick=tick)
-    if beside:
-        found = {name: member for name, member in found.items() if name in files}
-    expected = {name: trees.Member(files[name].bytes, files[name].crc32, 0, 0) for name in sorted(files)}
-    return trees.content_digest(found) == trees.content_digest(expected)
+    found: trees.Manifest = {}
+    for name, path, stat in trees.walk(folder) if folder.is_dir() else ():
+        tick(0)
+        member = files.get(name)
+        if member is None or stat.st_size != member.bytes:
+            continue
+        now = trees.Member(stat.st_size, member.crc32, stat.st_mtime_ns, stat.st_ino)
+        if known.get(name) == now or trees.crc32_of(path, tick) == member.crc32:
+            found[name] = now
+    return {name: found[name] for name in sorted(found)}
 
 
 def proven(folder: Path, files: Mapping[str, Member]) -> trees.Manifest:
@@ -116,8 +121,10 @@ def proven(folder: Path, files: Mapping[str, Member]) -> trees.Manifest:
     }
 
 
-def take_along(old: Path, new: Path, members: Collection[str]) -> list[str]:
+def take_along(old: Path, new: Path, members: Collection[str], leave: Collection[str] = ()) -> list[str]:
     """Gives ``new``, which replaces ``old``, what stands in ``old`` beside ``members``; returns the names.
+
+    Files whose names are in ``leave`` are not taken, either.
 
     Files get a second name, so that a kill loses nothing. Raises StageError for a folder in the place of a member.
     """
@@ -130,7 +137,7 @@ def take_along(old: Path, new: Path, members: Collection[str]) -> list[str]:
             raise StageError(
                 f"{entry} is a folder", "a picture of the archive has this name", "move the folder elsewhere"
             )
-        if entry.name not in members:
+        if entry.name not in members and entry.name not in leave:
             _second_name(entry, new / entry.name, folder)
             taken.append(entry.name)
     return taken
@@ -154,7 +161,8 @@ def _link_or_copy(path: str | Path, target: str | Path) -> None:
         shutil.copy2(path, target, follow_symlinks=False)
 
 
-def _is_right(path: Path, member: Member) -> bool:
-    if not path.is_file() or path.stat().st_size != member.bytes:
+def _is_right(path: Path, member: Member, known: trees.Member | None) -> bool:
+    if not path.is_file() or (found := path.stat()).st_size != member.bytes:
         return False
-    return trees.crc32_of(path) == member.crc32
+    now = trees.Member(found.st_size, member.crc32, found.st_mtime_ns, found.st_ino)
+    return known == now or trees.crc32_of(path) == member.crc32

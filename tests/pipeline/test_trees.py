@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import trees
-from pipeline.trees import Member, content_digest, differences, read_manifest, survey, write_manifest
+from pipeline.trees import (
+    Member,
+    content_digest,
+    differences,
+    read_manifest,
+    read_own,
+    survey,
+    write_manifest,
+)
 
 
 @pytest.fixture
@@ -114,3 +122,15 @@ def test_reading_can_be_stopped(tree: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         survey(tree, {}, tick=stop)
     assert sum(seen) > 0
+
+
+@given(st.none() | st.sets(names, max_size=4))
+def test_whose_files_they_are_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, own: set[str] | None
+) -> None:
+    path, manifest = tmp_path_factory.getbasetemp() / "own.tsv", {"x": Member(1, 2, 3, 4)}
+    write_manifest(path, manifest, own)
+    assert read_manifest(path) == manifest
+    assert read_own(path) == own
+    path.write_bytes(path.read_bytes()[:-1])
+    assert read_manifest(path) == {} and read_own(path) is None

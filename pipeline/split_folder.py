@@ -1,0 +1,101 @@
+"""The folder of a split: made from its archive, mended, rid of an earlier release; its owner's files stay.
+
+What the stage itself has put there is known by name from the manifest. The names of the new archive are noted before
+its files are published, so that a kill in between leaves no file of ours that would pass for the owner's.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Collection, Mapping
+from pathlib import Path, PurePosixPath
+
+from pipeline import trees
+from pipeline.archive import Member
+from pipeline.stage import Interrupted, StageContext, StageError
+from pipeline.unpacking import proven, standing, take_along, unpack_all
+from vision.artefacts.files import publish_tree, recover_tree
+from vision.images.formats import IMAGE_SUFFIXES
+
+
+def make_folder(context: StageContext, folder: str, archive: zipfile.ZipFile, members: list[Member]) -> None:
+    """Makes ``root/folder`` have exactly ``members``, all of which lie in ``folder``, beside its owner's files.
+
+    Raises:
+        StageError: something stands in the way that is not ours; BadArchive: a member is not what the directory says;
+        Interrupted: asked to stop.
+    """
+    final, noted = context.root / folder, trees.manifest_path(context.root, folder)
+    recover_tree(final)
+    files = {PurePosixPath(member.name).name: member for member in members}
+    known, own = trees.read_manifest(noted), trees.read_own(noted)
+    right = standing(final, files, known, context.should_stop)
+    old = _of_earlier_releases(final, files, known, own)
+    if len(right) == len(files):
+        _remove(final, old)
+        context.say(f"{folder}: {len(members):,} files are already there, size and CRC-32 agree")
+        if own != files.keys():
+            rows = {name: member for name, member in known.items() if name not in old} | right
+            trees.write_manifest(noted, {name: rows[name] for name in sorted(rows)}, files)
+    else:
+        _replace(context, folder, archive, members, files, old)
+        # what was proven while it was written need not be read again for the receipt
+        trees.write_manifest(noted, proven(final, files), files)
+    if old:
+        context.say(f"{folder}: removed {len(old):,} pictures of an earlier release, such as {old[0]!r}")
+
+
+def _replace(
+    context: StageContext,
+    folder: str,
+    archive: zipfile.ZipFile,
+    members: list[Member],
+    files: Mapping[str, Member],
+    old: Collection[str],
+) -> None:
+    """Unpacks into the staging folder, which then takes the place of the folder."""
+    final, staging = context.root / folder, context.staging / folder
+    unpack_all(archive, members, context.staging, context.settings.workers, context.should_stop)
+    others = take_along(final, staging, files, old)
+    if others:
+        context.say(
+            f"{folder}: {len(others):,} entries that are not of the archive stay, such as {others[0]!r}"
+        )
+    context.say(f"{folder}: writing to disk")
+    noted = trees.manifest_path(context.root, folder)
+    trees.write_manifest(noted, trees.read_manifest(noted), {*files, *(trees.read_own(noted) or ())})
+
+    def check_stop() -> None:
+        if context.should_stop():
+            raise Interrupted("while writing to disk")
+
+    publish_tree(staging, final, check_stop)
+
+
+def _of_earlier_releases(
+    folder: Path, files: Mapping[str, Member], known: trees.Manifest, own: Collection[str] | None
+) -> list[str]:
+    """Files that the stage has put there out of another archive: their names, in order.
+
+    Raises StageError where pictures may be such files, and what the stage has put there is not on record.
+    """
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        beside = sorted(e.name for e in entries if e.name not in files and e.is_file(follow_symlinks=False))
+    if own is not None:
+        return [name for name in beside if name in own]
+    doubtful = [name for name in beside if name in known and Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    if doubtful:
+        raise StageError(
+            f"{folder} holds {len(doubtful):,} pictures that are not of the archive, such as {doubtful[0]!r}",
+            "it is not on record whether they are yours or came out of the archive of another release",
+            "move them elsewhere; they can come back when the stage is done",
+        )
+    return []
+
+
+def _remove(folder: Path, names: Collection[str]) -> None:
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
