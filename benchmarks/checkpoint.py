@@ -59,10 +59,12 @@ def median_s(work: Callable[[], object], rounds: int) -> float:
 
 def measure_file(folder: Path, rounds: int) -> list[tuple[str, str]]:
     state, config = full_state()
-    facts = checkpoint.RunFacts(to_mapping(config), ["BACKGROUND"], [0], "", {"seed": 0})
+    order = {"seed": config.seed, "batch_size": config.batch_size, "length": 100 * config.batch_size}
+    classes = ["BACKGROUND", *map(str, range(1, 81))]
+    facts = checkpoint.RunFacts(to_mapping(config), classes, list(range(81)), "", order)
     run = RunFolder(folder)
     content = checkpoint.content_of(state, facts, {})
-    save_s = median_s(lambda: checkpoint.save(state, run, facts, {"val_loss": 1.0}, 0), rounds)
+    save_s = median_s(lambda: checkpoint.save(state, run, facts, {"val_loss": 1.0}), rounds)
     path = checkpoint.find(folder)
     loaded = checkpoint.load(path)
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vision.engine.config import LATER, TrainConfig, UsageError, build, parse, run_folder, unused
-from vision.engine.options import options_of, read_mapping, to_mapping
+from vision.engine.options import check_value, flag_of, options_of, read_mapping, to_mapping
 
 
 def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -124,6 +125,43 @@ def test_every_option_has_help_and_a_resume_rule() -> None:
     for name, option in options_of(TrainConfig).items():
         assert option.help and option.resume, name
     assert dataclasses.is_dataclass(TrainConfig) and build({}) == TrainConfig()
+
+
+def test_every_number_has_bounds() -> None:
+    numbers = {
+        name: option
+        for name, option in options_of(TrainConfig).items()
+        if set(re.findall(r"int|float", str(TrainConfig.__annotations__[name])))
+    }
+    assert {"lr", "threads", "epochs", "resolution", "clip_grad"} <= set(numbers)
+    for name, option in numbers.items():
+        assert option.high is not None and (option.low is not None or option.above is not None), name
+        beyond = int(option.high) + 1
+        for value in (beyond, float(beyond), 10**400, float("inf"), float("nan")):
+            with pytest.raises(ValueError, match=flag_of(name)):
+                check_value(name, value, option)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--lr 1e39", ["--lr 1e+39", "at most 100.0"]),
+        ("--threads 1000000000", ["--threads 1000000000", "at most 1024"]),
+        ("--epochs 1" + "0" * 400, ["--epochs 1000", "at most 1000000"]),
+        ("--device cuda:99999999999", ["--device cuda:99999999999", "cuda:N"]),
+    ],
+)
+def test_what_would_overflow_is_refused_by_name(
+    line: str, said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refused(line.split(), capsys)
+    assert all(word in message for word in said), message
+
+
+@pytest.mark.parametrize("text", ["lr: 1" + "0" * 400, "lr: 1.0e+300", "threads: 1000000000"])
+def test_a_recipe_has_the_same_bounds(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "recipe.yaml").write_text(text)
+    assert text.split(":")[0] in refused(["--config", str(tmp_path / "recipe.yaml")], capsys)
 
 
 def test_plain_values_come_back() -> None:

@@ -161,6 +161,8 @@ def test_another_t_max_moves_the_horizon(
         ("{", "training_args.json"),
         ('{"lr": 0.1, "lr": 0.2}', "twice"),
         ('{"lr": NaN}', "training_args.json"),
+        ('{"lr": 1e300}', "--lr 1e+300: must be at most 100.0"),
+        ('{"threads": 1000000000}', "--threads 1000000000: must be at most 1024"),
         ('{"lr": "fast"}', "lr: expected a number"),
         ('{"lr": -1}', "--lr"),
         ('{"lrr": 1}', "did you mean 'lr'"),

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vision.engine import checkpoint_schema
 from vision.engine.optim import Schedule
 from vision.engine.run_folder import (
     CheckpointRecord,
@@ -240,14 +241,12 @@ def _typed(content: Any, path: Path) -> Checkpoint:
         )
     if content["format"] != FORMAT:
         raise DamagedCheckpoint(f"{path}: format {content['format']!r}, this version reads {FORMAT}")
-    kinds = {f.name: str(f.type).split("[")[0] for f in dataclasses.fields(Checkpoint)}
-    for name, kind in kinds.items():
-        if type(content.get(name)).__name__ != kind:
-            raise DamagedCheckpoint(
-                f"{path}: {name}: expected {kind}, found {type(content.get(name)).__name__}"
-            )
-    _Walk(path).check(content)
-    return Checkpoint(**{name: content[name] for name in kinds})
+    _Walk(path).check(content)  # first of all: it bounds what the others look at
+    try:
+        checkpoint_schema.check(content)
+    except checkpoint_schema.Wrong as error:
+        raise DamagedCheckpoint(f"{path}: {error}") from None
+    return Checkpoint(**{f.name: content[f.name] for f in dataclasses.fields(Checkpoint)})
 
 
 class _Walk:
@@ -305,7 +304,7 @@ def _warn(sentence: str) -> None:
 
 
 def restore(checkpoint: Checkpoint, state: TrainState, keep_schedule: bool = True) -> None:
-    """Put everything back, the global generators last. Raises DamagedCheckpoint where a shape does not fit.
+    """Put everything back, the global generators last; ``checkpoint_fit`` has found out that it fits.
 
     The optimiser keeps the groups' settings of ``state`` (they may have been changed by name) and takes the
     moments of the checkpoint.
@@ -328,12 +327,6 @@ def restore(checkpoint: Checkpoint, state: TrainState, keep_schedule: bool = Tru
 
 def _restore_optimizer(saved: dict[str, Any], state: TrainState) -> None:
     settings = [{k: v for k, v in group.items() if k != "params"} for group in state.optimizer.param_groups]
-    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
-    for index, moments in saved["state"].items():
-        for name, value in moments.items():
-            shaped = isinstance(value, Tensor) and value.dim() > 0
-            if not 0 <= index < len(parameters) or (shaped and value.shape != parameters[index].shape):
-                raise DamagedCheckpoint(f"optimizer: {name} of parameter {index} does not fit the model")
     state.optimizer.load_state_dict(saved)
     for group, setting in zip(state.optimizer.param_groups, settings, strict=True):
         group.update(setting)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ from vision.ssd.variants import DEFAULT_VARIANT, VARIANTS
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 DATA, MODEL, OPTIMISATION, RUN, MACHINE = "data", "model", "optimisation", "run", "machine"
+EPOCHS, STEPS, IMAGES = 10**6, 10**9, 1 << 16
+"""The most of each that an option takes: beyond any use, and far from what overflows."""
+RATE = 100.0
+"""The highest learning rate and weight decay; a float32 still holds what they do."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +41,9 @@ class TrainConfig:
     # -- data
     dataset_type: str = option("coco", "layout of the data folders", DATA, "fixed", choices=("coco",))
     datasets: tuple[str, ...] = option(
-        ("coco-data",),
-        "data root(s) as made by ./setup_coco.sh",
-        DATA,
-        "free",
-        aliases=("--data",),
-        metavar="DIR",
-    )
+        ("coco-data",), "data root(s) as made by ./setup_coco.sh", DATA, "free",
+        aliases=("--data",), metavar="DIR",
+    )  # fmt: skip
     augment: str = option(
         "ssd", "training augmentation: ssd = crop, zoom-out, flip, colour; light = flip and colour; none",
         DATA, "named", choices=("ssd", "light", "none"),
@@ -56,14 +57,9 @@ class TrainConfig:
     net: str = option(DEFAULT_VARIANT, "the detector", MODEL, "fixed", choices=tuple(VARIANTS))
     mb2_width_mult: float = option(1.0, "width multiplier of MobileNetV2", MODEL, "fixed", above=0, high=8)
     resolution: tuple[int, ...] = option(
-        (300,),
-        "input size in px: one number, or width and height",
-        MODEL,
-        "fixed",
-        metavar="PX",
-        low=32,
-        high=4096,
-    )
+        (300,), "input size in px: one number, or width and height", MODEL, "fixed", metavar="PX",
+        low=32, high=4096,
+    )  # fmt: skip
     priors: str = option(
         "coco", "prior boxes: coco = sizes fitted to COCO's objects; ancestor = those of pytorch-ssd",
         MODEL, "fixed", choices=("coco", "ancestor"),
@@ -79,25 +75,27 @@ class TrainConfig:
     # -- optimisation
     epochs: int = option(
         30, "how often the data are seen; fixes the schedule's horizon when a run starts",
-        OPTIMISATION, "free", aliases=("--num-epochs",), low=1,
+        OPTIMISATION, "free", aliases=("--num-epochs",), low=1, high=EPOCHS,
     )  # fmt: skip
-    batch_size: int = option(32, "images a step, over all processes", OPTIMISATION, "fixed", low=1)
+    batch_size: int = option(
+        32, "images a step, over all processes", OPTIMISATION, "fixed", low=1, high=IMAGES
+    )
     accumulate: int = option(
         1, "parts that a step's images are sent through the net in; saves memory, the step stays the same up to "
-        "batch normalisation", OPTIMISATION, "named", low=1,
+        "batch normalisation", OPTIMISATION, "named", low=1, high=IMAGES,
     )  # fmt: skip
     optim_choose: str = option(
         "Adam", "the optimiser", OPTIMISATION, "fixed", choices=("Adam", "SGD", "AdamW")
     )
     lr: float = option(
         0.001, "learning rate of the heads and, unless told, of the rest",
-        OPTIMISATION, "named", aliases=("--learning-rate",), above=0,
+        OPTIMISATION, "named", aliases=("--learning-rate",), above=0, high=RATE,
     )  # fmt: skip
     base_net_lr: float | None = option(
-        None, "learning rate of the backbone; default --lr", OPTIMISATION, "named", above=0
+        None, "learning rate of the backbone; default --lr", OPTIMISATION, "named", above=0, high=RATE
     )
     extra_layers_lr: float | None = option(
-        None, "learning rate of the extra layers; default --lr", OPTIMISATION, "named", above=0
+        None, "learning rate of the extra layers; default --lr", OPTIMISATION, "named", above=0, high=RATE
     )
     momentum: float = option(0.9, "SGD: momentum", OPTIMISATION, "named", low=0, high=1)
     dampening: float = option(0.0, "SGD: dampening of the momentum", OPTIMISATION, "named", low=0, high=1)
@@ -105,21 +103,23 @@ class TrainConfig:
     betas: tuple[float, ...] = option(
         (0.9, 0.999), "Adam: decay of the two moments", OPTIMISATION, "named", low=0, high=1
     )
-    eps: float = option(1e-8, "Adam: added to the denominator", OPTIMISATION, "named", above=0)
+    eps: float = option(1e-8, "Adam: added to the denominator", OPTIMISATION, "named", above=0, high=1)
     amsgrad: bool = option(False, "Adam: the AMSGrad variant", OPTIMISATION, "fixed")
     weight_decay: float = option(
-        0.0, "weight decay (L2 for Adam and SGD, decoupled for AdamW)", OPTIMISATION, "named", low=0
+        0.0,
+        "weight decay (L2 for Adam and SGD, decoupled for AdamW)",
+        OPTIMISATION,
+        "named",
+        low=0,
+        high=RATE,
     )
     decay_norm: bool = option(
         True, "weight decay also on batch normalisation and biases, as pytorch-ssd did", OPTIMISATION, "fixed"
     )
     clip_grad: float | None = option(
-        None,
-        "largest norm of the whole gradient; longer ones are shortened to it",
-        OPTIMISATION,
-        "named",
-        above=0,
-    )
+        None, "largest norm of the whole gradient; longer ones are shortened to it",
+        OPTIMISATION, "named", above=0, high=1e9,
+    )  # fmt: skip
     freeze_base_net: bool = option(
         False, "train neither the backbone's weights nor its batch statistics", OPTIMISATION, "fixed"
     )
@@ -132,19 +132,20 @@ class TrainConfig:
         OPTIMISATION, "fixed", choices=("none", "multi-step", "cosine"),
     )  # fmt: skip
     warmup_steps: int = option(
-        500, "steps of linear warm-up, at most a tenth of the horizon", OPTIMISATION, "fixed", low=0
-    )
-    milestones: tuple[int, ...] = option(
-        (80, 100),
-        "multi-step: epochs after which the rate drops",
+        500,
+        "steps of linear warm-up, at most a tenth of the horizon",
         OPTIMISATION,
         "fixed",
-        metavar="EPOCH",
-        low=1,
+        low=0,
+        high=STEPS,
     )
+    milestones: tuple[int, ...] = option(
+        (80, 100), "multi-step: epochs after which the rate drops", OPTIMISATION, "fixed", metavar="EPOCH",
+        low=1, high=EPOCHS,
+    )  # fmt: skip
     gamma: float = option(0.1, "multi-step: factor of a drop", OPTIMISATION, "fixed", above=0, high=1)
     t_max: int | None = option(
-        None, "epochs that the schedule spans; default --epochs", OPTIMISATION, "named", low=1
+        None, "epochs that the schedule spans; default --epochs", OPTIMISATION, "named", low=1, high=EPOCHS
     )
     ema: float = option(
         0.0, "decay of the weights' moving average, e.g. 0.9998; evaluated and exported beside the raw "
@@ -160,49 +161,46 @@ class TrainConfig:
 
     # -- run
     checkpoint_folder: str = option(
-        "models/{net}",
-        "the run folder; {net} stands for --net",
-        RUN,
-        "session",
-        aliases=("--model-dir",),
-        metavar="DIR",
-    )
+        "models/{net}", "the run folder; {net} stands for --net", RUN, "session",
+        aliases=("--model-dir",), metavar="DIR",
+    )  # fmt: skip
     resume: str | None = option(
         None, "go on: a checkpoint file, a run folder, or auto (the newest good checkpoint of "
         "--checkpoint-folder, a fresh start if it has none)", RUN, "session", metavar="FILE|RUN|auto",
     )  # fmt: skip
     validation_epochs: int = option(
-        1, "epochs between validations (loss, and COCO mAP unless --validation-map false)", RUN, "free", low=1
-    )
+        1, "epochs between validations (loss, and COCO mAP unless --validation-map false)", RUN, "free",
+        low=1, high=EPOCHS,
+    )  # fmt: skip
     validation_map: bool = option(
         True, "COCO mAP beside the validation loss", RUN, "free", aliases=("--validation-mean-ap",)
     )
     map_epochs: int = option(
-        1, "epochs between COCO mAPs, which are computed where a validation is due", RUN, "free", low=1
-    )
+        1, "epochs between COCO mAPs, which are computed where a validation is due", RUN, "free",
+        low=1, high=EPOCHS,
+    )  # fmt: skip
     patience: int | None = option(
-        None, "stop after that many validations in a row without a better one", RUN, "free", low=1
-    )
+        None, "stop after that many validations in a row without a better one", RUN, "free",
+        low=1, high=EPOCHS,
+    )  # fmt: skip
     save_every_steps: int | None = option(
-        None,
-        "steps between checkpoints within an epoch; each epoch's end is saved anyway",
-        RUN,
-        "free",
-        low=1,
-    )
+        None, "steps between checkpoints within an epoch; each epoch's end is saved anyway", RUN, "free",
+        low=1, high=STEPS,
+    )  # fmt: skip
     save_every_minutes: float | None = option(
-        None, "minutes between checkpoints within an epoch", RUN, "free", above=0
+        None, "minutes between checkpoints within an epoch", RUN, "free", above=0, high=STEPS
     )
     keep_checkpoints: int = option(
         5, "checkpoints of epochs that are kept, beside the best and the last two of all; 0 = every one",
-        RUN, "free", low=0,
+        RUN, "free", low=0, high=EPOCHS,
     )  # fmt: skip
-    debug_steps: int = option(10, "steps between two lines on the console", RUN, "free", low=1)
+    debug_steps: int = option(10, "steps between two lines on the console", RUN, "free", low=1, high=STEPS)
     stop_after_epoch: int | None = option(
-        None, "end this session when that many epochs are done, the schedule unchanged", RUN, "session", low=1
-    )
+        None, "end this session when that many epochs are done, the schedule unchanged", RUN, "session",
+        low=1, high=EPOCHS,
+    )  # fmt: skip
     stop_after_step: int | None = option(
-        None, "end this session at that step, the schedule unchanged", RUN, "session", low=1
+        None, "end this session at that step, the schedule unchanged", RUN, "session", low=1, high=STEPS
     )
 
     # -- machine
@@ -227,7 +225,7 @@ class TrainConfig:
         False, "batch statistics over all processes of torchrun (GPUs only)", MACHINE, "named"
     )
     threads: int = option(
-        0, "CPU threads of torch; 0 = torch's choice, on resume the run's", MACHINE, "named", low=0
+        0, "CPU threads of torch; 0 = torch's choice, on resume the run's", MACHINE, "named", low=0, high=1024
     )
 
 
@@ -369,7 +367,7 @@ def check_together(config: TrainConfig) -> None:
 
 
 def _is_device(text: str) -> bool:
-    return text in ("auto", "cpu", "cuda") or (text.startswith("cuda:") and text[5:].isdigit())
+    return re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,2})?", text) is not None
 
 
 def unused(config: TrainConfig, explicit: frozenset[str]) -> list[str]:

@@ -104,7 +104,10 @@ def from_plain(value: Any, hint: Any) -> Any:
         words = isinstance(value, str) and inner is not str
         return tuple(parse_text(item, inner) if words else from_plain(item, inner) for item in items)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"expected a number, found one of {len(str(value))} digits") from None
     if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as a word
         return parse_text(value, float)
     if type(value) is not hint:
@@ -126,14 +129,17 @@ def check_value(name: str, value: Any, option: Option) -> None:
 
 
 def _check_range(name: str, number: float, option: Option) -> None:
-    if not math.isfinite(number):
-        raise ValueError(f"{flag_of(name)} {number}: expected a finite number")
+    shown = f"{flag_of(name)} {str(number)[:40]}"
+    if isinstance(number, float) and not math.isfinite(
+        number
+    ):  # a whole number may be too large for isfinite
+        raise ValueError(f"{shown}: expected a finite number")
     if option.above is not None and not number > option.above:
-        raise ValueError(f"{flag_of(name)} {number}: must be above {option.above}")
+        raise ValueError(f"{shown}: must be above {option.above}")
     if option.low is not None and number < option.low:
-        raise ValueError(f"{flag_of(name)} {number}: must be at least {option.low}")
+        raise ValueError(f"{shown}: must be at least {option.low}")
     if option.high is not None and number > option.high:
-        raise ValueError(f"{flag_of(name)} {number}: must be at most {option.high}")
+        raise ValueError(f"{shown}: must be at most {option.high}")
 
 
 # ---------------------------------------------------------------- a mapping (YAML, JSON)

@@ -58,17 +58,15 @@ def plan(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
     if found is None:
         started = _fresh(config)
         return dataclasses.replace(started, notes=(f"nothing to resume in {started.run}: a fresh start",))
-    from vision.engine.checkpoint import load
-
-    checkpoint = load(found)
-    run = found.parent
+    checkpoint, file = found
+    run = file.parent
     if "checkpoint_folder" in parsed.explicit and run_folder(config).resolve() != run.resolve():
         raise UsageError(
             f"--resume goes on in the folder of its checkpoint, {run}, and --checkpoint-folder says "
-            f"{run_folder(config)}: leave that out, or start a new run there with --pretrained-ssd {found}"
+            f"{run_folder(config)}: leave that out, or start a new run there with --pretrained-ssd {file}"
         )
     settled, notes = settle(parsed, checkpoint.args, run)
-    return Plan(settled, run, checkpoint, found, tuple(notes))
+    return Plan(settled, run, checkpoint, file, tuple(notes))
 
 
 def _fresh(config: TrainConfig) -> Plan:
@@ -82,29 +80,44 @@ def _fresh(config: TrainConfig) -> Plan:
     return Plan(config, run, None, None, ())
 
 
-def _find(config: TrainConfig, warn: Callable[[str], None]) -> Path | None:
+def _find(config: TrainConfig, warn: Callable[[str], None]) -> tuple[Checkpoint, Path] | None:
     """The checkpoint that ``--resume`` means; None for ``auto`` without any record."""
-    from vision.engine.checkpoint import find, load
-    from vision.engine.run_folder import NoCheckpoint, RunFolder
+    from vision.engine.checkpoint import find
+    from vision.engine.checkpoint_fit import load_to_go_on
+    from vision.engine.run_folder import NoCheckpoint
 
-    if config.resume != "auto":
-        path = Path(str(config.resume))
-        if not path.is_dir():
-            return find(path)
-        newest = RunFolder(path).newest_valid(warn, check=load)
-        if newest is None:
-            raise NoCheckpoint(f"--resume {path}: holds no checkpoints.json; is it a run folder?")
-        return newest
-    run = RunFolder(run_folder(config))
-    newest = run.newest_valid(warn, check=load)
-    if newest is None:
-        strays = sorted(run.path.glob("COMBO_CHECKPOINT_*.pth"))
-        if strays:
+    if config.resume == "auto":
+        run = run_folder(config)
+        found = _newest(run, warn)
+        strays = sorted(run.glob("COMBO_CHECKPOINT_*.pth"))
+        if found is None and strays:
             raise NoCheckpoint(
-                f"{run.path}: holds {strays[-1].name} but no checkpoints.json; not starting from scratch.\n"
+                f"{run}: holds {strays[-1].name} but no checkpoints.json; not starting from scratch.\n"
                 f"  Go on from that file with --resume {strays[-1]}, or choose another --checkpoint-folder."
             )
-    return newest
+        return found
+    path = Path(str(config.resume))
+    if not path.is_dir():
+        file = find(path)
+        return load_to_go_on(file), file
+    found = _newest(path, warn)
+    if found is None:
+        raise NoCheckpoint(f"--resume {path}: holds no checkpoints.json; is it a run folder?")
+    return found
+
+
+def _newest(run: Path, warn: Callable[[str], None]) -> tuple[Checkpoint, Path] | None:
+    """The newest checkpoint of a run that can be put back, damaged ones named; None without any record."""
+    from vision.engine.checkpoint_fit import load_to_go_on
+    from vision.engine.run_folder import RunFolder
+
+    loaded: dict[Path, Checkpoint] = {}
+
+    def check(path: Path) -> None:
+        loaded[path] = load_to_go_on(path)
+
+    newest = RunFolder(run).newest_valid(warn, check)
+    return None if newest is None else (loaded[newest], newest)
 
 
 # ---------------------------------------------------------------- arguments

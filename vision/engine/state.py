@@ -107,11 +107,23 @@ def rng_state() -> dict[str, Any]:
 
 def restore_rng(state: dict[str, Any]) -> None:
     """The counterpart of :func:`rng_state`; generators of GPUs that are not here are left out."""
-    python, numpy = state["python"], state["numpy"]
-    random.setstate((python["version"], tuple(python["internal"]), python["gauss"]))
-    keys = numpy["keys"].numpy().astype(np.uint32)
-    np.random.set_state((numpy["kind"], keys, numpy["position"], numpy["has_gauss"], numpy["cached"]))
-    torch.set_rng_state(state["torch"])
+    set_host_generators(state, random, np.random, torch.default_generator)
     if torch.cuda.is_available():
         for index, generator in enumerate(state["cuda"][: torch.cuda.device_count()]):
             torch.cuda.set_rng_state(generator, index)
+
+
+def set_host_generators(state: dict[str, Any], python: Any, numpy: Any, generator: torch.Generator) -> None:
+    """The three states of :func:`rng_state` into any generators of their kinds. Raises what those raise."""
+    words, keys = state["python"], state["numpy"]
+    python.setstate((words["version"], tuple(words["internal"]), words["gauss"]))
+    numpy.set_state(
+        (
+            keys["kind"],
+            keys["keys"].numpy().astype(np.uint32),
+            keys["position"],
+            keys["has_gauss"],
+            keys["cached"],
+        )
+    )
+    generator.set_state(state["torch"])

@@ -1,0 +1,109 @@
+"""A checkpoint's tensors against the net and the optimiser that its own arguments describe.
+
+Both are built again, from the arguments alone, so that a checkpoint that could not be put back is found out
+while an older one can still be taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vision.engine import config as options
+from vision.engine.checkpoint import Checkpoint, load
+from vision.engine.config import TrainConfig
+from vision.engine.opening import build_from
+from vision.engine.optim import build_optimizer
+from vision.engine.options import read_mapping
+from vision.engine.run_folder import DamagedCheckpoint
+from vision.engine.start import freeze
+
+MOMENTS = {"SGD": {"momentum_buffer"}, "Adam": {"step", "exp_avg", "exp_avg_sq"}}
+MOMENTS["AdamW"] = MOMENTS["Adam"]
+
+
+def load_to_go_on(path: Path) -> Checkpoint:
+    """``load``, and everything in it fits. Raises DamagedCheckpoint that names file and part."""
+    checkpoint = load(path)
+    try:
+        check_fit(checkpoint, path)
+    except _Misfit as error:
+        raise DamagedCheckpoint(f"{path}: {error}") from None
+    return checkpoint
+
+
+class _Misfit(ValueError):
+    """Names the part and what does not fit."""
+
+
+def check_fit(checkpoint: Checkpoint, path: Path) -> None:
+    """Weights, average, optimiser and schedule against what ``args`` describe. Raises _Misfit."""
+    config = options.build(read_mapping(TrainConfig, checkpoint.args, "args"))
+    with torch.device("meta"):  # shapes only
+        model = build_from(checkpoint.args, len(checkpoint.classes), path)
+    freeze(model, config)
+    expected = model.state_dict()
+    _check_weights("weights", checkpoint.weights, expected)
+    if bool(checkpoint.ema) != bool(config.ema):
+        raise _Misfit(f"ema: {'an' if checkpoint.ema else 'no'} average, and args has ema {config.ema:g}")
+    if checkpoint.ema:
+        _check_weights("ema.weights", checkpoint.ema["weights"], expected)
+    if checkpoint.scheduler["kind"] != config.scheduler:
+        raise _Misfit(f"scheduler.kind: {checkpoint.scheduler['kind']}, and args has {config.scheduler}")
+    _check_optimizer(checkpoint.optimizer, build_optimizer(model, config), config)
+
+
+def _check_weights(part: str, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Names, shapes and types; no more and no fewer."""
+    missing = [name for name in expected if name not in found]
+    foreign = [name for name in found if name not in expected]
+    if missing or foreign:
+        counts = f"missing {len(missing)}, unknown {len(foreign)}"
+        raise _Misfit(
+            f"{part}: other tensors than the net's ({counts}), the first is {(missing + foreign)[0][:80]}"
+        )
+    for name, tensor in expected.items():
+        ours, theirs = _kind(found[name]), _kind(tensor)
+        if ours != theirs:
+            raise _Misfit(f"{part}.{name}: {ours}, the net has {theirs}")
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
+
+
+def _check_optimizer(saved: dict[str, Any], built: torch.optim.Optimizer, config: TrainConfig) -> None:
+    groups = [len(group["params"]) for group in built.param_groups]
+    found = [len(group["params"]) for group in saved["param_groups"]]
+    if groups != found:
+        raise _Misfit(f"optimizer.param_groups: {found} parameters, the net has {groups}")
+    order = [index for group in saved["param_groups"] for index in group["params"]]
+    if order != list(range(sum(groups))):
+        raise _Misfit("optimizer.param_groups: params: expected the parameters by rising index")
+    parameters = [parameter for group in built.param_groups for parameter in group["params"]]
+    needed = MOMENTS[config.optim_choose] | ({"max_exp_avg_sq"} if config.amsgrad else set())
+    for index, moments in saved["state"].items():
+        if index >= len(parameters):
+            raise _Misfit(f"optimizer.state: parameter {index} of {len(parameters)}")
+        _check_moments(f"optimizer.state.{index}", moments, needed, parameters[index])
+
+
+def _check_moments(where: str, moments: Mapping[str, Any], needed: set[str], parameter: Tensor) -> None:
+    if set(moments) != needed:
+        raise _Misfit(
+            f"{where}: expected {', '.join(sorted(needed))}, found {', '.join(moments) or 'nothing'}"
+        )
+    for name, value in moments.items():
+        if name == "step":
+            if not isinstance(value, (Tensor, int, float)) or (
+                isinstance(value, Tensor) and value.numel() != 1
+            ):
+                raise _Misfit(f"{where}.step: expected a number")
+        elif isinstance(value, Tensor) and value.shape != parameter.shape:
+            raise _Misfit(f"{where}.{name}: shape {tuple(value.shape)}, the net has {tuple(parameter.shape)}")
+        elif not isinstance(value, Tensor) and not (value is None and name == "momentum_buffer"):
+            raise _Misfit(f"{where}.{name}: expected a tensor")
