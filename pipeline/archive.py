@@ -12,6 +12,8 @@ import struct
 import unicodedata
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -31,6 +33,10 @@ PATCH = 0x20
 UTF8 = 0x800
 """Flag: the name is UTF-8, and not the code page of the first PCs."""
 CHUNK = 1 << 20
+KINDS = (
+    (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
+)  # fmt: skip
 AT_ONCE = 32 << 20
 """Bytes of a stored member that is read in one piece."""
 
@@ -70,12 +76,34 @@ def plan(archive: zipfile.ZipFile) -> list[Member]:
     return [Member(info.filename, info.file_size, info.CRC, info) for info in infos if not info.is_dir()]
 
 
-def open_archive(path: Path) -> zipfile.ZipFile:
-    """Raises BadArchive when ``path`` is no zip file or its directory is damaged."""
-    try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error) as error:
-        raise BadArchive(f"its directory can not be read: {error}") from error
+@contextmanager
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The zip file ``path`` to read.
+
+    Raises:
+        BadArchive: it is no regular file, no zip file, or its directory is damaged.
+    """
+    _require_regular(
+        path.stat()
+    )  # before opening: a pipe would wait for its writer, a device may do something
+    with open(path, "rb", opener=_not_waiting) as file:
+        _require_regular(os.fstat(file.fileno()))
+        try:
+            archive = zipfile.ZipFile(file)
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error) as error:
+            raise BadArchive(f"its directory can not be read: {error}") from error
+        with archive:
+            yield archive
+
+
+def _not_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def _require_regular(found: os.stat_result) -> None:
+    for is_kind, kind in KINDS:
+        if is_kind(found.st_mode):
+            raise BadArchive(f"it is {kind}, no file")
 
 
 def _fault(info: zipfile.ZipInfo) -> str | None:
