@@ -9,14 +9,12 @@ from __future__ import annotations
 import dataclasses
 import io
 import pickletools
-import platform
 import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,6 +29,7 @@ from vision.engine.run_folder import (
     step_name,
 )
 from vision.engine.state import TrainState, Window, restore_rng, rng_state
+from vision.engine.versions import versions
 
 FORMAT = 1
 MAX_BYTES = 16 << 30
@@ -96,16 +95,6 @@ class RunFacts:
     dataset_digest: str
     order: dict[str, int]
     world_size: int = 1
-
-
-def versions() -> dict[str, str]:
-    return {
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "machine": platform.machine(),
-        "cuda": str(torch.version.cuda) if torch.cuda.is_available() else "",
-    }
 
 
 def content_of(state: TrainState, facts: RunFacts, metrics: dict[str, Any]) -> dict[str, Any]:

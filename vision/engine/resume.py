@@ -212,8 +212,10 @@ def check_data(checkpoint: Checkpoint, classes: list[str], original_ids: list[in
 
 def machine_notes(checkpoint: Checkpoint, versions: dict[str, str], threads: int, world: int) -> list[str]:
     """A sentence for each difference that ends bit-identity with an uninterrupted run."""
+    from vision.engine.versions import change
+
     notes = [
-        f"{name} {was or 'none'} → {versions.get(name) or 'none'}: results may differ in the last bits"
+        change(name, was, versions.get(name, ""))
         for name, was in checkpoint.versions.items()
         if versions.get(name, "") != was
     ]
