@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from pipeline.early import guard
+
+    guard()
+
 import argparse
 import json
 import sys
@@ -139,15 +144,15 @@ def clean(arguments: argparse.Namespace, stop: StopFlag) -> None:
     """Lists what goes; with ``--yes`` it goes, under the lock."""
     root, selection = arguments.root, selected(arguments)
     if selection == Selection():
-        overview(root)
+        overview(root, stop)
     elif not root.is_dir():
         print(f"there is no folder {root}")
     elif not arguments.yes:
-        print("\n".join(listing(plan(root, selection))))
+        print("\n".join(listing(plan(root, selection, stop))))
         print("nothing was removed; --yes does it")
     else:
         with root_lock(root, not arguments.no_wait, say, stop):
-            cleaning = plan(root, selection)
+            cleaning = plan(root, selection, stop)
             print("\n".join(listing(cleaning)), flush=True)
             remove(cleaning, say, stop)
 
@@ -155,7 +160,7 @@ def clean(arguments: argparse.Namespace, stop: StopFlag) -> None:
 def discard_archives(arguments: argparse.Namespace, stop: StopFlag) -> None:
     """After ``run --no-keep-archives``, or once that was chosen: they go when extract is done with them, not before."""
     settings, selection = settings_of(arguments), Selection(archives=True)
-    if settings.options["keep_archives"] or not plan(settings.root, selection).items:
+    if settings.options["keep_archives"] or not plan(settings.root, selection, stop).items:
         return
     decisions = decide_all(all_stages(), settings, should_stop=stop)
     unpacked = next(decision for decision in decisions if decision.stage == "extract")
@@ -163,18 +168,18 @@ def discard_archives(arguments: argparse.Namespace, stop: StopFlag) -> None:
         print(f"the archives stay: extract is {unpacked.state} ({unpacked.why})")
         return
     with root_lock(arguments.root, not arguments.no_wait, say, stop):
-        cleaning = plan(settings.root, selection)
+        cleaning = plan(settings.root, selection, stop)
         print("\n".join(listing(cleaning)), flush=True)
         remove(cleaning, say, stop)
 
 
-def overview(root: Path) -> None:
+def overview(root: Path, stop: StopFlag) -> None:
     """How much each selection of ``clean`` would free."""
     rows = [("--staging", Selection(staging=True)), ("--archives", Selection(archives=True))]
     rows += [(f"--only {name}", Selection(stages=(name,))) for name in NAMES]
     rows.append(("--all", Selection(stages=NAMES, everything=True)))
     for option, selection in rows:
-        cleaning = plan(root, selection)
+        cleaning = plan(root, selection, stop)
         print(f"{option:24} {cleaning.bytes:>18,} bytes {cleaning.files:>11,} files")
     print(f"what would go: python -m pipeline clean --root {root} OPTION; with --yes it goes")
 

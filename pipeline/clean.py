@@ -52,10 +52,11 @@ class Item:
 
 @dataclass(slots=True)
 class Cleaning:
-    """What goes, in this order, and what stays and why."""
+    """What goes, in this order, and what stays and why. ``should_stop`` is asked while files are read."""
 
     root: Path
     everything: bool = False
+    should_stop: Callable[[], bool] = lambda: False
     items: list[Item] = field(default_factory=list)
     stays: list[str] = field(default_factory=list)
     rejects_of: list[str] = field(default_factory=list)
@@ -84,13 +85,22 @@ class Cleaning:
         found = self._regular(path)
         if found is None:
             return
-        as_recorded = (found.st_size, found.st_mtime_ns, found.st_ino) == (
-            recorded.bytes, recorded.mtime_ns, recorded.inode,
-        )  # fmt: skip
-        if as_recorded or sha256_of(self.root / path) == recorded.sha256:
+        if self._as_recorded(path, found, recorded):
             self.items.append(Item(path, what, (path,), found.st_size))
         else:
             self.stays.append(f"{path}: it is not the file that the receipt knows")
+
+    def _as_recorded(self, path: str, found: os.stat_result, recorded: Recorded) -> bool:
+        """Read only where the size is the same and the rest is not."""
+        if found.st_size != recorded.bytes:
+            return False
+        if (found.st_mtime_ns, found.st_ino) == (recorded.mtime_ns, recorded.inode):
+            return True
+        return sha256_of(self.root / path, self._tick) == recorded.sha256
+
+    def _tick(self, read: int) -> None:
+        if self.should_stop():
+            raise Interrupted("while files were read")
 
     def _add_tree(self, path: str, recorded: Recorded, what: str) -> None:
         """Files that the manifest lists and that are unchanged; the manifest goes with them."""
@@ -102,7 +112,7 @@ class Cleaning:
         if trees.content_digest(known) != recorded.sha256:
             self.stays.append(f"{path}/: its list of files is not the one that the receipt knows")
             return
-        now = trees.survey(self.root / path, known)
+        now = trees.survey(self.root / path, known, tick=self._tick)
         gone = [
             name
             for name, member in now.items()
@@ -149,7 +159,10 @@ class Cleaning:
         elif not folder.is_dir():
             self._add_own(folder, what)
         else:
-            found = list(trees.walk(folder))
+            found = []
+            for each in trees.walk(folder):
+                self._tick(0)
+                found.append(each)
             names = tuple(f"{path}/{name}" for name, _, _ in found)
             self.items.append(Item(f"{path}/", what, names, sum(s.st_size for _, _, s in found), whole=True))
 
@@ -187,14 +200,14 @@ class Cleaning:
         return path.relative_to(self.root).as_posix()
 
 
-def plan(root: Path, selection: Selection) -> Cleaning:
-    """What ``selection`` means on this disk; nothing is touched."""
+def plan(root: Path, selection: Selection, should_stop: Callable[[], bool] = lambda: False) -> Cleaning:
+    """What ``selection`` means on this disk; nothing is touched. Raises Interrupted when asked to stop."""
     try:
         remembered = choices.read(root)
     except StageError:  # they say only where to look for temporary files: everywhere then
         remembered = choices.Choices(SPLITS)
     settings = Settings(root, remembered.splits, 1, remembered.options())
-    cleaning = Cleaning(root, selection.everything)
+    cleaning = Cleaning(root, selection.everything, should_stop)
     if not root.is_dir():
         return cleaning
     if selection.staging or selection.everything:
@@ -223,12 +236,12 @@ def remove(cleaning: Cleaning, say: Callable[[str], None], should_stop: Callable
         Interrupted: asked to stop; what is left is still claimed by its receipt.
     """
     for item in cleaning.items:
-        if item.whole:
-            shutil.rmtree(cleaning.root / item.path)
-        for path in () if item.whole else item.files:
+        for path in item.files:
             if should_stop():
                 raise Interrupted(path)
             (cleaning.root / path).unlink(missing_ok=True)
+        if item.whole:
+            shutil.rmtree(cleaning.root / item.path)
         _remove_empty(cleaning.root, [item.path, *item.files])
     _remove_rejects(cleaning)
     if cleaning.everything:

@@ -8,6 +8,11 @@ A folder of your own: ``python -m pipeline.validate_images --images DIR --report
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from pipeline.early import guard
+
+    guard()
+
 import argparse
 import sys
 from collections.abc import Sequence

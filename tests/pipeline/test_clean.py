@@ -239,3 +239,33 @@ def test_the_list_names_only_some_of_what_stays(root: Path) -> None:
         (root / f"val2017/mine{number}").touch()
     shown = [line for line in clean.listing(plan(root, Selection(stages=("extract",)))) if "stays" in line]
     assert len(shown) == clean.SHOWN + 1 and "5 more" in shown[-1]
+
+
+def test_it_is_left_while_files_are_read(root: Path) -> None:
+    """A copied root: nothing is as recorded by time and inode, so that everything has to be read."""
+    archive = max((root / "archives/zips").iterdir(), key=lambda path: path.stat().st_size)
+    with pytest.raises(Interrupted):
+        plan(root, Selection(archives=True), lambda: True)
+    for path in (root / "val2017").iterdir():
+        os.utime(path, (1, 1))
+    with pytest.raises(Interrupted):
+        plan(root, Selection(stages=("extract",)), lambda: True)
+    (root / ".pipeline/staging/extract").mkdir(parents=True)
+    (root / ".pipeline/staging/extract/half.jpg").write_bytes(b"x")
+    with pytest.raises(Interrupted):
+        plan(root, Selection(staging=True), lambda: True)
+    cleaning = plan(root, Selection(staging=True))
+    with pytest.raises(Interrupted):
+        remove(cleaning, print, lambda: True)
+    assert archive.exists() and (root / ".pipeline/staging/extract/half.jpg").exists()
+
+
+def test_a_file_of_another_size_is_not_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(path: Path, tick: object = None) -> str:
+        raise AssertionError(f"{path} was read")
+
+    for path in (root / "archives").rglob("*.zip"):
+        path.write_bytes(b"another")
+    monkeypatch.setattr(clean, "sha256_of", never)
+    cleaning = plan(root, Selection(archives=True))
+    assert not cleaning.items and len(cleaning.stays) == 3
