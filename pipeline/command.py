@@ -136,20 +136,19 @@ def positive(text: str) -> int:
 
 def mirror(text: str) -> str:
     """A server's address, or the word for the release's own."""
-    if text != choices.DEFAULT and not is_web_address(text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: expected http://… or https://…, or {choices.DEFAULT} for COCO's own server"
-        )
-    return text
+    return text if text == choices.DEFAULT else web_address(text)
 
 
-def is_web_address(url: str) -> bool:
-    """Whether it can be fetched at all: http or https, and a host."""
+def web_address(text: str) -> str:
+    """What can be fetched at all: http or https, and a host."""
     try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname)
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
-        return False
+        usable = False
+    if not usable:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected http://HOST… or https://HOST…")
+    return text
 
 
 def class_list(text: str) -> tuple[str, ...]:
@@ -173,6 +172,14 @@ def split_list(text: str) -> tuple[str, ...]:
             f"unknown split {sorted(unknown)[0]!r}; there are {', '.join(SPLITS)}"
         )
     return tuple(name for name in SPLITS if name in asked)
+
+
+def refuse_others(parser: argparse.ArgumentParser, words: Sequence[str], taken: Sequence[str]) -> None:
+    """A usage error for an option of ``--root`` that a file of one's own would ignore."""
+    for word in words:
+        name = word.split("=")[0]
+        if name.startswith("--") and name in parser._option_string_actions and name not in taken:
+            parser.error(f"{name}: means nothing for a file of your own; it goes with --root")
 
 
 def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:

@@ -7,6 +7,11 @@ A file of your own: ``python -m pipeline.download --url URL --sha256 HEX --outpu
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from pipeline.early import guard
+
+    guard()
+
 import argparse
 import sys
 import threading
@@ -18,7 +23,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipeline.command import add_common_options, add_stage_options, positive, stage_main
+from pipeline.command import (
+    add_common_options,
+    add_stage_options,
+    positive,
+    refuse_others,
+    stage_main,
+    web_address,
+)
 from pipeline.part import bytes_here, remove_traces
 from pipeline.release import COCO_SERVER, ReleaseFile, archive_path, release_of
 from pipeline.space import require_space
@@ -170,6 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("url", "sha256", "output"):
         if not getattr(asked, name):
             _parser().error(f"--{name} is missing: --url URL, --sha256 HEX and --output FILE go together")
+    refuse_others(_parser(), arguments, (*OWN, "--connections"))
     from pipeline.download_file import OwnFile, download_file
 
     return download_file(
@@ -194,7 +207,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     group = parser.add_argument_group("a file of your own, instead of --root")
     group.add_argument(
-        "--url", action="append", metavar="URL", help="where from; given again: further mirrors, in order"
+        "--url",
+        action="append",
+        type=web_address,
+        metavar="URL",
+        help="where from; given again: further mirrors, in order",
     )
     group.add_argument("--sha256", type=_digest, metavar="HEX", help="what the file has to be")
     group.add_argument(

@@ -61,8 +61,9 @@ def _download(asked: OwnFile, should_stop: Callable[[], bool]) -> str:
                 bar.update(received)
 
         Fetch(
-            list(asked.urls), asked.bytes, asked.sha256, output, progress, should_stop, say, asked.connections
-        ).run()
+            list(asked.urls), asked.bytes, asked.sha256, output, progress, should_stop, say, asked.connections,
+            another="a second --url",
+        ).run()  # fmt: skip
     return f"{output}: {output.stat().st_size:,} bytes, sha256 {asked.sha256}"
 
 

@@ -7,11 +7,14 @@ the same object (If-Range); size and SHA-256 decide at the end.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import random
+import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +23,9 @@ import urllib3
 
 from pipeline.part import Part, Span
 from pipeline.request import Answer, Broken, Unusable, asked
+from pipeline.space import SPARE_BYTES, require_space
 from pipeline.stage import Interrupted, StageError
-from vision.artefacts.files import space_errors
+from vision.artefacts.files import FULL, OutOfSpace, space_errors
 
 CHUNK = 1 << 16
 SPAN_BYTES = 64 << 20
@@ -32,6 +36,8 @@ PROGRESS = 1 << 16
 """Bytes that count as progress; a server that gives one and breaks off is not tried for ever."""
 MIN_RATE, RATE_WINDOW_S = 1024, 60.0
 """Bytes/s that a connection has to give over so many seconds."""
+ROOM_EVERY = 16 << 20
+"""Bytes between two looks at the free space, where nobody told how many come."""
 BACKOFF_S, BACKOFF_LIMIT_S, RETRY_AFTER_LIMIT_S = 1.0, 60.0, 300.0
 JITTER = random.Random()
 """A generator of its own: the global one belongs to whoever runs in this process, and may be compared bit by bit."""
@@ -45,7 +51,7 @@ class Fetch:
 
     * urls: mirrors, in order of preference; bytes: None where nobody knows; sha256: in hex, small
     * progress: called with bytes that arrived, negative where some have to come again; from any thread
-    * connections: at most so many at a time
+    * connections: at most so many at a time; another: how one names a further mirror
     """
 
     urls: list[str]
@@ -56,7 +62,9 @@ class Fetch:
     should_stop: Callable[[], bool]
     say: Callable[[str], None]
     connections: int = 1
+    another: str = "--mirror URL"
     _mirror: int = field(default=0, init=False)
+    _barred: set[str] = field(default_factory=set, init=False)
 
     def run(self) -> None:
         """Fetches, checks and publishes. A wrong digest is refetched once, by one connection.
@@ -71,19 +79,26 @@ class Fetch:
                 part = Part(self.output, self.bytes, self.sha256)
                 try:
                     self._transfer(part, self.connections if attempt == 1 else 1)
+                except OSError as error:
+                    raise _with_needed(error, part) from error
                 finally:
                     part.close()
-                wrong = self._wrong(part.path)
+                    if not (part.complete or part.can_go_on):
+                        with suppress(OSError):
+                            part.remove()
+                url, wrong = self.url(), self._wrong(part.path)
                 if wrong is None:
                     part.publish(self.output)
                     return
                 self.say(f"{self.output.name}: {wrong}" + ("; fetching it once more" if attempt == 1 else ""))
                 self.progress(-part.have)
                 part.remove()
+                self._begin_anew()
+                self.leave_mirror(url)
         raise StageError(
             f"{self.output.name} is not the file that was asked for",
-            f"{wrong}, twice, from {self.urls[self._mirror]}",
-            "try another mirror; nothing was published",
+            f"{wrong}, twice, the second time from {url}",
+            f"check what was asked for, or name another mirror ({self.another}); nothing was published",
         )
 
     def _transfer(self, part: Part, connections: int) -> None:
@@ -101,11 +116,12 @@ class Fetch:
                 self.say(f"{self.output.name}: {why}; beginning again")
                 self.progress(-part.have)
                 part.begin(None)
+                self._begin_anew()
                 connections = 1
         raise StageError(
             f"{self.output.name} could not be fetched",
             f"begun {TRIES} times from the start: {why}",
-            "name another mirror (--mirror URL)",
+            f"name another mirror ({self.another})",
         )
 
     def _wrong(self, path: Path) -> str | None:
@@ -126,10 +142,27 @@ class Fetch:
     def url(self) -> str:
         return self.urls[self._mirror]
 
+    def usable(self) -> int:
+        """How many mirrors may still go on with what is here."""
+        return len(self.urls) - len(self._barred)
+
     def leave_mirror(self, url: str) -> None:
-        """The next one, unless another connection has already gone there."""
+        """The next one that can go on, unless another connection has already gone there."""
         if self.url() == url:
-            self._mirror = (self._mirror + 1) % len(self.urls)
+            order = [(self._mirror + 1 + n) % len(self.urls) for n in range(len(self.urls))]
+            self._mirror = next((n for n in order if self.urls[n] not in self._barred), order[0])
+
+    def bar(self, url: str) -> bool:
+        """``url`` can not go on with what is here and is not asked again; False where no other one is left."""
+        self._barred.add(url)
+        self.leave_mirror(url)
+        return self.usable() > 0
+
+    def _begin_anew(self) -> None:
+        """Nothing is here any more: those that could not go on may begin, they first, since the others have failed."""
+        if self._barred and self.usable():
+            self._mirror = min(self.urls.index(url) for url in self._barred)
+        self._barred.clear()
 
 
 class Crew:
@@ -185,33 +218,40 @@ class Crew:
 
     def _fetch(self, session: requests.Session, span: Span) -> None:
         """Until the span is complete. Raises StageError when its tries are used up."""
-        failures, before = 0, span.have
+        failures, tries, before = 0, 0, span.have
         while not self._leave.is_set():
             url = self.job.url()
             try:
                 self._once(session, url, span)
                 return
+            except Unusable as error:
+                if not (self.part.can_go_on and self.job.bar(url)):
+                    raise
+                self.job.say(f"{self.job.output.name}: {url}: {error}; another mirror goes on")
             except TRANSFER_ERRORS as error:
                 if span.have - before >= PROGRESS:
-                    failures, before = 0, span.have
+                    failures, tries, before = 0, 0, span.have
                 if self._leave.is_set():
                     return
-                failures += getattr(error, "weight", 1)
-                if failures >= TRIES * len(self.job.urls):
-                    raise StageError(
-                        f"{self.job.output.name} could not be fetched",
-                        f"{url}: {error}",
-                        "check the network or name a mirror (--mirror URL); the same command goes on where this stopped",
-                    ) from None
+                failures, tries = failures + getattr(error, "weight", 1), tries + 1
+                if failures >= TRIES * max(1, self.job.usable()):
+                    self._give_up(f"{url}: {error}")
                 self.job.leave_mirror(url)
-                self._pause(f"{url}: {error}", failures, getattr(error, "after_s", None))
+                pause = backoff_s(tries, getattr(error, "after_s", None))
+                self.job.say(f"{self.job.output.name}: {url}: {error}; again in {pause:.1f} s")
+                self._leave.wait(pause)
 
-    def _pause(self, why: str, failures: int, after_s: float | None) -> None:
-        pause = min(BACKOFF_LIMIT_S, BACKOFF_S * 2 ** (failures - 1)) * JITTER.uniform(0.5, 1.0)
-        if after_s is not None:
-            pause = min(after_s, RETRY_AFTER_LIMIT_S)
-        self.job.say(f"{self.job.output.name}: {why}; again in {pause:.1f} s")
-        self._leave.wait(pause)
+    def _give_up(self, why: str) -> None:
+        if self.job.usable() < len(self.job.urls):
+            raise Unusable(f"{why}, too often, and the other mirrors can not go on")
+        part, goes_on = self.part, "begins again: nothing that is here can be gone on from"
+        if part.can_go_on:
+            goes_on = f"goes on where this stopped: {part.have:,} bytes stay in {part.path}"
+        raise StageError(
+            f"{self.job.output.name} could not be fetched",
+            why,
+            f"check the network or name a mirror ({self.job.another}); the same command {goes_on}",
+        )
 
     def _once(self, session: requests.Session, url: str, span: Span) -> None:
         """One request for what the span lacks. Returns when it is complete."""
@@ -238,15 +278,21 @@ class Crew:
         if span.position and not known and not answer.validator:
             raise Broken("this server does not name its object")
         if part.total is None and answer.total is not None:
+            require_space(
+                part.path.parent,
+                answer.total - part.have,
+                f"for {self.job.output.name}",
+                "name another place",
+            )
             part.learn_total(span, answer.total)
         if answer.total not in (None, part.total):
             what = f"the server's file has {answer.total:,} bytes instead of {part.total:,}"
-            raise Broken(what) if whole else Unusable(what)
+            raise Broken(what, weight=3) if whole else Unusable(what)
         if answer.validator:
             part.identify(span, url, answer.validator)
 
     def _receive(self, answer: Answer, span: Span) -> None:
-        pace = Pace()
+        pace, room = Pace(), Room(self.part)
         while chunk := answer.response.raw.read1(CHUNK):  # what has arrived, so that a cut loses nothing
             if span.end is not None and span.position + len(chunk) > span.end:
                 raise Broken(f"more than the {span.end - span.start:,} bytes that were asked for")
@@ -254,6 +300,7 @@ class Crew:
                 return
             self.job.progress(len(chunk))
             pace.check(len(chunk))
+            room.check(len(chunk))
         self._require_all(answer, span)
 
     def _require_all(self, answer: Answer, span: Span) -> None:
@@ -265,6 +312,41 @@ class Crew:
             return
         expected = span.end if span.end is not None else announced
         raise Broken(f"the connection ended after {span.position:,} of {expected or 0:,} bytes")
+
+
+class Room:
+    """Ends a body of a size that nobody told before it has filled the disk."""
+
+    def __init__(self, part: Part) -> None:
+        self.part, self._bytes = part, 0
+
+    def check(self, received: int) -> None:
+        self._bytes += received
+        if self.part.total is not None or self._bytes < ROOM_EVERY:
+            return
+        self._bytes, free = 0, shutil.disk_usage(self.part.path.parent).free
+        if free < SPARE_BYTES:
+            raise StageError(
+                f"not enough space in {self.part.path.parent}",
+                f"{self.part.have:,} bytes have come, the server does not say how many there are, {free:,} are left",
+                "free some space, or look at what is behind the url: it may have no end",
+            )
+
+
+def backoff_s(tries: int, after_s: float | None) -> float:
+    """Seconds until the next try: what the server asked for, else about twice as long each time, never the same."""
+    if after_s is not None:
+        return min(after_s, RETRY_AFTER_LIMIT_S)
+    return min(BACKOFF_LIMIT_S, BACKOFF_S * 2.0 ** (tries - 1)) * JITTER.uniform(0.5, 1.0)
+
+
+def _with_needed(error: OSError, part: Part) -> OSError:
+    """``error``; that of a full disk says how much is lacking, where that is known."""
+    if error.errno not in FULL or part.total is None:
+        return error
+    free = shutil.disk_usage(part.path.parent).free
+    what = f"{part.have:,} of {part.total:,} bytes have arrived; {part.total - part.have:,} more are needed"
+    return OutOfSpace(errno.ENOSPC, f"{what}, {free:,} are free", str(part.path))
 
 
 class Pace:

@@ -76,6 +76,11 @@ class Part:
     def complete(self) -> bool:
         return bool(self.spans) and all(span.complete for span in self.spans)
 
+    @property
+    def can_go_on(self) -> bool:
+        """Whether there are bytes of an object that a server has named."""
+        return bool(self.have and self.validators)
+
     def open(self, span_bytes: int | None) -> None:
         """Goes on with what is on the disk and can be believed; else begins, in spans of ``span_bytes``."""
         with self._lock:

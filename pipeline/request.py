@@ -29,7 +29,7 @@ class Broken(Exception):
 
 
 class Unusable(Exception):
-    """The bytes that are here do not go on with what this server has: begin again, in one piece."""
+    """The bytes that are here do not go on with what this server has: another one has to, or all begins again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +117,12 @@ def _followed(session: requests.Session, url: str, headers: dict[str, str]) -> r
     for _ in range(MAX_REDIRECTS + 1):
         if urlsplit(url).scheme not in ("http", "https"):
             raise Broken(f"{url}: only http and https are fetched")
-        response = session.get(
-            url, headers=headers, stream=True, timeout=(CONNECT_S, STALL_S), allow_redirects=False
-        )
+        try:
+            response = session.get(
+                url, headers=headers, stream=True, timeout=(CONNECT_S, STALL_S), allow_redirects=False
+            )
+        except requests.exceptions.SSLError as error:
+            raise Broken(f"no trusted connection: {error}", weight=3) from error
         if response.status_code not in (301, 302, 303, 307, 308):
             return response
         target = requests.compat.urljoin(url, response.headers.get("Location", ""))
