@@ -9,15 +9,20 @@ from __future__ import annotations
 import os
 import stat
 import struct
+import threading
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
+from pipeline.stage import Interrupted
+
+T = TypeVar("T")
 MAX_MEMBERS = 1_000_000
 MAX_RATIO = 200
 """Unpacked to packed size of a member over 1 MiB; COCO's annotations reach about 8, its pictures 1."""
@@ -33,6 +38,7 @@ PATCH = 0x20
 UTF8 = 0x800
 """Flag: the name is UTF-8, and not the code page of the first PCs."""
 CHUNK = 1 << 20
+ASKED_EVERY, POLL_S = 4096, 0.1
 KINDS = (
     (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
@@ -55,45 +61,74 @@ class Member:
     info: zipfile.ZipInfo
 
 
-def plan(archive: zipfile.ZipFile) -> list[Member]:
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
+
+
+def plan(archive: zipfile.ZipFile, should_stop: Callable[[], bool] = never) -> list[Member]:
     """The files of an archive, checked; folders are left out, since files make them.
 
     Raises:
-        BadArchive: see the module.
+        BadArchive: see the module; Interrupted: asked to stop.
     """
     infos = archive.infolist()
     if len(infos) > MAX_MEMBERS:
         raise BadArchive(f"{len(infos):,} entries, at most {MAX_MEMBERS:,} are taken")
-    for info in infos:
+    for info in asking(infos, should_stop):
         fault = _fault(info)
         if fault:
             raise BadArchive(f"member {info.orig_filename!r}: {fault}")
-    _refuse_duplicates(infos)
-    _refuse_overlaps(infos, archive.start_dir)
+    _refuse_duplicates(infos, should_stop)
+    _refuse_overlaps(infos, archive.start_dir, should_stop)
     total = sum(info.file_size for info in infos)
     if total > MAX_TOTAL:
         raise BadArchive(f"{total:,} bytes unpacked, at most {MAX_TOTAL:,} are taken")
     return [Member(info.filename, info.file_size, info.CRC, info) for info in infos if not info.is_dir()]
 
 
+def asking(items: Iterable[T], should_stop: Callable[[], bool]) -> Iterator[T]:
+    """``items``; raises Interrupted among them when asked to stop."""
+    for number, item in enumerate(items):
+        if number % ASKED_EVERY == 0 and should_stop():
+            raise Interrupted("while looking at the directory of an archive")
+        yield item
+
+
 @contextmanager
-def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+def open_archive(path: Path, should_stop: Callable[[], bool] = never) -> Iterator[zipfile.ZipFile]:
     """The zip file ``path`` to read.
 
     Raises:
-        BadArchive: it is no regular file, no zip file, or its directory is damaged.
+        BadArchive: it is no regular file, no zip file, or its directory is damaged; Interrupted: asked to stop.
     """
     _require_regular(
         path.stat()
     )  # before opening: a pipe would wait for its writer, a device may do something
     with open(path, "rb", opener=_not_waiting) as file:
         _require_regular(os.fstat(file.fileno()))
-        try:
-            archive = zipfile.ZipFile(file)
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error) as error:
-            raise BadArchive(f"its directory can not be read: {error}") from error
-        with archive:
+        with _parsed(file, should_stop) as archive:
             yield archive
+
+
+def _parsed(file: BinaryIO, should_stop: Callable[[], bool]) -> zipfile.ZipFile:
+    """zipfile reads the whole directory in one call, 10 s for a million members: another thread waits for it."""
+    done: Future[zipfile.ZipFile] = Future()
+
+    def parse() -> None:
+        try:
+            done.set_result(zipfile.ZipFile(file))
+        except BaseException as error:  # raised below, where it is asked for
+            done.set_exception(error)
+
+    threading.Thread(target=parse, daemon=True).start()
+    while not wait([done], POLL_S).done:
+        if should_stop():
+            raise Interrupted("while reading the directory of an archive")
+    try:
+        return done.result()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error) as error:
+        raise BadArchive(f"its directory can not be read: {error}") from error
 
 
 def _not_waiting(path: str, flags: int) -> int:
@@ -164,9 +199,9 @@ def _size_fault(info: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _refuse_duplicates(infos: list[zipfile.ZipInfo]) -> None:
+def _refuse_duplicates(infos: list[zipfile.ZipInfo], should_stop: Callable[[], bool]) -> None:
     seen: dict[str, str] = {}
-    for info in infos:
+    for info in asking(infos, should_stop):
         key = unicodedata.normalize("NFC", info.filename.rstrip("/")).casefold()
         if key in seen:
             raise BadArchive(f"member {info.filename!r}: the name is taken by {seen[key]!r}")
@@ -175,15 +210,15 @@ def _refuse_duplicates(infos: list[zipfile.ZipInfo]) -> None:
         if f"{key}.part" in seen:
             raise BadArchive(f"member {name!r}: while it is written its name is {seen[f'{key}.part']!r}")
     files = {unicodedata.normalize("NFC", info.filename).casefold() for info in infos if not info.is_dir()}
-    for key, name in seen.items():
+    for key, name in asking(seen.items(), should_stop):
         for parent in PurePosixPath(key).parents:
             if str(parent) in files:
                 raise BadArchive(f"member {name!r}: {str(parent)!r} is a file and a folder")
 
 
-def _refuse_overlaps(infos: list[zipfile.ZipInfo], directory: int) -> None:
+def _refuse_overlaps(infos: list[zipfile.ZipInfo], directory: int, should_stop: Callable[[], bool]) -> None:
     end, before = 0, ""
-    for info in sorted(infos, key=lambda info: info.header_offset):
+    for info in asking(sorted(infos, key=lambda info: info.header_offset), should_stop):
         if info.header_offset < end:
             raise BadArchive(f"member {info.filename!r}: overlaps {before!r}")
         name_bytes = len(_encoded_name(info))
@@ -192,11 +227,13 @@ def _refuse_overlaps(infos: list[zipfile.ZipInfo], directory: int) -> None:
         raise BadArchive(f"member {before!r}: runs into the directory")
 
 
-def unpack(archive: zipfile.ZipFile, member: Member, folder: Path) -> None:
+def unpack(
+    archive: zipfile.ZipFile, member: Member, folder: Path, should_stop: Callable[[], bool] = never
+) -> None:
     """Writes one member below ``folder``: never more bytes than planned, under its name only when the CRC is right.
 
     Raises:
-        BadArchive: size or CRC are not those of the directory.
+        BadArchive: size or CRC are not those of the directory; Interrupted: asked to stop in a large member.
     """
     target = folder / member.name
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -206,7 +243,10 @@ def unpack(archive: zipfile.ZipFile, member: Member, folder: Path) -> None:
             part.write_bytes(_stored(archive, member))
         else:
             with archive.open(member.info) as source, part.open("wb") as sink:
-                _copy(source, sink, member)  # type: ignore[arg-type]
+                _copy(source, sink, member, should_stop)  # type: ignore[arg-type]
+    except Interrupted:
+        part.unlink(missing_ok=True)  # nothing goes on in the middle of a member
+        raise
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, ValueError) as error:
         part.unlink(missing_ok=True)
         raise BadArchive(f"member {member.name!r}: {error}") from error
@@ -234,9 +274,11 @@ def _encoded_name(info: zipfile.ZipInfo) -> bytes:
     return info.orig_filename.encode("utf-8" if info.flag_bits & UTF8 else "cp437", "replace")
 
 
-def _copy(source: BinaryIO, sink: BinaryIO, member: Member) -> None:
+def _copy(source: BinaryIO, sink: BinaryIO, member: Member, should_stop: Callable[[], bool]) -> None:
     left, crc = member.bytes, 0
     while chunk := source.read(CHUNK):
+        if should_stop():
+            raise Interrupted(member.name)
         left -= len(chunk)
         if left < 0:
             raise zipfile.BadZipFile(f"more than the {member.bytes:,} bytes it announces")

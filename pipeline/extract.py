@@ -72,8 +72,8 @@ def _source(context: StageContext, file: ReleaseFile, stack: ExitStack) -> Sourc
     """Opens an archive until ``stack`` is left. Of pictures all have to lie in the one folder ``{split}2017``."""
     path = context.root / archive_path(file)
     with named(path, _get_it(context.root)):
-        archive = stack.enter_context(open_archive(path))
-        source = Source(file, path, archive, plan(archive))
+        archive = stack.enter_context(open_archive(path, context.should_stop))
+        source = Source(file, path, archive, plan(archive, context.should_stop))
         if file.split() is None:
             return source
         for member in source.members:

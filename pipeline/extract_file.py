@@ -36,8 +36,8 @@ def _extract(
     archive: Path, output: Path, working: Path, workers: int, should_stop: Callable[[], bool]
 ) -> str:
     recover_tree(output)
-    with named(archive, "check the path, or get a sound copy"), open_archive(archive) as source:
-        members = plan(source)
+    with named(archive, "check the path, or get a sound copy"), open_archive(archive, should_stop) as source:
+        members = plan(source, should_stop)
         files = {str(PurePosixPath(member.name)): member for member in members}
         if _is_unpacked(output, files, should_stop):
             return f"{output}: {len(files):,} files are already there, size and CRC-32 agree"

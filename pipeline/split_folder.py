@@ -57,7 +57,7 @@ def _replace(
     """Unpacks into the staging folder, which then takes the place of the folder."""
     final, staging = context.root / folder, context.staging / folder
     unpack_all(archive, members, context.staging, context.settings.workers, context.should_stop)
-    others = take_along(final, staging, files, old)
+    others = take_along(final, staging, files, old, context.should_stop)
     if others:
         context.say(
             f"{folder}: {len(others):,} entries that are not of the archive stay, such as {others[0]!r}"

@@ -61,8 +61,8 @@ def unpack_all(
         for member in batch:
             if should_stop():
                 raise Interrupted(member.name)
-            if not _is_right(folder / member.name, member, known.get(member.name)):
-                unpack(archive, member, folder)
+            if not _is_right(folder / member.name, member, known.get(member.name), should_stop):
+                unpack(archive, member, folder, should_stop)
         return len(batch)
 
     label = Path(archive.filename or "archive").name
@@ -95,10 +95,7 @@ def standing(
     ``known`` spares reading files that have not changed since they were recorded. Raises Interrupted.
     """
 
-    def tick(read: int) -> None:
-        if should_stop():
-            raise Interrupted(f"while reading {folder}")
-
+    tick = _stopping(should_stop, folder)
     found: trees.Manifest = {}
     for name, path, stat in trees.walk(folder) if folder.is_dir() else ():
         tick(0)
@@ -111,6 +108,14 @@ def standing(
     return {name: found[name] for name in sorted(found)}
 
 
+def _stopping(should_stop: Callable[[], bool], what: Path) -> Callable[[int], None]:
+    def tick(_read: int) -> None:
+        if should_stop():
+            raise Interrupted(f"while reading {what}")
+
+    return tick
+
+
 def proven(folder: Path, files: Mapping[str, Member]) -> trees.Manifest:
     """The list of ``files`` that have just been unpacked into ``folder``, with the CRC-32 each was checked by."""
     found = {name: stat for name, _, stat in trees.walk(folder) if name in files}
@@ -121,12 +126,17 @@ def proven(folder: Path, files: Mapping[str, Member]) -> trees.Manifest:
     }
 
 
-def take_along(old: Path, new: Path, members: Collection[str], leave: Collection[str] = ()) -> list[str]:
+def take_along(
+    old: Path,
+    new: Path,
+    members: Collection[str],
+    leave: Collection[str] = (),
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[str]:
     """Gives ``new``, which replaces ``old``, what stands in ``old`` beside ``members``; returns the names.
 
-    Files whose names are in ``leave`` are not taken, either.
-
-    Files get a second name, so that a kill loses nothing. Raises StageError for a folder in the place of a member.
+    Files whose names are in ``leave`` are not taken, either. Files get a second name, so that a kill loses nothing.
+    Raises StageError for a folder in the place of a member, Interrupted.
     """
     if old.is_symlink() or not old.is_dir():
         return []
@@ -138,31 +148,51 @@ def take_along(old: Path, new: Path, members: Collection[str], leave: Collection
                 f"{entry} is a folder", "a picture of the archive has this name", "move the folder elsewhere"
             )
         if entry.name not in members and entry.name not in leave:
-            _second_name(entry, new / entry.name, folder)
+            _second_name(entry, new / entry.name, folder, should_stop)
             taken.append(entry.name)
     return taken
 
 
-def _second_name(path: Path, target: Path, folder: bool) -> None:
+def _second_name(path: Path, target: Path, folder: bool, should_stop: Callable[[], bool]) -> None:
+    def link(old: str, new: str) -> None:
+        _link_or_copy(Path(old), Path(new), should_stop)
+
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(target)
     else:
         target.unlink(missing_ok=True)
     if folder:
-        shutil.copytree(path, target, symlinks=True, copy_function=_link_or_copy)
+        shutil.copytree(path, target, symlinks=True, copy_function=link)
     else:
-        _link_or_copy(path, target)
+        _link_or_copy(path, target, should_stop)
 
 
-def _link_or_copy(path: str | Path, target: str | Path) -> None:
+def _link_or_copy(path: Path, target: Path, should_stop: Callable[[], bool]) -> None:
+    if should_stop():
+        raise Interrupted(f"while linking {path}")
     try:
         os.link(path, target, follow_symlinks=False)
     except OSError:  # a file system without second names
-        shutil.copy2(path, target, follow_symlinks=False)
+        if path.is_symlink() or not path.is_file():
+            shutil.copy2(path, target, follow_symlinks=False)
+        else:
+            _copy(path, target, should_stop)
 
 
-def _is_right(path: Path, member: Member, known: trees.Member | None) -> bool:
+def _copy(path: Path, target: Path, should_stop: Callable[[], bool]) -> None:
+    """As ``shutil.copy2``, that asks whether to stop."""
+    tick = _stopping(should_stop, path)
+    with path.open("rb") as source, target.open("wb") as sink:
+        while chunk := source.read(trees.CHUNK):
+            tick(len(chunk))
+            sink.write(chunk)
+    shutil.copystat(path, target)
+
+
+def _is_right(
+    path: Path, member: Member, known: trees.Member | None, should_stop: Callable[[], bool]
+) -> bool:
     if not path.is_file() or (found := path.stat()).st_size != member.bytes:
         return False
     now = trees.Member(found.st_size, member.crc32, found.st_mtime_ns, found.st_ino)
-    return known == now or trees.crc32_of(path) == member.crc32
+    return known == now or trees.crc32_of(path, _stopping(should_stop, path)) == member.crc32
