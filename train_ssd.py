@@ -57,8 +57,7 @@ def train_planned(plan: Plan, host: Machine, console: Console, stop: StopRequest
     spec = InputSpec(height=height, width=width)
 
     train_data, val_data = data.open_splits(config)
-    if checkpoint:
-        resume.check_data(checkpoint, train_data.classes, train_data.original_category_ids, train_data.digest)
+    plan = resume.check_data(plan, train_data, val_data)
 
     shard: dict[str, Any] = {"rank": group.rank, "world": group.world}
     order = BatchSampler(len(train_data), config.batch_size, config.seed, drop_last=True, **shard)
@@ -85,6 +84,7 @@ def train_planned(plan: Plan, host: Machine, console: Console, stop: StopRequest
         dataset_digest=train_data.digest,
         order={"seed": config.seed, "batch_size": config.batch_size, "length": len(train_data)},
         world_size=group.world,
+        validation_digest=val_data.digest,
     )
     if group.first:
         resume.write_run_files(config, plan.run, train_data.classes)

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.engine.runs import TINY, assert_same_run, end_state, step_rows
+from vision.engine.checkpoint import load
 from vision.engine.run_folder import RunFolder
 
 Train = Callable[..., int]
@@ -205,3 +207,30 @@ def test_other_data_are_refused(
         path.write_text(json.dumps(record))
     assert train("--resume", stopped, "--datasets", other) == 1
     assert "unicorn" in capsys.readouterr().err
+
+
+def test_other_validation_data_are_refused(
+    stopped: Path, train: Train, miniature_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Path(shutil.copytree(miniature_root, tmp_path / "other"))
+    path = other / "arrays" / "val2017" / "arrays.json"
+    record = json.loads(path.read_text())
+    record["sha256"]["labels"] = "0" * 64
+    path.write_text(json.dumps(record))
+    assert train("--resume", stopped, "--datasets", other) == 1
+    message = capsys.readouterr().err
+    assert "other validation data than the checkpoint was validated with" in message
+    assert "--pretrained-ssd" in message and end_state(stopped)["step"] == 2
+
+
+def test_a_checkpoint_that_does_not_tell_its_validation_data_goes_on_with_a_note(
+    stopped: Path, train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = torch.load(stopped / RunFolder(stopped).records()[-1].file, weights_only=True)
+    assert len(content.pop("validation_digest")) == 64
+    (tmp_path / "older").mkdir()
+    torch.save(content, tmp_path / "older" / "COMBO_CHECKPOINT_x-Step-2.pth")
+    line = ["--resume", tmp_path / "older" / "COMBO_CHECKPOINT_x-Step-2.pth", "--stop-after-step", 3]
+    assert train(*line) == 0
+    assert "note: the checkpoint is older and does not tell its validation data" in capsys.readouterr().out
+    assert load(tmp_path / "older" / "COMBO_CHECKPOINT_mb2-ssd-lite-Step-3.pth").validation_digest

@@ -74,6 +74,7 @@ class Checkpoint:
     versions: dict[str, str]
     threads: int
     world_size: int
+    validation_digest: str = ""  # unknown to the first checkpoints of this format
 
     @property
     def evaluated_weights(self) -> dict[str, Tensor]:
@@ -95,6 +96,7 @@ class RunFacts:
     dataset_digest: str
     order: dict[str, int]
     world_size: int = 1
+    validation_digest: str = ""
 
 
 def content_of(state: TrainState, facts: RunFacts, metrics: dict[str, Any]) -> dict[str, Any]:
@@ -121,6 +123,7 @@ def content_of(state: TrainState, facts: RunFacts, metrics: dict[str, Any]) -> d
         versions=versions(),
         threads=torch.get_num_threads(),
         world_size=facts.world_size,
+        validation_digest=facts.validation_digest,
     )
     return {f.name: getattr(content, f.name) for f in dataclasses.fields(content)}
 
@@ -235,7 +238,8 @@ def _typed(content: Any, path: Path) -> Checkpoint:
         checkpoint_schema.check(content)
     except checkpoint_schema.Wrong as error:
         raise DamagedCheckpoint(f"{path}: {error}") from None
-    return Checkpoint(**{f.name: content[f.name] for f in dataclasses.fields(Checkpoint)})
+    names = [f.name for f in dataclasses.fields(Checkpoint)]
+    return Checkpoint(**{name: content[name] for name in names if name in content})
 
 
 class _Walk:

@@ -21,6 +21,7 @@ from vision.engine.config import Parsed, TrainConfig, UsageError, run_folder
 from vision.engine.options import flag_of, options_of, read_mapping, to_mapping
 
 if TYPE_CHECKING:
+    from vision.datasets.coco import CocoDetection
     from vision.engine.checkpoint import Checkpoint
 
 ARGS_NAME = "training_args.json"
@@ -190,8 +191,21 @@ def write_run_files(config: TrainConfig, run: Path, classes: list[str]) -> None:
 # ---------------------------------------------------------------- data and machine
 
 
-def check_data(checkpoint: Checkpoint, classes: list[str], original_ids: list[int], digest: str) -> None:
-    """Raises Refused, with the difference, where the data are not those of the checkpoint."""
+def check_data(plan: Plan, train: CocoDetection, validation: CocoDetection) -> Plan:
+    """The plan, with a note about what can not be told. Raises Refused where the data are not the checkpoint's."""
+    if plan.checkpoint is None:
+        return plan
+    _check_classes(plan.checkpoint, train)
+    _check_digest("", "trained on", plan.checkpoint.dataset_digest, train.digest)
+    if not plan.checkpoint.validation_digest:
+        note = "the checkpoint is older and does not tell its validation data: taken to be these"
+        return dataclasses.replace(plan, notes=(*plan.notes, note))
+    _check_digest("validation ", "validated with", plan.checkpoint.validation_digest, validation.digest)
+    return plan
+
+
+def _check_classes(checkpoint: Checkpoint, data: CocoDetection) -> None:
+    classes = data.classes
     if checkpoint.classes != classes:
         gone = [name for name in checkpoint.classes if name not in classes]
         new = [name for name in classes if name not in checkpoint.classes]
@@ -200,12 +214,16 @@ def check_data(checkpoint: Checkpoint, classes: list[str], original_ids: list[in
             f"missing {gone[:5]}, new {new[:5]}{'' if gone or new else ', another order'}).\n"
             "  Start a new run from its weights: --pretrained-ssd FILE --checkpoint-folder NEW"
         )
-    if checkpoint.original_category_ids != original_ids:
+    if checkpoint.original_category_ids != data.original_category_ids:
         raise Refused("--datasets: the same class names with other original category ids")
-    if checkpoint.dataset_digest != digest:
+
+
+def _check_digest(kind: str, done: str, was: str, now: str) -> None:
+    """Validation data too: the best of a run is the best on one set of pictures."""
+    if was != now:
         raise Refused(
-            f"--datasets: other data than the checkpoint was trained on (digest {digest[:12]}…, "
-            f"it has {checkpoint.dataset_digest[:12]}…).\n"
+            f"--datasets: other {kind}data than the checkpoint was {done} (digest {now[:12]}…, "
+            f"it has {was[:12]}…).\n"
             "  Name the old data root, or start a new run: --pretrained-ssd FILE --checkpoint-folder NEW"
         )
 
