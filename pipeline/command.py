@@ -246,6 +246,8 @@ def _said_of(error: OSError) -> str:
     if error.errno in FULL:
         why = error if isinstance(error, OutOfSpace) else f"no space left while writing {where}"
         return f"the disk is full\n  why: {why}\n  fix: free some space and run the same command"
+    if isinstance(error, FileNotFoundError):
+        return f"{where}: no such file\n  why: it is not there, or no more\n  fix: check the path"
     return (
         f"{where} can not be read or written\n  why: {error.strerror or error}\n"
         "  fix: look at the disk and the permissions there, then run the same command"

@@ -39,6 +39,10 @@ def download_file(asked: OwnFile) -> int:
     with StopFlag() as stop:
 
         def work() -> None:
+            if asked.output.is_dir():  # also what has no name, such as "."
+                raise StageError(
+                    f"{asked.output} is a folder", "--output takes the name of a file", "name a file in it"
+                )
             with working_folder([asked.output, *traces(asked.output)], "downloading"):
                 say(_download(asked, stop))
 
@@ -47,8 +51,6 @@ def download_file(asked: OwnFile) -> int:
 
 def _download(asked: OwnFile, should_stop: Callable[[], bool]) -> str:
     output = asked.output
-    if output.is_dir():
-        raise StageError(f"{output} is a folder", "--output takes the name of a file", "name a file in it")
     if _is_here(asked, should_stop):
         remove_traces(output)
         return f"{output}: already there, sha256 {asked.sha256}"

@@ -19,7 +19,7 @@ from typing import Any
 from pipeline.annotation_rules import Drop
 from pipeline.annotations import AnnotationError, AnnotationFile, original_path, remapped_path
 from pipeline.categories import Category, CategoryMap, check_agrees, choose
-from pipeline.command import add_common_options, add_stage_options, stage_main
+from pipeline.command import add_common_options, add_stage_options, refuse_others, stage_main
 from pipeline.published_together import published_together
 from pipeline.remap_file import FileRemap, remap_file
 from pipeline.remap_one import remap_one
@@ -165,6 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _parser().error(
                 f"--{name} is missing: --annotations FILE.json, --images DIR and --output FILE.json go together"
             )
+    refuse_others(_parser(), arguments, (*own, "--classes", "--workers"))
     one = FileRemap(
         asked.annotations,
         asked.images,

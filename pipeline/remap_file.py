@@ -53,6 +53,8 @@ class FileRemap:
         """What is wrong with the command, before anything is read."""
         if self.classes is not None and self.category_map is not None:
             return "--classes and --category-map exclude each other: the map says which classes there are"
+        if self.output.is_dir():  # also what has no name, such as "."
+            return f"--output {self.output} is a folder; it takes the name of the file to make"
         for path in self.outputs():
             if path.is_dir():
                 return f"{path} is a folder"
@@ -83,6 +85,10 @@ def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> 
         raise StageError(
             f"{asked.images} is no folder", "--images takes the folder with the pictures", "check the path"
         )
+    for option, path in (("--annotations", asked.annotations), ("--category-map", asked.category_map)):
+        if path is not None and not path.is_file():
+            why = f"{option} takes a file" if path.exists() else "no such file"
+            raise StageError(f"{path} can not be read", f"{option}: {why}", "check the path")
     with AnnotationFile(asked.annotations) as file:
         check = _image_check(asked, file, working, should_stop)
 

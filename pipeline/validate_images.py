@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.annotations import original_path
-from pipeline.command import add_common_options, add_stage_options, stage_main
+from pipeline.command import add_common_options, add_stage_options, refuse_others, stage_main
 from pipeline.image_rejects import mended
 from pipeline.image_rules import NAME, SHEET, check_settings, image_folder, is_thorough
 from pipeline.rejects import REJECTS
@@ -70,6 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("images", "report"):
         if getattr(asked, name) is None:
             _parser().error(f"--{name} is missing: --images DIR and --report FILE.jsonl go together")
+    if asked.report.is_dir():
+        _parser().error(f"--report {asked.report} is a folder; it takes the name of the file to make")
+    refuse_others(_parser(), arguments, ("--images", "--report", "--workers", "--thorough", "--no-thorough"))
     from pipeline.image_folder import check_folder
 
     return check_folder(asked.images, asked.report, asked.workers, bool(asked.thorough))

@@ -19,9 +19,16 @@ def working_folder(outputs: Sequence[Path], doing: str) -> Iterator[Path]:
     """``.<name of the first output>.<doing>``; stays after a kill or an error unless it is empty, is removed at the end.
 
     Locked while it is in use (the lock dies with its holder). What a killed run left of ``outputs``, which all stand
-    in one folder, is removed. Raises StageError where there is no such folder, or another process holds the lock.
+    in one folder, is removed. Raises StageError where there is no such folder, the output has no name (``.``), or another
+    process holds the lock.
     """
     output = outputs[0]
+    if output.name in ("", ".."):
+        raise StageError(
+            f"{output} has no name of its own",
+            "what is made gets its name when it is whole",
+            "name it: FOLDER/NAME",
+        )
     if not output.parent.is_dir():
         raise StageError(
             f"{output.parent} is no folder", f"{output.name} is to be written there", "make it first"
