@@ -25,7 +25,7 @@ from pipeline.command import add_common_options, add_stage_options, stage_main
 from pipeline.release import ReleaseFile, archive_path, release_of
 from pipeline.split_folder import make_folder
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
-from pipeline.unpacking import named, unpack_all
+from pipeline.unpacking import named, standing, unpack_all
 from vision.artefacts.files import fsync_file, fsync_folder
 
 
@@ -128,6 +128,13 @@ def _annotations(context: StageContext, source: Source, wanted: Mapping[str, Sou
     counts.kept += len(members)
     if len(source.members) > len(members):
         counts.drop("annotations not asked for, still in the archive", len(source.members) - len(members))
+    right = standing(
+        context.root / source.folder,
+        {member.name.removeprefix(f"{source.folder}/"): member for member in members},
+        {},
+        context.should_stop,
+    )
+    members = [member for member in members if member.name.removeprefix(f"{source.folder}/") not in right]
     unpack_all(source.archive, members, context.staging, context.settings.workers, context.should_stop)
     for member in members:
         final = context.root / member.name

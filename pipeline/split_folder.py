@@ -7,8 +7,9 @@ its files are published, so that a kill in between leaves no file of ours that w
 from __future__ import annotations
 
 import os
+import shutil
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 from pipeline import trees
@@ -39,7 +40,7 @@ def make_folder(context: StageContext, folder: str, archive: zipfile.ZipFile, me
             rows = {name: member for name, member in known.items() if name not in old} | right
             trees.write_manifest(noted, {name: rows[name] for name in sorted(rows)}, files)
     else:
-        _replace(context, folder, archive, members, files, old)
+        _replace(context, folder, archive, files, right, old)
         # what was proven while it was written need not be read again for the receipt
         trees.write_manifest(noted, proven(final, files), files)
     if old:
@@ -50,13 +51,23 @@ def _replace(
     context: StageContext,
     folder: str,
     archive: zipfile.ZipFile,
-    members: list[Member],
     files: Mapping[str, Member],
+    right: trees.Manifest,
     old: Collection[str],
 ) -> None:
-    """Unpacks into the staging folder, which then takes the place of the folder."""
+    """Unpacks what is not ``right`` into the staging folder, which then takes the place of the folder."""
     final, staging = context.root / folder, context.staging / folder
-    unpack_all(archive, members, context.staging, context.settings.workers, context.should_stop)
+    staging.mkdir(exist_ok=True)
+    _sweep(staging, files)
+    _link(final, staging, right, context.should_stop)
+    unpack_all(
+        archive,
+        list(files.values()),
+        context.staging,
+        context.settings.workers,
+        context.should_stop,
+        {files[name].name: member for name, member in right.items()},
+    )
     others = take_along(final, staging, files, old, context.should_stop)
     if others:
         context.say(
@@ -71,6 +82,33 @@ def _replace(
             raise Interrupted("while writing to disk")
 
     publish_tree(staging, final, check_stop)
+
+
+def _sweep(staging: Path, files: Collection[str]) -> None:
+    """Removes what a killed run has left but members: half-written ones, and what its owner has put beside them."""
+    with os.scandir(staging) as entries:
+        strange = [e for e in entries if e.name not in files or not e.is_file(follow_symlinks=False)]
+    for entry in strange:
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            Path(entry.path).unlink()
+
+
+def _link(folder: Path, staging: Path, names: Collection[str], should_stop: Callable[[], bool]) -> None:
+    """Gives what is right already a second name, so that only the others need room and time.
+
+    Nothing is ever written through such a name: a member is written under another one, and renamed.
+    """
+    for name in names:
+        if should_stop():
+            raise Interrupted(f"while linking {folder}")
+        try:
+            os.link(folder / name, staging / name, follow_symlinks=False)
+        except FileExistsError:
+            continue  # of a killed run; it is taken when it is right, and else replaced
+        except OSError:  # a file system without second names: all of it is unpacked
+            return
 
 
 def _of_earlier_releases(

@@ -1,0 +1,165 @@
+"""A folder of pictures is mended at the cost of what is missing: the others are neither unpacked nor asked for again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline import space, split_folder, trees, unpacking
+from pipeline.__main__ import main
+from tests.faults.harness import FULL, KILL, Shim, python, snapshot, spread
+
+STAGING = ".pipeline/staging/extract/train2017"
+
+
+@pytest.fixture
+def free(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Makes every disk have so many bytes left."""
+
+    def left(amount: int) -> None:
+        monkeypatch.setattr(space.shutil, "disk_usage", lambda folder: SimpleNamespace(free=amount))
+
+    return left
+
+
+@pytest.fixture
+def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the members that are unpacked."""
+    names: list[str] = []
+    unpack = unpacking.unpack
+
+    def noted(archive: object, member: object, *others: object) -> None:
+        names.append(Path(member.name).name)  # type: ignore[attr-defined]
+        unpack(archive, member, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(unpacking, "unpack", noted)
+    return names
+
+
+def settle(root: Path) -> list[Path]:
+    """The pictures of train, known by time and inode."""
+    assert main(["run", "--root", str(root), "--until", "extract", "--workers", "1"]) == 0
+    return sorted((root / "train2017").iterdir())
+
+
+def run(root: Path) -> int:
+    return main(["run", "--root", str(root), "--until", "extract", "--workers", "1"])
+
+
+def test_one_missing_and_one_damaged_picture_cost_two(
+    own_root: Path,
+    free: Callable[[int], None],
+    unpacked: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pictures = settle(own_root)
+    before = snapshot(own_root / "train2017")
+    inodes = {path.name: path.stat().st_ino for path in pictures}
+    all_of_it = sum(path.stat().st_size for path in pictures)
+    pictures[3].unlink()
+    pictures[5].write_bytes(b"x" * pictures[5].stat().st_size)
+    read: list[str] = []
+    crc = trees.crc32_of
+    monkeypatch.setattr(
+        trees, "crc32_of", lambda path, *tick: (read.append(Path(path).name), crc(path, *tick))[1]
+    )
+    free(all_of_it // 2)
+    assert run(own_root) == 0
+    assert unpacked == [pictures[3].name, pictures[5].name]
+    assert {name for name in read if name.endswith(".jpg")} == {pictures[5].name}, (
+        "what has not changed since it was proven is not read"
+    )
+    assert snapshot(own_root / "train2017") == before
+    now = {path.name: path.stat() for path in (own_root / "train2017").iterdir()}
+    same = {name for name, stat in now.items() if stat.st_ino == inodes[name]}
+    assert len(same) >= len(pictures) - 2, "the others are the same files"
+    assert {stat.st_nlink for stat in now.values()} == {1}, "no second name is left"
+
+
+def test_without_second_names_all_of_it_is_unpacked(
+    own_root: Path, unpacked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = settle(own_root)
+    before = snapshot(own_root / "train2017")
+    pictures[3].unlink()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("no second names here")
+
+    monkeypatch.setattr(split_folder.os, "link", refuse)
+    assert run(own_root) == 0
+    assert sorted(unpacked) == [path.name for path in pictures]
+    assert snapshot(own_root / "train2017") == before
+
+
+def test_nothing_of_a_killed_run_but_members_is_published(own_root: Path) -> None:
+    pictures = settle(own_root)
+    before = snapshot(own_root / "train2017")
+    (own_root / "train2017/notes.txt").write_text("mine")
+    pictures[3].unlink()
+    half = own_root / STAGING
+    left = {"half.jpg.part": b"half", "gone.txt": b"its owner has removed it since"}
+    plan = _interrupted(own_root)
+    assert plan.is_file(), "the next run goes on from it"
+    for name, data in left.items():
+        (half / name).write_bytes(data)
+    (half / pictures[4].name).unlink(missing_ok=True)
+    (half / pictures[4].name).symlink_to(own_root / "train2017/notes.txt")
+    (half / "folder").mkdir()
+    assert run(own_root) == 0
+    (own_root / "train2017/notes.txt").unlink()
+    assert snapshot(own_root / "train2017") == before
+
+
+def _interrupted(root: Path) -> Path:
+    """Leaves the staging folder of a run that was stopped before it published; returns its plan."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def stop(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(split_folder, "publish_tree", stop)
+        assert run(root) == 130
+    return root / STAGING / "../plan.json"
+
+
+@pytest.mark.parametrize("what", [KILL, FULL])
+def test_killed_or_out_of_disk_while_it_mends_the_originals_stay_whole(
+    own_root: Path, tmp_path: Path, shim: Shim, what: str
+) -> None:
+    pictures = settle(own_root)
+    whole = snapshot(own_root / "train2017")
+    pictures[3].unlink()
+    pictures[5].write_bytes(b"x" * pictures[5].stat().st_size)
+    damaged = snapshot(own_root / "train2017")
+    saved = shutil.copytree(own_root, tmp_path / "saved", copy_function=shutil.copy2)
+    command = python("-m", "pipeline", "run", "--root", own_root, "--until", "extract", "--workers", "1")
+    total = shim.count(command, own_root)
+    for at in spread(total, 5, seed=4):
+        shutil.rmtree(own_root)
+        shutil.copytree(saved, own_root)
+        shim.run(command, own_root, at, what)
+        aside = own_root / ".tmp-old-train2017"
+        stands = own_root / "train2017" if (own_root / "train2017").exists() else aside
+        assert snapshot(stands) in (whole, damaged), f"at {at} of {total}"
+        assert run(own_root) == 0
+        assert snapshot(own_root / "train2017") == whole
+        assert {path.stat().st_nlink for path in (own_root / "train2017").iterdir()} == {1}
+
+
+def test_a_file_that_changes_after_it_was_linked_is_not_believed(own_root: Path) -> None:
+    """Both names are one file: what its owner writes into it between two runs is read again."""
+    pictures = settle(own_root)
+    before = snapshot(own_root / "train2017")
+    pictures[3].unlink()
+    _interrupted(own_root)
+    assert os.path.samefile(pictures[4], own_root / STAGING / pictures[4].name)  # noqa: PTH121
+    with pictures[4].open("r+b") as file:
+        file.write(b"changed")
+    assert run(own_root) == 0
+    assert snapshot(own_root / "train2017") == before
