@@ -11,6 +11,7 @@ import shutil
 import zipfile
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePosixPath
+from shlex import quote
 
 from pipeline import trees
 from pipeline.archive import Member
@@ -33,6 +34,8 @@ def make_folder(context: StageContext, folder: str, archive: zipfile.ZipFile, me
     known, own = trees.read_manifest(noted), trees.read_own(noted)
     right = standing(final, files, known, context.should_stop)
     old = _of_earlier_releases(final, files, known, own)
+    if old or len(right) < len(files):
+        _require_own_folder(final, len(files) - len(right), len(old))
     if len(right) == len(files):
         _remove(final, old)
         context.say(f"{folder}: {len(members):,} files are already there, size and CRC-32 agree")
@@ -82,6 +85,27 @@ def _replace(
             raise Interrupted("while writing to disk")
 
     publish_tree(staging, final, check_stop)
+
+
+def _require_own_folder(folder: Path, missing: int, old: int) -> None:
+    """Raises StageError for a link, whose folder is another one's to change, and for what is no folder at all."""
+    if folder.is_symlink():
+        if not folder.is_dir():
+            fix = f"bring back what it names, or remove the link: rm {quote(str(folder))}"
+        else:
+            target = quote(os.path.realpath(folder))
+            fix = (
+                f"put the folder itself there: rm {quote(str(folder))} && mv {target} {quote(str(folder))}"
+                ", or keep the whole data folder on the other disk: --root"
+            )
+        raise StageError(
+            f"{folder} is a link to {folder.readlink()}",
+            f"{missing:,} pictures are missing or damaged there, {old:,} are of an earlier release; "
+            "a link is not followed to change what it names, and never replaced",
+            fix,
+        )
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise StageError(f"{folder} is no folder", "the pictures are to stand there", "move it elsewhere")
 
 
 def _sweep(staging: Path, files: Collection[str]) -> None:

@@ -163,3 +163,45 @@ def test_a_file_that_changes_after_it_was_linked_is_not_believed(own_root: Path)
         file.write(b"changed")
     assert run(own_root) == 0
     assert snapshot(own_root / "train2017") == before
+
+
+@pytest.mark.parametrize("damage", [False, True])
+def test_a_link_in_the_place_of_the_folder_is_never_replaced(
+    own_root: Path, tmp_path: Path, damage: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pictures are kept on another disk: fine while they are right; when they are not, their owner is asked."""
+    link, other = own_root / "train2017", tmp_path / "other disk"
+    link.rename(other)
+    link.symlink_to(other)
+    (other / "notes.txt").write_text("mine")
+    if damage:
+        sorted(other.iterdir())[0].unlink()
+    before = snapshot(other)
+    assert run(own_root) == int(damage)
+    assert link.readlink() == other and snapshot(other) == before
+    if damage:
+        said = capsys.readouterr().err
+        assert f"{link} is a link to {other}" in said and "1 pictures are missing or damaged" in said
+        assert f"rm {link} && mv '{other}' {link}" in said
+        link.unlink()
+        other.rename(link)
+        assert run(own_root) == 0
+        assert (link / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["file", "dangling", "pipe"])
+def test_what_is_no_folder_is_not_replaced_either(
+    own_root: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = own_root / "train2017"
+    shutil.rmtree(place)
+    if kind == "file":
+        place.write_text("mine")
+    elif kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to(own_root / "nowhere")
+    assert run(own_root) == 1
+    said = capsys.readouterr().err
+    assert f"{place} is " in said and "fix:" in said
+    assert place.read_text() == "mine" if kind == "file" else place.is_symlink() or place.is_fifo()
