@@ -6,19 +6,27 @@ GPU a forked child could not use.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["torch.utils.tensorboard", "vision.engine.loop", "vision.ssd.build", "vision.transforms.presets"]
+SERVER = forkserver.ForkServer()
+"""Not the one server of the process: that belongs to the stages' workers and has imported what they need."""
+SERVER.set_forkserver_preload(
+    ["pytest", "torch._dynamo", "torch.utils.tensorboard", "albumentations", "hotcoco", "train_ssd"]
+    + [f"vision.{name}" for name in ("engine.failures", "engine.loop", "engine.report", "engine.start")]
+    + ["vision.engine.data", "vision.ssd.build", "vision.transforms.presets"]
 )
 
 
@@ -92,9 +100,17 @@ def _start(world: int, folder: Path, work: Callable[..., None], *given: Any) -> 
             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": 1,
         }  # fmt: skip
         process = CONTEXT.Process(target=_enter, args=(variables, output, work, given), daemon=True)
-        process.start()
+        with _own_server():
+            process.start()
         ranks.append(Rank(process, output))
     return ranks
+
+
+@contextlib.contextmanager
+def _own_server() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forkserver, "connect_to_new_process", SERVER.connect_to_new_process)
+        yield
 
 
 def _enter(

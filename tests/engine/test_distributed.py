@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
+from tests.engine.ranks import ends, free_port, train_ranks
 from tests.engine.runs import TINY, step_rows
 from tests.engine.test_interrupt import REPOSITORY, wait_for_step
 from vision.artefacts import log
+from vision.core.sample import Batch
 from vision.engine.checkpoint import find, load
+from vision.engine.session import Session
+from vision.engine.state import TrainState
 
 FIXED = ("--freeze-bn", "--ema=0", "--validation-map=true", "--epochs=2")
 """Batch statistics of a process are those of its share, so equality needs them fixed."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment() -> dict[str, str]:
@@ -36,31 +36,13 @@ def environment() -> dict[str, str]:
     return values
 
 
-def start_ranks(world: int, *words: object) -> list[subprocess.Popen[str]]:
-    """What torchrun starts, without the launcher, so that single ranks can be looked at."""
-    port = str(free_port())
-    return [
-        subprocess.Popen(
-            [sys.executable, "train_ssd.py", *map(str, words)],
-            cwd=REPOSITORY,
-            env=environment()
-            | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
-            | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(world)
-    ]
-
-
-def ends(processes: list[subprocess.Popen[str]], limit_s: float = 120) -> list[tuple[int, str]]:
+def ended(launchers: list[subprocess.Popen[str]], limit_s: float = 120) -> list[tuple[int, str]]:
     try:
-        said = [process.communicate(timeout=limit_s)[0] for process in processes]
+        said = [launcher.communicate(timeout=limit_s)[0] for launcher in launchers]
     finally:
-        for process in processes:
-            process.kill()
-    return [(process.returncode, text) for process, text in zip(processes, said, strict=True)]
+        for launcher in launchers:
+            launcher.kill()
+    return [(launcher.returncode, text) for launcher, text in zip(launchers, said, strict=True)]
 
 
 def assert_close_runs(run: Path, reference: Path) -> None:
@@ -69,11 +51,12 @@ def assert_close_runs(run: Path, reference: Path) -> None:
     assert [row["step"] for row in rows] == [row["step"] for row in expected]
     assert [row["positives"] for row in rows] == [row["positives"] for row in expected]
     for row, other in zip(rows, expected, strict=True):
-        assert row["loss"] == pytest.approx(other["loss"], rel=1e-3)
+        assert row["loss"] == pytest.approx(other["loss"], rel=LOSSES)
+        assert row["grad_norm"] == pytest.approx(other["grad_norm"], rel=NORMS)
     a, b = load(find(run)), load(find(reference))
     for name, tensor in b.weights.items():
-        torch.testing.assert_close(a.weights[name], tensor, rtol=1e-2, atol=1e-3)
-    assert validation(run) == pytest.approx(validation(reference), rel=1e-2, abs=1e-3)
+        torch.testing.assert_close(a.weights[name], tensor, rtol=1e-5, atol=WEIGHTS)
+    assert validation(run) == pytest.approx(validation(reference), rel=LOSSES)
 
 
 def validation(run: Path) -> dict[str, Any]:
@@ -82,21 +65,49 @@ def validation(run: Path) -> dict[str, Any]:
     return {key: value for key, value in rows[-1].items() if key.startswith(("val_", "AP", "AR"))}
 
 
+LOSSES, NORMS, WEIGHTS = 1e-6, 1e-4, 2e-5
+"""What sums in another order may cost in float32, some times what was found with 1, 2 and 3 processes on a CPU:
+losses 1.3e-7 (one unit in the last place), gradient norms 3.2e-5 and weights 5.3e-6, where a hard negative was
+exchanged for one of nearly its loss."""
+STEPS, BEGUN = 8, 3
+"""Of the whole run; done by one process before several go on, one step before the end of the first epoch."""
+
+
 @pytest.fixture(scope="module")
 def alone(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from train_ssd import main
+    folder = tmp_path_factory.mktemp("alone")
+    line = [
+        "--datasets",
+        miniature_root,
+        *TINY,
+        *FIXED,
+        "--checkpoint-folder",
+        folder / "run",
+        "--resume=auto",
+    ]
+    for more in ([f"--stop-after-step={BEGUN}"], []):
+        ((status, said),) = ends(
+            train_ranks(1, folder, *line, *more, before=noting, given=(folder / "images",))
+        )
+        assert status == 0, said
+        if more:
+            shutil.copytree(folder / "run", folder / "begun")
+    return folder / "run"
 
-    run = tmp_path_factory.mktemp("alone") / "run"
-    assert main(["--datasets", str(miniature_root), *TINY, *FIXED, "--checkpoint-folder", str(run)]) == 0
-    return run
+
+@pytest.fixture
+def begun(alone: Path, tmp_path: Path) -> Path:
+    """``alone`` as it was after ``BEGUN`` steps: near the first weights hard negatives tie, and which of equal ones
+    are taken depends on the pictures beside theirs."""
+    return Path(shutil.copytree(alone.parent / "begun", tmp_path / "run"))
 
 
-def test_two_launchers_that_meet_are_one_process(tiny: list[str], alone: Path, tmp_path: Path) -> None:
+def test_two_launchers_that_meet_are_one_process(tiny: list[str], alone: Path, begun: Path) -> None:
     """Two torchrun, as on two nodes, with a rendezvous on loopback."""
-    run, port = tmp_path / "run", free_port()
+    run, port = begun, free_port()
     line = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
     line += ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=test"]
-    line += ["train_ssd.py", *tiny, *FIXED, "--checkpoint-folder", str(run)]
+    line += ["train_ssd.py", *tiny, *FIXED, "--checkpoint-folder", str(run), "--resume=auto"]
     launchers = [
         subprocess.Popen(
             line,
@@ -108,46 +119,118 @@ def test_two_launchers_that_meet_are_one_process(tiny: list[str], alone: Path, t
         )
         for _ in range(2)
     ]
-    for status, said in ends(launchers):
+    for status, said in ended(launchers):
         assert status == 0, said
     assert_close_runs(run, alone)
     assert load(find(run)).world_size == 2
 
 
 def test_a_signal_to_one_stops_all_at_one_step_and_others_go_on(
-    tiny: list[str], train: Callable[..., int], alone: Path, tmp_path: Path
+    tiny: list[str], train: Callable[..., int], alone: Path, begun: Path, tmp_path: Path
 ) -> None:
-    run = tmp_path / "run"
+    run = begun
     line = [*tiny, *FIXED, "--checkpoint-folder", run, "--resume=auto", "--debug-steps=1"]
-    processes = start_ranks(3, *line)
-    wait_for_step(run, 2, processes[0])
-    processes[1].send_signal(signal.SIGTERM)
-    for status, said in ends(processes):
+    ranks = train_ranks(3, tmp_path, *line)
+    wait_for_step(run, BEGUN + 1, ranks[0])
+    ranks[1].send_signal(signal.SIGTERM)
+    for status, said in ends(ranks):
         assert status == 143, said
     stopped = load(find(run))
-    assert stopped.world_size == 3 and 2 <= stopped.step < 8
+    assert stopped.world_size == 3 and BEGUN < stopped.step < STEPS
     assert step_rows(run)[-1]["step"] == stopped.step
     assert train(*line) == 0
     assert_close_runs(run, alone)
 
 
-def test_the_peers_of_a_killed_one_leave_and_the_next_start_goes_on(
-    tiny: list[str], train: Callable[..., int], alone: Path, tmp_path: Path
+def test_more_and_more_processes_go_on_with_the_same_pictures(
+    tiny: list[str], alone: Path, begun: Path, tmp_path: Path
 ) -> None:
-    run = tmp_path / "run"
-    line = [
-        *tiny,
-        *FIXED,
-        "--checkpoint-folder",
-        run,
-        "--resume=auto",
-        "--debug-steps=1",
-        "--save-every-steps=1",
-    ]
-    processes = start_ranks(2, *line)
-    wait_for_step(run, 2, processes[0])
-    processes[1].kill()
-    (status, said), _ = ends(processes, limit_s=60)
+    """One for three steps, two until the second epoch has begun, then three."""
+    images = tmp_path / "images"
+    line = [*tiny, *FIXED, "--checkpoint-folder", begun, "--resume=auto"]
+    for world, more in ((2, ["--stop-after-step=5"]), (3, [])):
+        for status, said in ends(train_ranks(world, tmp_path, *line, *more, before=noting, given=(images,))):
+            assert status == 0, said
+        assert load(find(begun)).world_size == world
+    expected = images_of_steps(alone.parent / "images")
+    assert images_of_steps(images) == {step: expected[step] for step in range(BEGUN + 1, STEPS + 1)}
+    assert_close_runs(begun, alone)
+
+
+def test_the_peers_of_a_killed_one_leave_and_the_next_start_goes_on(
+    tiny: list[str], train: Callable[..., int], alone: Path, begun: Path, tmp_path: Path
+) -> None:
+    run = begun
+    line = [*tiny, *FIXED, "--checkpoint-folder", run, "--resume=auto", "--debug-steps=1"]
+    line += ["--save-every-steps=1"]
+    ranks = train_ranks(2, tmp_path, *line)
+    wait_for_step(run, BEGUN + 1, ranks[0])
+    ranks[1].process.kill()
+    (status, said), _ = ends(ranks, limit_s=60)
     assert status == 1 and "another process" in said, said
     assert train(*line) == 0
     assert_close_runs(run, alone)
+
+
+def test_a_signal_during_validation_is_followed_with_the_batch(
+    tiny: list[str], train: Callable[..., int], alone: Path, begun: Path, tmp_path: Path
+) -> None:
+    """Both leave after one of two batches, saved as after the last step; the validation is made anew."""
+    run, seen = begun, tmp_path / "seen"
+    line = [*tiny, *FIXED, "--checkpoint-folder", run, "--resume=auto"]
+    ranks = train_ranks(2, tmp_path, *line, before=slow_validation, given=(seen, 1.0))
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not seen.exists() and ranks[1].poll() is None:
+        time.sleep(0.02)
+    ranks[1].send_signal(signal.SIGUSR1)
+    for status, said in ends(ranks, limit_s=30):
+        assert status == 138, said
+    assert sorted(seen.read_text().split()) == ["0", "1"], "batches that the two ranks validated"
+    stopped = load(find(run))
+    assert (stopped.epoch, stopped.step) == (0, 4) and not stopped.metrics
+    assert train(*line) == 0
+    assert_close_runs(run, alone)
+
+
+# ---------------------------------------------------------------- what ranks do besides, called in each first
+
+
+def noting(images: Path) -> None:
+    """Appends the pictures of each step to a file a rank."""
+    from vision.engine import loop
+
+    step = loop.train_step
+
+    def noted(state: TrainState, session: Session, batch: Batch) -> dict[str, Any]:
+        row = step(state, session, batch)
+        log.append(
+            images / f"{session.group.rank}.jsonl", {"step": state.step, "images": batch.image_ids.tolist()}
+        )
+        return row
+
+    images.mkdir(exist_ok=True)
+    loop.train_step = noted
+
+
+def images_of_steps(folder: Path) -> dict[int, list[int]]:
+    """The pictures of each step over all ranks, in order."""
+    found: dict[int, list[int]] = {}
+    for file in sorted(folder.iterdir()):
+        for row in log.read(file):
+            found.setdefault(row["step"], []).extend(row["images"])
+    return found
+
+
+def slow_validation(seen: Path, seconds: float) -> None:
+    """Each batch of a validation takes that long and appends the rank to a file."""
+    from vision.engine.validation import LossMeter
+
+    measure = LossMeter.__call__
+
+    def slowly(meter: LossMeter, logits: Tensor, offsets: Tensor, batch: Batch) -> None:
+        with seen.open("a") as file:
+            file.write(f"{meter.group.rank}\n")
+        time.sleep(seconds)
+        measure(meter, logits, offsets, batch)
+
+    LossMeter.__call__ = slowly  # type: ignore[method-assign]
