@@ -21,8 +21,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from pipeline.command import (
     add_common_options,
     add_stage_options,
@@ -32,9 +30,10 @@ from pipeline.command import (
     web_address,
 )
 from pipeline.part import bytes_here, remove_traces
+from pipeline.progress import Progress
 from pipeline.release import COCO_SERVER, ReleaseFile, archive_path, release_of
 from pipeline.space import require_space
-from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext
+from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
 from vision.artefacts.files import sha256_of
 
 
@@ -43,17 +42,10 @@ def _run(context: StageContext) -> Counts:
     counts = Counts(taken_in=len(files))
     missing = [file for file in files if not _is_here(context, file)]
     _require_space(context, files, missing)
-    with (
-        tqdm(
-            total=sum(file.bytes for file in missing),
-            unit="B",
-            unit_scale=True,
-            desc="download",
-            disable=None,
-        ) as bar,
-        ThreadPoolExecutor(int(context.settings.options.get("parallel", 1))) as pool,
-    ):
-        Transfers(context, bar).fetch_all(missing, pool)
+    parallel = int(context.settings.options.get("parallel", 1))
+    total = sum(file.bytes for file in missing)
+    with Progress("download", total, context.say) as progress, ThreadPoolExecutor(parallel) as pool:
+        Transfers(context, progress).fetch_all(missing, pool)
     counts.kept = len(files)
     counts.notes = {"bytes": sum(file.bytes for file in files), "fetched": [file.path for file in missing]}
     return counts
@@ -61,10 +53,10 @@ def _run(context: StageContext) -> Counts:
 
 @dataclass
 class Transfers:
-    """Several files at a time, one bar for all; when one fails the others stop too, and keep what they have."""
+    """Several files at a time, one progress for all; when one fails the others stop too, and keep what they have."""
 
     context: StageContext
-    bar: tqdm[Any]
+    progress: Progress
     failed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -91,7 +83,7 @@ class Transfers:
                 file.bytes,
                 file.sha256,
                 output,
-                self._progress,
+                self.progress.update,
                 self._should_stop,
                 self._say,
                 connections,
@@ -103,10 +95,6 @@ class Transfers:
 
     def _should_stop(self) -> bool:
         return self.failed or self.context.should_stop()
-
-    def _progress(self, received: int) -> None:
-        with self.lock:
-            self.bar.update(received)
 
     def _say(self, line: str) -> None:
         with self.lock:
@@ -130,16 +118,26 @@ def _is_here(context: StageContext, file: ReleaseFile) -> bool:
 
 
 def _require_space(context: StageContext, files: list[ReleaseFile], missing: list[ReleaseFile]) -> None:
-    """What is still to come, and what will come out of all that is not unpacked yet: archives stay until then."""
+    """What is still to come, and what will come out of all that is not unpacked yet: archives stay until then.
+
+    Those that are proven wrong make room where there is none for both: they would be replaced anyway.
+    """
     here = sum(bytes_here(context.root / archive_path(file)) for file in missing)
     packed = [file for file in files if file in missing or not _is_unpacked(context, file)]
     needed = sum(file.bytes for file in missing) - here + sum(file.unpacked_bytes for file in packed)
-    require_space(
-        context.root,
-        needed if missing else 0,
-        "for archives and what comes out of them",
-        "choose another --root or fewer --splits",
-    )
+    wrong = [path for file in missing if (path := context.root / archive_path(file)).is_file()]
+
+    def require(bytes_: int) -> None:
+        what, fix = "for archives and what comes out of them", "choose another --root or fewer --splits"
+        require_space(context.root, bytes_ if missing else 0, what, fix)
+
+    try:
+        require(needed)
+    except StageError:
+        require(needed - sum(path.stat().st_size for path in wrong))
+        for path in wrong:
+            context.say(f"{path} is removed first: there is no room for it and the right one")
+            path.unlink()
 
 
 def _is_unpacked(context: StageContext, file: ReleaseFile) -> bool:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from pipeline.command import StopFlag, reported, say
 from pipeline.fetch import Fetch
 from pipeline.part import bytes_here, remove_traces, traces
+from pipeline.progress import Progress
 from pipeline.space import require_space
 from pipeline.stage import Interrupted, StageError
 from pipeline.working_folder import working_folder
@@ -55,16 +53,10 @@ def _download(asked: OwnFile, should_stop: Callable[[], bool]) -> str:
         remove_traces(output)
         return f"{output}: already there, sha256 {asked.sha256}"
     _require_space(asked)
-    lock = threading.Lock()
-    with tqdm(total=asked.bytes, unit="B", unit_scale=True, desc=output.name, disable=None) as bar:
-
-        def progress(received: int) -> None:
-            with lock:
-                bar.update(received)
-
+    with Progress(output.name, asked.bytes, say) as progress:
         Fetch(
-            list(asked.urls), asked.bytes, asked.sha256, output, progress, should_stop, say, asked.connections,
-            another="a second --url",
+            list(asked.urls), asked.bytes, asked.sha256, output, progress.update, should_stop, say,
+            asked.connections, another="a second --url",
         ).run()  # fmt: skip
     return f"{output}: {output.stat().st_size:,} bytes, sha256 {asked.sha256}"
 
