@@ -74,7 +74,7 @@ def train_planned(plan: Plan, host: Machine, console: Console, stop: StopRequest
     optimizer = build_optimizer(model, config)
     schedule = build_schedule(config, order.steps_per_epoch)
     state = start.state_of(model, optimizer, schedule, config, host.amp_dtype)
-    start.resume_or_begin(state, plan, group)
+    plan = start.resume_or_begin(state, plan, group)
 
     run = RunFolder(plan.run)
     facts = RunFacts(

@@ -1,34 +1,61 @@
 """What is written down while training: ``metrics.jsonl`` and TensorBoard scalars, every step once.
 
 Rows of steps hold nothing that depends on the clock, so that two runs can be compared line by line. Both logs
-are flushed before a checkpoint is saved; on resume what lies behind the checkpoint is moved aside.
+are on the disk before a checkpoint is saved; on resume what lies behind it is moved aside (``rewind.py``).
 """
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from vision.artefacts import log
-from vision.artefacts.files import atomic_publish, publish_bytes
-from vision.engine.run_folder import free_name
+from vision.artefacts.files import fsync_file
 
 METRICS_NAME = "metrics.jsonl"
 STEP_TAGS = ("train/", "rate/")
 """TensorBoard tags that belong to a step; all others belong to the end of an epoch."""
 
 
-class Board:
-    """The two logs of a session. ``step`` and ``epoch`` only remember; ``flush`` writes."""
+STEP_VALUES = ("loss", "classification", "localization", "positives", "grad_norm")
+
+
+def event_files(run: Path) -> list[Path]:
+    """TensorBoard's, oldest first."""
+    return sorted(run.glob("events.out.tfevents.*"))
+
+
+class Events:
+    """One new event file of TensorBoard in the run folder."""
 
     def __init__(self, run: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
+        older = set(event_files(run))
+        self._writer = SummaryWriter(log_dir=str(run))
+        self._files = [path for path in event_files(run) if path not in older]
+
+    def add(self, tag: str, value: float, step: int) -> None:
+        self._writer.add_scalar(tag, value, step)
+
+    def sync(self) -> None:
+        """Everything added so far is on the disk when this returns; the writer itself only hands it to the system."""
+        self._writer.flush()
+        for path in self._files:
+            fsync_file(path)
+
+    def close(self) -> None:
+        self.sync()
+        self._writer.close()
+
+
+class Board:
+    """The two logs of a session. ``step`` and ``epoch`` only remember; ``flush`` writes."""
+
+    def __init__(self, run: Path) -> None:
         self._lines = log.JsonLines(run / METRICS_NAME)
-        self._events = SummaryWriter(log_dir=str(run))
+        self._events = Events(run)
         self._rows: list[dict[str, Any]] = []
 
     def step(self, row: dict[str, Any]) -> None:
@@ -42,10 +69,10 @@ class Board:
         """Everything so far is on the disk when this returns."""
         for row in self._rows:
             self._lines.append(row)
-            for tag, value in _scalars(row):
-                self._events.add_scalar(tag, value, row["step"])
+            for tag, value in scalars(row):
+                self._events.add(tag, value, row["step"])
         self._rows.clear()
-        self._events.flush()
+        self._events.sync()
         self._lines.sync()
 
     def close(self) -> None:
@@ -73,69 +100,13 @@ class NoBoard(Board):
         return
 
 
-def _scalars(row: dict[str, Any]) -> Iterator[tuple[str, float]]:
+def scalars(row: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """(TensorBoard tag, value) of a row of ``metrics.jsonl``."""
     if row["kind"] == "step":
-        for name in ("loss", "classification", "localization", "positives", "grad_norm"):
-            if row.get(name) is not None:
-                yield f"train/{name}", row[name]
-        for name, rate in row["rate"].items():
-            yield f"rate/{name}", rate
-        return
-    for name, value in row.items():
-        if isinstance(value, float):
-            yield f"epoch/{name}", value
-
-
-# ---------------------------------------------------------------- after a resume
-
-
-def rewind(run: Path, step: int, epoch_finished: bool) -> int:
-    """Move what was logged after the checkpoint at ``step`` aside; returns how many rows that were.
-
-    ``epoch_finished``: the checkpoint was made after the epoch's own row. The rows go to
-    ``metrics.<n>.jsonl``; TensorBoard's event files are rewritten without them.
-    """
-
-    def belongs(row_step: int, of_a_step: bool) -> bool:
-        return row_step < step or (row_step == step and (of_a_step or epoch_finished))
-
-    moved = _rewind_lines(run, belongs)
-    for path in sorted(run.glob("events.out.tfevents.*")):
-        _rewind_events(path, belongs)
-    return moved
-
-
-def _rewind_lines(run: Path, belongs: Callable[[int, bool], bool]) -> int:
-    rows = list(log.read(run / METRICS_NAME))
-    kept = [row for row in rows if belongs(row["step"], row["kind"] == "step")]
-    later = [row for row in rows if not belongs(row["step"], row["kind"] == "step")]
-    if later:
-        publish_bytes(run / free_name(run, "metrics", ".jsonl"), _encoded(later))
-        publish_bytes(run / METRICS_NAME, _encoded(kept))
-    return len(later)
-
-
-def _encoded(rows: list[dict[str, Any]]) -> bytes:
-    return b"".join(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n" for row in rows)
-
-
-def _rewind_events(path: Path, belongs: Callable[[int, bool], bool]) -> None:
-    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # a torn last record is expected after a kill
-    kept, dropped = [], 0
-    for record in RawEventFileLoader(str(path)).Load():
-        event = Event.FromString(record)
-        tags = [value.tag for value in event.summary.value]
-        if tags and not all(belongs(event.step, tag.startswith(STEP_TAGS)) for tag in tags):
-            dropped += 1
-        else:
-            kept.append(record)
-    size = sum(len(record) + 16 for record in kept)  # length, its checksum, the checksum of the content
-    if dropped or size != path.stat().st_size:
-        with atomic_publish(path) as temporary, temporary.open("wb") as stream:
-            writer = RecordWriter(stream)
-            for record in kept:
-                writer.write(record)
+        values = {f"train/{name}": row.get(name) for name in STEP_VALUES}
+        values |= {f"rate/{name}": rate for name, rate in row["rate"].items()}
+    else:
+        values = {f"epoch/{name}": value for name, value in row.items() if isinstance(value, float)}
+    for tag, value in values.items():
+        if isinstance(value, (int, float)):
+            yield tag, value

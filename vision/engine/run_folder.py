@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vision.artefacts.files import publish_bytes, publish_json, sha256_of
+from vision.artefacts.files import publish_bytes, publish_json, remove_stale_temporaries, sha256_of
 from vision.artefacts.records import RecordError, from_plain, read_json, to_plain
 
 RECORD_NAME = "checkpoints.json"
@@ -120,6 +120,10 @@ class RunFolder:
             if record.file not in kept:  # those of an earlier, interrupted pruning too
                 (self.path / record.file).unlink(missing_ok=True)
         return leaving
+
+    def remove_leftovers(self) -> int:
+        """Remove the unfinished files that a kill while saving left; returns how many. Only under the run's lock."""
+        return len(remove_stale_temporaries(self.path))
 
     def verify(self, record: CheckpointRecord) -> None:
         """Raises DamagedCheckpoint where the file is not what was recorded."""

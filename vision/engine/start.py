@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from vision.engine import board, checkpoint
+from vision.engine import checkpoint
 from vision.engine.averaging import average_of
 from vision.engine.checkpoint import Checkpoint
 from vision.engine.config import TrainConfig
 from vision.engine.distributed import Group
 from vision.engine.optim import Schedule
 from vision.engine.resume import Plan
+from vision.engine.rewind import rewind
 from vision.engine.run_folder import RunFolder
 from vision.engine.state import TrainState
 from vision.ssd.model import Detector
@@ -81,15 +83,23 @@ def state_of(
     return TrainState(model=model, optimizer=optimizer, schedule=schedule, scaler=scaler, ema=ema)
 
 
-def resume_or_begin(state: TrainState, plan: Plan, group: Group) -> None:
-    """Put the checkpoint of ``plan`` back; the first process moves aside what lies after it in the run folder."""
-    if plan.checkpoint is None or plan.file is None:
-        if group.first:  # logs of a run that was killed before its first checkpoint
-            board.rewind(plan.run, step=0, epoch_finished=False)
-        return
-    # another --t-max is the one way to another horizon
-    kept = plan.config.t_max == plan.checkpoint.args["t_max"]
-    checkpoint.restore(plan.checkpoint, state, keep_schedule=kept)
-    if group.first:
-        RunFolder(plan.run).rewind_to(plan.file.name)
-        board.rewind(plan.run, state.step, epoch_finished=state.step_in_epoch == 0)
+def resume_or_begin(state: TrainState, plan: Plan, group: Group) -> Plan:
+    """Put the checkpoint of ``plan`` back; the first process moves aside what lies after it in the run folder.
+
+    Returns the plan with a note for each thing that was found there. Only under the lock of the run folder.
+    """
+    if plan.checkpoint is not None and plan.file is not None:
+        # another --t-max is the one way to another horizon
+        kept = plan.config.t_max == plan.checkpoint.args["t_max"]
+        checkpoint.restore(plan.checkpoint, state, keep_schedule=kept)
+    if not group.first:
+        return plan
+    run = RunFolder(plan.run)
+    removed = run.remove_leftovers()
+    if plan.file is not None:
+        run.rewind_to(plan.file.name)
+    # also of a run that was killed before its first checkpoint
+    notes = rewind(plan.run, state.step, state.epoch, state.step > 0 and state.step_in_epoch == 0)
+    if removed:
+        notes.append(f"{plan.run}: {removed} unfinished file(s) of a killed session removed")
+    return dataclasses.replace(plan, notes=(*plan.notes, *notes))
