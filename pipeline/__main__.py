@@ -79,6 +79,7 @@ def chosen(arguments: argparse.Namespace) -> list[Stage]:
 
 def status(arguments: argparse.Namespace, stop: StopFlag) -> int:
     """Prints the state of every stage; 0 also when something has to run (``verify`` is the one that fails)."""
+    say_if_absent(arguments.root)
     decisions = decide_all(all_stages(), settings_of(arguments), should_stop=stop)
     if arguments.json:
         print(json.dumps([as_plain(decision) for decision in decisions], indent=1))
@@ -88,6 +89,12 @@ def status(arguments: argparse.Namespace, stop: StopFlag) -> int:
     if any(decision.must_run for decision in decisions):
         print(f"next: python -m pipeline run {choices.spelled(arguments)}")
     return 0
+
+
+def say_if_absent(root: Path) -> None:
+    """A root that was mistyped looks like one in which nothing has run."""
+    if not root.is_dir():
+        print(f"there is no folder {root}: nothing has run there", file=sys.stderr)
 
 
 def as_plain(decision: Decision) -> dict[str, Any]:
@@ -101,6 +108,7 @@ def as_plain(decision: Decision) -> dict[str, Any]:
 
 
 def verify(arguments: argparse.Namespace, stop: StopFlag) -> int:
+    say_if_absent(arguments.root)
     decisions = decide_all(all_stages(), settings_of(arguments), arguments.deep, stop)
     wrong = [decision for decision in decisions if decision.must_run]
     for decision in wrong:

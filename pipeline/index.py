@@ -5,6 +5,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from pipeline.early import guard
+
+    guard()
+
 import sys
 from collections.abc import Sequence
 from typing import Any

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import math
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -44,8 +45,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--classes", metavar="NAME[,NAME]", help="only these classes")
     made.add_argument("--split", choices=("train", "val", "test"), help="only this split")
     made.add_argument("--image-id", type=int, metavar="ID", help="only this image")
-    made.add_argument("--min-area", type=float, metavar="PX2", help="area in px² of at least this")
-    made.add_argument("--max-area", type=float, metavar="PX2", help="area in px² below this")
+    made.add_argument("--min-area", type=area, metavar="PX2", help="area in px² of at least this")
+    made.add_argument("--max-area", type=area, metavar="PX2", help="area in px² below this")
     made.add_argument("--size", choices=tuple(SIZES), help="COCO's small (< 32²), medium (< 96²) or large")
     made.add_argument("--crowd", choices=("yes", "no"), help="only crowd regions, or none")
     made.add_argument("--show", choices=VIEWS, help="a table or view instead of annotations")
@@ -54,6 +55,17 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     return made
+
+
+def area(text: str) -> float:
+    """Finite and not negative: every comparison with NaN would be false, and the answer empty without a word."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of px², 0 or more")
+    return value
 
 
 def main(argv: Sequence[str]) -> int:
@@ -138,7 +150,7 @@ def conditions(index: sqlite3.Connection, options: argparse.Namespace) -> tuple[
     if options.crowd:
         found.append(("a.iscrowd = ?", int(options.crowd == "yes")))
     clauses, values = ["1", *(clause for clause, _ in found)], [value for _, value in found]
-    if options.classes:
+    if options.classes is not None:
         labels = labels_of(index, options.classes)
         clauses.append(f"a.category_id IN ({', '.join('?' * len(labels))})")
         values += labels
@@ -148,7 +160,9 @@ def conditions(index: sqlite3.Connection, options: argparse.Namespace) -> tuple[
 def labels_of(index: sqlite3.Connection, classes: str) -> list[int]:
     """The labels of class names with commas between them."""
     known = dict(index.execute("SELECT name, id FROM categories"))
-    asked = [name.strip() for name in classes.split(",") if name.strip()]
+    asked = [name.strip() for name in classes.split(",")]
+    if not all(asked):
+        raise QueryError(f"--classes {classes!r}: names with commas between them; one is empty")
     for name in asked:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=3)

@@ -75,7 +75,14 @@ def test_the_order_is_file_then_name_then_folder(tmp_path: Path, monkeypatch: py
 def test_a_full_disk_is_named_with_the_file(tmp_path: Path) -> None:
     with pytest.raises(OutOfSpace, match="file") as caught, atomic_publish(tmp_path / "file"):
         raise OSError(errno.ENOSPC, "No space left on device")
-    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.errno == errno.ENOSPC and "intact" not in str(caught.value)
+    (tmp_path / "file").write_bytes(b"older")
+    with (
+        pytest.raises(OutOfSpace, match="what stood there before is intact"),
+        atomic_publish(tmp_path / "file"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert (tmp_path / "file").read_bytes() == b"older"
 
 
 def test_torch_on_a_full_disk_is_named_too(tmp_path: Path) -> None:

@@ -211,3 +211,15 @@ def test_pictures_are_read_once_when_they_are_unpacked(
         assert main(["run", *line, "--mirror", url]) == 0
     assert main(["verify", "--root", str(root), "--deep"]) == 0
     assert len([path for path in read if "2017" in path]) >= 24
+
+
+def test_a_root_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "nowhere"
+    for command, code in (("status", 0), ("verify", 1)):
+        assert main([command, "--root", str(root)]) == code
+        assert f"there is no folder {root}" in capsys.readouterr().err
+    assert main(["status", "--json", "--root", str(root)]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == len(NAMES)
+    assert not root.exists()
+    assert main(["status", "--root", str(tmp_path)]) == 0
+    assert "there is no folder" not in capsys.readouterr().err

@@ -168,6 +168,16 @@ def with_test(miniature_release: Path, tmp_path: Path) -> Path:
     return folder
 
 
+def test_all_stages_work_on_the_test_split_too(with_test: Path, tmp_path: Path) -> None:
+    from tools.demo import mirror
+
+    root = tmp_path / "root"
+    words = ["--root", str(root), "--release", str(with_test / "release.json"), "--workers", "1"]
+    with mirror(with_test) as url:
+        assert main(["run", *words, "--mirror", url, "--splits", "train,val,test"]) == 0
+    assert main(["verify", "--deep", "--root", str(root)]) == 0
+
+
 @pytest.mark.parametrize("splits", ["test", "val,test"])
 def test_the_test_split_is_fetched_and_unpacked_when_it_is_asked_for(
     with_test: Path, tmp_path: Path, splits: str, capsys: pytest.CaptureFixture[str]

@@ -34,6 +34,8 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
         ("pipeline", ["list"], "pipeline.index"),
         ("pipeline.download", [], "pipeline.command"),
         ("pipeline.validate_images", [], "tqdm"),
+        ("pipeline.remap_categories", [], "pipeline.remap_file"),
+        ("pipeline.index", ["query"], "pipeline.query"),
     ],
 )
 def test_an_interrupt_during_imports_is_one_line(module: str, words: list[str], at: str) -> None:

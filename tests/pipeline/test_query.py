@@ -148,3 +148,19 @@ def test_asking_changes_nothing(root: Path, ask: Any) -> None:
     ask("--limit", "0")
     assert (root / "index.sqlite").read_bytes() == before
     assert [path.name for path in root.glob("index.sqlite*")] == ["index.sqlite"]
+
+
+@pytest.mark.parametrize("option", ["--min-area", "--max-area"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "-inf", "much", "", "1e400"])
+def test_an_area_that_nothing_can_be_compared_with_is_refused(
+    root: Path, option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        index.main(["query", "--root", str(root), f"{option}={value}"])
+    assert end.value.code == 2 and "a number of px²" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("classes", ["", " ", "person,", "person, ,car"])
+def test_an_empty_class_is_refused(root: Path, classes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert index.main(["query", "--root", str(root), "--classes", classes]) == 1
+    assert "one is empty" in capsys.readouterr().err

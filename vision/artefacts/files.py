@@ -86,10 +86,9 @@ def space_errors(path: Path) -> Iterator[None]:
                 error.filename = str(path)  # write and fsync do not know the name
             raise
         free = shutil.disk_usage(path.parent).free
+        intact = "; what stood there before is intact" if os.path.lexists(path) else ""
         raise OutOfSpace(
-            errno.ENOSPC,
-            f"no space left to write (free there: {free:,} bytes); an older file is intact",
-            str(path),
+            errno.ENOSPC, f"no space left to write (free there: {free:,} bytes){intact}", str(path)
         ) from error
 
 
