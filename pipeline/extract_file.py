@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from pipeline import trees
-from pipeline.archive import Member, open_archive, plan
+from pipeline.archive import BadArchive, Member, open_archive, plan
 from pipeline.command import StopFlag, reported, say
 from pipeline.stage import Interrupted, StageError
 from pipeline.unpacking import named, standing, unpack_all
@@ -36,7 +37,11 @@ def _extract(
     archive: Path, output: Path, working: Path, workers: int, should_stop: Callable[[], bool]
 ) -> str:
     recover_tree(output)
-    with named(archive, "check the path, or get a sound copy"), open_archive(archive, should_stop) as source:
+    with (
+        named(archive, "check the path, or get a sound copy"),
+        _emptied_when_refused(working),
+        open_archive(archive, should_stop) as source,
+    ):
         members = plan(source, should_stop)
         files = {str(PurePosixPath(member.name)): member for member in members}
         if _is_unpacked(output, files, should_stop):
@@ -58,6 +63,17 @@ def _extract(
 
     publish_tree(staging, output, check_stop)
     return f"{output}: {len(files):,} files, {sum(member.bytes for member in members):,} bytes"
+
+
+@contextmanager
+def _emptied_when_refused(working: Path) -> Iterator[None]:
+    """What was unpacked of a refused archive goes: the same command will not go on from it."""
+    try:
+        yield
+    except BadArchive:
+        for folder in working.iterdir():
+            shutil.rmtree(folder)
+        raise
 
 
 def _is_unpacked(folder: Path, files: Mapping[str, Member], should_stop: Callable[[], bool]) -> bool:

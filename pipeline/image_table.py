@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pipeline.annotation_rules import image_fault
@@ -46,7 +47,7 @@ def survey_split(root: Path, split: str, should_stop: Callable[[], bool] = lambd
         raise StageError(
             f"{folder} is missing",
             "the pictures are not there yet",
-            f"python -m pipeline.extract --root {root}",
+            f"python -m pipeline.extract --root {quote(str(root))}",
         )
     entries = _annotated(root, split, folder, should_stop)
     named = {entry.file_name for entry in entries}
@@ -61,10 +62,10 @@ def _annotated(root: Path, split: str, folder: Path, should_stop: Callable[[], b
         with AnnotationFile(path) as file:
             return [_entry(split, str(folder), raw) for raw in _images(file, should_stop)]
     except FileNotFoundError:
-        fix = f"python -m pipeline.extract --root {root}"
+        fix = f"python -m pipeline.extract --root {quote(str(root))}"
         raise StageError(f"{path} is missing", "it names the pictures and their sizes", fix) from None
     except AnnotationError as error:
-        fix = "fetch it again: python -m pipeline run --from download --force"
+        fix = f"fetch it again: python -m pipeline run --root {quote(str(root))} --from download --force"
         raise StageError(f"{path} can not be read", str(error), fix) from error
 
 
@@ -110,7 +111,7 @@ def make_table(context: StageContext) -> Counts:
     jobs = [entry.job for entry in surveyed if entry.job is not None]
     found = check_all(jobs, context.staging, settings.workers, is_thorough(settings), context.should_stop)
     entries = list(_with_verdicts(surveyed, found))
-    _require_some(entries, settings.splits)
+    _require_some(context.root, entries, settings.splits)
     bad = [entry for entry in entries if _verdict(entry).verdict == "reject"]
     for folder in (context.root, (context.root / IMAGE_REPORT).parent):
         remove_stale_temporaries(folder)  # of a run that was killed while publishing; the root's lock is ours
@@ -170,7 +171,7 @@ def _viewable(root: Path, entry: Entry) -> ImageJob | None:
     return None
 
 
-def _require_some(entries: Iterable[Entry], splits: Iterable[str]) -> None:
+def _require_some(root: Path, entries: Iterable[Entry], splits: Iterable[str]) -> None:
     usable = Counter(entry.split for entry in entries if _verdict(entry).verdict != "reject")
     for split in splits:
         if not usable[split]:
@@ -182,7 +183,7 @@ def _require_some(entries: Iterable[Entry], splits: Iterable[str]) -> None:
             raise StageError(
                 f"no picture of {image_folder(split)} can be used",
                 most,
-                "do the pictures and the annotations belong together? python -m pipeline verify tells",
+                f"do the pictures and the annotations belong together? python -m pipeline verify --root {quote(str(root))}",
             )
 
 

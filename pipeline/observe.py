@@ -120,6 +120,8 @@ class Observer:
             if lines:
                 more = f" and {len(lines) - SHOWN:,} more" if len(lines) > SHOWN else ""
                 return f"{path}: " + ", ".join(lines[:SHOWN]) + more
+        if now.bytes == recorded.bytes:
+            return f"{path} has changed since (other content, still {now.bytes:,} bytes)"
         return f"{path} has changed since ({recorded.bytes:,} → {now.bytes:,} bytes)"
 
 

@@ -164,3 +164,21 @@ def test_where_it_is_not_on_record_whose_the_pictures_are_the_owner_is_asked(
     said = capsys.readouterr().err
     assert "holds 6 pictures that are not of the archive" in said and "not on record" in said
     assert val_names(root) == before
+
+
+def test_nothing_of_a_refused_archive_stays_in_the_staging_folder(
+    releases: Releases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, table = releases.root, releases.make("B")
+    archive = table.parent / VAL
+    shutil.rmtree(root / "val2017")
+    data = archive.read_bytes()
+    at = data.index(b"PK\1\2") - 9  # in the last picture
+    archive.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    assert releases.extract(table) == 1
+    said = capsys.readouterr().err
+    assert f"{root / 'archives' / VAL} is refused" in said
+    assert f"python -m pipeline.download --root {root}" in said
+    staging = root / ".pipeline/staging/extract"
+    assert [path.name for path in staging.iterdir() if path.name != "annotations"] == ["plan.json"]
+    assert not (root / "val2017").exists()

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import image_table
 from pipeline.image_table import survey_split
-from pipeline.stage import Interrupted, StageError
+from pipeline.stage import Interrupted, Settings, StageContext, StageError
 
 
 def root_with(tmp_path: Path, text: str) -> Path:
@@ -66,3 +66,18 @@ def test_it_can_be_left_in_every_part_of_the_file(
     with pytest.raises(Interrupted):
         survey_split(root, "val", should_stop)
     assert len(asked) == at
+
+
+def test_what_to_do_names_the_root(tmp_path: Path) -> None:
+    root = tmp_path / "data of mine"
+    root.mkdir()
+    with pytest.raises(StageError) as gone:
+        survey_split(root, "val")
+    with pytest.raises(StageError) as damaged:
+        survey_split(root_with(root, "{"), "val")
+    settings = Settings(root, ("val",), 1)
+    (root / "annotations/instances_val2017.json").write_text(json.dumps({"images": IMAGES}))
+    with pytest.raises(StageError) as useless:
+        image_table.make_table(StageContext(settings, root, print, lambda: False))
+    for error in (gone, damaged, useless):
+        assert f"--root '{root}'" in error.value.fix

@@ -90,7 +90,8 @@ def test_a_change_that_keeps_size_and_time_is_found_by_a_deep_look(settings: Set
         stream.write(b"X")
     os.utime(final, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert states(settings)[1][0] == "done"
-    assert states(settings, deep=True)[1] == ("stale", "output final has changed since (6 → 6 bytes)")
+    why = "output final has changed since (other content, still 6 bytes)"
+    assert states(settings, deep=True)[1] == ("stale", why)
 
 
 @pytest.mark.parametrize(
