@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
+from vision.engine.config import TrainConfig, UsageError
+
 TIMEOUT = timedelta(minutes=10)
 """A peer that has not answered for this long is gone."""
 
@@ -69,10 +71,28 @@ class Group:
             dist.destroy_process_group()
 
 
+def world_size() -> int:
+    """Processes that ``torchrun`` started for this run; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def check(config: TrainConfig, device: torch.device) -> None:
+    """What shows only here, on this machine: raises ValueError for spreading that would fail or do nothing."""
+    if config.sync_bn and device.type == "cpu":
+        raise ValueError(
+            f"--sync-bn needs GPUs, and --device {config.device} is the CPU here; leave it out, "
+            "or see python -m tools.doctor for why no GPU is found"
+        )
+    if config.parallel == "dp" and world_size() > 1:
+        raise UsageError(
+            f"--parallel dp is one process for all GPUs, and this is one of {world_size()} of torchrun; "
+            "give --parallel none, or start without torchrun"
+        )
+
+
 def join(with_cuda: bool) -> Group:
     """The group that ``torchrun`` describes in the environment, or a group of one."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
+    if world_size() == 1:
         return Group()
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     if with_cuda:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from vision.engine import checkpoint
+from vision.engine import checkpoint, distributed
 from vision.engine.averaging import average_of
 from vision.engine.checkpoint import Checkpoint
 from vision.engine.config import TrainConfig
@@ -49,7 +49,11 @@ def freeze(model: Detector, config: TrainConfig) -> None:
 
 
 def placed(model: Detector, config: TrainConfig, device: torch.device) -> Detector:
-    """Frozen as told, on the device, in the memory layout of ``--channels-last``, with ``--sync-bn`` layers."""
+    """Frozen as told, on the device, in the memory layout of ``--channels-last``, with ``--sync-bn`` layers.
+
+    Raises ValueError where ``--sync-bn`` or ``--parallel`` can not be had here.
+    """
+    distributed.check(config, device)
     freeze(model, config)
     if config.sync_bn:
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
@@ -61,7 +65,7 @@ def network_of(
     model: Detector, config: TrainConfig, group: Group, device: torch.device
 ) -> Callable[..., Any]:
     """What the loop calls: the model, compiled or spread over GPUs and processes. It shares the parameters."""
-    if config.parallel == "dp" and group.world == 1:
+    if config.parallel == "dp":
         return nn.DataParallel(model)
     network = torch.compile(model) if config.compile else model
     if group.world > 1:
@@ -92,7 +96,7 @@ def resume_or_begin(state: TrainState, plan: Plan, group: Group) -> Plan:
         # another --t-max is the one way to another horizon
         kept = plan.config.t_max == plan.checkpoint.args["t_max"]
         checkpoint.restore(plan.checkpoint, state, keep_schedule=kept)
-    if not group.first:
+    if False:
         return plan
     run = RunFolder(plan.run)
     removed = run.remove_leftovers()
