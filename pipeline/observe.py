@@ -31,12 +31,14 @@ class Observer:
     deep: bool = False
     should_stop: Callable[[], bool] = lambda: False
     _seen: dict[str, Recorded | None] = field(default_factory=dict)
+    _strange: dict[str, str] = field(default_factory=dict)
     _manifests: dict[str, trees.Manifest] = field(default_factory=dict)
     _known: dict[str, trees.Manifest] = field(default_factory=dict)
 
     def forget(self) -> None:
         """After a stage has run: what was seen may have changed."""
         self._seen.clear()
+        self._strange.clear()
         self._manifests.clear()
         self._known.clear()
 
@@ -45,6 +47,10 @@ class Observer:
         if path not in self._seen:
             self._seen[path] = self._look(path, recorded)
         return self._seen[path]
+
+    def is_gone(self, path: str) -> bool:
+        """Whether there is nothing at all; a pipe or a device, which ``look`` does not see, is something."""
+        return self.look(path) is None and path not in self._strange
 
     def _look(self, path: str, recorded: Recorded | None) -> Recorded | None:
         full = self.root / path
@@ -55,6 +61,7 @@ class Observer:
         if stat.S_ISDIR(found.st_mode):
             return self._look_at_tree(path)
         if not stat.S_ISREG(found.st_mode):
+            self._strange[path] = next(word for is_kind, word in STRANGE if is_kind(found.st_mode))
             return None
         if recorded is not None and recorded.kind == "file" and not self.deep:
             now = (found.st_size, found.st_mtime_ns, found.st_ino)
@@ -110,7 +117,12 @@ class Observer:
         """Why ``path`` is not what was recorded, in words; None when it is."""
         now = self.look(path, recorded)
         if now is None:
-            return f"{path} is missing"
+            strange = self._strange.get(path)
+            return (
+                f"{path} is {strange} now, it was a {NAMES.get(recorded.kind, 'file')}"
+                if strange
+                else f"{path} is missing"
+            )
         if now.kind != recorded.kind:
             return f"{path} is a {NAMES[now.kind]} now, it was a {NAMES.get(recorded.kind, 'file')}"
         if now.sha256 == recorded.sha256:
@@ -126,3 +138,7 @@ class Observer:
 
 
 NAMES = {"tree": "folder", "file": "file"}
+STRANGE = (
+    (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"), (lambda mode: True, "no file"),
+)  # fmt: skip

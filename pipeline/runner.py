@@ -32,12 +32,16 @@ SHOWN = 120
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """state: done | stale | missing; ``why`` in words; ``receipt`` of the last time it was finished, if any."""
+    """state: done | stale | missing; ``why`` in words; ``receipt`` of the last time it was finished, if any.
+
+    ``gone``: outputs of a stage that is done which are not there, since nothing needs them any more.
+    """
 
     stage: str
     state: str
     why: str
     receipt: Receipt | None = None
+    gone: tuple[str, ...] = ()
 
     @property
     def must_run(self) -> bool:
@@ -63,7 +67,11 @@ def decide(
     if why:
         return Decision(stage.name, "stale", why, receipt)
     summary = f"finished {receipt.finished}: {receipt.kept:,} kept of {receipt.taken_in:,}"
-    return Decision(stage.name, "done", summary, receipt)
+    gone = tuple(path for path in stage.outputs(settings) if path in spared and observer.is_gone(path))
+    if gone:
+        summary += f"; no longer here and not needed: {gone[0]}"
+        summary += f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+    return Decision(stage.name, "done", summary, receipt, gone)
 
 
 def _changed_plan(stage: Stage, settings: Settings, receipt: Receipt) -> str | None:
@@ -91,7 +99,7 @@ def _changed_files(
         for path in paths:
             if path not in recorded:
                 return f"{path} is a new {word}"
-            if path in spared and observer.look(path, recorded[path]) is None:
+            if path in spared and observer.look(path, recorded[path]) is None and observer.is_gone(path):
                 continue
             difference = observer.difference(path, recorded[path])
             if difference:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.__main__ import main
 from pipeline.archive import BadArchive, open_archive
 from tests.faults.harness import REPOSITORY, python
 from tests.pipeline.test_archive import GOOD
+from tools.demo import mirror
 
 
 def put(kind: str, path: Path) -> None:
@@ -50,7 +52,6 @@ def test_a_link_to_an_archive_is_opened(tmp_path: Path) -> None:
 def test_a_pipe_in_the_place_of_an_archive_is_refused_by_name(own_root: Path, tmp_path: Path) -> None:
     """By the real commands; the limit of time is what fails where somebody waits for a writer."""
     pipe = own_root / "archives/zips/val2017.zip"
-    sorted((own_root / "val2017").iterdir())[0].unlink()  # the archive is needed
     pipe.unlink()
     os.mkfifo(pipe)
     for options in (["--root", own_root], ["--archive", pipe, "--output", tmp_path / "made"]):
@@ -62,3 +63,17 @@ def test_a_pipe_in_the_place_of_an_archive_is_refused_by_name(own_root: Path, tm
         assert f"{pipe} is refused" in done.stderr and "a named pipe" in done.stderr
     assert not (tmp_path / "made").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["root"]
+
+
+def test_a_pipe_in_the_place_of_an_archive_is_named_and_fetched_again(
+    own_root: Path, miniature_release: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = own_root / "archives/zips/val2017.zip"
+    pipe.unlink()
+    os.mkfifo(pipe)
+    assert main(["verify", "--root", str(own_root)]) == 1
+    assert "output archives/zips/val2017.zip is a named pipe now, it was a file" in capsys.readouterr().err
+    with mirror(miniature_release) as url:
+        assert main(["run", "--root", str(own_root), "--mirror", url, "--workers", "1"]) == 0
+    assert pipe.read_bytes() == (miniature_release / "zips/val2017.zip").read_bytes()
+    assert main(["verify", "--root", str(own_root)]) == 0

@@ -34,12 +34,21 @@ def test_a_file_and_a_tree_are_recorded(root: Path) -> None:
     assert (tree.kind, tree.bytes, tree.files, tree.mtime_ns) == ("tree", 10, 6, 0)
 
 
-@pytest.mark.parametrize("path", ["nothing", "file/below", "tree/a/below", "pipe", "dangling"])
+@pytest.mark.parametrize("path", ["nothing", "file/below", "tree/a/below", "dangling"])
 def test_what_is_no_file_and_no_folder_is_missing(root: Path, path: str) -> None:
-    os.mkfifo(root / "pipe")
     (root / "dangling").symlink_to(root / "nowhere")
     assert Observer(root).look(path) is None
     assert Observer(root).difference(path, seen(root, "file")) == f"{path} is missing"
+    assert Observer(root).is_gone(path)
+
+
+@pytest.mark.parametrize(("path", "kind"), [("pipe", "a named pipe"), ("zero", "a device")])
+def test_what_is_neither_is_named_and_not_read(root: Path, path: str, kind: str) -> None:
+    os.mkfifo(root / "pipe")
+    (root / "zero").symlink_to("/dev/zero")
+    assert Observer(root).look(path) is None
+    assert Observer(root).difference(path, seen(root, "file")) == f"{path} is {kind} now, it was a file"
+    assert not Observer(root).is_gone(path)
 
 
 def test_an_unchanged_file_is_not_read(root: Path) -> None:

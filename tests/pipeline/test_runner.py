@@ -257,7 +257,10 @@ USING_UP = replace(SECOND, used_up=lambda _: ["middle"])
 def test_what_is_used_up_may_go_when_the_stage_is_done(settings: Settings) -> None:
     run(settings, FIRST, USING_UP)
     (settings.root / "middle").unlink()
-    assert [state for state, _ in states(settings, FIRST, USING_UP)] == ["done", "done"]
+    first, second = decide_all((FIRST, USING_UP), settings)
+    assert (first.state, second.state) == ("done", "done")
+    assert first.gone == ("middle",) and "no longer here and not needed: middle" in first.why
+    assert second.gone == ()
     assert all("done" in line for line in run(settings, FIRST, USING_UP))
     assert not (settings.root / "middle").exists()
     assert states(settings, FIRST) == [("stale", "output middle is missing")], "asked for alone, it makes it"
@@ -330,3 +333,14 @@ def test_a_look_can_be_stopped(settings: Settings) -> None:
 def test_a_stage_that_ends_without_its_output_is_an_error_with_a_reason(settings: Settings) -> None:
     with pytest.raises(StageError, match="middle is not there"):
         run(settings, replace(FIRST, run=lambda _: Counts()))
+
+
+def test_a_pipe_in_the_place_of_what_is_used_up_is_named(settings: Settings) -> None:
+    run(settings, FIRST, USING_UP)
+    (settings.root / "middle").unlink()
+    os.mkfifo(settings.root / "middle")
+    (first, why), (second, also) = states(settings, FIRST, USING_UP)
+    assert (first, second) == ("stale", "stale")
+    assert (
+        why == "output middle is a named pipe now, it was a file" and "input middle is a named pipe" in also
+    )
