@@ -17,6 +17,8 @@ from tools import inspect_checkpoint
 from vision.artefacts.files import facts_of
 from vision.engine import checkpoint_schema
 from vision.engine.checkpoint_fit import load_to_go_on
+from vision.engine.config import TrainConfig
+from vision.engine.options import options_of
 from vision.engine.run_folder import DamagedCheckpoint, RunFolder
 
 Train = Callable[..., int]
@@ -234,7 +236,9 @@ def test_in_a_run_folder_the_next_older_good_one_is_used(
 
 
 def checkpoint_record(file: str, sha256: str, size: int) -> Any:
-    from vision.engine.run_folder import CheckpointRecord
+    from vision.engine.config import TrainConfig
+from vision.engine.options import options_of
+from vision.engine.run_folder import CheckpointRecord
 
     return CheckpointRecord(file, sha256, size, epoch=1, step=5, finished=False)
 
@@ -264,3 +268,28 @@ def test_what_the_trainer_writes_fits(adam: Content, content: Content, tmp_path:
     for one in (adam, content):
         torch.save(one, tmp_path / "x.pth")
         assert load_to_go_on(tmp_path / "x.pth").step == one["step"]
+
+
+FIRST_OPTIONS = frozenset(
+    """
+    dataset_type augment net mb2_width_mult resolution priors base_net pretrained_ssd batch_size accumulate
+    optim_choose lr base_net_lr extra_layers_lr momentum dampening nesterov betas eps amsgrad weight_decay decay_norm
+    clip_grad freeze_base_net freeze_net freeze_bn scheduler warmup_steps milestones gamma t_max ema nan seed amp
+    channels_last deterministic compile parallel sync_bn threads
+    """.split()
+)
+"""Options that change numbers and that every checkpoint of format 1 has."""
+
+
+def test_checkpoints_from_before_an_option_stay_good() -> None:
+    rules = {name: option.resume for name, option in options_of(TrainConfig).items()}
+    decide = {name for name, rule in rules.items() if rule in ("fixed", "named")}
+    assert decide - checkpoint_schema.YOUNGER_OPTIONS == FIRST_OPTIONS, (
+        "a new option that changes numbers goes into YOUNGER_OPTIONS: older checkpoints do not have it"
+    )
+
+
+def test_an_option_that_changes_no_number_may_be_missing(content: Content) -> None:
+    older = copy.deepcopy(content)
+    del older["args"]["map_epochs"], older["args"]["keep_checkpoints"], older["validation_digest"]
+    checkpoint_schema.check(older)
