@@ -19,7 +19,7 @@ from vision.engine import checkpoint_schema
 from vision.engine.checkpoint_fit import load_to_go_on
 from vision.engine.config import TrainConfig
 from vision.engine.options import options_of
-from vision.engine.run_folder import DamagedCheckpoint, RunFolder
+from vision.engine.run_folder import CheckpointRecord, DamagedCheckpoint, RunFolder
 
 Train = Callable[..., int]
 Content = dict[str, Any]
@@ -228,19 +228,11 @@ def test_in_a_run_folder_the_next_older_good_one_is_used(
     change(wrong)
     torch.save(wrong, bad)
     facts = facts_of(bad)
-    record = checkpoint_record(bad.name, facts.sha256, facts.bytes)
+    record = CheckpointRecord(bad.name, facts.sha256, facts.bytes, epoch=1, step=5, finished=False)
     RunFolder(run).write_records([good, record])
     assert train("--resume", run, "--stop-after-step", 5) == 0
     said = capsys.readouterr().out
     assert f"damaged checkpoint skipped: {bad}" in said and good.file in said
-
-
-def checkpoint_record(file: str, sha256: str, size: int) -> Any:
-    from vision.engine.config import TrainConfig
-from vision.engine.options import options_of
-from vision.engine.run_folder import CheckpointRecord
-
-    return CheckpointRecord(file, sha256, size, epoch=1, step=5, finished=False)
 
 
 @pytest.mark.parametrize(
@@ -271,12 +263,7 @@ def test_what_the_trainer_writes_fits(adam: Content, content: Content, tmp_path:
 
 
 FIRST_OPTIONS = frozenset(
-    """
-    dataset_type augment net mb2_width_mult resolution priors base_net pretrained_ssd batch_size accumulate
-    optim_choose lr base_net_lr extra_layers_lr momentum dampening nesterov betas eps amsgrad weight_decay decay_norm
-    clip_grad freeze_base_net freeze_net freeze_bn scheduler warmup_steps milestones gamma t_max ema nan seed amp
-    channels_last deterministic compile parallel sync_bn threads
-    """.split()
+    ["dataset_type", "augment", "net", "mb2_width_mult", "resolution", "priors", "base_net", "pretrained_ssd", "batch_size", "accumulate", "optim_choose", "lr", "base_net_lr", "extra_layers_lr", "momentum", "dampening", "nesterov", "betas", "eps", "amsgrad", "weight_decay", "decay_norm", "clip_grad", "freeze_base_net", "freeze_net", "freeze_bn", "scheduler", "warmup_steps", "milestones", "gamma", "t_max", "ema", "nan", "seed", "amp", "channels_last", "deterministic", "compile", "parallel", "sync_bn", "threads"]
 )
 """Options that change numbers and that every checkpoint of format 1 has."""
 
