@@ -5,8 +5,8 @@ The runner, once for all stages: __main__.py and command.py (the command line), 
 was), choices.py, lock.py, leftovers.py (of killed runs), clean.py, rejects.py, working_folder.py (a file of one's own),
 early.py (Ctrl-C while a program starts).
 
-download.py, download_file.py ← fetch.py (one file), part.py (what of it is there), request.py (one GET), progress.py;
-    release.py, space.py
+download.py, download_file.py ← fetch.py (one file), part.py (what of it is there), request.py (one GET), mirrors.py,
+    progress.py; release.py, space.py
 extract.py, extract_file.py ← split_folder.py (what stands there already), unpacking.py (threads, restart),
     archive.py (what is refused), archive_directory.py (how many entries)
 validate_images.py ← image_table.py and image_folder.py (what there is to check), image_survey.py (the check of many),

@@ -21,6 +21,7 @@ from pathlib import Path
 import requests
 import urllib3
 
+from pipeline.mirrors import Mirrors
 from pipeline.part import Part, Span
 from pipeline.request import Answer, Broken, Unusable, asked
 from pipeline.space import SPARE_BYTES, require_space
@@ -63,8 +64,10 @@ class Fetch:
     say: Callable[[str], None]
     connections: int = 1
     another: str = "--mirror URL"
-    _mirror: int = field(default=0, init=False)
-    _barred: set[str] = field(default_factory=set, init=False)
+    mirrors: Mirrors = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.mirrors = Mirrors(self.urls)
 
     def run(self) -> None:
         """Fetches, checks and publishes. A wrong digest is refetched once, by one connection.
@@ -86,15 +89,15 @@ class Fetch:
                     if not (part.complete or part.can_go_on):
                         with suppress(OSError):
                             part.remove()
-                url, wrong = self.url(), self._wrong(part.path)
+                url, wrong = self.mirrors.current, self._wrong(part.path)
                 if wrong is None:
                     part.publish(self.output)
                     return
                 self.say(f"{self.output.name}: {wrong}" + ("; fetching it once more" if attempt == 1 else ""))
                 self.progress(-part.have)
                 part.remove()
-                self._begin_anew()
-                self.leave_mirror(url)
+                self.mirrors.begin_anew()
+                self.mirrors.leave(url)
         raise StageError(
             f"{self.output.name} is not the file that was asked for",
             f"{wrong}, twice, the second time from {url}",
@@ -116,7 +119,7 @@ class Fetch:
                 self.say(f"{self.output.name}: {why}; beginning again")
                 self.progress(-part.have)
                 part.begin(None)
-                self._begin_anew()
+                self.mirrors.begin_anew()
                 connections = 1
         raise StageError(
             f"{self.output.name} could not be fetched",
@@ -136,33 +139,6 @@ class Fetch:
                     raise Interrupted(self.output.name)
         digest = sha256.hexdigest()
         return None if digest == self.sha256 else f"sha256 {digest[:12]}… instead of {self.sha256[:12]}…"
-
-    # Mirrors
-
-    def url(self) -> str:
-        return self.urls[self._mirror]
-
-    def usable(self) -> int:
-        """How many mirrors may still go on with what is here."""
-        return len(self.urls) - len(self._barred)
-
-    def leave_mirror(self, url: str) -> None:
-        """The next one that can go on, unless another connection has already gone there."""
-        if self.url() == url:
-            order = [(self._mirror + 1 + n) % len(self.urls) for n in range(len(self.urls))]
-            self._mirror = next((n for n in order if self.urls[n] not in self._barred), order[0])
-
-    def bar(self, url: str) -> bool:
-        """``url`` can not go on with what is here and is not asked again; False where no other one is left."""
-        self._barred.add(url)
-        self.leave_mirror(url)
-        return self.usable() > 0
-
-    def _begin_anew(self) -> None:
-        """Nothing is here any more: those that could not go on may begin, they first, since the others have failed."""
-        if self._barred and self.usable():
-            self._mirror = min(self.urls.index(url) for url in self._barred)
-        self._barred.clear()
 
 
 class Crew:
@@ -220,12 +196,12 @@ class Crew:
         """Until the span is complete. Raises StageError when its tries are used up."""
         failures, tries, before = 0, 0, span.have
         while not self._leave.is_set():
-            url = self.job.url()
+            url = self.job.mirrors.current
             try:
                 self._once(session, url, span)
                 return
             except Unusable as error:
-                if not (self.part.can_go_on and self.job.bar(url)):
+                if not (self.part.can_go_on and self.job.mirrors.bar(url)):
                     raise
                 self.job.say(f"{self.job.output.name}: {url}: {error}; another mirror goes on")
             except TRANSFER_ERRORS as error:
@@ -234,15 +210,15 @@ class Crew:
                 if self._leave.is_set():
                     return
                 failures, tries = failures + getattr(error, "weight", 1), tries + 1
-                if failures >= TRIES * max(1, self.job.usable()):
+                if failures >= TRIES * max(1, self.job.mirrors.usable):
                     self._give_up(f"{url}: {error}")
-                self.job.leave_mirror(url)
+                self.job.mirrors.leave(url)
                 pause = backoff_s(tries, getattr(error, "after_s", None))
                 self.job.say(f"{self.job.output.name}: {url}: {error}; again in {pause:.1f} s")
                 self._leave.wait(pause)
 
     def _give_up(self, why: str) -> None:
-        if self.job.usable() < len(self.job.urls):
+        if self.job.mirrors.some_are_barred:
             raise Unusable(f"{why}, too often, and the other mirrors can not go on")
         part, goes_on = self.part, "begins again: nothing that is here can be gone on from"
         if part.can_go_on:

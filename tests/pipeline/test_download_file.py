@@ -131,6 +131,65 @@ def test_a_signal_ends_it_in_time_even_while_the_server_hangs(
     assert process.returncode == code and "goes on" in errors and "Traceback" not in errors
 
 
+# ---------------------------------------------------------------- what can never work
+
+
+def test_a_wrong_size_is_found_out_at_once(
+    fault_server: FaultServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began = time.monotonic()
+    assert main(words(fault_server, tmp_path / "own.bin", "--bytes", "5")) == 1
+    assert time.monotonic() - began < 3 and len(fault_server.requests) <= 2
+    said = capsys.readouterr().err
+    assert "700,000 bytes instead of 5" in said and "a second --url" in said and "--mirror" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "notaurl", "gopher://x/y", "http://", "http://[bad", ""]
+)
+def test_an_address_that_can_never_work_is_refused(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--url", url, "--sha256", "0" * 64, "--output", str(tmp_path / "x")])
+    assert end.value.code == 2 and "expected http" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "ignored", [["--root", "x"], ["--splits", "val"], ["--classes", "person"], ["--mirror", "http://x"], ["--release", "x"],
+                ["--force"], ["--no-wait"], ["--parallel", "2"], ["--thorough"], ["--workers=2"]],
+)  # fmt: skip
+def test_what_a_single_file_would_ignore_is_refused(
+    ignored: list[str], fault_server: FaultServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words(fault_server, tmp_path / "x", *ignored))
+    assert end.value.code == 2 and f"{ignored[0].split('=')[0]}: " in capsys.readouterr().err
+    assert not fault_server.requests
+
+
+def test_a_refusal_says_where_the_bytes_are_or_leaves_none(
+    fault_server: FaultServer,
+    no_patience: None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "own.bin"
+    fault_server.always = "404"
+    fault_server.faults = ["cut"]
+    assert main(words(fault_server, output)) == 1
+    assert f"350,000 bytes stay in {output}.part" in capsys.readouterr().err
+    assert Path(f"{output}.part").exists()
+    Path(f"{output}.part").unlink()
+    Path(f"{output}.part.jsonl").unlink()
+    fault_server.etag, fault_server.faults = "", ["cut"]
+    assert main(words(fault_server, output)) == 1
+    assert ".part" not in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 # ---------------------------------------------------------------- killed
 
 

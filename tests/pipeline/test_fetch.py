@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import random
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
 import urllib3
 
-from pipeline import fetch, request
-from pipeline.fetch import Fetch
+from pipeline import fetch, part, request
+from pipeline.fetch import Fetch, backoff_s
 from pipeline.stage import Interrupted, StageError
 from tests.pipeline.fault_server import FaultServer
 
@@ -240,3 +243,73 @@ def test_a_server_whose_head_never_ends_is_left(
     with pytest.raises(StageError, match="no answer within"):
         make_fetch((), connections=4).run()
     assert time.monotonic() - began < 10
+
+
+# ---------------------------------------------------------------- back-off
+
+
+def test_the_pauses_grow_and_are_never_the_same() -> None:
+    for tries in range(1, 7):
+        drawn = {backoff_s(tries, None) for _ in range(50)}
+        assert len(drawn) > 40
+        assert all(2 ** (tries - 1) / 2 <= pause <= 2 ** (tries - 1) for pause in drawn)
+    assert max(backoff_s(40, None) for _ in range(50)) <= fetch.BACKOFF_LIMIT_S
+    assert (backoff_s(1, 7.0), backoff_s(1, 1e9)) == (7.0, fetch.RETRY_AFTER_LIMIT_S)
+
+
+def test_it_really_waits(make_fetch: Callable[..., Fetch], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "BACKOFF_S", 0.05)
+    began = time.monotonic()
+    make_fetch(("drop before",) * 5).run()
+    assert time.monotonic() - began > 0.05 * (1 + 2 + 4 + 8 + 16) / 2
+
+
+# ---------------------------------------------------------------- room
+
+
+def little_space(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+
+
+def test_a_size_that_the_server_tells_is_looked_for_on_the_disk(
+    make_fetch: Callable[..., Fetch],
+    fault_server: FaultServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    little_space(monkeypatch, 700_100)
+    with pytest.raises(StageError, match=r"770,000 bytes are needed for file\.zip, 700,100 are free"):
+        make_fetch((), bytes=None).run()
+    assert list(tmp_path.iterdir()) == [] and len(fault_server.requests) == 1
+
+
+def test_a_body_without_an_end_does_not_fill_the_disk(
+    make_fetch: Callable[..., Fetch],
+    fault_server: FaultServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    little_space(monkeypatch, 60 << 20)
+    monkeypatch.setattr(fetch, "ROOM_EVERY", 1 << 17)
+    fault_server.always = "no length"
+    with pytest.raises(StageError, match="the server does not say how many there are"):
+        make_fetch((), bytes=None).run()
+    assert not (tmp_path / "file.zip").exists()
+
+
+def test_a_disk_that_is_full_says_what_is_lacking(
+    make_fetch: Callable[..., Fetch], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pwrite, free = part.os.pwrite, 200_000
+
+    def write(descriptor: int, data: bytes, at: int) -> int:
+        if at >= free:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return pwrite(descriptor, data[: free - at], at)
+
+    monkeypatch.setattr(part.os, "pwrite", write)
+    with pytest.raises(
+        OSError, match="200,000 of 700,000 bytes have arrived; 500,000 more are needed"
+    ) as caught:
+        make_fetch(()).run()
+    assert "older file" not in str(caught.value)
