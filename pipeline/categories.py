@@ -20,6 +20,10 @@ MAX_NAME_BYTES = 200
 CATEGORY_MAP_SCHEMA = 1
 
 
+class NoSuchClass(AnnotationError):
+    """What was asked for is not in the file; the file itself may be sound."""
+
+
 @dataclass(frozen=True, slots=True)
 class Category:
     """One category as a file has it; ``original_id`` differs from ``id`` in files that were remapped before.
@@ -118,9 +122,9 @@ def choose(file: AnnotationFile, categories: Sequence[Category], wanted: Iterabl
         if name not in names:
             close = difflib.get_close_matches(name, names, n=3)
             hint = f"did you mean {', '.join(close)}?" if close else f"it has {len(names)} others"
-            raise _fault(file, "categories", f"there is no class {name!r}; {hint}")
+            raise NoSuchClass(str(_fault(file, "categories", f"there is no class {name!r}; {hint}")))
     if not asked:
-        raise _fault(file, "categories", "no class was chosen")
+        raise NoSuchClass(str(_fault(file, "categories", "no class was chosen")))
     return CategoryMap(tuple(category for category in categories if category.name in asked), known)
 
 

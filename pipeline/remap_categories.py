@@ -19,11 +19,12 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pipeline.annotation_rules import Drop
 from pipeline.annotations import AnnotationError, AnnotationFile, original_path, remapped_path
-from pipeline.categories import Category, CategoryMap, check_agrees, choose
+from pipeline.categories import Category, CategoryMap, NoSuchClass, check_agrees, choose
 from pipeline.command import add_common_options, add_stage_options, refuse_others, stage_main
 from pipeline.published_together import published_together
 from pipeline.remap_file import FileRemap, remap_file
@@ -131,15 +132,23 @@ def _run(context: StageContext) -> Counts:
         results = remap(
             context.root, settings.splits, _classes(settings), verdicts, context.say, context.should_stop
         )
+    except NoSuchClass as error:
+        raise StageError(
+            str(error),
+            f"the classes asked for are {', '.join(_classes(settings) or ())}",
+            f"name others, or all of them: python -m pipeline run --root {quote(str(context.root))} --classes all",
+        ) from error
     except AnnotationError as error:
         raise StageError(
-            str(error), "the annotations can not be used as they are", FIX.format(root=context.root)
+            str(error),
+            "the annotations can not be used as they are",
+            FIX.format(root=quote(str(context.root))),
         ) from error
     except FileNotFoundError as error:
         raise StageError(
             f"{error.filename}: no such file",
             "it comes from an earlier stage",
-            f"run the whole pipeline: python -m pipeline run --root {context.root}",
+            f"run the whole pipeline: python -m pipeline run --root {quote(str(context.root))}",
         ) from error
     return counts_of(results)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.annotation_rules import Drop, image_fault
 from pipeline.annotations import AnnotationError, AnnotationFile
-from pipeline.categories import Category, CategoryMap, check_agrees, choose
+from pipeline.categories import Category, CategoryMap, NoSuchClass, check_agrees, choose
 from pipeline.category_map_file import given_map
 from pipeline.command import StopFlag, reported, say
 from pipeline.published_together import published_together
@@ -72,6 +72,9 @@ def remap_file(asked: FileRemap) -> int:
             try:
                 with working_folder(asked.outputs(), "remapping") as working:
                     say(_remap(asked, working, stop))
+            except NoSuchClass as error:
+                why = f"the classes asked for are {', '.join(asked.classes or ())}"
+                raise StageError(str(error), why, "name others with --classes, or leave it out") from error
             except AnnotationError as error:
                 raise StageError(
                     str(error), "the annotations can not be used as they are", "repair the file at that place"

@@ -175,3 +175,15 @@ def test_what_can_not_be_meant_is_refused_at_once(
     with pytest.raises(SystemExit) as end:
         main(["run", *wrong])
     assert end.value.code == 2 and wrong[0] in capsys.readouterr().err
+
+
+def test_a_class_that_is_not_there_names_the_way_back(
+    own_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = ["--root", str(own_root), "--workers", "1"]
+    assert main(["run", *root, "--classes", "prson"]) == 1
+    said = capsys.readouterr().err
+    assert "did you mean person" in said and "extract them again" not in said
+    [fix] = [line for line in said.splitlines() if "fix:" in line]
+    assert main(shlex.split(fix.split("python -m pipeline ")[1])) == 0
+    assert main(["verify", "--root", str(own_root)]) == 0

@@ -203,6 +203,10 @@ def test_interrupted_between_two_items_nothing_is_published(root: Path) -> None:
     assert files(root) == before
 
 
+ALL = ("--classes", "all")
+"""Another choice than that of the run before, which is remembered."""
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_failing_system_call_at_any_time(
@@ -228,7 +232,7 @@ def test_a_failing_system_call_at_any_time(
 
         with monkeypatch.context() as patched:
             patched.setattr(artefacts.os, call, broken)
-            results.append(remap_categories.main(["--root", str(root)]))
+            results.append(remap_categories.main(["--root", str(root), *ALL]))
         now = files(root)
         assert set(now) == set(old)
         assert all(now[name] in (old[name], new[name]) for name in now)
@@ -252,12 +256,12 @@ def test_a_disk_that_takes_no_more_bytes(root: Path, limit: int) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     done = subprocess.run(
-        [sys.executable, "-m", MODULE, "--root", str(root)], cwd=REPOSITORY, preexec_fn=limited,
+        [sys.executable, "-m", MODULE, "--root", str(root), *ALL], cwd=REPOSITORY, preexec_fn=limited,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr
     assert files(root) == before
-    assert remap_categories.main(["--root", str(root)]) == 0
+    assert remap_categories.main(["--root", str(root), *ALL]) == 0
 
 
 def check_kills(root: Path, points: list[int]) -> None:
@@ -266,15 +270,15 @@ def check_kills(root: Path, points: list[int]) -> None:
     whole = root.parent / "whole"
     shutil.copytree(root, whole)
     old = files(root, *OUTPUTS)
-    assert remap_categories.main(["--root", str(whole)]) == 0
+    assert remap_categories.main(["--root", str(whole), *ALL]) == 0
     new = files(whole, *OUTPUTS)
     for point in points:
         killed = root.parent / f"killed-{point}"
         shutil.copytree(root, killed)
-        assert killed_at(MODULE, point, "--root", str(killed)).returncode == -9
+        assert killed_at(MODULE, point, "--root", str(killed), *ALL).returncode == -9
         now = files(killed, *OUTPUTS)
         assert set(now) == set(old) and all(now[name] in (old[name], new[name]) for name in now), point
-        assert remap_categories.main(["--root", str(killed)]) == 0
+        assert remap_categories.main(["--root", str(killed), *ALL]) == 0
         assert files(killed) == files(whole)
         shutil.rmtree(killed)
 
@@ -283,7 +287,7 @@ def all_points(root: Path) -> list[int]:
     counted = root.parent / "counted"
     shutil.copytree(root, counted)
     assert remap_categories.main(["--root", str(counted), "--classes", "car"]) == 0
-    return list(range(1, points_of(MODULE, "--root", str(counted)) + 1))
+    return list(range(1, points_of(MODULE, "--root", str(counted), *ALL) + 1))
 
 
 def test_killed_at_some_points(root: Path) -> None:
