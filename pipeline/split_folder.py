@@ -15,6 +15,7 @@ from shlex import quote
 
 from pipeline import trees
 from pipeline.archive import Member
+from pipeline.receipts import receipt_path
 from pipeline.stage import Interrupted, StageContext, StageError
 from pipeline.unpacking import proven, standing, take_along, unpack_all
 from vision.artefacts.files import publish_tree, recover_tree
@@ -33,7 +34,8 @@ def make_folder(context: StageContext, folder: str, archive: zipfile.ZipFile, me
     files = {PurePosixPath(member.name).name: member for member in members}
     known, own = trees.read_manifest(noted), trees.read_own(noted)
     right = standing(final, files, known, context.should_stop)
-    old = _of_earlier_releases(final, files, known, own)
+    seen = known or receipt_path(context.root, "extract").exists()
+    old = _of_earlier_releases(final, files, own, known if seen else None)
     if old or len(right) < len(files):
         _require_own_folder(final, len(files) - len(right), len(old))
     if len(right) == len(files):
@@ -136,11 +138,13 @@ def _link(folder: Path, staging: Path, names: Collection[str], should_stop: Call
 
 
 def _of_earlier_releases(
-    folder: Path, files: Mapping[str, Member], known: trees.Manifest, own: Collection[str] | None
+    folder: Path, files: Mapping[str, Member], own: Collection[str] | None, known: trees.Manifest | None
 ) -> list[str]:
     """Files that the stage has put there out of another archive: their names, in order.
 
-    Raises StageError where pictures may be such files, and what the stage has put there is not on record.
+    ``own``: what the stage has put there, None where that is not on record; then ``known`` is what stood there
+    once, empty where that is lost, None where the stage was never there. Raises StageError where pictures may be such
+    files and nobody knows.
     """
     if not folder.is_dir():
         return []
@@ -148,8 +152,9 @@ def _of_earlier_releases(
         beside = sorted(e.name for e in entries if e.name not in files and e.is_file(follow_symlinks=False))
     if own is not None:
         return [name for name in beside if name in own]
-    doubtful = [name for name in beside if name in known and Path(name).suffix.lower() in IMAGE_SUFFIXES]
-    if doubtful:
+    pictures = [name for name in beside if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    doubtful = [name for name in pictures if not known or name in known]
+    if doubtful and known is not None:
         raise StageError(
             f"{folder} holds {len(doubtful):,} pictures that are not of the archive, such as {doubtful[0]!r}",
             "it is not on record whether they are yours or came out of the archive of another release",

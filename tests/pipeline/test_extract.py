@@ -154,16 +154,30 @@ def test_killed_between_two_releases_nothing_of_either_stays_in_a_third(
         assert val_names(root) == sorted([names[6], "notes.txt"]), f"killed at {at} of {total}"
 
 
+@pytest.mark.parametrize("record", ["of an older program", "damaged", "gone"])
 def test_where_it_is_not_on_record_whose_the_pictures_are_the_owner_is_asked(
-    releases: Releases, capsys: pytest.CaptureFixture[str]
+    releases: Releases, record: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root, noted = releases.root, trees.manifest_path(releases.root, "val2017")
-    trees.write_manifest(noted, trees.survey(root / "val2017", {}))
+    if record == "of an older program":
+        trees.write_manifest(noted, trees.survey(root / "val2017", {}))
+    else:
+        noted.write_bytes(noted.read_bytes()[:-9]) if record == "damaged" else noted.unlink()
     before = val_names(root)
     assert releases.extract(releases.make("B", range(2))) == 1
     said = capsys.readouterr().err
     assert "holds 6 pictures that are not of the archive" in said and "not on record" in said
     assert val_names(root) == before
+
+
+def test_a_folder_that_the_stage_never_made_is_its_owners(releases: Releases) -> None:
+    """Pictures that somebody else has unpacked there are taken over, and those beside them stay."""
+    shutil.rmtree(releases.root / ".pipeline")
+    before = val_names(releases.root)
+    table = releases.make("B", range(2))
+    for _ in range(2):
+        assert releases.extract(table) == 0
+        assert val_names(releases.root) == before
 
 
 def test_nothing_of_a_refused_archive_stays_in_the_staging_folder(
