@@ -115,6 +115,10 @@ def double_the_first_parameter(content: Content) -> None:
     content["optimizer"]["param_groups"][0]["params"][1] = 0
 
 
+def negate_a_square(content: Content) -> None:
+    content["optimizer"]["state"][3]["exp_avg_sq"].sub_(1)
+
+
 SCHEMED = [
     (put("optimizer", {}), "optimizer: missing state, param_groups"),
     (put("scheduler", {}), "scheduler: missing kind"),
@@ -243,6 +247,11 @@ def test_in_a_run_folder_the_next_older_good_one_is_used(
             r"optimizer\.state\.0: expected exp_avg, exp_avg_sq, step",
         ),
         (put("optimizer", "state", 0, "step", torch.zeros(3)), r"optimizer\.state\.0\.step"),
+        (put("optimizer", "state", 0, "step", torch.tensor(True)), r"optimizer\.state\.0\.step"),
+        (put("optimizer", "state", 0, "step", torch.tensor(-1.0)), r"optimizer\.state\.0\.step"),
+        (put("optimizer", "state", {}), r"optimizer\.state: no moments after 1 steps"),
+        (drop("optimizer", "state", 7), r"optimizer\.state: moments of 255 of 256 parameters"),
+        (negate_a_square, r"optimizer\.state\.3\.exp_avg_sq: a square that is negative"),
         (put("optimizer", "state", 0, "exp_avg", None), r"optimizer\.state\.0\.exp_avg"),
     ],
 )
@@ -263,7 +272,49 @@ def test_what_the_trainer_writes_fits(adam: Content, content: Content, tmp_path:
 
 
 FIRST_OPTIONS = frozenset(
-    ["dataset_type", "augment", "net", "mb2_width_mult", "resolution", "priors", "base_net", "pretrained_ssd", "batch_size", "accumulate", "optim_choose", "lr", "base_net_lr", "extra_layers_lr", "momentum", "dampening", "nesterov", "betas", "eps", "amsgrad", "weight_decay", "decay_norm", "clip_grad", "freeze_base_net", "freeze_net", "freeze_bn", "scheduler", "warmup_steps", "milestones", "gamma", "t_max", "ema", "nan", "seed", "amp", "channels_last", "deterministic", "compile", "parallel", "sync_bn", "threads"]
+    [
+        "dataset_type",
+        "augment",
+        "net",
+        "mb2_width_mult",
+        "resolution",
+        "priors",
+        "base_net",
+        "pretrained_ssd",
+        "batch_size",
+        "accumulate",
+        "optim_choose",
+        "lr",
+        "base_net_lr",
+        "extra_layers_lr",
+        "momentum",
+        "dampening",
+        "nesterov",
+        "betas",
+        "eps",
+        "amsgrad",
+        "weight_decay",
+        "decay_norm",
+        "clip_grad",
+        "freeze_base_net",
+        "freeze_net",
+        "freeze_bn",
+        "scheduler",
+        "warmup_steps",
+        "milestones",
+        "gamma",
+        "t_max",
+        "ema",
+        "nan",
+        "seed",
+        "amp",
+        "channels_last",
+        "deterministic",
+        "compile",
+        "parallel",
+        "sync_bn",
+        "threads",
+    ]
 )
 """Options that change numbers and that every checkpoint of format 1 has."""
 

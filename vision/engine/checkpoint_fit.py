@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vision.engine import config as options
 from vision.engine.checkpoint import Checkpoint, load
+from vision.engine.checkpoint_schema import MOST
 from vision.engine.config import TrainConfig
 from vision.engine.opening import build_from
 from vision.engine.optim import build_optimizer
@@ -55,6 +56,9 @@ def check_fit(checkpoint: Checkpoint, path: Path) -> None:
     if checkpoint.scheduler["kind"] != config.scheduler:
         raise _Misfit(f"scheduler.kind: {checkpoint.scheduler['kind']}, and args has {config.scheduler}")
     _check_optimizer(checkpoint.optimizer, build_optimizer(model, config), config)
+    updated = not checkpoint.scaler and (checkpoint.window["steps"] or checkpoint.sampler["epoch"])
+    if updated and "exp_avg" in MOMENTS[config.optim_choose] and not checkpoint.optimizer["state"]:
+        raise _Misfit(f"optimizer.state: no moments after {checkpoint.step} steps of {config.optim_choose}")
 
 
 def _check_weights(part: str, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
@@ -90,6 +94,8 @@ def _check_optimizer(saved: dict[str, Any], built: torch.optim.Optimizer, config
         if index >= len(parameters):
             raise _Misfit(f"optimizer.state: parameter {index} of {len(parameters)}")
         _check_moments(f"optimizer.state.{index}", moments, needed, parameters[index])
+    if len(saved["state"]) not in (0, len(parameters)):  # every update moves all of them
+        raise _Misfit(f"optimizer.state: moments of {len(saved['state'])} of {len(parameters)} parameters")
 
 
 def _check_moments(where: str, moments: Mapping[str, Any], needed: set[str], parameter: Tensor) -> None:
@@ -99,11 +105,21 @@ def _check_moments(where: str, moments: Mapping[str, Any], needed: set[str], par
         )
     for name, value in moments.items():
         if name == "step":
-            if not isinstance(value, (Tensor, int, float)) or (
-                isinstance(value, Tensor) and value.numel() != 1
-            ):
-                raise _Misfit(f"{where}.step: expected a number")
-        elif isinstance(value, Tensor) and value.shape != parameter.shape:
-            raise _Misfit(f"{where}.{name}: shape {tuple(value.shape)}, the net has {tuple(parameter.shape)}")
-        elif not isinstance(value, Tensor) and not (value is None and name == "momentum_buffer"):
+            _check_updates(f"{where}.step", value)
+        elif isinstance(value, Tensor):
+            _check_moment(f"{where}.{name}", value, parameter)
+        elif value is not None or name != "momentum_buffer":
             raise _Misfit(f"{where}.{name}: expected a tensor")
+
+
+def _check_updates(where: str, value: Any) -> None:
+    """Adam divides by 1 − β^(updates + 1)."""
+    if not isinstance(value, Tensor) or value.dim() or not value.is_floating_point() or not 0 <= value < MOST:
+        raise _Misfit(f"{where}: expected the number of updates as a floating-point tensor")
+
+
+def _check_moment(where: str, value: Tensor, parameter: Tensor) -> None:
+    if value.shape != parameter.shape or not value.is_floating_point():
+        raise _Misfit(f"{where}: {_kind(value)}, the net has {_kind(parameter)}")
+    if where.endswith("_sq") and bool((value < 0).any()):
+        raise _Misfit(f"{where}: a square that is negative")
