@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -234,3 +235,70 @@ def slow_validation(seen: Path, seconds: float) -> None:
         measure(meter, logits, offsets, batch)
 
     LossMeter.__call__ = slowly  # type: ignore[method-assign]
+
+
+# ---------------------------------------------------------------- the launcher
+
+
+def slurm_script() -> str:
+    """As docs/scale-out.md has it."""
+    page = (REPOSITORY / "docs" / "scale-out.md").read_text(encoding="utf-8")
+    return page.split("```bash\n#!/bin/bash\n")[1].split("```")[0]
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    file = folder / name
+    file.write_text(f"#!/bin/bash\n{text}\n")
+    file.chmod(0o755)
+
+
+@pytest.fixture
+def slurm(tmp_path: Path) -> dict[str, str]:
+    """A node with two "GPUs": srun becomes the program, scontrol notes what it was asked."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program(folder, "srun", 'exec "$@"')
+    program(folder, "torchrun", f'exec "{sys.executable}" -m torch.distributed.run "$@"')
+    program(folder, "scontrol", f'echo "$@" >> "{tmp_path}/asked"; echo 127.0.0.1')
+    given = {"NNODES": "1", "GPUS_ON_NODE": "2", "JOB_ID": str(free_port()), "JOB_NODELIST": "node[0]"}
+    settings = {f"SLURM_{name}": value for name, value in given.items()}
+    return environment() | settings | {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def processes_of(run: Path) -> list[int]:
+    """Those that were told this run folder and are no zombies."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if str(run).encode() in entry.read_bytes():
+                found.append(int(entry.parent.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes by /proc")
+@pytest.mark.parametrize(("to", "number"), [("script", signal.SIGUSR1), ("torchrun", signal.SIGTERM)])
+def test_a_signalled_launcher_saves_and_leaves_no_process(
+    to: str, number: int, tiny: list[str], slurm: dict[str, str], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = [*tiny, "--epochs=1000", "--debug-steps=1", "--checkpoint-folder", str(run)]
+    alone = ["torchrun", "--standalone", "--nproc-per-node", "2", "train_ssd.py", *words]
+    job = subprocess.Popen(
+        ["bash", "-c", slurm_script(), "slurm.sh", *words] if to == "script" else alone,
+        cwd=REPOSITORY, env=slurm, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        wait_for_step(run, 3, job)
+        assert len(processes_of(run)) >= 3, "the launcher and two ranks"
+        asked = time.monotonic()
+        job.send_signal(number)
+        said, _ = job.communicate(timeout=60)
+        took_s = time.monotonic() - asked
+        assert job.returncode == 1 and "interrupted and saved" in said, said
+        assert took_s < 30 and load(find(run)).step == step_rows(run)[-1]["step"] >= 3
+        assert not processes_of(run)
+    finally:
+        for pid in processes_of(run):
+            os.kill(pid, signal.SIGKILL)
+    queued = (tmp_path / "asked").read_text() if to == "script" else ""
+    assert (f"requeue {slurm['SLURM_JOB_ID']}" in queued) == (to == "script")
