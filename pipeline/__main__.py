@@ -189,7 +189,7 @@ def overview(root: Path, stop: StopFlag) -> None:
     for option, selection in rows:
         cleaning = plan(root, selection, stop)
         print(f"{option:24} {cleaning.bytes:>18,} bytes {cleaning.files:>11,} files")
-    print(f"what would go: python -m pipeline clean --root {root} OPTION; with --yes it goes")
+    print(f"what would go: python -m pipeline clean --root {quote(str(root))} OPTION; with --yes it goes")
 
 
 def list_stages() -> int:

@@ -125,7 +125,8 @@ def _require_space(context: StageContext, files: list[ReleaseFile], missing: lis
     here = sum(bytes_here(context.root / archive_path(file)) for file in missing)
     packed = [file for file in files if file in missing or not _is_unpacked(context, file)]
     needed = sum(file.bytes for file in missing) - here + sum(file.unpacked_bytes for file in packed)
-    wrong = [path for file in missing if (path := context.root / archive_path(file)).is_file()]
+    paths = (context.root / archive_path(file) for file in missing)
+    wrong = [path for path in paths if path.is_file() and not path.is_symlink()]
 
     def require(bytes_: int) -> None:
         what, fix = "for archives and what comes out of them", "choose another --root or fewer --splits"

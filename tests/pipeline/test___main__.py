@@ -223,3 +223,24 @@ def test_a_root_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.Capture
     assert not root.exists()
     assert main(["status", "--root", str(tmp_path)]) == 0
     assert "there is no folder" not in capsys.readouterr().err
+
+
+def test_archives_that_are_not_to_be_kept_go_again_after_a_repair(
+    miniature_release: Path, tmp_path: Path
+) -> None:
+    """The plain command mends: from the mirror of the first run, and as little stays as was wanted then."""
+    root = tmp_path / "root"
+    table = str(miniature_release / "release.json")
+    with mirror(miniature_release) as url:
+        line = ["run", "--root", str(root), "--release", table, "--mirror", url, "--workers", "1"]
+        assert main([*line, "--no-keep-archives"]) == 0
+        picture = sorted((root / "val2017").iterdir())[0]
+        good = picture.read_bytes()
+        picture.unlink()
+        assert main(["run", "--root", str(root), "--workers", "1"]) == 0
+        assert picture.read_bytes() == good and not list(root.glob("archives/**/*.zip"))
+        picture.unlink()
+        assert main(["run", "--root", str(root), "--workers", "1", "--keep-archives"]) == 0
+        assert picture.read_bytes() == good and len(list(root.glob("archives/**/*.zip"))) == 3
+        assert main(["run", "--root", str(root)]) == 0
+        assert len(list(root.glob("archives/**/*.zip"))) == 3
