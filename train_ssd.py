@@ -99,9 +99,11 @@ def train_planned(plan: Plan, host: Machine, console: Console, stop: StopRequest
     try:
         finished = fit(state, session)
     finally:
-        session.board.close()
         console.end()
-        group.leave()
+        try:
+            session.board.close()
+        finally:
+            group.leave()
     report.end(session, state, finished)
 
 

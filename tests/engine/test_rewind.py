@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -155,23 +156,24 @@ def test_tensorboard_gets_what_it_lacks(
 def test_the_logs_are_on_the_disk_before_the_checkpoint_that_contains_them(
     train: Train, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synced: dict[str, int] = {}
+    synced: dict[int, int] = {}  # bytes by inode
     published = []
 
-    def sync(path: Path) -> None:
-        synced[path.name] = path.stat().st_size
-        fsync_file(path)
+    def sync(descriptor: int) -> None:
+        facts = os.fstat(descriptor)
+        synced[facts.st_ino] = facts.st_size
+        fsync(descriptor)
 
     def publish(run: RunFolder, name: str, data: bytes, **facts: Any) -> Any:
         (events,) = board.event_files(run.path)
-        assert synced[events.name] == events.stat().st_size
+        assert synced[events.stat().st_ino] == events.stat().st_size
         logged = [step for tag, step in scalars_in_tensorboard(run.path) if tag == "train/loss"]
         assert logged == list(range(1, facts["step"] + 1))
         published.append(facts["step"])
         return really_publish(run, name, data, **facts)
 
-    fsync_file, really_publish = board.fsync_file, RunFolder.publish
-    monkeypatch.setattr(board, "fsync_file", sync)
+    fsync, really_publish = os.fsync, RunFolder.publish
+    monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(RunFolder, "publish", publish)
     line = [*tiny, "--checkpoint-folder", tmp_path / "run", "--save-every-steps", 2, "--stop-after-step", 5]
     assert train(*line) == 0

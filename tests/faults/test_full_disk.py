@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.command import StopFlag, reported
+from tests.engine.runs import TINY, step_rows
 from tools.demo import mirror
 
 WITHOUT_PREFLIGHT = """
@@ -131,3 +132,22 @@ def test_an_error_of_the_disk_is_three_lines(
     assert reported(fail, StopFlag()) == 1
     said = capsys.readouterr().err
     assert all(word in said for word in words) and len(said.splitlines()) == 3
+
+
+@pytest.mark.parametrize("kilobytes", [8, 16, 48])
+def test_a_run_on_a_disk_that_becomes_full(
+    disk: Callable[[int], Path], miniature_root: Path, capfd: pytest.CaptureFixture[str], kilobytes: int
+) -> None:
+    """While the logs are written, and in the first checkpoint: one line that names the file, and it goes on."""
+    from train_ssd import main as train
+
+    run = disk(kilobytes << 10) / "run"
+    line = ["--datasets", str(miniature_root), *TINY, "--checkpoint-folder", str(run), "--resume=auto"]
+    line += ["--debug-steps=1", "--validation-epochs=100"]
+    assert train(line) == 1
+    said = capfd.readouterr().err
+    assert "no space left to write" in said and str(run) in said
+    assert "Traceback" not in said and "thread" not in said
+    disk(LARGE)
+    assert train(line) == 0
+    assert [row["step"] for row in step_rows(run)] == list(range(1, 17))

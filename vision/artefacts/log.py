@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from vision.artefacts.files import space_errors
 from vision.artefacts.records import RecordError, parse_json
 
 
@@ -22,15 +23,20 @@ class JsonLines:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         cut_torn_line(self.path)
-        self._stream = self.path.open("ab")
+        # without a buffer: what a full disk refused must not come again when the file is closed
+        self._stream = self.path.open("ab", buffering=0)
 
     def append(self, row: dict[str, Any]) -> None:
-        self._stream.write(line(row))
-        self._stream.flush()
+        """Raises OSError that names the file; OutOfSpace where the disk is full."""
+        with space_errors(self.path):
+            view = memoryview(line(row))
+            while view:
+                view = view[self._stream.write(view) :]
 
     def sync(self) -> None:
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+        """All that was appended is on the disk when this returns. Raises OSError as ``append`` does."""
+        with space_errors(self.path):
+            os.fsync(self._stream.fileno())
 
     def close(self) -> None:
         self._stream.close()

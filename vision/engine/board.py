@@ -6,12 +6,17 @@ are on the disk before a checkpoint is saved; on resume what lies behind it is m
 
 from __future__ import annotations
 
+import itertools
+import os
+import socket
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from vision.artefacts import log
-from vision.artefacts.files import fsync_file
+from vision.artefacts.files import space_errors
 
 METRICS_NAME = "metrics.jsonl"
 STEP_TAGS = ("train/", "rate/")
@@ -27,27 +32,53 @@ def event_files(run: Path) -> list[Path]:
 
 
 class Events:
-    """One new event file of TensorBoard in the run folder."""
+    """One new event file of TensorBoard in the run folder.
+
+    Written without TensorBoard's own writer, whose thread ends with a traceback when the disk is full. Raises OSError
+    that names the file.
+    """
 
     def __init__(self, run: Path) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
-        older = set(event_files(run))
-        self._writer = SummaryWriter(log_dir=str(run))
-        self._files = [path for path in event_files(run) if path not in older]
+        run.mkdir(parents=True, exist_ok=True)
+        self._path = _new_event_file(run)
+        self._stream = self._path.open("ab")
+        self._records = RecordWriter(self._stream)
+        self._write(file_version="brain.Event:2")
 
     def add(self, tag: str, value: float, step: int) -> None:
-        self._writer.add_scalar(tag, value, step)
+        self._write(step=step, summary={"value": [{"tag": tag, "simple_value": value}]})
+
+    def _write(self, **content: Any) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        with space_errors(self._path):
+            self._records.write(Event(wall_time=time.time(), **content).SerializeToString())
 
     def sync(self) -> None:
-        """Everything added so far is on the disk when this returns; the writer itself only hands it to the system."""
-        self._writer.flush()
-        for path in self._files:
-            fsync_file(path)
+        """Everything added so far is on the disk when this returns."""
+        with space_errors(self._path):
+            self._records.flush()
+            os.fsync(self._stream.fileno())
 
     def close(self) -> None:
-        self.sync()
-        self._writer.close()
+        try:
+            self.sync()
+        finally:
+            with suppress(OSError):  # what could not be written has been said
+                self._stream.close()
+
+
+def _new_event_file(run: Path) -> Path:
+    """An empty file with a name that TensorBoard looks for, and that sorts behind the older ones."""
+    stem = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
+    for number in itertools.count():
+        path = run / f"{stem}.{number}"
+        with suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            return path
+    raise AssertionError
 
 
 class Board:
@@ -67,18 +98,20 @@ class Board:
 
     def flush(self) -> None:
         """Everything so far is on the disk when this returns."""
-        for row in self._rows:
+        while self._rows:
+            row = self._rows.pop(0)
             self._lines.append(row)
             for tag, value in scalars(row):
                 self._events.add(tag, value, row["step"])
-        self._rows.clear()
         self._events.sync()
         self._lines.sync()
 
     def close(self) -> None:
-        self.flush()
-        self._events.close()
-        self._lines.close()
+        try:
+            self.flush()
+        finally:
+            self._lines.close()
+            self._events.close()
 
 
 class NoBoard(Board):

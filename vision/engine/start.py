@@ -96,7 +96,7 @@ def resume_or_begin(state: TrainState, plan: Plan, group: Group) -> Plan:
         # another --t-max is the one way to another horizon
         kept = plan.config.t_max == plan.checkpoint.args["t_max"]
         checkpoint.restore(plan.checkpoint, state, keep_schedule=kept)
-    if False:
+    if not group.first:
         return plan
     run = RunFolder(plan.run)
     removed = run.remove_leftovers()
