@@ -100,7 +100,7 @@ class Clock:
 @pytest.mark.parametrize(
     ("minutes", "expected"),
     [
-        ("2", [(3, None), (4, 0), (7, None), (8, 1)]),  # 150 s; an epoch's end begins anew
+        ("2.5", [(3, None), (4, 0), (7, None), (8, 1)]),  # 150 s to the second; an epoch's end begins anew
         ("0.8", [(1, None), (2, None), (3, None), (4, None), (4, 0), *((s, None) for s in (5, 6, 7, 8)), (8, 1)]),
         ("10", [(4, 0), (8, 1)]),
     ],
