@@ -234,6 +234,8 @@ def test_in_a_run_folder_the_next_older_good_one_is_used(
     facts = facts_of(bad)
     record = CheckpointRecord(bad.name, facts.sha256, facts.bytes, epoch=1, step=5, finished=False)
     RunFolder(run).write_records([good, record])
+    assert train("--resume", bad) == 1
+    assert f"--resume {run}" in capsys.readouterr().err
     assert train("--resume", run, "--stop-after-step", 5) == 0
     said = capsys.readouterr().out
     assert f"damaged checkpoint skipped: {bad}" in said and good.file in said

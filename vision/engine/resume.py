@@ -85,7 +85,7 @@ def _find(config: TrainConfig, warn: Callable[[str], None]) -> tuple[Checkpoint,
     """The checkpoint that ``--resume`` means; None for ``auto`` without any record."""
     from vision.engine.checkpoint import find
     from vision.engine.checkpoint_fit import load_to_go_on
-    from vision.engine.run_folder import NoCheckpoint
+    from vision.engine.run_folder import DamagedCheckpoint, NoCheckpoint, RunFolder
 
     if config.resume == "auto":
         run = run_folder(config)
@@ -99,8 +99,14 @@ def _find(config: TrainConfig, warn: Callable[[str], None]) -> tuple[Checkpoint,
         return found
     path = Path(str(config.resume))
     if not path.is_dir():
-        file = find(path)
-        return load_to_go_on(file), file
+        try:
+            file = find(path)
+            return load_to_go_on(file), file
+        except DamagedCheckpoint as error:
+            if len(RunFolder(path.parent).records()) < 2:
+                raise
+            advice = f"  The newest good checkpoint of its run: --resume {quote(str(path.parent))}"
+            raise DamagedCheckpoint(f"{error}\n{advice}") from None
     found = _newest(path, warn)
     if found is None:
         raise NoCheckpoint(f"--resume {path}: holds no checkpoints.json; is it a run folder?")
