@@ -243,7 +243,7 @@ def slow_validation(seen: Path, seconds: float) -> None:
 def slurm_script() -> str:
     """As docs/scale-out.md has it."""
     page = (REPOSITORY / "docs" / "scale-out.md").read_text(encoding="utf-8")
-    return page.split("```bash\n#!/bin/bash\n")[1].split("```")[0]
+    return page.split("```text\n#!/bin/bash\n")[1].split("```")[0]
 
 
 def program(folder: Path, name: str, text: str) -> None:
