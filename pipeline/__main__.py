@@ -116,7 +116,9 @@ def verify(arguments: argparse.Namespace, stop: StopFlag) -> int:
     if wrong:
         print(f"mend it: python -m pipeline run {choices.spelled(arguments)}", file=sys.stderr)
         return 1
-    print(f"{len(decisions)} stages verified: every file is what its receipt says")
+    gone = [path for decision in decisions for path in decision.gone]
+    without = f"; not here any more, and not needed: {', '.join(gone)}" if gone else ""
+    print(f"{len(decisions)} stages verified: every file is what its receipt says{without}")
     return 0
 
 

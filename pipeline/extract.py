@@ -8,6 +8,11 @@ An archive of your own: ``python -m pipeline.extract --archive FILE.zip --output
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from pipeline.early import guard
+
+    guard()
+
 import argparse
 import os
 import shutil
@@ -21,7 +26,7 @@ from shlex import quote
 from typing import Any
 
 from pipeline.archive import BadArchive, Member, open_archive, plan
-from pipeline.command import add_common_options, add_stage_options, stage_main
+from pipeline.command import add_common_options, add_stage_options, refuse_others, stage_main
 from pipeline.release import ReleaseFile, archive_path, release_of
 from pipeline.split_folder import make_folder
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
@@ -180,6 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     if not any(word.split("=")[0] in ("--archive", "--output", "-h", "--help") for word in arguments):
         return stage_main(STAGE, arguments)
+    refuse_others(_parser(), arguments, ("--archive", "--output", "--workers"))
     asked = _parser().parse_args(arguments)
     for name in ("archive", "output"):
         if getattr(asked, name) is None:

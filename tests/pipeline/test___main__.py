@@ -226,7 +226,7 @@ def test_a_root_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_archives_that_are_not_to_be_kept_go_again_after_a_repair(
-    miniature_release: Path, tmp_path: Path
+    miniature_release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The plain command mends: from the mirror of the first run, and as little stays as was wanted then."""
     root = tmp_path / "root"
@@ -234,6 +234,8 @@ def test_archives_that_are_not_to_be_kept_go_again_after_a_repair(
     with mirror(miniature_release) as url:
         line = ["run", "--root", str(root), "--release", table, "--mirror", url, "--workers", "1"]
         assert main([*line, "--no-keep-archives"]) == 0
+        assert main(["verify", "--root", str(root)]) == 0
+        assert "not here any more, and not needed: archives/" in capsys.readouterr().out
         picture = sorted((root / "val2017").iterdir())[0]
         good = picture.read_bytes()
         picture.unlink()

@@ -142,6 +142,15 @@ def test_both_options_go_together(archive: Path, capsys: pytest.CaptureFixture[s
     assert "--output is missing" in capsys.readouterr().err
 
 
+def test_an_option_of_a_data_root_is_refused(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--archive", str(archive), "--output", str(tmp_path / "made"), "--splits", "val"])
+    assert stopped.value.code == 2 and not (tmp_path / "made").exists()
+    assert "--splits: means nothing for a file of your own" in capsys.readouterr().err
+
+
 def test_good_archives_of_other_tests_are_taken(tmp_path: Path) -> None:
     (tmp_path / "good.zip").write_bytes(GOOD)
     assert run(tmp_path / "good.zip", tmp_path / "made") == 0
