@@ -185,8 +185,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     if not any(word.split("=")[0] in ("--archive", "--output", "-h", "--help") for word in arguments):
         return stage_main(STAGE, arguments)
-    refuse_others(_parser(), arguments, ("--archive", "--output", "--workers"))
     asked = _parser().parse_args(arguments)
+    refuse_others(_parser(), arguments, ("--archive", "--output", "--workers"))
     for name in ("archive", "output"):
         if getattr(asked, name) is None:
             _parser().error(f"--{name} is missing: --archive FILE.zip and --output DIR go together")
