@@ -98,8 +98,8 @@ def alone(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def begun(alone: Path, tmp_path: Path) -> Path:
-    """``alone`` as it was after ``BEGUN`` steps: near the first weights hard negatives tie, and which of equal ones
-    are taken depends on the pictures beside theirs."""
+    """``alone`` as it was after ``BEGUN`` steps: near the first weights so many losses differ by rounding only that
+    other processes may take other hard negatives."""
     return Path(shutil.copytree(alone.parent / "begun", tmp_path / "run"))
 
 

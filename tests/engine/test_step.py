@@ -76,21 +76,11 @@ def test_parts_of_a_batch_are_the_batch() -> None:
     assert torch.equal(torch.cat([part.image_ids for part in parts]), batch.image_ids)
 
 
-def tell_priors_apart(model: nn.Module) -> None:
-    """An untrained net gives nearly the same loss everywhere: which negative is hardest would be rounding."""
-    draw = torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.add_(0.1 * torch.randn(parameter.shape, generator=draw))
-
-
 @pytest.mark.parametrize("clip", [None, 0.5])
 def test_accumulation_is_the_large_batch_up_to_batch_statistics(clip: float | None) -> None:
     ends = []
     for parts in (1, 2, 4):
         state, session = make(accumulate=parts, freeze_bn=True, clip_grad=clip)
-        tell_priors_apart(state.model)
         row = train_step(state, session, a_batch())
         ends.append((row, weights(state)))
     (first, whole), *others = ends

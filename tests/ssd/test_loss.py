@@ -187,3 +187,15 @@ def test_priors_follow_the_batch_to_its_device(detector):
     loss = SsdLoss(detector.priors_cxcywh, BoxCoder())
     loss.match(_batch(torch.zeros(1, 1, 4), torch.zeros(1, 1, dtype=torch.int64)).to("meta"))
     assert loss.priors_cxcywh.device.type == "meta"
+
+
+def test_which_of_equal_negatives_are_taken_does_not_depend_on_the_rest_of_the_batch():
+    """A net that has just begun gives many priors the same loss."""
+    loss = torch.tensor([1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 0.5] * 12)[None].repeat(2, 1)
+    gt_index = torch.full(loss.shape, -1)
+    gt_index[0, 0], gt_index[1, :20] = 0, 0
+    matches = Matches(gt_index, loss, gt_index >= 0, torch.zeros(loss.shape, dtype=torch.bool))
+    first = Matches(*(tensor[:1] for tensor in (gt_index, loss, gt_index >= 0, matches.ignored)))
+    together = hard_negatives(loss, matches)
+    assert torch.equal(together[:1], hard_negatives(loss[:1], first))
+    assert together[0].nonzero().flatten().tolist() == [1, 2, 3], "the first ones of equal loss"

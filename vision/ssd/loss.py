@@ -98,20 +98,25 @@ def _of_box(values: Tensor, matches: Matches, otherwise: float) -> Tensor:
 def hard_negatives(loss: Tensor, matches: Matches, per_positive: int = 3) -> Tensor:
     """Loss of every prior as background (N, P) → (N, P) bool: the worst negatives of each image.
 
-    ``per_positive`` for each positive of the image, and as many where it has none; ignored priors never.
+    ``per_positive`` for each positive of the image, and as many where it has none; ignored priors never. Of equal
+    losses, which a net that has just begun has many of, the first priors are taken: the choice for an image must not
+    depend on which others are in its batch.
     """
     candidate = ~(matches.positive | matches.ignored)
     wanted = per_positive * matches.positive.sum(dim=1).clamp(min=1)
-    wanted = torch.minimum(wanted, candidate.sum(dim=1))  # (N,)
+    wanted = torch.minimum(wanted, candidate.sum(dim=1))[:, None]  # (N, 1)
     score = torch.where(candidate, loss, -1.0)
-    _, index = score.topk(_most(wanted, loss.shape[1], per_positive), dim=1)
-    rank = torch.arange(index.shape[1], device=loss.device)
-    return torch.zeros_like(candidate).scatter_(1, index, rank < wanted[:, None])
+    worst, _ = score.topk(_most(wanted, loss.shape[1], per_positive), dim=1)
+    # topk chooses among equals as it likes, so only the value at the border is taken from it
+    border = worst.gather(1, (wanted - 1).clamp(min=0))
+    beyond, level = score > border, score == border
+    missing = wanted - beyond.sum(dim=1, keepdim=True)
+    return candidate & (beyond | (level & (level.cumsum(dim=1) <= missing)))
 
 
 def _most(wanted: Tensor, priors: int, per_positive: int) -> int:
     """An upper bound of ``wanted`` that is known without waiting for the device."""
     if wanted.device.type == "cpu" and not torch.compiler.is_compiling():
-        return int(wanted.max())
+        return max(1, int(wanted.max()))
     # min(per_positive · positives, priors − positives) is largest where both are equal
     return min(priors, priors * per_positive // (per_positive + 1) + per_positive)
