@@ -193,6 +193,20 @@ def test_a_signal_during_validation_is_followed_with_the_batch(
     assert_close_runs(run, alone)
 
 
+def test_a_signal_while_the_first_one_scores_ends_all_alike(tiny: list[str], tmp_path: Path) -> None:
+    """It reaches the other one, which waits; the last epoch is done all the same, so nothing is left to do."""
+    run, seen = tmp_path / "run", tmp_path / "seen"
+    line = [*tiny, *FIXED, "--epochs=1", "--checkpoint-folder", run]
+    ranks = train_ranks(2, tmp_path, *line, before=slow_scoring, given=(seen, 1.5))
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not seen.exists() and ranks[1].poll() is None:
+        time.sleep(0.02)
+    ranks[1].send_signal(signal.SIGTERM)
+    for status, said in ends(ranks, limit_s=30):
+        assert status == 143, said
+    assert load(find(run)).sampler["epoch"] == 1, "the epoch is finished and saved"
+
+
 # ---------------------------------------------------------------- what ranks do besides, called in each first
 
 
@@ -235,6 +249,20 @@ def slow_validation(seen: Path, seconds: float) -> None:
         measure(meter, logits, offsets, batch)
 
     LossMeter.__call__ = slowly  # type: ignore[method-assign]
+
+
+def slow_scoring(seen: Path, seconds: float) -> None:
+    """The scoring makes a file and takes that long."""
+    from vision.engine import coco_map
+
+    score = coco_map.score
+
+    def slowly(*arguments: Any) -> Any:
+        seen.touch()
+        time.sleep(seconds)
+        return score(*arguments)
+
+    coco_map.score = slowly
 
 
 # ---------------------------------------------------------------- the launcher

@@ -34,10 +34,17 @@ def fit(state: TrainState, session: Session) -> list[dict[str, Any]]:
             finished.append(finish_epoch(state, session))
         except Interrupted:
             break
+        _agree(session)
     if state.step_in_epoch:  # ends of epochs are saved already
         save(state, session)
     session.console.end()
     return finished
+
+
+def _agree(session: Session) -> None:
+    """A signal that came while one process scored is known to all before they go on, or end with one exit status."""
+    (asked,) = session.group.largest(session.stop.signal or 0, device=session.device)
+    session.stop.agree(asked)
 
 
 def train_epoch(state: TrainState, session: Session) -> None:
