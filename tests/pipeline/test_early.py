@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ class Interrupt:
             sys.meta_path.remove(self)
             os.kill(os.getpid(), signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background starts programs without it
 at, module, *rest = sys.argv[1:]
 sys.meta_path.insert(0, Interrupt())
 sys.argv = [module, *rest]
@@ -38,9 +41,15 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
         ("pipeline.index", ["query"], "pipeline.query"),
     ],
 )
-def test_an_interrupt_during_imports_is_one_line(module: str, words: list[str], at: str) -> None:
+def test_an_interrupt_during_imports_is_one_line(
+    module: str, words: list[str], at: str, tmp_path: Path
+) -> None:
     command = [sys.executable, "-c", SIGNALLED, at, module, *words]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=30)
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert list(tmp_path.iterdir()) == []
     assert done.returncode == 130, done.stderr
     assert done.stderr.startswith("interrupted") and done.stderr.count("\n") == 1
 
