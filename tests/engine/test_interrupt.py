@@ -148,8 +148,8 @@ def test_many_kills_at_random_moments(seed: int, device: str, miniature_root: Pa
         time.sleep(draw.random() * 0.4)
         delivered += process.poll() is None
         process.send_signal(number)
-        process.communicate(timeout=60)
-        assert process.returncode in (-signal.SIGKILL, 143, 0, -signal.SIGTERM)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode in (-signal.SIGKILL, 143, 0, -signal.SIGTERM), said
     assert delivered >= 35
     run_through(miniature_root, run, *longer)
     assert_equal_ends(run, long_reference)
