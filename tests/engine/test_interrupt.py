@@ -13,12 +13,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tests.engine.runs import TINY, step_rows
 from tools.inspect_checkpoint import digests
+from vision.engine import run_folder
 from vision.engine.checkpoint import find, load
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -118,6 +120,34 @@ def test_killed_and_run_again_until_it_is_done(miniature_root: Path, reference: 
         process.kill()
         process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL
+    run_through(miniature_root, run)
+    assert_equal_ends(run, reference)
+
+
+@pytest.mark.parametrize("save", [1, 2, 5])
+def test_killed_between_a_checkpoint_and_its_record(
+    save: int, miniature_root: Path, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also behind the very first checkpoint, when there is no record yet."""
+
+    class Killed(BaseException):
+        pass
+
+    publish, files = run_folder.publish_bytes, []
+
+    def killed_behind(path: Path, data: bytes) -> Any:
+        written = publish(path, data)
+        files.append(path)
+        if len(files) == save:
+            raise Killed
+        return written
+
+    run = tmp_path / "run"
+    monkeypatch.setattr(run_folder, "publish_bytes", killed_behind)
+    with pytest.raises(Killed):
+        run_through(miniature_root, run)
+    assert files[-1].exists()
+    monkeypatch.undo()
     run_through(miniature_root, run)
     assert_equal_ends(run, reference)
 

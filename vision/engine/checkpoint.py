@@ -278,7 +278,7 @@ def find(path_or_run: Path | str) -> Path:
     if path.is_dir():
         newest = RunFolder(path).newest_valid(warn=_warn, check=load)
         if newest is None:
-            raise NoCheckpoint(f"{path}: holds no checkpoints.json; is it a run folder?")
+            raise NoCheckpoint(f"{path}: holds no checkpoint that is recorded; is it a run folder?")
         return newest
     if not path.is_file():
         raise NoCheckpoint(f"{path}: there is no such file or run folder")

@@ -91,7 +91,7 @@ def _find(config: TrainConfig, warn: Callable[[str], None]) -> tuple[Checkpoint,
         run = run_folder(config)
         found = _newest(run, warn)
         strays = sorted(run.glob("COMBO_CHECKPOINT_*.pth"))
-        if found is None and strays:
+        if found is None and strays and not RunFolder(run).record_path.is_file():
             raise NoCheckpoint(
                 f"{run}: holds {strays[-1].name} but no checkpoints.json; not starting from scratch.\n"
                 f"  Go on from that file with --resume {strays[-1]}, or choose another --checkpoint-folder."
@@ -109,7 +109,7 @@ def _find(config: TrainConfig, warn: Callable[[str], None]) -> tuple[Checkpoint,
             raise DamagedCheckpoint(f"{error}\n{advice}") from None
     found = _newest(path, warn)
     if found is None:
-        raise NoCheckpoint(f"--resume {path}: holds no checkpoints.json; is it a run folder?")
+        raise NoCheckpoint(f"--resume {path}: holds no checkpoint that is recorded; is it a run folder?")
     return found
 
 

@@ -98,6 +98,9 @@ class RunFolder:
     def publish(self, name: str, data: bytes, **facts: Any) -> CheckpointRecord:
         """Write ``data`` under ``name``, then its record. Raises OSError (OutOfSpace) with the old ones intact."""
         self.path.mkdir(parents=True, exist_ok=True)
+        if not self.record_path.is_file():
+            # a kill behind the first file must not look like a run whose record was lost
+            self.write_records([])
         written = publish_bytes(self.path / name, data)
         record = CheckpointRecord(name, written.sha256, written.bytes, **facts)
         self.write_records([r for r in self.records() if r.file != name] + [record])
