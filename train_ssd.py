@@ -31,6 +31,8 @@ def train(parsed: Parsed, console: Console, stop: StopRequest) -> None:
     host = machine.prepare(plan.config, plan.checkpoint.threads if plan.checkpoint else None)
     seed_everything(plan.config.seed)
     with run_lock(plan.run) if host.group.first else nullcontext():
+        if host.group.first:
+            resume.require_unchanged(plan)
         train_planned(plan, host, console, stop)
 
 

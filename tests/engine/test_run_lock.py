@@ -8,14 +8,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from vision.engine import machine
+from vision.engine.checkpoint import find, load
 from vision.engine.run_lock import RunInUse, run_lock
 
 HOLDER = """
 import os, sys, time
 from pathlib import Path
+from vision.engine import machine
+from vision.engine.checkpoint import find, load
 from vision.engine.run_lock import run_lock
 with run_lock(Path(sys.argv[1])):
     if os.fork() == 0:  # a data worker that outlives its trainer
@@ -64,3 +69,25 @@ def test_it_is_free_after_the_end_and_after_an_error(tmp_path: Path) -> None:
         _ = 1 / 0
     with run_lock(tmp_path / "run"):
         pass
+
+
+def test_what_was_planned_before_another_session_ended_is_not_done(
+    train: Callable[..., int], tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Both plan from step 2; while the second one still waits for its peers, the first one goes on and ends."""
+    line = [*tiny, "--checkpoint-folder", tmp_path / "run", "--resume=auto"]
+    assert train(*line, "--stop-after-step", 2) == 0
+    prepare, first = machine.prepare, []
+
+    def prepared_late(*arguments: Any) -> Any:
+        if not first:
+            first.append(True)
+            assert train(*line, "--stop-after-step", 6) == 0
+        return prepare(*arguments)
+
+    monkeypatch.setattr(machine, "prepare", prepared_late)
+    assert train(*line, "--stop-after-step", 3) == 1
+    assert "has trained there meanwhile" in capfd.readouterr().err
+    assert load(find(tmp_path / "run")).step == 6
+    assert train(*line, "--stop-after-step", 7) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline.__main__ import main as pipeline
 from tests.engine.ranks import ends, train_ranks
 from vision.core.sample import InputSpec
-from vision.engine import start
+from vision.engine import checkpoint, start
 from vision.engine.config import TrainConfig
 from vision.nn.blocks import BatchNorm2d
 from vision.ssd.build import build_detector
@@ -61,3 +63,50 @@ def test_two_ways_of_spreading_are_refused(tiny: list[str], tmp_path: Path) -> N
         assert status == 2 and "Traceback" not in said, said
         assert "this is one of 2 of torchrun; give --parallel none, or start without torchrun" in said
     assert not (run / "training_args.json").exists()
+
+
+def test_weights_of_another_width_are_refused_by_name(
+    train: Callable[..., int], tiny: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert train(*tiny, "--checkpoint-folder", tmp_path / "a", "--stop-after-step", 1) == 0
+    line = [*tiny, "--mb2-width-mult=0.2", "--pretrained-ssd", checkpoint.find(tmp_path / "a")]
+    assert train(*line, "--checkpoint-folder", tmp_path / "b") == 1
+    assert "is it of another width or net?" in capfd.readouterr().err
+    assert not (tmp_path / "b" / "checkpoints.json").exists()
+
+
+def test_data_without_a_box_are_refused(
+    train: Callable[..., int],
+    tiny: list[str],
+    miniature_root: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Such as those of classes that none of the pictures has."""
+    root = Path(shutil.copytree(miniature_root, tmp_path / "data"))
+    assert pipeline(["run", "--root", str(root), "--workers", "1", "--classes", "hair drier"]) == 0
+    assert train(*tiny, "--datasets", root, "--checkpoint-folder", tmp_path / "run") == 1
+    said = capfd.readouterr().err
+    assert "has a box of its 1 classes" in said and "annotations.txt" in said
+
+
+def test_a_rate_of_nothing_is_said_before_it_is_trained_with(
+    train: Callable[..., int], tiny: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    line = [*tiny, "--scheduler=cosine", "--epochs=1", "--checkpoint-folder", run, "--resume=auto"]
+    assert train(*line) == 0
+    assert "learning rate is 0" not in capfd.readouterr().out
+    assert train(*line, "--epochs=2", "--stop-after-step=5") == 0
+    assert "the learning rate is 0 from here on" in capfd.readouterr().out
+
+
+def test_a_run_that_stood_still_says_how_it_goes_on(
+    train: Callable[..., int], tiny: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    line = [*tiny, "--lr=1e-30", "--freeze-bn", "--ema=0", "--checkpoint-folder", run, "--patience=1"]
+    assert train(*line) == 0
+    assert f"--resume {run} --patience 2" in capfd.readouterr().out
+    assert train("--resume", run, "--patience", 2) == 0
+    assert checkpoint.load(checkpoint.find(run)).sampler["epoch"] == 3

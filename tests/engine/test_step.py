@@ -176,6 +176,23 @@ def test_skip_leaves_everything_as_if_the_batch_had_not_been(capsys: pytest.Capt
     assert train_step(state, session, a_batch())["loss"] is not None
 
 
+@pytest.mark.parametrize("nan", ["stop", "skip"])
+def test_a_forward_pass_that_overflows_spoils_no_statistics(nan: str) -> None:
+    """It reaches the running means before its loss is known."""
+    state, session = make(nan=nan, lr=0.0001)
+    before = weights(state)
+    norm = next(module for module in state.model.modules() if isinstance(module, nn.BatchNorm2d))
+    hook = norm.register_forward_pre_hook(lambda module, given: (given[0] * float("inf"),))
+    if nan == "stop":
+        with pytest.raises(NotFinite, match="weights were not touched"):
+            train_step(state, session, a_batch())
+        return
+    assert train_step(state, session, a_batch())["skipped"]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(state).items())
+    hook.remove()
+    assert train_step(state, session, a_batch())["loss"] is not None
+
+
 def test_a_gradient_that_is_not_finite_is_caught_though_the_loss_is() -> None:
     state, session = make()
     next(state.model.parameters()).register_hook(lambda gradient: gradient * float("inf"))

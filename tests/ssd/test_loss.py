@@ -199,3 +199,10 @@ def test_which_of_equal_negatives_are_taken_does_not_depend_on_the_rest_of_the_b
     together = hard_negatives(loss, matches)
     assert torch.equal(together[:1], hard_negatives(loss[:1], first))
     assert together[0].nonzero().flatten().tolist() == [1, 2, 3], "the first ones of equal loss"
+
+
+def test_a_background_prior_that_is_not_a_number_is_not_left_out():
+    loss = torch.tensor([[1.0, 2.0, float("nan"), 3.0, 4.0, 0.5]])
+    gt_index = torch.tensor([[0, -1, -1, -1, -1, -1]])
+    matches = Matches(gt_index, loss, gt_index >= 0, torch.zeros(1, 6, dtype=torch.bool))
+    assert hard_negatives(loss, matches)[0].tolist() == [False, False, True, True, True, False]

@@ -21,4 +21,10 @@ def open_splits(config: TrainConfig) -> tuple[CocoDetection, CocoDetection]:
             raise DatasetError(
                 f"{root}: the {name} split has no usable picture; python -m pipeline status --root {root}"
             )
+    if not len(train.columns("labels")[0]):
+        raise DatasetError(
+            f"{root}: no picture of the train split has a box of its {len(train.classes) - 1} classes, so there is "
+            f"nothing to learn.\n  Which were left out, and why: {root}/report/annotations.txt; "
+            "other classes: python -m pipeline run --classes LIST (or all)"
+        )
     return train, val

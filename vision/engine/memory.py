@@ -23,8 +23,8 @@ class OutOfMemory(ValueError):
 def images_that_fit(state: TrainState, session: Session, batch: Batch) -> int | None:
     """How many images at once the device has room for, measured with two; 0 where not even those; None where the
     device does not count its memory. What a failed step holds has to be released before."""
-    if session.device.type != "cuda":
-        return None
+    if session.device.type != "cuda" or (session.config.sync_bn and session.group.world > 1):
+        return None  # SyncBN's layers would wait for the other processes
     state.optimizer.zero_grad(set_to_none=True)
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info(session.device)

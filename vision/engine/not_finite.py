@@ -59,7 +59,8 @@ def leave_out(state: TrainState, session: Session, ids: Sequence[int], losses: d
         f"gradient norm {losses['grad_norm']}); images {_shown(ids)}"
     )
     state.window.skipped += 1
-    spoiled = spoiled_parts(state)
+    # the forward pass of this very step may have spoiled batch statistics, which only --nan skip puts back
+    spoiled = [name for name, weight in state.model.named_parameters() if not bool(weight.isfinite().all())]
     if spoiled:
         raise NotFinite(
             f"{what}.\n  Before that step already {_weights_are(spoiled)}. {session.way_back()}\n  {ADVICE}"
@@ -100,7 +101,8 @@ def finite_metrics(metrics: dict[str, float], state: TrainState, session: Sessio
     what = f"epoch {state.epoch}: the validation's {', '.join(lost)} came out not finite"
     if session.config.nan == "stop":
         raise NotFinite(f"{what}.\n  {session.way_back()}\n  {ADVICE}, or --nan skip.")
-    session.console.warn(f"{what}; left out of the logs, and this epoch is not the best")
+    not_best = ", and this epoch is not the best" if "val_loss" in lost else ""
+    session.console.warn(f"{what}; left out of the logs{not_best}")
     return {name: value for name, value in metrics.items() if name not in lost}
 
 

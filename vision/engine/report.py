@@ -27,8 +27,15 @@ def begin(session: Session, state: TrainState, plan: Plan, machine: Machine, ini
     session.console.banner(_rows(session, state, machine, initial_weights))
     for note in notes:
         session.console.say(f"  note: {note}")
+    if state.step < session.total_steps and not state.schedule.factor(state.step):
+        session.console.warn(
+            f"the learning rate is 0 from here on: the schedule ended with step {state.schedule.horizon:,}; "
+            "--t-max EPOCHS gives it another end"
+        )
     if state.step >= session.total_steps:
-        session.console.say("  nothing to do: all epochs are done; --epochs N goes further")
+        session.console.say(
+            "  nothing to do: all epochs are done; --epochs N goes further, with --t-max N for a schedule as long"
+        )
 
 
 def _rows(
@@ -97,7 +104,10 @@ def end(session: Session, state: TrainState, finished: list[dict[str, Any]]) -> 
             else "interrupted before the first step: there is nothing to save; the same command begins again"
         )
     if saved and state.epoch < session.config.epochs:
-        console.say(f"go on:     python train_ssd.py --resume {quote(str(run))}")
+        patience = session.config.patience
+        stalled = patience is not None and state.best and state.best["since"] >= patience
+        more = f" --patience {state.best['since'] + (patience or 0)}" if stalled else ""
+        console.say(f"go on:     python train_ssd.py --resume {quote(str(run))}{more}")
     if finished or state.best:
         console.say(f"evaluate:  python -m tools.evaluate {quote(str(run))}")
         console.say(f"export:    python -m tools.export_onnx {quote(str(run))}")

@@ -37,6 +37,7 @@ class Plan:
     * run: the run folder
     * checkpoint, file: what is gone on from; None for a fresh start
     * notes: sentences for people about differences
+    * seen: the run's record of checkpoints when this was planned
     """
 
     config: TrainConfig
@@ -44,6 +45,7 @@ class Plan:
     checkpoint: Checkpoint | None
     file: Path | None
     notes: tuple[str, ...]
+    seen: bytes = b""
 
 
 class Refused(ValueError):
@@ -52,6 +54,36 @@ class Refused(ValueError):
 
 def plan(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
     """Find the checkpoint and settle the arguments. Raises UsageError, Refused, NoCheckpoint, DamagedCheckpoint."""
+    config = parsed.config
+    seen = _record(_folder_meant(config))  # before anything is decided by it
+    return dataclasses.replace(_planned(parsed, warn), seen=seen)
+
+
+def require_unchanged(plan: Plan) -> None:
+    """Under the lock of the run folder. Raises Refused where another session has trained there since the plan."""
+    if _record(plan.run) != plan.seen:
+        raise Refused(
+            f"{plan.run}: another process has trained there meanwhile; the same command again goes on from that"
+        )
+
+
+def _folder_meant(config: TrainConfig) -> Path:
+    if config.resume is None or config.resume == "auto":
+        return run_folder(config)
+    path = Path(config.resume)
+    return path if path.is_dir() else path.parent
+
+
+def _record(run: Path) -> bytes:
+    from vision.engine.run_folder import RunFolder
+
+    try:
+        return RunFolder(run).record_path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _planned(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
     config = parsed.config
     if config.resume is None:
         return _fresh(config)
@@ -90,7 +122,7 @@ def _find(config: TrainConfig, warn: Callable[[str], None]) -> tuple[Checkpoint,
     if config.resume == "auto":
         run = run_folder(config)
         found = _newest(run, warn)
-        strays = sorted(run.glob("COMBO_CHECKPOINT_*.pth"))
+        strays = RunFolder(run).strays()
         if found is None and strays and not RunFolder(run).record_path.is_file():
             raise NoCheckpoint(
                 f"{run}: holds {strays[-1].name} but no checkpoints.json; not starting from scratch.\n"

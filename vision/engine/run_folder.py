@@ -91,6 +91,10 @@ class RunFolder:
                 raise RecordError(f"{self.record_path}: {record.file!r} is no name of a checkpoint")
         return records
 
+    def strays(self) -> list[Path]:
+        """Checkpoint files that lie here, recorded or not."""
+        return sorted(self.path.glob("COMBO_CHECKPOINT_*.pth"))
+
     def write_records(self, records: list[CheckpointRecord], name: str = RECORD_NAME) -> None:
         rows = [to_plain(record) for record in records]
         publish_json(self.path / name, {"format": RECORD_FORMAT, "checkpoints": rows})
@@ -98,7 +102,7 @@ class RunFolder:
     def publish(self, name: str, data: bytes, **facts: Any) -> CheckpointRecord:
         """Write ``data`` under ``name``, then its record. Raises OSError (OutOfSpace) with the old ones intact."""
         self.path.mkdir(parents=True, exist_ok=True)
-        if not self.record_path.is_file():
+        if not self.record_path.is_file() and not self.strays():
             # a kill behind the first file must not look like a run whose record was lost
             self.write_records([])
         written = publish_bytes(self.path / name, data)

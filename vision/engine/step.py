@@ -36,8 +36,9 @@ def train_step(state: TrainState, session: Session, batch: Batch) -> dict[str, A
     row: dict[str, Any] = {}
     if not usable(losses, state):
         ids = [one for shard in session.group.gather(batch.image_ids.tolist()) for one in shard]
+        if before:
+            put_back(state.model, before)
         leave_out(state, session, ids, losses)
-        put_back(state.model, before)
         row = {"skipped": True, "images": ids}
     state.step += 1
     state.step_in_epoch += 1

@@ -157,7 +157,8 @@ def move_classes(
     for name in _class_layers(model):
         found = weights.get(name)
         rows = own[name].detach().cpu().clone().unflatten(0, (-1, len(new_classes)))  # (A, C, …)
-        if found is not None and len(found) == len(rows) * len(old_classes):
+        # of another width: for load_fitting to name
+        if found is not None and found.shape == (len(rows) * len(old_classes), *rows.shape[2:]):
             rows[:, to] = found.to(rows.dtype).unflatten(0, (-1, len(old_classes)))[:, of]
             moved[name] = rows.flatten(0, 1)
     return moved

@@ -105,7 +105,8 @@ def hard_negatives(loss: Tensor, matches: Matches, per_positive: int = 3) -> Ten
     candidate = ~(matches.positive | matches.ignored)
     wanted = per_positive * matches.positive.sum(dim=1).clamp(min=1)
     wanted = torch.minimum(wanted, candidate.sum(dim=1))[:, None]  # (N, 1)
-    score = torch.where(candidate, loss, -1.0)
+    # what is not a number is the worst there is: it must reach the sum, not be left out of it
+    score = torch.where(candidate, loss.nan_to_num(nan=torch.inf), -1.0)
     worst, _ = score.topk(_most(wanted, loss.shape[1], per_positive), dim=1)
     # topk chooses among equals as it likes, so only the value at the border is taken from it
     border = worst.gather(1, (wanted - 1).clamp(min=0))
