@@ -1,6 +1,6 @@
 """The logs of a run back to where its checkpoint stands: what lies behind it moves aside, what is lost is named.
 
-A long run has hundreds of thousands of rows, so they are read one at a time and never all held.
+A long run has hundreds of thousands of rows: ``metrics.jsonl`` is read one at a time, and what stays is never held.
 """
 
 from __future__ import annotations
