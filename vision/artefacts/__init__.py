@@ -4,4 +4,7 @@ files.py    atomic publishing, digests, the full disk: every file of the project
 records.py  strict JSON in, typed records out: what others wrote is data and is checked
 log.py      JSON lines that survive a kill: journals, rejects, metrics
 holder.py   who holds a lock, for messages
+advice.py   commands that are printed, every word quoted; names inside sentences
+addresses.py      addresses without passwords and tokens, for all that is shown or stored
+system_errors.py  what the operating system refused: what, why, fix
 """

@@ -1,0 +1,55 @@
+"""Commands that are printed for people to copy: every word that is not ours is quoted, here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from shlex import quote
+
+Word = str | Path | int | float
+
+
+def command(program: str, *words: Word) -> str:
+    """``program`` as it stands, and ``words`` quoted so that a shell hands over exactly them.
+
+    * program: written by us and printed as it is, ``python -m pipeline run``
+    * words: options as text; paths as ``Path``, so that one which begins with a dash is no option
+
+    Example: ``command("python -m pipeline run", "--root", root)``.
+    """
+    return " ".join([program, *map(quoted, words)])
+
+
+def quoted(word: Word) -> str:
+    r"""One word for a POSIX shell; what cannot be printed (line breaks, bytes that are no UTF-8) as bash's ``$'\n'``."""
+    text = _path(word) if isinstance(word, Path) else str(word)
+    if text.isprintable():  # not so: control characters, other separators than the space, lone surrogates
+        return quote(text)
+    return "$'" + "".join(map(_escaped, text)) + "'"
+
+
+def _path(path: Path) -> str:
+    text = os.fspath(path)
+    return f"./{text}" if text.startswith("-") else text
+
+
+def _escaped(letter: str) -> str:
+    if letter in "\\'":
+        return "\\" + letter
+    if letter.isprintable():
+        return letter
+    return "".join(f"\\{byte:03o}" for byte in letter.encode("utf-8", "surrogateescape"))
+
+
+def shown(name: Word) -> str:
+    r"""A name inside a sentence: one line whatever it holds; what cannot be printed becomes ``\n``, ``\xff``, ``\u202e``."""
+    text = str(name)
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else _named(letter) for letter in text)
+
+
+def _named(letter: str) -> str:
+    byte = re.fullmatch(r"\\udc([89a-f][0-9a-f])", ascii(letter)[1:-1])
+    return f"\\x{byte[1]}" if byte else ascii(letter)[1:-1]
