@@ -3,6 +3,7 @@
 files.py    atomic publishing, digests, the full disk: every file of the project is written through it
 records.py  strict JSON in, typed records out: what others wrote is data and is checked
 log.py      JSON lines that survive a kill: journals, rejects, metrics
+writable.py       whether a folder takes what is going to be written, asked before the work
 holder.py   who holds a lock, for messages
 advice.py   commands that are printed, every word quoted; names inside sentences
 addresses.py      addresses without passwords and tokens, for all that is shown or stored
