@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from vision.artefacts.files import publish_bytes
@@ -24,7 +24,7 @@ def device() -> str:
 
 
 def today() -> str:
-    return datetime.now(UTC).date().isoformat()
+    return datetime.now(timezone.utc).date().isoformat()
 
 
 def publish(subject: str, command: str, text: str) -> Path:

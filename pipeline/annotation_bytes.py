@@ -16,7 +16,8 @@ from typing import Any
 import orjson
 
 from pipeline import json_strict
-from pipeline.json_strict import MAX_DEPTH, TO_BRACKET, NotStrict
+from pipeline.json_scan import end_of_string, next_bracket
+from pipeline.json_strict import MAX_DEPTH, NotStrict
 
 MAX_ELEMENT_BYTES = 16 << 20
 """Bytes of one element; the largest of COCO has about 40,000."""
@@ -26,9 +27,8 @@ _BLANKS = b" \t\n\r"
 
 _USUAL = {b",\n{": 2, b", {": 2, b',{"': 1}
 """What mostly stands between two objects of a list, and how much of it comes before the second one."""
-_SPACE = re.compile(rb"[ \t\n\r]*+")
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
-_SCALAR = re.compile(rb"[^,\]}\[{:\" \t\n\r]*+")
+_SPACE = re.compile(rb"[ \t\n\r]*")
+_SCALAR = re.compile(rb"[^,\]}\[{:\" \t\n\r]*")
 
 
 class AnnotationError(ValueError):
@@ -107,13 +107,13 @@ class AnnotationBytes:
 
     def key(self, position: int) -> tuple[str, int]:
         """The key of an object that begins at ``position``, and the offset of its value."""
-        match = _STRING.match(self._data, position)
-        if match is None:
+        end = self._end_of_string(position)
+        if end < 0:
             raise self.unexpected(position, "", "a key in double quotes")
-        if match.end() - position > 256:
+        if end - position > 256:
             raise self.error(position, "", "a key of more than 256 bytes")
-        key: str = self.loads(position, match.end(), "")
-        return key, self.space(self.expect(self.space(match.end()), b":", key, "a colon"))
+        key: str = self.loads(position, end, "")
+        return key, self.space(self.expect(self.space(end), b":", key, "a colon"))
 
     def elements(self, key: str, start: int) -> Iterator[tuple[Any, int]]:
         """Elements of the list at ``start`` with the offsets of their ends."""
@@ -175,10 +175,9 @@ class AnnotationBytes:
     def _end_of_value(self, place: str, start: int) -> int:
         opening = self.byte(start)
         if opening == b'"':
-            match = _STRING.match(self._data, start)
-            if match is None:
+            end = self._end_of_string(start)
+            if end < 0:
                 raise self.error(start, place, "the file ends inside a string")
-            end = match.end()
         elif opening in (b"{", b"["):
             end = self._end_of_brackets(place, start)
         else:
@@ -190,11 +189,14 @@ class AnnotationBytes:
             raise self.error(start, place, f"one value of more than {MAX_ELEMENT_BYTES >> 20} MiB")
         return end
 
+    def _end_of_string(self, start: int) -> int:
+        """Behind the string that begins at ``start``; -1 where none does, or it does not end."""
+        return end_of_string(self._data, start, self.size) if self.byte(start) == b'"' else -1
+
     def _end_of_brackets(self, place: str, start: int) -> int:
         depth, position, limit = 0, start, start + MAX_ELEMENT_BYTES + 1
         while True:
-            match = TO_BRACKET.match(self._data, position, min(limit, self.size))
-            position = match.end() if match else position
+            position = next_bracket(self._data, position, min(limit, self.size))
             bracket = self.byte(position)
             if position >= limit:
                 return position

@@ -12,12 +12,11 @@ from typing import Any
 
 import orjson
 
+from pipeline.json_scan import next_bracket
+
 MAX_DEPTH = 64
 """Levels of brackets in one value; a COCO annotation has 3."""
 
-TEXT = rb'[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"'
-"""What stands between brackets, as a pattern: anything else, and strings whole."""
-TO_BRACKET = re.compile(rb"(?:" + TEXT + rb")*+", re.DOTALL)
 _NOT_JSON = re.compile(rb"-?Infinity|NaN")
 _AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = b"0" * 19
@@ -68,8 +67,7 @@ def depth(text: bytes) -> int:
     """How deep the brackets of a valid text are nested."""
     level = deepest = position = 0
     while True:
-        match = TO_BRACKET.match(text, position)
-        position = match.end() if match else position
+        position = next_bracket(text, position, len(text))
         bracket = text[position : position + 1]
         if not bracket:
             return deepest

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
@@ -174,5 +174,5 @@ def _retry_after(response: requests.Response) -> float | None:
         date = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):
         return None
-    now = datetime.now(UTC) if date.tzinfo else datetime.now(UTC).replace(tzinfo=None)
+    now = datetime.now(timezone.utc) if date.tzinfo else datetime.now(timezone.utc).replace(tzinfo=None)
     return max(0.0, (date - now).total_seconds())

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +210,7 @@ def _act(
         receipts.SCHEMA, stage.name, stage.version, plan["params"],
         present, {path: seen for path, seen in outputs.items() if seen is not None},
         counts.taken_in, counts.kept, counts.dropped, counts.notes,
-        round(time.monotonic() - started, 3), datetime.now(UTC).isoformat(timespec="seconds"),
+        round(time.monotonic() - started, 3), datetime.now(timezone.utc).isoformat(timespec="seconds"),
         {"python": platform.python_version()},
     )  # fmt: skip
     receipts.write(settings.root, receipt)

@@ -71,6 +71,9 @@ BLOCK = 50_000
 """Annotations that are turned into Python values at a time."""
 PROGRESS_STEPS = 100_000
 """Steps of SQLite's machine (some milliseconds) between two looks whether to stop."""
+CANNOT_OPEN = "unable to open database file"
+SYSTEM_ERRORS = {"database or disk is full": errno.ENOSPC, "disk I/O error": errno.EIO}
+"""By SQLite's words for its codes, which are the same in all its versions; Python shows the codes from 3.11 on."""
 LEFT_OUT = "left out by the remap; see report/annotations.jsonl"
 
 
@@ -88,10 +91,9 @@ def write_tables(
     except sqlite3.Error as error:
         if should_stop():
             raise Interrupted from error
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_CANTOPEN:
+        if str(error) == CANNOT_OPEN:
             path.open("ab").close()  # raises what SQLite does not say
-        number = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_IOERR: errno.EIO}.get(code)
+        number = SYSTEM_ERRORS.get(str(error))
         if number is None:
             raise
         raise OSError(number, f"{os.strerror(number)} ({error})", str(path)) from error

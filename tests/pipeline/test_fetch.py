@@ -8,7 +8,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -169,7 +169,9 @@ def test_retry_after_in_seconds(header: str, low: float | None, high: float | No
 
 def test_retry_after_as_a_date() -> None:
     response = requests.Response()
-    response.headers["Retry-After"] = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    response.headers["Retry-After"] = format_datetime(
+        datetime.now(timezone.utc) + timedelta(seconds=30), usegmt=True
+    )
     assert 27 < (request._retry_after(response) or 0) <= 30
     response.headers["Retry-After"] = "Wed, 21 Oct 2015 07:28:00 GMT"
     assert request._retry_after(response) == 0

@@ -192,14 +192,13 @@ def older_of(final: Path) -> Path:
 
 def sha256_of(path: Path, tick: Callable[[int], None] | None = None) -> str:
     """SHA-256 of a file, hex, read in pieces; ``tick`` is called with the size of each, and may raise."""
-    with Path(path).open("rb") as stream:
-        if tick is None:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-        digest = hashlib.sha256()
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-            tick(len(chunk))
-        return digest.hexdigest()
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(CHUNK))
+    with Path(path).open("rb", buffering=0) as stream:
+        while size := stream.readinto(buffer):
+            digest.update(buffer[:size])
+            if tick is not None:
+                tick(size)
+    return digest.hexdigest()
 
 
 def facts_of(path: Path, tick: Callable[[int], None] | None = None) -> FileFacts:

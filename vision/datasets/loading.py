@@ -223,10 +223,14 @@ class WorkerError(RuntimeError):
     """A worker process died; the message says which, how, and at which picture."""
 
 
+class InWorker(Exception):
+    """The traceback of a worker, as text: the cause of the error that is raised in the main process."""
+
+
 def _failed(failure: Failure) -> SampleError:
     error = SampleError(failure.message)
     if failure.details:
-        error.add_note("in the data worker:\n" + failure.details)
+        error.__cause__ = InWorker("in the data worker:\n" + failure.details)
     return error
 
 

@@ -109,10 +109,11 @@ def _shortened(state: TrainState, longest: float | None) -> Tensor:
     if state.scaler is not None:
         state.scaler.unscale_(state.optimizer)
     trained = [parameter for parameter in state.model.parameters() if parameter.grad is not None]
-    norm = nn.utils.get_total_norm([parameter.grad for parameter in trained if parameter.grad is not None])
     if longest is not None:
-        nn.utils.clip_grads_with_norm_(trained, longest, norm)
-    return norm
+        return nn.utils.clip_grad_norm_(trained, longest)
+    # what nn.utils.get_total_norm does, which torch has from 2.6 on
+    norms = torch._foreach_norm([parameter.grad for parameter in trained if parameter.grad is not None])
+    return torch.linalg.vector_norm(torch.stack(norms))
 
 
 def _numbers(session: Session, sums: Tensor, norm: Tensor) -> dict[str, float]:

@@ -41,7 +41,8 @@ def read_header(data: bytes, image_format: str) -> Header:
     :raises BadImage: ``bad_header``
     """
     with _faults("bad_header"), _open(data, image_format) as image:
-        return Header(*image.size, tuple(_oddities(image, data)))
+        width, height = image.size
+        return Header(width, height, tuple(_oddities(image, data)))
 
 
 def decode(data: bytes, image_format: str) -> tuple[np.ndarray, str]:

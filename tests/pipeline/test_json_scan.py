@@ -1,0 +1,79 @@
+"""Strings and brackets of a JSON text are found as one byte after the other finds them, in constant memory."""
+
+from __future__ import annotations
+
+import mmap
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.json_scan import end_of_string, next_bracket
+
+
+def slow_end(text: bytes, start: int, limit: int) -> int:
+    position = start + 1
+    while position < limit:
+        if text[position : position + 1] == b'"':
+            return position + 1
+        position += 2 if text[position : position + 1] == b"\\" else 1
+    return -1
+
+
+def slow_bracket(text: bytes, position: int, limit: int) -> int:
+    while position < limit and text[position : position + 1] not in (b"[", b"]", b"{", b"}"):
+        if text[position : position + 1] == b'"':
+            end = slow_end(text, position, limit)
+            if end < 0:
+                return position
+            position = end
+        else:
+            position += 1
+    return position
+
+
+def test_the_same_as_byte_by_byte() -> None:
+    chance = random.Random(5)
+    for _ in range(5000):
+        text = bytes(chance.choice(b'"\\[]{}a,"\\"') for _ in range(chance.randrange(40)))
+        limit = chance.randint(0, len(text))
+        start = chance.randint(0, limit)
+        assert next_bracket(text, start, limit) == slow_bracket(text, start, limit), (text, start, limit)
+        if text[start : start + 1] == b'"' and start < limit:
+            assert end_of_string(text, start, limit) == slow_end(text, start, limit), (text, start, limit)
+
+
+@pytest.mark.parametrize("rounds", [20, 21, 999, 1000, 1001, 2500])
+@pytest.mark.parametrize("round_", [b"\\n", b'\\"', b"\\\\", b"x\\["])
+def test_what_is_longer_than_the_bound_of_a_pattern(round_: bytes, rounds: int, tmp_path: Path) -> None:
+    string = b'"' + round_ * rounds + b'"'
+    text = string * 3 + b"]" + string[:-1]
+    file = tmp_path / "text"
+    file.write_bytes(text)
+    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        for given in (text, mapped):
+            assert end_of_string(given, 0, len(text)) == len(string)
+            assert next_bracket(given, 0, len(text)) == 3 * len(string)
+            behind = 3 * len(string) + 1
+            assert end_of_string(given, behind, len(text)) == -1
+            assert next_bracket(given, behind, len(text)) == behind, "a string without an end stops it"
+
+
+HOSTILE = """
+import resource
+from pipeline.json_scan import next_bracket
+texts = [b'"",' * 1_000_000, b'"' + b"\\\\n" * 2_000_000 + b'"', b'"\\\\n",' * 800_000, b'"' + b'\\\\"' * 2_000_000]
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert [next_bracket(text, 0, len(text)) for text in texts] == [3_000_000, 4_000_002, 4_000_000, 0]
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_memory_does_not_grow_with_the_text(repository: Path) -> None:
+    """A pattern with a repeat that has no bound takes 300 to 800 MB for these."""
+    done = subprocess.run(
+        [sys.executable, "-c", HOSTILE], cwd=repository, capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 30_000, "kB"
