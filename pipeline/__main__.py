@@ -32,6 +32,7 @@ from pipeline.lock import root_lock
 from pipeline.runner import Decision, decide_all
 from pipeline.stage import Stage
 from pipeline.stages import NAMES, all_stages, named
+from vision.artefacts.command_line import Parser
 
 CLEAN = """Removes what the stages made. Without --yes it only lists what would go, with bytes. A file goes when
 a receipt claims it and it still is as recorded; anything else in the folder stays and is named. Links are not
@@ -39,18 +40,18 @@ followed."""
 MARKS = {"done": "✓", "stale": "~", "missing": "·"}
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser() -> Parser:
+    parser = Parser(
         prog="python -m pipeline",
         description="COCO from the server to files that can be trained on, in stages that know when they have to run.",
         epilog="One stage alone: python -m pipeline.extract --help. What is on the disk: docs/artefacts.md.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="run what is missing or stale, in order", allow_abbrev=False)
-    status = commands.add_parser("status", help="done, stale or missing — and why", allow_abbrev=False)
-    verify = commands.add_parser("verify", help="compare the files with the receipts", allow_abbrev=False)
+    run = commands.add_parser("run", help="run what is missing or stale, in order")
+    status = commands.add_parser("status", help="done, stale or missing — and why")
+    verify = commands.add_parser("verify", help="compare the files with the receipts")
     clean_help = "remove what the stages made, or half-done work"
-    add_clean_options(commands.add_parser("clean", help=clean_help, description=CLEAN, allow_abbrev=False))
+    add_clean_options(commands.add_parser("clean", help=clean_help, description=CLEAN))
     commands.add_parser("list", help="the stages, a line each")
     for command in (run, status, verify):
         add_common_options(command)

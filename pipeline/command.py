@@ -21,6 +21,7 @@ from pipeline.lock import root_lock
 from pipeline.runner import decide_all, run_stages
 from pipeline.stage import SPLITS, Interrupted, Settings, Stage, StageError
 from pipeline.stages import NAMES, named
+from vision.artefacts.command_line import Parser, no_such_choice, whole_from
 from vision.artefacts.files import FULL, OutOfSpace
 
 
@@ -120,18 +121,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     return Settings(arguments.root, chosen.splits, arguments.workers, of_this_run | chosen.options())
 
 
-def count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{value}: 0 or more")
-    return value
-
-
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}: 1 or more")
-    return value
+count, positive = whole_from(0), whole_from(1)
 
 
 def mirror(text: str) -> str:
@@ -168,27 +158,24 @@ def split_list(text: str) -> tuple[str, ...]:
     asked = {name.strip() for name in text.split(",")}
     unknown = asked - set(SPLITS)
     if unknown:
-        raise argparse.ArgumentTypeError(
-            f"unknown split {sorted(unknown)[0]!r}; there are {', '.join(SPLITS)}"
-        )
+        raise argparse.ArgumentTypeError(no_such_choice(sorted(unknown)[0], SPLITS))
     return tuple(name for name in SPLITS if name in asked)
 
 
-def refuse_others(parser: argparse.ArgumentParser, words: Sequence[str], taken: Sequence[str]) -> None:
+def refuse_others(parser: Parser, words: Sequence[str], taken: Sequence[str]) -> None:
     """A usage error for an option of ``--root`` that a file of one's own would ignore."""
     for word in words:
-        name = word.split("=")[0]
+        name = parser.hyphened(word).split("=")[0]
         if name.startswith("--") and name in parser._option_string_actions and name not in taken:
             parser.error(f"{name}: means nothing for a file of your own; it goes with --root")
 
 
 def stage_main(stage: Stage, argv: Sequence[str] | None = None) -> int:
     """``python -m pipeline.<stage>``: that stage alone."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"python -m pipeline.{stage.name}",
         description=f"Stage {stage.name}: {stage.summary}.",
         epilog="The whole pipeline: python -m pipeline run. What is done and why: python -m pipeline status.",
-        allow_abbrev=False,
     )
     add_common_options(parser)
     add_stage_options(parser)

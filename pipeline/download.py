@@ -34,6 +34,7 @@ from pipeline.progress import Progress
 from pipeline.release import COCO_SERVER, ReleaseFile, archive_path, release_of
 from pipeline.space import require_space
 from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
+from vision.artefacts.command_line import Parser
 from vision.artefacts.files import sha256_of
 
 
@@ -196,13 +197,12 @@ def _digest(text: str) -> str:
     return digest
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog=f"python -m pipeline.{STAGE.name}",
         description=f"Stage {STAGE.name}: {STAGE.summary}.",
         epilog="A file gets its name only when its SHA-256 is right; one that is there already with that digest is kept. "
         "The same command goes on where an interrupted or killed one stopped.",
-        allow_abbrev=False,
     )
     group = parser.add_argument_group("a file of your own, instead of --root")
     group.add_argument(

@@ -13,7 +13,6 @@ if __name__ == "__main__":  # before the imports: they take a while
 
     guard()
 
-import argparse
 import os
 import shutil
 import sys
@@ -31,6 +30,7 @@ from pipeline.release import ReleaseFile, archive_path, release_of
 from pipeline.split_folder import make_folder
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from pipeline.unpacking import named, standing, unpack_all
+from vision.artefacts.command_line import Parser
 from vision.artefacts.files import fsync_file, fsync_folder
 
 
@@ -195,13 +195,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return extract_file(asked.archive, asked.output, asked.workers)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog=f"python -m pipeline.{STAGE.name}",
         description=f"Stage {STAGE.name}: {STAGE.summary}.",
         epilog="The whole archive is refused for a member that could write elsewhere, never end, or mean two things. "
         "The same command again goes on after a kill, and proves the files when they are all there.",
-        allow_abbrev=False,
     )
     group = parser.add_argument_group("an archive of your own, instead of --root")
     group.add_argument("--archive", type=Path, metavar="FILE.zip", help="unpack all of it, or nothing")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.coco_categories import CATEGORIES
+from vision.artefacts.command_line import Parser
 from vision.artefacts.files import atomic_publish, publish_json, sha256_of
 
 if TYPE_CHECKING:  # --help does not wait for what draws
@@ -150,7 +151,7 @@ def _annotation_id(split: str, index: int) -> int:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     defaults = MiniatureSpec()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m pipeline.miniature",
         description="Render the miniature COCO release: zips, annotations and release.json, as a server holds them.",
         epilog="serve it: python -m http.server 8001 --bind 127.0.0.1 --directory FOLDER",

@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline.command import count
 from pipeline.index_rules import INDEX, USER_VERSION
+from vision.artefacts.command_line import Parser
 
 VIEWS = ("class_counts", "size_bins", "images_without_boxes", "images", "categories", "provenance")
 SIZES = {"small": (0.0, 1024.0), "medium": (1024.0, 9216.0), "large": (9216.0, float("inf"))}
@@ -32,8 +33,8 @@ class QueryError(ValueError):
     """The index can not answer; the text says why and what to do."""
 
 
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+def parser() -> Parser:
+    made = Parser(
         prog="python -m pipeline.index query",
         description="Lists annotations of index.sqlite, or one of its views.",
         epilog=EXAMPLES,

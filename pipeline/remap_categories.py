@@ -14,7 +14,6 @@ if __name__ == "__main__":  # before the imports: they take a while
 
     guard()
 
-import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -33,6 +32,7 @@ from pipeline.remap_report import counts_of, report_text
 from pipeline.remapped import ImageCheck, SplitCounts, any_image
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from pipeline.verdicts import IMAGE_REPORT, Verdict, read_verdicts
+from vision.artefacts.command_line import Parser
 
 LABELS = "annotations/labels.txt"
 CATEGORY_MAP = "annotations/category_map.json"
@@ -194,13 +194,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return remap_file(one)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog=f"python -m pipeline.{STAGE.name}",
         description=f"Stage {STAGE.name}: {STAGE.summary}.",
         epilog="What can not be used is a result, not a failure: it is listed by id with its reason, and the exit code "
         "is 0. A file that can not be read is refused with its line and key: exit code 1, and nothing is written.",
-        allow_abbrev=False,
     )
     group = parser.add_argument_group("one file of your own, instead of --root")
     group.add_argument(

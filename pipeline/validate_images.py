@@ -13,7 +13,6 @@ if __name__ == "__main__":  # before the imports: they take a while
 
     guard()
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from pipeline.image_rules import NAME, SHEET, check_settings, image_folder, is_t
 from pipeline.rejects import REJECTS
 from pipeline.stage import Counts, Settings, Stage, StageContext
 from pipeline.verdicts import IMAGE_REPORT
+from vision.artefacts.command_line import Parser
 
 
 def _run(context: StageContext) -> Counts:
@@ -78,13 +78,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return check_folder(asked.images, asked.report, asked.workers, bool(asked.thorough))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog=f"python -m pipeline.{NAME}",
         description=f"Stage {NAME}: {STAGE.summary}.",
         epilog="Verdicts: ok (plain 8-bit RGB), convert (readable; becomes 8-bit RGB when read), reject. Bad pictures "
         "are a result, not a failure: the exit code is 0 when the report is written. Nothing is changed or moved.",
-        allow_abbrev=False,
     )
     group = parser.add_argument_group("a folder of your own, instead of --root")
     group.add_argument(

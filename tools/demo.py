@@ -9,7 +9,6 @@ hand. Killed half-way, the same command goes on where it was.
 
 from __future__ import annotations
 
-import argparse
 import http.server
 import shlex
 import subprocess
@@ -21,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+from vision.artefacts.command_line import Parser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PICTURES_SHOWN = 6
@@ -123,7 +124,7 @@ class _QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 
 def parse(argv: list[str]) -> DemoPlan:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m tools.demo",
         description="Render a small COCO, run the data stages on it, train, stop, resume, evaluate, export, detect.",
         epilog="No network, no GPU and no COCO needed. Run it again to go on after an interruption.",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.problem import run_tool
+from vision.artefacts.command_line import Parser
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,13 +31,12 @@ An ONNX file is looked at as detectNet does (its resize, its merging of boxes), 
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser() -> Parser:
+    parser = Parser(
         prog="python -m tools.detect",
         description="Detects objects in pictures; writes annotated pictures and detections.json.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="a run folder, a .pth checkpoint or an .onnx file")

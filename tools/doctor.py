@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tools.machine import Gpu, Interpreter, Machine, read_interpreter, read_machine, torch_reaches_gpu
+from vision.artefacts.command_line import Parser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 12)  # the two that the tests run with
@@ -263,8 +264,8 @@ def required_distributions(requirements: Path = REPOSITORY / "requirements.txt")
     return tuple(names)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser() -> Parser:
+    parser = Parser(
         prog="python -m tools.doctor",
         description="Looks for what would stop or slow the work: Python, disk, memory, /dev/shm, compiler, GPU.",
         epilog="Exit status 1 only for a finding that stops the work (STOP); notes leave it at 0.",

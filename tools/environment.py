@@ -11,7 +11,6 @@ a minute (uv) to five minutes (pip), nearly all of it torch with its CUDA librar
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import hashlib
@@ -25,6 +24,7 @@ from pathlib import Path
 
 from tools.doctor import NEWEST_PYTHON, OLDEST_PYTHON
 from tools.machine import Interpreter, read_interpreter
+from vision.artefacts.command_line import Parser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RUN, DEV = "requirements.txt", "requirements-dev.txt"
@@ -251,8 +251,8 @@ def try_imports(python: Path) -> None:
         )
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser() -> Parser:
+    parser = Parser(
         prog="python3 -m tools.environment",
         description="Makes or repairs .venv and prints the path of its Python. Nothing to do: a tenth of a second.",
         epilog="PYTHON=/path/to/python uses that one as it is and installs nothing.",

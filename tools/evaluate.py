@@ -13,6 +13,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from tools.problem import run_tool
+from vision.artefacts.command_line import Parser
 
 if TYPE_CHECKING:
     from vision.engine.coco_map import Scores
@@ -26,13 +27,12 @@ EXAMPLES = """examples:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser() -> Parser:
+    parser = Parser(
         prog="python -m tools.evaluate",
         description="Scores a run or a checkpoint on COCO; writes metrics.json and the results beside it.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("model", type=Path, metavar="RUN_OR_CHECKPOINT", help="a run folder, or a .pth file")

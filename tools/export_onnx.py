@@ -13,6 +13,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from tools.problem import run_tool
+from vision.artefacts.command_line import Parser
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,13 +32,12 @@ opset by JetPack: 4.4 = 11; 4.6 = 13; 5.x and 6.0 = up to 17; 6.1 and later = 9 
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser() -> Parser:
+    parser = Parser(
         prog="python -m tools.export_onnx",
         description="Exports a detector for detectNet: checked clause by clause, compared with onnxruntime, then published.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("model", type=Path, metavar="RUN_OR_CHECKPOINT", help="a run folder, or a .pth file")

@@ -6,7 +6,6 @@ python -m tools.inspect_checkpoint FILE.pth --digest                 # digests o
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import struct
@@ -14,6 +13,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from vision.artefacts.command_line import Parser
 
 if TYPE_CHECKING:
     from vision.engine.checkpoint import Checkpoint
@@ -85,11 +86,10 @@ def report(checkpoint: Checkpoint, path: Path) -> str:
     return "\n".join(f"{label:<10} {value}" for label, value in rows.items())
 
 
-def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def make_parser() -> Parser:
+    parser = Parser(
         prog="python -m tools.inspect_checkpoint",
         description="What is inside a checkpoint, with a digest of each part.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "checkpoint", metavar="FILE_OR_RUN", help="a checkpoint, or a run folder (its newest good one)"

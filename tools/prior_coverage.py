@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.problem import run_tool
+from vision.artefacts.command_line import Parser
 from vision.ssd.variants import DEFAULT_VARIANT, VARIANTS, find
 
 if TYPE_CHECKING:
@@ -30,13 +31,12 @@ that covers the sizes you care about: python train_ssd.py --priors NAME
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser() -> Parser:
+    parser = Parser(
         prog="python -m tools.prior_coverage",
         description="Share of a data set's objects that the priors of each profile fit, by object size.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("datasets", type=Path, metavar="DIR", help="data root")

@@ -27,6 +27,7 @@ from tools.doctor import (
 )
 from tools.environment import RUN, Environment, EnvironmentProblem, existing_python, find_python
 from tools.machine import Interpreter, Machine, read_interpreter, read_machine
+from vision.artefacts.command_line import Parser
 
 ENVIRONMENT_COST = Cost(3 * GB, ENVIRONMENT_BYTES, 3)  # measured: 28 s with uv, 185 s with pip
 DEMO_COST = Cost(0, 0.3 * GB, 10)
@@ -59,14 +60,13 @@ def cost_table() -> str:
     return "\n".join(lines)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser() -> Parser:
+    parser = Parser(
         prog="./setup_coco.sh",
         description=DESCRIPTION,
         epilog=cost_table()
         + "\n\nPYTHON=/path/to/python ./setup_coco.sh uses that Python as it is, like --no-env.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add(

@@ -32,6 +32,62 @@ def test_the_ancestors_command_line_is_understood() -> None:
     assert (config.betas, config.use_cuda, config.datasets) == ((0.8, 0.9), False, ("coco-data",))
 
 
+@pytest.mark.parametrize(
+    ("words", "field", "value"),
+    [
+        (["--t-max=100.0"], "t_max", 100),
+        (["--t_max", "1e2"], "t_max", 100),
+        (["--t-max", "None"], "t_max", None),
+        (["--base-net-lr", "None"], "base_net_lr", None),
+        (["--base_net_lr=0.001"], "base_net_lr", 0.001),
+        (["--extra_layers_lr", "none"], "extra_layers_lr", None),
+        (["--base-net", "None"], "base_net", None),
+        (["--pretrained_ssd=None"], "pretrained_ssd", None),
+        (["--resume", "None"], "resume", None),
+        (["--patience=None"], "patience", None),
+        (["--num_epochs", "30.0"], "epochs", 30),
+        (["--num_workers=2"], "workers", 2),
+        (["--batch_size", "5"], "batch_size", 5),
+        (["--dataset_type", "coco"], "dataset_type", "coco"),
+        (["--use_cuda", "True"], "use_cuda", True),
+        (["--use-cuda=False"], "use_cuda", False),
+        (["--freeze_base_net"], "freeze_base_net", True),
+        (["--freeze_base_net", "True"], "freeze_base_net", True),
+        (["--no_nesterov"], "nesterov", False),
+        (["--validation-mean-ap=True"], "validation_map", True),
+        (["--milestones", "80,100"], "milestones", (80, 100)),
+        (["--milestones", "80, 100"], "milestones", (80, 100)),
+        (["--milestones=[80, 100]"], "milestones", (80, 100)),
+        (["--milestones", "(80.0, 100.0)"], "milestones", (80, 100)),
+        (["--betas", "(0.8, 0.9)"], "betas", (0.8, 0.9)),
+        (["--betas", "0.8", "0.9"], "betas", (0.8, 0.9)),
+        (["--resolution=512.0"], "resolution", (512,)),
+        (["--scheduler", "none"], "scheduler", "none"),
+    ],
+)
+def test_values_are_taken_as_the_ancestors_wrote_them(
+    words: list[str], field: str, value: object, tmp_path: Path
+) -> None:
+    found = getattr(parse(words).config, field)
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "t_max: 100.0",
+        "t_max: None",
+        "base_net_lr: None",
+        "milestones: [80.0, 100]",
+        "milestones: '[80, 100]'",
+    ],
+)
+def test_a_recipe_takes_them_too(text: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(f"{text}\n")
+    config = parse(["--config", str(tmp_path / "recipe.yaml")]).config
+    assert config.t_max in (100, None) and config.base_net_lr is None and config.milestones == (80, 100)
+
+
 def test_default_then_recipe_then_command_line(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("lr: 1e-2\nbatch-size: 8\nmilestones: [3, 4]\n")
@@ -84,6 +140,16 @@ def test_a_wrong_recipe_is_refused_by_name(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
+        ("--net mb1-ssd", ["--net mb1-ssd: not there yet; what there is: mb2-ssd-lite\n"]),
+        ("--net mb1-ssd-lite", ["--net mb1-ssd-lite: not there yet"]),
+        ("--net mb3-ssd-lite", ["--net 'mb3-ssd-lite': there is mb2-ssd-lite\n"]),
+        ("--net mb2-ssd-lit", ["did you mean 'mb2-ssd-lite'?"]),
+        ("--dataset_type voc", ["--dataset-type voc: not there yet; what there is: coco\n"]),
+        ("--validation_dataset x", ["--validation-dataset is not there yet"]),
+        ("--t-max 99.5", ["--t-max", "a whole number", "'99.5'"]),
+        ("--t-max inf", ["--t-max", "a whole number"]),
+        ("--lr None", ["--lr", "expected a number, found 'None'"]),
+        ("--milestones []", ["--milestones", "expected numbers"]),
         ("--epocs 3", ["--epocs", "did you mean '--epochs'"]),
         ("--epoch 3", ["--epoch"]),
         ("--lr fast", ["--lr", "expected a number", "'fast'"]),

@@ -152,7 +152,7 @@ def test_a_file_that_can_not_be_read_is_exit_code_1_and_publishes_nothing(
         (["--output", "LINK"], "originals are never changed"),
         (["--output", "FOLDER"], "is a folder"),
         (["--classes", "car", "--category-map", "x.json"], "exclude each other"),
-        (["--nonsense"], "unrecognized"),
+        (["--nonsense"], "unknown argument --nonsense"),
         (["--workers", "-1"], "0 or more"),
     ],
 )

@@ -77,7 +77,7 @@ def test_demo_starts_the_demo() -> None:
         (["--splits", "train,vall"], "found 'vall'"),
         (["--workers", "-1"], "--workers must be 0 or more"),
         (["--release", "no-such-file.json"], "--release no-such-file.json: there is no such file"),
-        (["--samples"], "unrecognized arguments: --samples"),
+        (["--samples"], "unknown argument --samples: did you mean '--sample'?"),
     ],
 )
 def test_misunderstandings_are_refused(

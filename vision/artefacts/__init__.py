@@ -5,6 +5,7 @@ records.py  strict JSON in, typed records out: what others wrote is data and is 
 log.py      JSON lines that survive a kill: journals, rejects, metrics
 writable.py       whether a folder takes what is going to be written, asked before the work
 holder.py   who holds a lock, for messages
+command_line.py   what every command shares at its door: mistakes in two lines, numbers with bounds
 advice.py   commands that are printed, every word quoted; names inside sentences
 addresses.py      addresses without passwords and tokens, for all that is shown or stored
 system_errors.py  what the operating system refused: what, why, fix

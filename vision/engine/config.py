@@ -24,7 +24,7 @@ from vision.engine.options import (
     read_mapping,
     to_mapping,
 )
-from vision.ssd.variants import DEFAULT_VARIANT, VARIANTS
+from vision.ssd.variants import DEFAULT_VARIANT, LATER_VARIANTS, VARIANTS
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 DATA, MODEL, OPTIMISATION, RUN, MACHINE = "data", "model", "optimisation", "run", "machine"
@@ -39,7 +39,14 @@ class TrainConfig:
     """Everything that ``train_ssd.py`` can be told."""
 
     # -- data
-    dataset_type: str = option("coco", "layout of the data folders", DATA, "fixed", choices=("coco",))
+    dataset_type: str = option(
+        "coco",
+        "layout of the data folders",
+        DATA,
+        "fixed",
+        choices=("coco",),
+        later=("voc", "open_images", "yolo"),
+    )
     datasets: tuple[str, ...] = option(
         ("coco-data",), "data root(s) as made by ./setup_coco.sh", DATA, "free",
         aliases=("--data",), metavar="DIR",
@@ -54,7 +61,9 @@ class TrainConfig:
     )  # fmt: skip
 
     # -- model
-    net: str = option(DEFAULT_VARIANT, "the detector", MODEL, "fixed", choices=tuple(VARIANTS))
+    net: str = option(
+        DEFAULT_VARIANT, "the detector", MODEL, "fixed", choices=tuple(VARIANTS), later=LATER_VARIANTS
+    )
     mb2_width_mult: float = option(1.0, "width multiplier of MobileNetV2", MODEL, "fixed", above=0, high=8)
     resolution: tuple[int, ...] = option(
         (300,), "input size in px: one number, or width and height", MODEL, "fixed", metavar="PX",

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
 import functools
 import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
+
+from vision.artefacts import command_line
 
 RESUME_RULES = ("session", "free", "named", "fixed")
 """What a change on resume means: ``session`` is never inherited; ``free`` changes no number of the training;
@@ -24,13 +25,17 @@ RESUME_RULES = ("session", "free", "named", "fixed")
 
 @dataclass(frozen=True)
 class Option:
-    """What a field's metadata says. ``low`` and ``high`` are inclusive; ``above`` is exclusive."""
+    """What a field's metadata says. ``low`` and ``high`` are inclusive; ``above`` is exclusive.
+
+    ``later``: values that the ancestors take and this project does not take yet.
+    """
 
     help: str
     group: str
     resume: str
     aliases: tuple[str, ...] = ()
     choices: tuple[Any, ...] | None = None
+    later: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     above: float | None = None
@@ -69,15 +74,19 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
 
 
 def parse_text(text: str, hint: Any) -> Any:
-    """A word of the command line as ``hint``. Raises ValueError with what was expected."""
+    """A word of the command line as ``hint``; ``None`` where that is optional, ``100.0`` where 100 is meant.
+
+    Raises ValueError with what was expected.
+    """
+    hint, optional = _without_none(hint)
+    if optional and text.strip().lower() == "none":
+        return None
     if hint is bool:
         return _parse_bool(text)
-    if hint in (int, float):
-        try:
-            return hint(text)
-        except ValueError:
-            kind = "a whole number" if hint is int else "a number"
-            raise ValueError(f"expected {kind}, found {text!r}") from None
+    if hint is int:
+        return command_line.read_whole(text)
+    if hint is float:
+        return command_line.read_number(text)
     return text
 
 
@@ -87,17 +96,18 @@ def _parse_bool(text: str) -> bool:
         return True
     if word in ("0", "false", "no", "off"):
         return False
-    raise ValueError(f"expected true or false, found {text!r}")
+    raise ValueError(f"expected true or false, found {command_line.shortened(text)!r}")
 
 
 def from_plain(value: Any, hint: Any) -> Any:
-    """A value of YAML or JSON as ``hint``: nothing is guessed, but ``1`` is a float and a list a tuple."""
+    """A value of YAML or JSON as ``hint``: nothing is guessed, but ``1`` is a float, ``100.0`` a whole number, a list a
+    tuple and, where nothing may be given, ``None`` a word for that."""
     hint, optional = _without_none(hint)
-    if value is None and optional:
+    if optional and (value is None or (isinstance(value, str) and value.lower() == "none")):
         return None
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)[0]
-        items = value.replace(",", " ").split() if isinstance(value, str) and inner is not str else value
+        items = words_of([value]) if isinstance(value, str) and inner is not str else value
         items = [items] if isinstance(items, (str, int, float)) else items
         if not isinstance(items, (list, tuple)):
             raise ValueError(f"expected a list, found {value!r}")
@@ -108,6 +118,8 @@ def from_plain(value: Any, hint: Any) -> Any:
             return float(value)
         except OverflowError:
             raise ValueError(f"expected a number, found one of {len(str(value))} digits") from None
+    if hint is int and isinstance(value, float) and value.is_integer():
+        return int(value)
     if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as a word
         return parse_text(value, float)
     if type(value) is not hint:
@@ -121,9 +133,10 @@ def check_value(name: str, value: Any, option: Option) -> None:
         return
     for item in value if isinstance(value, tuple) else (value,):
         if option.choices is not None and item not in option.choices:
-            near = difflib.get_close_matches(str(item), [str(choice) for choice in option.choices], n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"{flag_of(name)} {item}: {hint}there is {', '.join(map(str, option.choices))}")
+            if item in option.later:
+                there = command_line.listed(list(map(str, option.choices)))
+                raise ValueError(f"{flag_of(name)} {item}: not there yet; what there is: {there}")
+            raise ValueError(f"{flag_of(name)} {command_line.no_such_choice(item, option.choices)}")
         if isinstance(item, (int, float)) and not isinstance(item, bool):
             _check_range(name, item, option)
 
@@ -158,7 +171,8 @@ def read_mapping(cls: type, mapping: Mapping[Any, Any], where: str) -> dict[str,
     for key, value in mapping.items():
         name = names.get(str(key).replace("-", "_"), "")
         if not name:
-            raise ValueError(f"{where}: unknown key {key!r}{_suggestion(str(key).replace('-', '_'), names)}")
+            near = command_line.did_you_mean(str(key).replace("-", "_"), names)
+            raise ValueError(f"{where}: unknown key {key!r}" + (f"; {near}" if near else ""))
         if name in values:
             raise ValueError(f"{where}: {key!r} is given twice")
         try:
@@ -166,11 +180,6 @@ def read_mapping(cls: type, mapping: Mapping[Any, Any], where: str) -> dict[str,
         except ValueError as error:
             raise ValueError(f"{where}: {key}: {error}") from None
     return values
-
-
-def _suggestion(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
@@ -182,11 +191,11 @@ def to_mapping(config: Any) -> dict[str, Any]:
 # ---------------------------------------------------------------- the command line
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse with suggestions: no abbreviations, unknown flags name the nearest one."""
+class Parser(command_line.Parser):
+    """The fields of a dataclass as options; those of the ancestors that are not there are refused by name."""
 
     def __init__(self, cls: type, later: Mapping[str, str], **rest: Any) -> None:
-        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **rest)
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **rest)
         self.later = later
         groups: dict[str, Any] = {}
         defaults = {f.name: f.default for f in dataclasses.fields(cls)}
@@ -199,23 +208,17 @@ class Parser(argparse.ArgumentParser):
     def parse_named(self, argv: Sequence[str]) -> dict[str, Any]:
         """Only what was named: field name → value. Leaves with 2 on a mistake."""
         for word in argv:
-            sentence = self.later.get(word.split("=", 1)[0])
-            if sentence is not None:
-                self.error(f"{word.split('=', 1)[0]} {sentence}")
-        named, unknown = self.parse_known_args(argv)
-        if unknown:
-            word = unknown[0].split("=", 1)[0]
-            self.error(f"unknown argument {word}{_suggestion(word, self._option_string_actions)}")
+            flag = word.split("=", 1)[0].replace("_", "-")
+            if flag in self.later:
+                self.error(f"{flag} {self.later[flag]}")
         return {
-            name: tuple(value) if isinstance(value, list) else value for name, value in vars(named).items()
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in vars(self.parse_args(argv)).items()
         }
 
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n  all options: {self.prog} --help\n")
 
-
-def _add_argument(group: Any, name: str, option: Option, hint: Any, default: Any) -> None:
-    hint, _ = _without_none(hint)
+def _add_argument(group: Any, name: str, option: Option, full_hint: Any, default: Any) -> None:
+    hint, _ = _without_none(full_hint)
     flags = [flag_of(name), *option.aliases]
     text = option.help.replace("%", "%%") + _default_text(default)
     common = {"dest": name, "default": argparse.SUPPRESS, "help": text}
@@ -235,7 +238,7 @@ def _add_argument(group: Any, name: str, option: Option, hint: Any, default: Any
     metavar = option.metavar or (
         "|".join(map(str, option.choices)) if option.choices else hint.__name__.upper()
     )
-    group.add_argument(*flags, type=_word(hint), metavar=metavar, **common)
+    group.add_argument(*flags, type=_word(full_hint), metavar=metavar, **common)
 
 
 class _Words(argparse.Action):
@@ -246,11 +249,21 @@ class _Words(argparse.Action):
         self.inner = inner
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        words = values if self.inner is str else " ".join(values).replace(",", " ").split()
+        words = values if self.inner is str else words_of(values)
         try:
+            if not words:
+                raise ValueError(f"expected numbers, found {' '.join(values)!r}")
             setattr(namespace, self.dest, tuple(parse_text(word, self.inner) for word in words))
         except ValueError as error:
             raise argparse.ArgumentError(self, str(error)) from None
+
+
+def words_of(values: Sequence[str]) -> list[str]:
+    """The numbers in ``80 100``, ``"80,100"``, ``"[80, 100]"``, ``"(80, 100)"``, each still as text."""
+    text = " ".join(values).strip()
+    if (text[:1], text[-1:]) in (("[", "]"), ("(", ")")):
+        text = text[1:-1]
+    return text.replace(",", " ").split()
 
 
 def _default_text(default: Any) -> str:
