@@ -10,7 +10,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from vision.engine.config import Parsed, UsageError, parse, unused, width_height
+from vision.engine.combinations import UsageError, unused
+from vision.engine.config import Parsed, parse, width_height
 
 if TYPE_CHECKING:
     from vision.engine.console import Console

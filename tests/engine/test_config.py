@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vision.engine.config import LATER, TrainConfig, UsageError, build, parse, run_folder, unused
+from vision.engine.config import LATER, TrainConfig, build, parse, run_folder
 from vision.engine.options import check_value, flag_of, options_of, read_mapping, to_mapping
 
 
@@ -181,12 +181,6 @@ def test_flags_of_the_ancestors_that_are_not_there_are_refused_with_a_sentence(
     assert f"{flag} {LATER[flag]}" in refused([f"{flag}=1"], capsys)
 
 
-def test_options_without_effect_are_named() -> None:
-    parsed = parse(["--optim-choose", "Adam", "--momentum", "0.8", "--gamma", "0.5"])
-    said = unused(parsed.config, parsed.explicit)
-    assert len(said) == 2 and "--momentum" in said[0] and "--gamma" in said[1]
-
-
 def test_every_option_has_help_and_a_resume_rule() -> None:
     for name, option in options_of(TrainConfig).items():
         assert option.help and option.resume, name
@@ -233,11 +227,6 @@ def test_a_recipe_has_the_same_bounds(text: str, tmp_path: Path, capsys: pytest.
 def test_plain_values_come_back() -> None:
     config = build({"milestones": (2, 5), "t_max": 7, "pretrained_ssd": None})
     assert build(read_mapping(TrainConfig, to_mapping(config), "here")) == config
-
-
-def test_build_refuses_what_does_not_fit_together() -> None:
-    with pytest.raises(UsageError, match="--nesterov"):
-        build({"nesterov": True, "momentum": 0.0})
 
 
 def test_the_run_folder_can_hold_the_nets_name() -> None:

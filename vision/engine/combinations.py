@@ -1,0 +1,75 @@
+"""Options that do not go together, and options that have no effect with the others. No torch."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from vision.engine.options import flag_of
+
+if TYPE_CHECKING:
+    from vision.engine.config import TrainConfig
+
+
+class UsageError(ValueError):
+    """Options that do not go together; exit status 2."""
+
+
+def check_together(config: TrainConfig) -> None:
+    """What no single option can tell. Raises ``UsageError`` that names the flags."""
+    cpu = config.device == "cpu" or (config.device == "auto" and not config.use_cuda)
+    rules = (
+        (len(config.datasets) != 1, "--datasets takes one data root for now"),
+        (len(config.resolution) > 2, "--resolution takes one number, or width and height"),
+        (len(config.betas) != 2, "--betas takes two numbers"),
+        (config.base_net and config.pretrained_ssd, "--base-net and --pretrained-ssd: give one of them"),
+        (
+            config.device.startswith("cuda") and not config.use_cuda,
+            "--device cuda contradicts --use-cuda false",
+        ),
+        (not _is_device(config.device), f"--device {config.device}: expected auto, cpu, cuda or cuda:N"),
+        (config.amp == "fp16" and cpu, "--amp fp16 needs a GPU; on a CPU use --amp off or bf16"),
+        (
+            config.accumulate > config.batch_size,
+            f"--accumulate {config.accumulate}: a step has only --batch-size {config.batch_size} images",
+        ),
+        (config.sync_bn and cpu, "--sync-bn needs GPUs"),
+        (config.nesterov and config.momentum == 0, "--nesterov needs a --momentum above 0"),
+        (config.nesterov and config.dampening != 0, "--nesterov needs --dampening 0"),
+        (any(beta >= 1 for beta in config.betas), "--betas must be below 1"),
+        (
+            list(config.milestones) != sorted(set(config.milestones)),
+            f"--milestones {config.milestones}: expected epochs that rise",
+        ),
+        (
+            config.compile and config.parallel == "dp",
+            "--compile does not go with --parallel dp; start one process a GPU with torchrun instead",
+        ),
+        (config.resume == "", "--resume expects a checkpoint file, a run folder or auto"),
+    )
+    for broken, sentence in rules:
+        if broken:
+            raise UsageError(sentence)
+
+
+def _is_device(text: str) -> bool:
+    return re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,2})?", text) is not None
+
+
+def unused(config: TrainConfig, explicit: frozenset[str]) -> list[str]:
+    """A sentence for each option that was given and has no effect with the others."""
+    adam, sgd = ("Adam", "AdamW"), ("SGD",)
+    only_with = {
+        "momentum": sgd, "dampening": sgd, "nesterov": sgd, "betas": adam, "eps": adam, "amsgrad": adam,
+    }  # fmt: skip
+    found = [
+        f"{flag_of(name)} has no effect with --optim-choose {config.optim_choose}"
+        for name, optimisers in only_with.items()
+        if name in explicit and config.optim_choose not in optimisers
+    ]
+    found += [
+        f"{flag_of(name)} has no effect with --scheduler {config.scheduler}"
+        for name in ("milestones", "gamma")
+        if name in explicit and config.scheduler != "multi-step"
+    ]
+    return found
