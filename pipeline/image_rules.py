@@ -8,7 +8,7 @@ from vision.images.formats import MAX_BYTES, MAX_PIXELS
 NAME = "validate_images"
 SHEET = "report/bad_images.png"
 
-CHECK_VERSION = 1
+CHECK_VERSION = 2
 """Raised when the same picture may get another verdict; older journals and receipts then count for nothing."""
 
 

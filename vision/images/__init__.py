@@ -4,6 +4,8 @@
 * ``jpeg``     a walk over the markers of a JPEG: size, colour model, orientation, scans, without decoding
 * ``turbo``    the pixels of a JPEG by libjpeg-turbo, where every warning counts
 * ``raster``   everything that is no JPEG: header, strict structure (PNG, GIF, WebP, BMP) and pixels by Pillow
+* ``orientation``  EXIF's orientation out of the bytes, and pixels turned upright or back
+* ``frame``    which of the two frames the boxes are in, and so which one is decoded
 * ``convert``  ``to_rgb8``: grey, CMYK, palette, 16-bit and alpha to (H, W, 3) uint8
 * ``contact_sheet``  what can be seen of bad pictures, for people
 * ``decode``   ``decode_rgb`` for everybody, ``check_image`` for the validation: ok, convert or reject

@@ -10,7 +10,7 @@ alpha                     dropped; the stored colours stay as they are
 CMYK                      R = (255 − C)(255 − K) / 255, rounded; so G of M and B of Y
 CMYK as Adobe stores it   the same after 255 − value, that is R = C·K / 255
 palette                   the palette's colours (looked up before ``to_rgb8``)
-EXIF orientation          not applied: boxes are given in the stored frame
+EXIF orientation          not applied but where ``decode_rgb`` is asked for the upright frame
 animation, pages          the first one
 ========================  ==========================================================================
 """

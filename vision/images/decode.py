@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from vision.images import jpeg, raster, turbo
+from vision.images import jpeg, orientation, raster, turbo
 from vision.images.convert import to_rgb8
 from vision.images.formats import MAX_BYTES, MAX_PIXELS, BadImage, format_of, suffix_fits
+from vision.images.frame import choose_frame
 
-__all__ = ["BadImage", "Header", "ImageVerdict", "check_image", "decode_rgb", "image_size", "read_header"]
+__all__ = [
+    "BadImage", "Header", "ImageVerdict", "check_image", "decode_rgb", "image_size", "orientation_of", "read_header",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,39 +30,56 @@ class ImageVerdict:
     * verdict: ``ok`` (plain 8-bit RGB), ``convert`` (readable, becomes 8-bit RGB as ``convert`` states),
       ``reject``
     * reason: None for ``ok``; otherwise ``code`` or ``code: what was found``, several joined by ``; ``
-    * width, height: px of the stored frame, None where not even the header could be read
+    * width, height: px of the frame that is to be decoded, None where not even the header could be read
+    * orientation: EXIF's, where it is to be applied (``decode_rgb(…, upright=True)``); 1: the frame as stored
     """
 
     verdict: str
     reason: str | None
     width: int | None
     height: int | None
+    orientation: int = orientation.STORED
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is known before anything is decoded; size in px, ``frame`` for JPEGs alone."""
+    """What is known before anything is decoded; size in px as stored, ``frame`` for JPEGs alone."""
 
     image_format: str
     width: int
     height: int
+    orientation: int
     oddities: tuple[str, ...]
     frame: jpeg.Frame | None
 
 
-def decode_rgb(data: bytes, where: str = "") -> np.ndarray:
+def decode_rgb(data: bytes, where: str = "", upright: bool = False) -> np.ndarray:
     """(H, W, 3) uint8 RGB of a JPEG, PNG, GIF, BMP, TIFF, WebP or PNM file's bytes.
 
-    Conversion as stated in ``vision.images.convert``; EXIF orientation is not applied. ``where`` names the picture
-    in errors.
+    Conversion as stated in ``vision.images.convert``.
 
+    :param where: names the image in errors
+    :param upright: apply the EXIF orientation, as viewers do; without it the frame is the stored one
     :raises BadImage: with ``.reason``; never for a lack of memory, which stays a MemoryError
     """
     try:
         header = read_header(data)
         if header.frame is not None:
-            return turbo.decode(data, header.frame)
-        return to_rgb8(*raster.decode(data, header.image_format))
+            pixels = turbo.decode(data, header.frame)
+        else:
+            pixels = to_rgb8(*raster.decode(data, header.image_format))
+    except BadImage as error:
+        raise BadImage(error.reason, where) from None
+    return orientation.upright(pixels, header.orientation) if upright else pixels
+
+
+def orientation_of(data: bytes, where: str = "") -> int:
+    """EXIF's orientation 1..8 out of a JPEG, PNG, TIFF or WebP; 1 where there is none or it is broken.
+
+    :raises BadImage: when it is no image, or has too many pixels
+    """
+    try:
+        return read_header(data).orientation
     except BadImage as error:
         raise BadImage(error.reason, where) from None
 
@@ -82,6 +102,7 @@ def check_image(
     expected_hw: tuple[int, int] | None = None,
     thorough: bool = False,
     header: Header | None = None,
+    exif: str = "stored",
 ) -> ImageVerdict:
     """Decode strictly and compare with what is expected.
 
@@ -89,21 +110,26 @@ def check_image(
     :param expected_hw: height and width in px that the annotations give, or None
     :param thorough: scikit-image has to read JPEGs too (it reads every other format anyway)
     :param header: that of ``data``, where it has been read before
+    :param exif: ``stored`` or ``apply``, the frame that boxes are in; ``vision.images.frame`` has the rules
     """
     width = height = None
+    applied = orientation.STORED
     try:
         header = header or read_header(data)
         width, height = header.width, header.height
-        _require_size(header, expected_hw)
+        applied, turned = choose_frame((height, width), header.orientation, expected_hw, exif)
         oddities = [
             *_suffix_oddity(where, header),
             *header.oddities,
+            *filter(None, [turned]),
             *_decode_strictly(data, header, thorough),
         ]
     except BadImage as error:
         return ImageVerdict("reject", error.reason, width, height)
+    if orientation.is_turned(applied):
+        width, height = height, width
     reason = "; ".join(oddities)
-    return ImageVerdict("convert" if reason else "ok", reason or None, width, height)
+    return ImageVerdict("convert" if reason else "ok", reason or None, width, height, applied)
 
 
 def read_header(data: bytes) -> Header:
@@ -116,38 +142,18 @@ def read_header(data: bytes) -> Header:
     image_format = format_of(data)
     if image_format == "JPEG":
         frame = jpeg.read_frame(data)
-        header = Header(image_format, frame.width, frame.height, tuple(_jpeg_oddities(frame)), frame)
+        oddities = {1: ("grey",), 4: ("cmyk",)}.get(len(frame.components), ())
+        header = Header(image_format, frame.width, frame.height, frame.orientation, oddities, frame)
     else:
         found = raster.read_header(data, image_format)
-        header = Header(image_format, found.width, found.height, found.oddities, None)
+        header = Header(image_format, found.width, found.height, found.orientation, found.oddities, None)
     if header.width * header.height > MAX_PIXELS:
         raise BadImage(f"too_many_pixels: {header.width}×{header.height}, at most {MAX_PIXELS:,}")
     return header
 
 
-def _jpeg_oddities(frame: jpeg.Frame) -> list[str]:
-    found = {1: ["grey"], 4: ["cmyk"]}.get(len(frame.components), [])
-    if frame.orientation != 1:
-        found.append(f"exif_rotation: orientation {frame.orientation} is not applied")
-    return found
-
-
 def _suffix_oddity(where: str, header: Header) -> list[str]:
     return [] if suffix_fits(where, header.image_format) else [f"wrong_suffix: {header.image_format} data"]
-
-
-def _require_size(header: Header, expected_hw: tuple[int, int] | None) -> None:
-    if expected_hw is None or (header.height, header.width) == expected_hw:
-        return
-    expected = f"{expected_hw[1]}×{expected_hw[0]}"
-    hint = ""
-    if (header.width, header.height) == expected_hw and any(
-        "exif_rotation" in odd for odd in header.oddities
-    ):
-        hint = "; they fit the picture as its EXIF orientation turns it, boxes have to be in the stored frame"
-    raise BadImage(
-        f"size_mismatch: {header.width}×{header.height} stored, {expected} in the annotations{hint}"
-    )
 
 
 def _decode_strictly(data: bytes, header: Header, thorough: bool) -> list[str]:
@@ -175,7 +181,10 @@ def _require_second_reader(data: bytes, header: Header) -> None:
         raise BadImage(
             f"unreadable: scikit-image says {type(error).__name__} {str(error).split(chr(10))[0][:160]}"
         ) from None
-    if (header.height, header.width) not in (shape[:2], shape[1:3]):
+    shapes = [shape[:2], shape[1:3]]
+    if orientation.is_turned(header.orientation):  # some of its readers turn the image
+        shapes += [of[::-1] for of in shapes]
+    if (header.height, header.width) not in shapes:
         raise BadImage(
             f"size_mismatch: scikit-image reads {shape}, the header says {header.width}×{header.height}"
         )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import struct
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image
 
 from vision.images.formats import BadImage
+from vision.images.orientation import STORED, read_exif
 
 MAX_SCANS = 100
 """A progressive picture of more scans is refused: each scan costs a pass over all coefficients."""
@@ -46,7 +45,7 @@ class Frame:
     progressive: bool = False
     eob_is_zeros: bool = True
     adobe: bool = False
-    orientation: int = 1
+    orientation: int = STORED
     first_scan: int = 0
 
 
@@ -56,13 +55,16 @@ def read_frame(data: bytes) -> Frame:
     :raises BadImage: ``truncated``, ``no_frame``, ``lying_header``
     """
     frame = Frame()
+    exif: list[bytes] = []
     for marker, start, end in _segments(data):
         if marker in _FRAME_MARKERS:
             if frame.components:
                 raise BadImage("lying_header: two frame headers")
             _read_sof(frame, marker, data[start:end])
         elif marker == _APP1 and data.startswith(b"Exif\0\0", start):
-            frame.orientation = _orientation(data[start:end])
+            exif.append(
+                data[start + 6 if exif else start : end]
+            )  # what one segment cannot hold goes on in the next
         elif marker == _APP14 and data.startswith(b"Adobe", start):
             frame.adobe = True
         elif marker == _DHT:
@@ -74,6 +76,7 @@ def read_frame(data: bytes) -> Frame:
             break
     if not frame.components:
         raise BadImage("no_frame: no frame header before the first scan")
+    frame.orientation = read_exif(b"".join(exif))
     return frame
 
 
@@ -120,19 +123,6 @@ def _first_ac_codes_are_eob(payload: bytes) -> bool:
             return False
         position += 17 + values
     return True
-
-
-def _orientation(payload: bytes) -> int:
-    """EXIF's orientation tag; 1 where the EXIF data are broken, since they change no pixel."""
-    exif = Image.Exif()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            exif.load(payload)
-            value = exif.get(0x0112, 1)
-    except (ValueError, SyntaxError, LookupError, TypeError, OSError, struct.error):
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def refuse_zero_run(data: bytes, frame: Frame) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFile
 
+from vision.images import orientation
 from vision.images.formats import MAX_PIXELS, BadImage
 
 DECODER_ERRORS = (
@@ -28,10 +29,11 @@ _SPACES = {"1": "grey", "L": "grey", "LA": "grey", "La": "grey", "RGB": "rgb", "
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Size in px, and by name what makes the picture other than plain 8-bit RGB."""
+    """Size in px as stored, EXIF's orientation, and by name what makes the image other than plain 8-bit RGB."""
 
     width: int
     height: int
+    orientation: int
     oddities: tuple[str, ...]
 
 
@@ -41,8 +43,8 @@ def read_header(data: bytes, image_format: str) -> Header:
     :raises BadImage: ``bad_header``
     """
     with _faults("bad_header"), _open(data, image_format) as image:
-        width, height = image.size
-        return Header(width, height, tuple(_oddities(image, data)))
+        width, height = _stored_size(image)
+        return Header(width, height, _orientation(image, data), tuple(_oddities(image, data)))
 
 
 def decode(data: bytes, image_format: str) -> tuple[np.ndarray, str]:
@@ -57,8 +59,10 @@ def decode(data: bytes, image_format: str) -> tuple[np.ndarray, str]:
     with _faults("corrupt"):
         _require_structure(data, image_format)
         with _open(data, image_format) as image:
+            turned = _turned_by_pillow(image)
             image.load()
-            return _array(image, image_format)
+            pixels, space = _array(image, image_format)
+            return orientation.as_stored(pixels, turned), space
 
 
 def _array(image: Image.Image, image_format: str) -> tuple[np.ndarray, str]:
@@ -114,8 +118,6 @@ def _oddities(image: Image.Image, data: bytes) -> Iterator[str]:
         yield image.mode.lower()
     if image.mode in ("RGBA", "LA", "La", "PA", "RGBa") or "transparency" in image.info:
         yield "alpha"
-    if (orientation := _orientation(image)) != 1:
-        yield f"exif_rotation: orientation {orientation} is not applied"
     if _has_second_frame(image):  # last, since it moves there
         yield "first_of_many_frames"
 
@@ -138,12 +140,34 @@ def _bits(image: Image.Image, data: bytes) -> int:
     return 16 if image.mode.startswith("I") else 8
 
 
-def _orientation(image: Image.Image) -> int:
+def _orientation(image: Image.Image, data: bytes) -> int:
+    """EXIF's; that of a TIFF is among its own tags."""
+    if image.format == "TIFF":
+        value = image.tag_v2.get(0x0112)  # type: ignore[attr-defined]
+        return value if isinstance(value, int) and 1 <= value <= 8 else orientation.STORED
+    if image.format == "PNG":
+        return orientation.read_png(data, image.info.items())
+    exif = image.info.get("exif") if image.format == "WEBP" else None
+    return orientation.read_exif(exif) if isinstance(exif, bytes) else orientation.STORED
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height). Of a TIFF Pillow gives that of the upright frame."""
+    if image.format == "TIFF":
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        return tags[256], tags[257]
+    return image.size
+
+
+def _turned_by_pillow(image: Image.Image) -> int:
+    """The orientation that loading will apply, which Pillow does to TIFFs alone (with XMP's where EXIF has none)."""
+    if image.format != "TIFF":
+        return orientation.STORED
     try:
-        value = image.getexif().get(0x0112, 1)
+        value = image.getexif().get(0x0112, orientation.STORED)
     except DECODER_ERRORS:
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+        return orientation.STORED
+    return value if value in range(1, 9) else orientation.STORED
 
 
 def _require_structure(data: bytes, image_format: str) -> None:
