@@ -6,6 +6,11 @@ Config → data → model → loss → optimiser → resume or start → fit: th
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import os
 import sys
 from typing import TYPE_CHECKING, Any

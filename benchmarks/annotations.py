@@ -10,6 +10,11 @@ processes of their own, pinned to one core: with the start of Python, the digest
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import argparse
 import json
 import os

@@ -12,6 +12,11 @@ by hand.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import argparse
 import sys
 from collections.abc import Sequence

@@ -7,6 +7,11 @@ The model is mb2-ssd-lite at 300×300 with 81 classes, Adam and a moving average
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import argparse
 import statistics
 import subprocess

@@ -9,6 +9,11 @@ a server far away does; then several connections show.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import argparse
 import functools
 import hashlib

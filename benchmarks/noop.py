@@ -9,6 +9,11 @@ each time in a process of its own, with the folders in the cache of the operatin
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import argparse
 import io
 import json

@@ -11,6 +11,11 @@ medium and large objects (at least 32² px); nearly half of COCO's boxes are sma
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import argparse
 import contextlib
 import io

@@ -12,6 +12,11 @@ else the machine does falls on all of them; the median of the rounds counts.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import argparse
 import os
 import platform

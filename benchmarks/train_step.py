@@ -11,6 +11,11 @@ counts. A way that this device or installation does not have is named with the r
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import argparse
 import sys
 from collections.abc import Callable, Sequence

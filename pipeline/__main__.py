@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from pipeline.early import guard
+    from vision.artefacts.early import guard
 
     guard()
 
@@ -33,6 +33,7 @@ from pipeline.runner import Decision, decide_all
 from pipeline.stage import Stage
 from pipeline.stages import NAMES, all_stages, named
 from vision.artefacts.command_line import Parser
+from vision.artefacts.output import words_are_the_result
 
 CLEAN = """Removes what the stages made. Without --yes it only lists what would go, with bytes. A file goes when
 a receipt claims it and it still is as recorded; anything else in the folder stays and is named. Links are not
@@ -219,6 +220,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     check(parser, arguments)
+    if arguments.command in ("list", "status"):
+        words_are_the_result()
     if arguments.command == "list":
         return list_stages()
     if arguments.command == "run":

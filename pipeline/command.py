@@ -22,7 +22,7 @@ from pipeline.runner import decide_all, run_stages
 from pipeline.stage import SPLITS, Interrupted, Settings, Stage, StageError
 from pipeline.stages import NAMES, named
 from vision.artefacts.command_line import Parser, no_such_choice, whole_from
-from vision.artefacts.files import FULL, OutOfSpace
+from vision.artefacts.system_errors import NO_THREAD, said_of, said_of_no_thread
 
 
 class StopFlag:
@@ -217,25 +217,12 @@ def reported(work: Callable[[], None], stop: StopFlag) -> int:
         return 128 + (stop.signal or signal.SIGINT)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `… | head`: whoever read has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
     except StageError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
-        print(f"error: {_said_of(error)}", file=sys.stderr)
+        print(f"error: {said_of(error)}", file=sys.stderr)
+    except RuntimeError as error:
+        if NO_THREAD not in str(error):
+            raise
+        print(f"error: {said_of_no_thread()}", file=sys.stderr)
     return 1
-
-
-def _said_of(error: OSError) -> str:
-    """Three lines: what, why, fix."""
-    where = error.filename or "a file"
-    if error.errno in FULL:
-        why = error if isinstance(error, OutOfSpace) else f"no space left while writing {where}"
-        return f"the disk is full\n  why: {why}\n  fix: free some space and run the same command"
-    if isinstance(error, FileNotFoundError):
-        return f"{where}: no such file\n  why: it is not there, or no more\n  fix: check the path"
-    return (
-        f"{where} can not be read or written\n  why: {error.strerror or error}\n"
-        "  fix: look at the disk and the permissions there, then run the same command"
-    )

@@ -8,7 +8,7 @@ A file of your own: ``python -m pipeline.download --url URL --sha256 HEX --outpu
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from pipeline.early import guard
+    from vision.artefacts.early import guard
 
     guard()
 

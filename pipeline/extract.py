@@ -9,7 +9,7 @@ An archive of your own: ``python -m pipeline.extract --archive FILE.zip --output
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from pipeline.early import guard
+    from vision.artefacts.early import guard
 
     guard()
 

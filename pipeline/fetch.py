@@ -26,7 +26,8 @@ from pipeline.part import Part, Span
 from pipeline.request import Answer, Broken, Unusable, asked
 from pipeline.space import SPARE_BYTES, require_space
 from pipeline.stage import Interrupted, StageError
-from vision.artefacts.files import FULL, OutOfSpace, space_errors
+from vision.artefacts.files import OutOfSpace, space_errors
+from vision.artefacts.system_errors import FULL
 
 CHUNK = 1 << 16
 SPAN_BYTES = 64 << 20

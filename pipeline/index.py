@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from pipeline.early import guard
+    from vision.artefacts.early import guard
 
     guard()
 

@@ -9,6 +9,11 @@ process; validation is no easier than training.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import argparse
 import io
 import json

@@ -16,6 +16,7 @@ from typing import Any
 from pipeline.command import count
 from pipeline.index_rules import INDEX, USER_VERSION
 from vision.artefacts.command_line import Parser
+from vision.artefacts.output import words_are_the_result
 
 VIEWS = ("class_counts", "size_bins", "images_without_boxes", "images", "categories", "provenance")
 SIZES = {"small": (0.0, 1024.0), "medium": (1024.0, 9216.0), "large": (9216.0, float("inf"))}
@@ -81,11 +82,9 @@ def main(argv: Sequence[str]) -> int:
     except sqlite3.DatabaseError as error:
         print(_broken(options.root / INDEX, error), file=sys.stderr)
         return 1
-    try:
-        _print_json(names, rows) if options.json else _print_table(names, rows, total)
-        sys.stdout.flush()
-    except BrokenPipeError:  # `… | head` has seen enough
-        sys.stderr.close()
+    words_are_the_result()
+    _print_json(names, rows) if options.json else _print_table(names, rows, total)
+    sys.stdout.flush()
     return 0
 
 

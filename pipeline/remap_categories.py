@@ -10,7 +10,7 @@ A file of your own: ``python -m pipeline.remap_categories --annotations FILE.jso
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from pipeline.early import guard
+    from vision.artefacts.early import guard
 
     guard()
 

@@ -9,7 +9,7 @@ A folder of your own: ``python -m pipeline.validate_images --images DIR --report
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from pipeline.early import guard
+    from vision.artefacts.early import guard
 
     guard()
 

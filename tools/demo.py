@@ -9,6 +9,11 @@ hand. Killed half-way, the same command goes on where it was.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import http.server
 import shlex
 import subprocess

@@ -5,6 +5,11 @@ python -m tools.detect models/my-experiment-1/ssd-mobilenet.onnx photo.jpg folde
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence

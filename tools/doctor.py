@@ -10,6 +10,11 @@ Exit status: 0 = nothing stops the work (slower or narrower things may still be 
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard(only_prints=True)
+
 import argparse
 import json
 import os

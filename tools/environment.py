@@ -11,6 +11,11 @@ a minute (uv) to five minutes (pip), nearly all of it torch with its CUDA librar
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import contextlib
 import fcntl
 import hashlib

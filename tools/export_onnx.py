@@ -5,6 +5,11 @@ python -m tools.export_onnx models/my-experiment-1
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import argparse
 import sys
 from collections.abc import Iterator, Sequence

@@ -6,6 +6,11 @@ python -m tools.inspect_checkpoint FILE.pth --digest                 # digests o
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard(only_prints=True)
+
 import hashlib
 import json
 import struct

@@ -5,6 +5,11 @@ python -m tools.prior_coverage coco-data
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard(only_prints=True)
+
 import argparse
 import sys
 from collections.abc import Iterator, Sequence

@@ -5,13 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from vision.artefacts.system_errors import NO_THREAD, said_of, said_of_no_thread
+
 
 def run_tool(work: Callable[[], int]) -> int:
     """Calls ``work``; errors that name a file, a folder or an option become lines for people, without a traceback."""
     try:
         return work()
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        print(f"error: {said_of(error)}", file=sys.stderr)
+        return 1
+    except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except RuntimeError as error:
+        if NO_THREAD not in str(error):
+            raise
+        print(f"error: {said_of_no_thread()}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; nothing half-done was published", file=sys.stderr)

@@ -6,6 +6,11 @@ Runs with the standard library of any Python from 3.8 on, since nothing may be i
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import argparse
 import os
 import shlex

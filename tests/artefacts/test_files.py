@@ -177,23 +177,6 @@ def test_stale_temporaries_go_and_nothing_else(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == [".tmp-of-others-x", ".tmp-x", "x"]
 
 
-@pytest.mark.parametrize("dangling", [False, True])
-@pytest.mark.parametrize("exchange", [True, False])
-def test_a_tree_in_the_place_of_a_link_leaves_what_the_link_named(
-    tmp_path: Path, dangling: bool, exchange: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not exchange:
-        monkeypatch.setattr(files, "exchange", lambda one, other: False)
-    elsewhere = tmp_path / "elsewhere"
-    if not dangling:
-        _tree(elsewhere, "elsewhere")
-    (tmp_path / "final").symlink_to(elsewhere)
-    publish_tree(_tree(tmp_path / "staging", "new"), tmp_path / "final")
-    assert not (tmp_path / "final").is_symlink() and (tmp_path / "final/file").read_text() == "new"
-    assert dangling or (elsewhere / "file").read_text() == "elsewhere"
-    assert sorted(os.listdir(tmp_path)) == (["final"] if dangling else ["elsewhere", "final"])
-
-
 def test_a_digest_can_be_stopped_and_is_the_same(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * (3 << 20))
     seen: list[int] = []

@@ -102,7 +102,7 @@ def test_a_read_only_disk(miniature_root: Path, tmp_path: Path, capsys: pytest.C
         for command in (("run",), ("run", "--force"), ("clean", "--all", "--yes")):
             assert main([*command, "--root", str(root)]) == 1
             said = capsys.readouterr().err
-            assert "Read-only file system" in said and len(said.splitlines()) == 3
+            assert "mounted read-only" in said and len(said.splitlines()) == 3
     finally:
         subprocess.run(["umount", str(root)], check=True)
     assert sorted(p.name for p in (tmp_path / "root").iterdir()) == sorted(
@@ -114,13 +114,13 @@ def test_a_read_only_disk(miniature_root: Path, tmp_path: Path, capsys: pytest.C
     ("error", "words"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), ("the disk is full", "free some space")),
-        (OSError(errno.EDQUOT, "Quota exceeded", "x"), ("the disk is full", "x")),
+        (OSError(errno.EDQUOT, "Quota exceeded", "x"), ("the quota is used up", "x")),
         (
             OSError(errno.EIO, "Input/output error", "x"),
-            ("x can not be read or written", "Input/output error"),
+            ("x cannot be read or written", "input/output error"),
         ),
-        (OSError(errno.EROFS, "Read-only file system", "x"), ("Read-only", "fix:")),
-        (PermissionError(errno.EACCES, "Permission denied", "x"), ("Permission denied", "fix:")),
+        (OSError(errno.EROFS, "Read-only file system", "x"), ("mounted read-only", "fix:")),
+        (PermissionError(errno.EACCES, "Permission denied", "x"), ("permission is denied", "fix:")),
     ],
 )
 def test_an_error_of_the_disk_is_three_lines(

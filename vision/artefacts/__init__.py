@@ -1,12 +1,15 @@
 """Room 0: what a file on disk is and how it is written safely. Standard library and numpy only.
 
-files.py    atomic publishing, digests, the full disk: every file of the project is written through it
-records.py  strict JSON in, typed records out: what others wrote is data and is checked
-log.py      JSON lines that survive a kill: journals, rejects, metrics
+files.py          atomic publishing, digests, the full disk: every file of the project is written through it
+targets.py        what may stand where something is published
+records.py        strict JSON in, typed records out: what others wrote is data and is checked
+log.py            JSON lines that survive a kill: journals, rejects, metrics
 writable.py       whether a folder takes what is going to be written, asked before the work
-holder.py   who holds a lock, for messages
 command_line.py   what every command shares at its door: mistakes in two lines, numbers with bounds
-advice.py   commands that are printed, every word quoted; names inside sentences
+holder.py         who holds a lock, for messages
+early.py          the first thing that a program does: what ends it early is a line, no traceback
+output.py         stdout and stderr that no letter, reader or full disk can break
+advice.py         commands that are printed, every word quoted; names inside sentences
 addresses.py      addresses without passwords and tokens, for all that is shown or stored
 system_errors.py  what the operating system refused: what, why, fix
 """

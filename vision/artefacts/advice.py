@@ -6,8 +6,9 @@ import os
 import re
 from pathlib import Path
 from shlex import quote
+from typing import Union
 
-Word = str | Path | int | float
+Word = Union[str, Path, int, float]  # noqa: UP007  (the setup runs with a Python of before "|")
 
 
 def command(program: str, *words: Word) -> str:

@@ -22,11 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vision.artefacts.system_errors import FULL, out_of_names
+from vision.artefacts.targets import require_file_place, require_folder_place
+
 TEMPORARY = ".tmp-"
 """What the names of temporary files begin with."""
 CHUNK = 1 << 20
 SYNC_THREADS = 8
-FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class OutOfSpace(OSError):
@@ -57,14 +59,17 @@ def atomic_publish(path: Path) -> Iterator[Path]:
 
     Raises:
         OutOfSpace: the disk is full, also when torch said so in its own words. The older ``path`` stays.
+        NotReplaced: what stands there is no regular file; before the body, and again before it would be replaced.
     """
     path = Path(path)
+    require_file_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:12]}-{path.name}")
     try:
         with space_errors(path):
             yield temporary
             fsync_file(temporary)
+            require_file_place(path)
             os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -85,11 +90,18 @@ def space_errors(path: Path) -> Iterator[None]:
             if isinstance(error, OSError) and error.errno and error.filename is None:
                 error.filename = str(path)  # write and fsync do not know the name
             raise
-        free = shutil.disk_usage(path.parent).free
         intact = "; what stood there before is intact" if os.path.lexists(path) else ""
-        raise OutOfSpace(
-            errno.ENOSPC, f"no space left to write (free there: {free:,} bytes){intact}", str(path)
-        ) from error
+        raise OutOfSpace(*_lacking(error, path, intact)) from error
+
+
+def _lacking(error: OSError | RuntimeError, path: Path, intact: str) -> tuple[int, str, str]:
+    """Which of the three it is that is used up: bytes, inodes, or the user's share."""
+    free = f"free there: {shutil.disk_usage(path.parent).free:,} bytes"
+    if getattr(error, "errno", None) == errno.EDQUOT:
+        return errno.EDQUOT, f"the quota is used up ({free}, but not for this user){intact}", str(path)
+    if out_of_names(path):
+        return errno.ENOSPC, f"no inode left for another file ({free}){intact}", str(path)
+    return errno.ENOSPC, f"no space left to write ({free}){intact}", str(path)
 
 
 def _is_full_disk(error: OSError | RuntimeError, path: Path) -> bool:
@@ -121,11 +133,15 @@ def publish_tree(staging: Path, final: Path, between: Callable[[], None] = lambd
     name always stands for the old or the new one. Elsewhere it is moved aside first: a kill may leave neither under
     the name, but both on the disk (``recover_tree`` puts the old one back). ``between`` is called before each file
     that is brought to the disk, which takes minutes for 100,000; it may raise to give up.
+
+    Raises NotReplaced where ``final`` is a link or a file; OutOfSpace.
     """
     staging, final = Path(staging), Path(final)
+    require_folder_place(final)
     final.parent.mkdir(parents=True, exist_ok=True)
     with space_errors(final):
         fsync_tree(staging, between)
+        require_folder_place(final)
         aside = older_of(final)
         _remove(aside)
         if not os.path.lexists(final):
@@ -151,7 +167,7 @@ def _took_its_place(staging: Path, aside: Path, final: Path) -> bool:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Lets two names change places in one step. False where the system or the file system can not do that."""
+    """Lets two names change places in one step. False where the system or the file system cannot do that."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError):  # not Linux, or a C library from before 2018

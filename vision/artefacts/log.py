@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any
 
 from vision.artefacts.files import space_errors
-from vision.artefacts.records import RecordError, parse_json
+from vision.artefacts.records import RecordError, open_regular, parse_json
+from vision.artefacts.targets import open_to_append, require_file_place
 
 
 class JsonLines:
@@ -22,9 +23,10 @@ class JsonLines:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        require_file_place(self.path)  # a pipe would be waited for, a link be written through
         cut_torn_line(self.path)
         # without a buffer: what a full disk refused must not come again when the file is closed
-        self._stream = self.path.open("ab", buffering=0)
+        self._stream = os.fdopen(open_to_append(self.path), "ab", buffering=0)
 
     def append(self, row: dict[str, Any]) -> None:
         """Raises OSError that names the file; OutOfSpace where the disk is full."""
@@ -62,12 +64,12 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     """The objects in ``path``, in order; nothing when there is no file. A torn last line is left out.
 
     Raises:
-        RecordError: a line that is no JSON object elsewhere than at the end.
+        RecordError: no regular file; a line that is no JSON object elsewhere than at the end.
     """
     path = Path(path)
     if not path.exists():
         return
-    with path.open("rb") as stream:
+    with os.fdopen(open_regular(path), "rb") as stream:
         for number, line in enumerate(stream, 1):
             if not line.endswith(b"\n"):
                 return

@@ -38,18 +38,20 @@ def read_json(path: Path, max_bytes: int = MAX_BYTES) -> Any:
 
 
 def _read_regular(path: Path, max_bytes: int) -> bytes:
-    """A pipe under the name would be waited for for ever: only a regular file is read."""
+    with os.fdopen(open_regular(path), "rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > max_bytes:
+            raise RecordError(f"{path}: {size:,} bytes, at most {max_bytes:,} are expected")
+        return stream.read()
+
+
+def open_regular(path: Path) -> int:
+    """A descriptor to read ``path``. Raises RecordError for a pipe, which would be waited for for ever, a device, a folder."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise RecordError(f"{path}: no regular file")
-        if found.st_size > max_bytes:
-            raise RecordError(f"{path}: {found.st_size:,} bytes, at most {max_bytes:,} are expected")
-        with os.fdopen(os.dup(descriptor), "rb") as stream:
-            return stream.read()
-    finally:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
+        raise RecordError(f"{path}: no regular file")
+    return descriptor
 
 
 def parse_json(data: bytes, where: str) -> Any:

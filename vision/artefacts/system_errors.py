@@ -44,10 +44,12 @@ _WORDS: dict[int, tuple[str, str, str]] = {
 
 
 def said_of(error: OSError) -> str:
-    """Three lines: what, why, fix. An error that brings its own three lines is believed."""
+    """Three lines: what, why, fix. An error that brings its own words, or three lines of them, is believed."""
     own = str(error.strerror or "")
     if "\n  fix: " in own:
         return own
+    if error.errno is None and len(error.args) == 1 and error.args[0]:  # one of ours, not the system's
+        return str(error)
     what, why, fix = what_why_fix(error)
     return f"{what}\n  why: {why}\n  fix: {fix}"
 

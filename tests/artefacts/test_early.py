@@ -55,7 +55,7 @@ def test_an_interrupt_during_imports_is_one_line(
 
 
 def test_other_errors_are_shown_as_ever() -> None:
-    script = "from pipeline.early import guard; guard(); raise ValueError('seen')"
+    script = "from vision.artefacts.early import guard; guard(); raise ValueError('seen')"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )

@@ -1,0 +1,60 @@
+"""Every program begins with the guard, and none of them can be made to end in a traceback by where it prints to."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.house.law import python_files, read_law
+from tests.house.parsers import programs
+
+ODD_OUTPUTS = {
+    "C locale": ("", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
+    "latin-1": ("", {"PYTHONIOENCODING": "latin-1"}),
+    "closed": (">&-", {}),
+    "all closed": ("<&- >&- 2>&-", {}),
+    "full": (">/dev/full", {}),
+    "a reader that has ended": ("| true", {}),
+}
+
+
+def is_program(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+
+
+def test_every_program_begins_with_the_guard(repository: Path) -> None:
+    law = read_law((repository / "docs" / "house.md").read_text(encoding="utf-8"))
+    files = [file for file in python_files(law) if "tests" not in file.relative_to(repository).parts]
+    found = 0
+    for file in files:
+        body = ast.parse(file.read_text(encoding="utf-8")).body
+        if not any(map(is_program, body)):
+            continue
+        found += 1
+        after_doc = [node for node in body if not isinstance(node, ast.Expr)]
+        first = after_doc[1] if ast.unparse(after_doc[0]).startswith("from __future__") else after_doc[0]
+        assert is_program(first) and "guard(" in ast.unparse(first), (
+            f"{file}: the guard comes before the imports"
+        )
+    assert found >= 20
+
+
+@pytest.mark.parametrize("program", programs())
+def test_help_is_printed_anywhere(program: str, repository: Path) -> None:
+    for name, (where, environment) in ODD_OUTPUTS.items():
+        line = f"{sys.executable} -m {program} --help {where}; exit ${{PIPESTATUS[0]}}"
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=repository,
+            env={**os.environ, **environment},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode in (0, 1, 141), (name, done.stderr)
+        assert b"Traceback" not in done.stderr and b"ignored" not in done.stderr, (name, done.stderr)
+        assert done.returncode == 0 or name in ("full", "a reader that has ended"), (name, done.stderr)

@@ -1,0 +1,42 @@
+"""The first thing that a program does, before its imports: whatever ends it early is a line or three, no traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import TracebackType
+
+from vision.artefacts.output import protect, words_are_the_result
+from vision.artefacts.system_errors import NO_THREAD, said_of, said_of_no_thread
+
+
+def guard(only_prints: bool = False) -> None:
+    """From now on, also while modules are imported: Ctrl-C, what the system refuses, and odd standard streams.
+
+    ``only_prints``: see ``output.words_are_the_result``.
+    """
+    protect()
+    if only_prints:
+        words_are_the_result()
+    sys.excepthook = _said
+
+
+def _said(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.stdout.flush()
+        _print("interrupted; what is done is kept, the same command goes on from there")
+        os._exit(130)  # the interpreter would end by the signal itself
+    if isinstance(error, OSError):
+        _print(f"error: {said_of(error)}")
+    elif isinstance(error, RuntimeError) and NO_THREAD in str(error):
+        _print(f"error: {said_of_no_thread()}")
+    elif isinstance(error, MemoryError):
+        _print(
+            "error: there is not enough memory\n  why: the system refused more of it\n  fix: end other programs, or use fewer --workers"
+        )
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

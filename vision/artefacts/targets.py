@@ -1,0 +1,78 @@
+"""What may stand where something is published: nothing, or an older one of its kind. All else is its owner's.
+
+A link is refused, too, whatever it points to: replaced, it would silently be a file; followed, a file elsewhere that
+nobody named would be. Ask before a long work, not at its end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from vision.artefacts.advice import quoted, shown
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"), (stat.S_ISREG, "a file"),
+)  # fmt: skip
+
+
+class NotReplaced(OSError):
+    """A device, pipe, socket, link or folder stands where a file is to be published (or a file where a folder is).
+
+    ``strerror`` and ``str()`` are three lines: what, why, fix; ``filename`` is the place.
+    """
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+def require_file_place(path: Path) -> None:
+    """Raises NotReplaced unless ``path`` is a regular file or nothing at all. A parent that is missing is no matter."""
+    _require(Path(path), stat.S_ISREG, "a file is to be written there", "name another file")
+
+
+def require_folder_place(path: Path) -> None:
+    """Raises NotReplaced unless ``path`` is a folder (no link to one) or nothing at all."""
+    _require(Path(path), stat.S_ISDIR, "a folder is to be made there", "name another place")
+
+
+def _require(path: Path, wanted: object, why: str, other: str) -> None:
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if wanted(mode):  # type: ignore[operator]
+        return
+    fix = f"{other}, or move it away"
+    if stat.S_ISLNK(mode):
+        kind = f"a link to {shown(str(path.readlink()))}"
+        fix = f"name what it points to, or remove the link: rm {quoted(path)}"
+    else:
+        kind = kind_of(mode)
+    raise NotReplaced(
+        errno.EEXIST,
+        f"{shown(path)} is {kind} and is not replaced\n  why: {why}, and only an older one of its kind ever gives way\n  fix: {fix}",
+        str(path),
+    )
+
+
+def kind_of(mode: int) -> str:
+    """``a pipe`` for the ``st_mode`` of one."""
+    return next((name for holds, name in _KINDS if holds(mode)), "no file")
+
+
+def open_to_append(path: Path) -> int:
+    """The descriptor of a regular file to append to, made where there is none; a pipe is never waited for.
+
+    Raises NotReplaced for anything else, links included.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    require_file_place(path)
+    descriptor = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        require_file_place(path)  # it came in between, and is named
+    return descriptor
