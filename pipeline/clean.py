@@ -1,6 +1,7 @@
 """Removes what stages made: first a list with bytes, then, when it is wanted, the files.
 
-Only what a receipt claims and what still is as recorded is removed; whatever else stands there stays and is named.
+Only what a stage has put there and what still is as recorded is removed; whatever else stands there stays and is named,
+also where a receipt lists it: an archive, annotations or pictures that were there before are used and stay their owner's.
 Links are never followed, and nothing outside the root is touched. The receipt goes last, so that a clean that was
 killed can be run again.
 """
@@ -14,14 +15,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from pipeline import choices, leftovers, receipts, trees
+from pipeline import brought, choices, leftovers, part, receipts, trees
 from pipeline.lock import LOCK
+from pipeline.owners_files import lacking
 from pipeline.receipts import Recorded
-from pipeline.rejects import REJECTS, has_rejects, publish_rejects
+from pipeline.rejects import REJECTS, has_rejects, remove_rejects
 from pipeline.release import ARCHIVES
 from pipeline.runner import STAGING
 from pipeline.stage import SPLITS, Interrupted, Settings, Stage, StageError
 from pipeline.stages import all_stages
+from vision.artefacts.advice import command
 from vision.artefacts.files import TEMPORARY, sha256_of
 from vision.artefacts.records import RecordError
 
@@ -76,10 +79,18 @@ class Cleaning:
         except RecordError as error:
             self.stays.append(f"what {stage} made, since its receipt can not be read: {error}")
             return
+        noted = brought.read(self.root, receipt if stage == "download" else None)
         for path, recorded in (receipt.outputs if receipt else {}).items():
-            if PurePosixPath(path).is_relative_to(below):
-                add = self._add_tree if recorded.kind == "tree" else self._add_file
-                add(path, recorded, f"output of {stage}")
+            if not PurePosixPath(path).is_relative_to(below):
+                continue
+            if recorded.kind == "tree":
+                self._add_tree(path, recorded, stage)
+            elif stage not in brought.STAGES or recorded.sha256 in noted.get(path, ()):
+                self._add_file(path, recorded, f"output of {stage}")
+            elif self._regular(path) is not None:
+                self.stays.append(
+                    f"{path}: it was there before {stage}, or it is not on record who put it there"
+                )
 
     def _add_file(self, path: str, recorded: Recorded, what: str) -> None:
         found = self._regular(path)
@@ -102,27 +113,45 @@ class Cleaning:
         if self.should_stop():
             raise Interrupted("while files were read")
 
-    def _add_tree(self, path: str, recorded: Recorded, what: str) -> None:
-        """Files that the manifest lists and that are unchanged; the manifest goes with them."""
+    def _add_tree(self, path: str, recorded: Recorded, stage: str) -> None:
+        """Files that the stage has put there and that are unchanged; the manifest goes with them."""
         if (fault := self._fault(path)) or not (self.root / path).is_dir():
             self.stays += [fault] if fault else []
             return
         manifest = trees.manifest_path(self.root, path)
         known = trees.read_manifest(manifest)
-        if trees.content_digest(known) != recorded.sha256:
-            self.stays.append(f"{path}/: its list of files is not the one that the receipt knows")
+        own = self._brought(path, known, recorded, stage)
+        if own is None:
             return
         now = trees.survey(self.root / path, known, tick=self._tick)
-        gone = [
-            name
-            for name, member in now.items()
-            if name in known and trees.content(member) == trees.content(known[name])
+        gone = [name for name, member in now.items() if trees.content(member) in own.get(name, ())]
+        self.stays += [
+            f"{path}/{name}: "
+            + (f"it is not as {stage} left it" if name in own else "no stage has put it there")
+            for name in sorted(set(now) - set(gone))
         ]
-        others = sorted(set(now) - set(gone))
-        self.stays += [f"{path}/{name}: no receipt claims it" for name in others]
         files = tuple(f"{path}/{name}" for name in gone)
-        self.items.append(Item(f"{path}/", what, files, sum(now[name].bytes for name in gone)))
+        size = sum(now[name].bytes for name in gone)
+        self.items.append(Item(f"{path}/", f"output of {stage}", files, size))
         self._add_own(manifest, f"list of the files of {path}")
+
+    def _brought(
+        self, path: str, known: trees.Manifest, recorded: Recorded, stage: str
+    ) -> trees.Brought | None:
+        """What ``stage`` has put into the folder ``path``; None, and said why it stays, where that is not known."""
+        own = trees.brought(self.root, path, recorded.sha256)
+        if own is not None:
+            return own
+        if stage in brought.STAGES:
+            again = command(f"python -m pipeline.{stage}", "--root", self.root, "--force")
+            self.stays.append(
+                f"{path}/: it is not on record what {stage} has put there; this notes it: {again}"
+            )
+        elif trees.content_digest(known) != recorded.sha256:
+            self.stays.append(f"{path}/: its list of files is not the one that the receipt knows")
+        else:  # the stage alone makes the folder
+            return {name: frozenset({trees.content(member)}) for name, member in known.items()}
+        return None
 
     def add_receipt(self, stage: str) -> None:
         """The receipt itself and the stage's lines of ``rejects.jsonl``."""
@@ -136,19 +165,30 @@ class Cleaning:
             for folder in sorted(staging.iterdir()):
                 self._add_whole(folder, "half-done work")
         for folder in _folders_below(self.root / ARCHIVES):
-            for name in sorted(entry.name for entry in folder.iterdir()):
-                if name.endswith((".part", ".part.jsonl", ".part.json")):
-                    self._add_own(folder / name, "transfer under way")
+            for path in part.under_way(folder):
+                self._add_own(path, "transfer under way")
         for path in leftovers.temporaries(stages, settings):
             if not path.is_dir():
                 self._add_own(path, "temporary file of a stopped run")
-            elif path.with_name(path.name.removeprefix(f"{TEMPORARY}old-")).exists():
-                self._add_whole(path, "older folder of a stopped run")
+            elif (folder := path.with_name(path.name.removeprefix(f"{TEMPORARY}old-"))).exists():
+                self._add_older(path, folder)
             else:
                 self.stays.append(f"{self._name(path)}: the only copy of a folder; the next run puts it back")
 
+    def _add_older(self, older: Path, folder: Path) -> None:
+        """A folder that was replaced, unless it holds something of its owner's that the new one lacks."""
+        own = trees.read_own(trees.manifest_path(self.root, self._name(folder)))
+        others = [] if own is None else lacking(older, folder, own)
+        if others:
+            self.stays.append(
+                f"{self._name(older)}: it alone holds {others[0]!r}; the next run puts that back"
+            )
+        else:
+            self._add_whole(older, "older folder of a stopped run")
+
     def add_notes(self) -> None:
         """What the pipeline notes about the root."""
+        self._add_own(self.root / brought.BROUGHT, "what the stages have put there")
         self._add_own(self.root / choices.CHOICES, "choices of the last run")
         self._add_own(self.root / LOCK, "lock")
 
@@ -254,10 +294,10 @@ def _remove_rejects(cleaning: Cleaning) -> None:
     rejects = cleaning.root / REJECTS
     if rejects.is_symlink() or not rejects.is_file():
         return
-    for stage in cleaning.rejects_of:
-        if has_rejects(cleaning.root, stage):
-            publish_rejects(cleaning.root, stage, ())
-    if cleaning.everything and not rejects.stat().st_size:
+    stages = [stage for stage in cleaning.rejects_of if has_rejects(cleaning.root, stage)]
+    for stage in stages:
+        remove_rejects(cleaning.root, stage)
+    if stages and cleaning.everything and not rejects.stat().st_size:
         rejects.unlink()
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline import brought
 from pipeline.command import (
     add_common_options,
     add_stage_options,
@@ -29,7 +30,7 @@ from pipeline.command import (
     stage_main,
     web_address,
 )
-from pipeline.part import bytes_here, remove_traces
+from pipeline.part import bytes_here, remove_traces, was_just_published
 from pipeline.progress import Progress
 from pipeline.release import COCO_SERVER, ReleaseFile, archive_path, release_of
 from pipeline.space import require_space
@@ -92,6 +93,8 @@ class Transfers:
         except BaseException:
             self.failed = True
             raise
+        with self.lock:
+            brought.note(self.context.root, archive_path(file), file.sha256)
         self._say(f"fetched {file.path} ({file.bytes:,} bytes, sha256 {file.sha256[:12]}…)")
 
     def _should_stop(self) -> bool:
@@ -112,7 +115,9 @@ def _is_here(context: StageContext, file: ReleaseFile) -> bool:
             raise Interrupted(file.path)
 
     if path.stat().st_size == file.bytes and sha256_of(path, tick) == file.sha256:
-        remove_traces(path)  # a kill between the last two steps of a fetch leaves its record
+        if was_just_published(path):  # a kill between the last steps of a fetch
+            brought.note(context.root, archive_path(file), file.sha256)
+        remove_traces(path)
         return True
     context.say(f"{path} is not the file of the release; it is fetched again")
     return False

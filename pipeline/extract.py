@@ -24,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from shlex import quote
 from typing import Any
 
+from pipeline import brought
 from pipeline.archive import BadArchive, Member, open_archive, plan
 from pipeline.command import add_common_options, add_stage_options, refuse_others, stage_main
 from pipeline.release import ReleaseFile, archive_path, release_of
@@ -31,7 +32,7 @@ from pipeline.split_folder import make_folder
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from pipeline.unpacking import named, standing, unpack_all
 from vision.artefacts.command_line import Parser
-from vision.artefacts.files import fsync_file, fsync_folder
+from vision.artefacts.files import fsync_file, fsync_folder, sha256_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ def _annotations(context: StageContext, source: Source, wanted: Mapping[str, Sou
         final = context.root / member.name
         final.parent.mkdir(exist_ok=True)
         fsync_file(context.staging / member.name)
+        brought.note(context.root, member.name, sha256_of(context.staging / member.name))
         os.replace(context.staging / member.name, final)
         fsync_folder(final.parent)
 

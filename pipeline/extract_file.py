@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from pipeline import trees
 from pipeline.archive import BadArchive, Member, open_archive, plan
 from pipeline.command import StopFlag, reported, say
+from pipeline.owners_files import bring_back
 from pipeline.stage import Interrupted, StageError
 from pipeline.unpacking import named, standing, unpack_all
 from pipeline.working_folder import working_folder
@@ -61,7 +62,10 @@ def _extract(
         if should_stop():
             raise Interrupted("while writing to disk")
 
-    publish_tree(staging, output, check_stop)
+    def rescue(older: Path) -> None:  # an empty folder, when this began
+        bring_back(older, output, {})
+
+    publish_tree(staging, output, check_stop, rescue)
     return f"{output}: {len(files):,} files, {sum(member.bytes for member in members):,} bytes"
 
 

@@ -81,6 +81,7 @@ class Fetch:
         with space_errors(self.output):
             for attempt in (1, 2):
                 part = Part(self.output, self.bytes, self.sha256)
+                part.require_ours()
                 try:
                     self._transfer(part, self.connections if attempt == 1 else 1)
                 except OSError as error:

@@ -10,8 +10,9 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from pipeline.owners_files import recover_folder
 from pipeline.stage import Settings, Stage
-from vision.artefacts.files import is_temporary, older_of, recover_tree, remove_stale_temporaries
+from vision.artefacts.files import is_temporary, older_of, remove_stale_temporaries
 
 OWN = ("", ".pipeline", ".pipeline/manifests")
 """Folders in which the runner and the stages publish whatever their outputs are."""
@@ -27,7 +28,7 @@ def folders(stages: Iterable[Stage], settings: Settings) -> list[Path]:
 def sweep(stage: Stage, settings: Settings, say: Callable[[str], None]) -> None:
     """Removes what a kill left in the folders of ``stage``; the root's lock is held by the caller."""
     for path in stage.outputs(settings):
-        recover_tree(settings.root / path)
+        recover_folder(settings.root, path)
     removed = [path for folder in folders([stage], settings) for path in remove_stale_temporaries(folder)]
     if removed:
         say(f"{stage.name}: removed {len(removed)} temporary files of a run that was killed")

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.stage import StageError
 from vision.artefacts import log
+from vision.artefacts.advice import quoted, shown
 from vision.artefacts.files import fsync_folder, publish_bytes
 from vision.artefacts.records import RecordError
 
@@ -90,6 +92,16 @@ class Part:
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
             self._write_record()
             self.sync()  # so that what was there survives the next restart of the machine, too
+
+    def require_ours(self) -> None:
+        """Raises StageError for bytes that no record of ours speaks of: browsers name their parts so, too."""
+        part, *records = traces(self.path.with_suffix(""))
+        if os.path.lexists(part) and part.lstat().st_size and not any(map(os.path.lexists, records)):
+            raise StageError(
+                f"{shown(part)} is not ours to replace",
+                f"there is no {records[0].name} beside it that would say so; another program may have begun it",
+                f"move it away: mv {quoted(part)} {quoted(part.with_name(part.name + '.mine'))}",
+            )
 
     def begin(self, span_bytes: int | None) -> None:
         """From nothing; one span where ``span_bytes`` is None or the size is not known."""
@@ -264,9 +276,27 @@ def traces(output: Path) -> list[Path]:
     return [output.with_name(output.name + suffix) for suffix in suffixes]
 
 
+def was_just_published(output: Path) -> bool:
+    """Whether the record of a transfer is still there and its part is not: the part has got the name ``output``."""
+    part, record, _ = traces(output)
+    return record.exists() and not part.exists()
+
+
 def remove_traces(output: Path) -> None:
     for path in traces(output):
         path.unlink(missing_ok=True)
+
+
+def under_way(folder: Path) -> list[Path]:
+    """The parts in ``folder`` that are ours, and their records: a part without a record is another program's."""
+    names = {path.name for path in folder.iterdir()}
+    outputs = {
+        name.removesuffix(end)
+        for end in (".part.jsonl", ".part.json")
+        for name in names
+        if name.endswith(end)
+    }
+    return sorted(path for name in outputs for path in traces(folder / name) if path.name in names)
 
 
 def bytes_here(output: Path) -> int:

@@ -21,6 +21,13 @@ def publish_rejects(root: Path, stage: str, rows: Iterable[tuple[str, str, str]]
     publish_bytes(path, b"".join(kept + ours))
 
 
+def remove_rejects(root: Path, stage: str) -> None:
+    """Takes the lines of ``stage`` out; all others stay, also what is no line of any stage: its owner may have put it there."""
+    path = root / REJECTS
+    lines = path.read_bytes().splitlines(keepends=True)
+    publish_bytes(path, b"".join(line for line in lines if _stage_of(line) != stage))
+
+
 def has_rejects(root: Path, stage: str) -> bool:
     """Whether ``rejects.jsonl`` has a line of ``stage``."""
     path = root / REJECTS

@@ -1,7 +1,8 @@
 """The folder of a split: made from its archive, mended, rid of an earlier release; its owner's files stay.
 
-What the stage itself has put there is known by name from the manifest. The names of the new archive are noted before
-its files are published, so that a kill in between leaves no file of ours that would pass for the owner's.
+What the stage itself has put there is known from the manifest by name, size and CRC-32. What it is about to put there is
+noted before it is published, so that a kill in between leaves no file of ours that would pass for the owner's. A file
+that stood there and is the archive's to the byte is used, and stays its owner's.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePosixPath
 from shlex import quote
 
-from pipeline import trees
+from pipeline import receipts, trees
 from pipeline.archive import Member
+from pipeline.owners_files import in_the_way, is_ours, recover_folder, rescue_from
 from pipeline.receipts import receipt_path
 from pipeline.stage import Interrupted, StageContext, StageError
 from pipeline.unpacking import proven, standing, take_along, unpack_all
-from vision.artefacts.files import publish_tree, recover_tree
+from vision.artefacts.advice import quoted, shown
+from vision.artefacts.files import publish_tree
+from vision.artefacts.records import RecordError
 from vision.images.formats import IMAGE_SUFFIXES
 
 
@@ -30,26 +34,54 @@ def make_folder(context: StageContext, folder: str, archive: zipfile.ZipFile, me
         Interrupted: asked to stop.
     """
     final, noted = context.root / folder, trees.manifest_path(context.root, folder)
-    recover_tree(final)
+    recover_folder(context.root, folder)
     files = {PurePosixPath(member.name).name: member for member in members}
-    known, own = trees.read_manifest(noted), trees.read_own(noted)
-    right = standing(final, files, known, context.should_stop)
+    known, vouched = trees.read_manifest(noted), _vouched(context.root, folder)
     seen = known or receipt_path(context.root, "extract").exists()
-    old = _of_earlier_releases(final, files, own, known if seen else None)
+    own = trees.brought(context.root, folder, vouched)
+    right = standing(final, files, known, context.should_stop)
+    old = _of_earlier_releases(final, files, own, known if seen else None, context.should_stop)
+    record = own if own is not None else _of_both(files, known, vouched)
     if old or len(right) < len(files):
         _require_own_folder(final, len(files) - len(right), len(old))
+        _require_room(final, files.keys() - right.keys(), record)
+    ours = {
+        name: _contents(files[name]) for name in right if _contents(files[name]) <= record.get(name, set())
+    }
     if len(right) == len(files):
         _remove(final, old)
         context.say(f"{folder}: {len(members):,} files are already there, size and CRC-32 agree")
-        if own != files.keys():
+        if own != ours:
             rows = {name: member for name, member in known.items() if name not in old} | right
-            trees.write_manifest(noted, {name: rows[name] for name in sorted(rows)}, files)
+            trees.write_manifest(noted, {name: rows[name] for name in sorted(rows)}, ours)
     else:
-        _replace(context, folder, archive, files, right, old)
+        ours |= {name: _contents(files[name]) for name in files if name not in right}
+        _replace(context, folder, archive, files, right, old, ours)
         # what was proven while it was written need not be read again for the receipt
-        trees.write_manifest(noted, proven(final, files), files)
+        trees.write_manifest(noted, proven(final, files), ours)
     if old:
         context.say(f"{folder}: removed {len(old):,} pictures of an earlier release, such as {old[0]!r}")
+
+
+def _contents(member: Member) -> frozenset[trees.Content]:
+    return frozenset({(member.bytes, member.crc32)})
+
+
+def _vouched(root: Path, folder: str) -> str | None:
+    """The digest of the folder in the receipt; None where there is none that can be read."""
+    try:
+        receipt = receipts.read(root, "extract")
+    except RecordError:
+        return None
+    recorded = receipt.outputs.get(folder) if receipt else None
+    return recorded.sha256 if recorded else None
+
+
+def _of_both(files: Mapping[str, Member], known: trees.Manifest, vouched: str | None) -> trees.Brought:
+    """For receipts of a version that kept no record: what both the archive and the receipt have."""
+    if trees.content_digest(known) != vouched:
+        return {}
+    return {name: frozenset({trees.content(known[name])}) for name in files if name in known}
 
 
 def _replace(
@@ -59,6 +91,7 @@ def _replace(
     files: Mapping[str, Member],
     right: trees.Manifest,
     old: Collection[str],
+    ours: trees.Brought,
 ) -> None:
     """Unpacks what is not ``right`` into the staging folder, which then takes the place of the folder."""
     final, staging = context.root / folder, context.staging / folder
@@ -80,13 +113,34 @@ def _replace(
         )
     context.say(f"{folder}: writing to disk")
     noted = trees.manifest_path(context.root, folder)
-    trees.write_manifest(noted, trees.read_manifest(noted), {*files, *(trees.read_own(noted) or ())})
+    trees.write_manifest(noted, trees.read_manifest(noted), _joined(ours, trees.read_own(noted) or {}))
 
     def check_stop() -> None:
         if context.should_stop():
             raise Interrupted("while writing to disk")
 
-    publish_tree(staging, final, check_stop)
+    def rescue(older: Path) -> None:
+        for name in rescue_from(older, context.root, folder):
+            context.say(f"{folder}: {name!r}, which came meanwhile, stays")
+
+    publish_tree(staging, final, check_stop, rescue)
+
+
+def _joined(one: trees.Brought, other: trees.Brought) -> trees.Brought:
+    return {name: one.get(name, frozenset()) | other.get(name, frozenset()) for name in {*one, *other}}
+
+
+def _require_room(folder: Path, missing: Collection[str], own: trees.Brought) -> None:
+    """Raises StageError where the owner has something under a name that the archive has another file for."""
+    strange = in_the_way(folder, missing, own)
+    if strange:
+        first = folder / strange[0]
+        raise StageError(
+            f"{shown(first)} is not what the archive has under this name"
+            + (f", and so are {len(strange) - 1:,} more" if len(strange) > 1 else ""),
+            "no record says that extract put it there: it is its owner's, and not replaced",
+            f"keep it under another name: mv {quoted(first)} {quoted(folder.with_name(folder.name + '-' + first.name))}",
+        )
 
 
 def _require_own_folder(folder: Path, missing: int, old: int) -> None:
@@ -138,7 +192,11 @@ def _link(folder: Path, staging: Path, names: Collection[str], should_stop: Call
 
 
 def _of_earlier_releases(
-    folder: Path, files: Mapping[str, Member], own: Collection[str] | None, known: trees.Manifest | None
+    folder: Path,
+    files: Mapping[str, Member],
+    own: trees.Brought | None,
+    known: trees.Manifest | None,
+    should_stop: Callable[[], bool],
 ) -> list[str]:
     """Files that the stage has put there out of another archive: their names, in order.
 
@@ -151,7 +209,12 @@ def _of_earlier_releases(
     with os.scandir(folder) as entries:
         beside = sorted(e.name for e in entries if e.name not in files and e.is_file(follow_symlinks=False))
     if own is not None:
-        return [name for name in beside if name in own]
+
+        def tick(_read: int) -> None:
+            if should_stop():
+                raise Interrupted(f"while reading {folder}")
+
+        return [name for name in beside if is_ours(folder / name, name, own, tick)]
     pictures = [name for name in beside if Path(name).suffix.lower() in IMAGE_SUFFIXES]
     doubtful = [name for name in pictures if not known or name in known]
     if doubtful and known is not None:

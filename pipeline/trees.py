@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +31,13 @@ class Member(NamedTuple):
 
 Manifest = dict[str, Member]
 """By path relative to the tree, sorted, with ``/``."""
+Content = tuple[int, int]
+"""What decides: size and CRC-32."""
+Brought = dict[str, frozenset[Content]]
+"""What a stage has put into a tree whether it is there now or not: each content that it has given a name.
+
+An empty set where a version before this one has noted the name alone.
+"""
 
 
 def _no_tick(read: int) -> None:
@@ -88,8 +95,7 @@ def content_digest(manifest: Manifest) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def content(member: Member) -> tuple[int, int]:
-    """What decides: size and CRC-32."""
+def content(member: Member) -> Content:
     return member.bytes, member.crc32
 
 
@@ -104,17 +110,21 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     return sorted(lines)
 
 
-def write_manifest(path: Path, manifest: Manifest, own: Collection[str] | None = None) -> None:
+def write_manifest(
+    path: Path, manifest: Manifest, own: Mapping[str, Iterable[Content]] | None = None
+) -> None:
     """A line with the SHA-256 of the others, then one for each file.
 
-    ``own`` (None: not known) names the files that a stage has put there, whether they are there now or not: after an
-    empty line, one a line. What else stands in the folder is its owner's.
+    ``own`` (None: not known) is what a stage has put there, as ``Brought``: after an empty line, a line for each
+    content of a name. What else stands in the folder is its owner's.
     """
     rows = "".join(
         [f"{_written(name)}\t{b}\t{crc:08x}\t{m}\t{i}\n" for name, (b, crc, m, i) in manifest.items()]
     )
     if own is not None:
-        rows += "\n" + "".join([f"{_written(name)}\n" for name in sorted(own)])
+        rows += "\n" + "".join(
+            [f"{_written(name)}\t{b}\t{crc:08x}\n" for name in sorted(own) for b, crc in sorted(own[name])]
+        )
     data = rows.encode("utf-8", "surrogateescape")
     publish_bytes(path, f"{HEADER}{hashlib.sha256(data).hexdigest()}\n".encode() + data)
 
@@ -127,13 +137,43 @@ def read_manifest(path: Path) -> Manifest:
         return {}
 
 
-def read_own(path: Path) -> frozenset[str] | None:
-    """The files that a stage has put into the tree, as ``write_manifest`` was told; None where that is not known."""
+def read_own(path: Path) -> Brought | None:
+    """What a stage has put into the tree, as ``write_manifest`` was told; None where that is not known.
+
+    A list of an earlier version has names alone: no content is known of them.
+    """
     try:
-        own = _rows(path)[1]
+        rows = _rows(path)[1]
+        return None if rows is None else _brought(rows)
     except (OSError, ValueError):
         return None
-    return None if own is None else frozenset(map(_read, own))
+
+
+def _brought(rows: Iterable[str]) -> Brought:
+    found: Brought = {}
+    for row in rows:
+        name, *content = row.rsplit("\t", 2)  # no name of ours has a tab
+        contents = {(int(content[0]), int(content[1], 16))} if content else set()
+        found[_read(name)] = found.get(_read(name), frozenset()) | contents
+    return found
+
+
+def brought(root: Path, tree: str, vouched: str | None) -> Brought | None:
+    """What a stage has put into ``root/tree``; None where that is not on record.
+
+    Of a list with names alone the contents are those that the manifest has, where it is still the one whose digest
+    (``vouched``) the receipt has: so the stage has left them.
+    """
+    noted = manifest_path(root, tree)
+    own = read_own(noted)
+    if own is None or all(own.values()):
+        return own
+    known = read_manifest(noted)
+    if content_digest(known) != vouched:
+        return None
+    return {
+        name: has or frozenset({content(known[name])}) for name, has in own.items() if has or name in known
+    }
 
 
 def _rows(path: Path) -> tuple[list[str], list[str] | None]:

@@ -174,14 +174,16 @@ def test_half_done_work_goes_and_the_only_copy_of_a_folder_stays(
     half = [
         ".pipeline/staging/extract/train2017/1.jpg", ".pipeline/staging/extract/plan.json", ".tmp-0123456789ab-rejects.jsonl",
         "annotations/.tmp-abcdef012345-labels.txt", "archives/zips/x.zip.part", "archives/zips/x.zip.part.jsonl",
-        ".tmp-old-val2017/1.jpg",
     ]  # fmt: skip
+    (root / ".tmp-old-val2017").mkdir()
     os.replace(root / "arrays/val2017", root / "arrays/.tmp-old-val2017")
     (root / ".tmp-of-another-program").touch()
     before = everything(root)
     for name in half:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b"x")
+    older = sorted((root / "val2017").iterdir())[0]
+    shutil.copy2(older, root / ".tmp-old-val2017" / older.name)
     assert run(root, "--staging", "--yes") == 0
     assert set(everything(root)) - {".pipeline/lock"} == set(before) - {".pipeline/lock"}
     assert "arrays/.tmp-old-val2017: the only copy" in capsys.readouterr().out

@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 
 from pipeline import trees
 from pipeline.trees import (
+    Brought,
     Member,
+    brought,
     content_digest,
     differences,
+    manifest_path,
     read_manifest,
     read_own,
     survey,
@@ -124,9 +127,12 @@ def test_reading_can_be_stopped(tree: Path) -> None:
     assert sum(seen) > 0
 
 
-@given(st.none() | st.sets(names, max_size=4))
+contents = st.frozensets(st.tuples(st.integers(0, 2**40), st.integers(0, 2**32 - 1)), min_size=1, max_size=3)
+
+
+@given(st.none() | st.dictionaries(names, contents, max_size=4))
 def test_whose_files_they_are_comes_back(
-    tmp_path_factory: pytest.TempPathFactory, own: set[str] | None
+    tmp_path_factory: pytest.TempPathFactory, own: Brought | None
 ) -> None:
     path, manifest = tmp_path_factory.getbasetemp() / "own.tsv", {"x": Member(1, 2, 3, 4)}
     write_manifest(path, manifest, own)
@@ -134,3 +140,24 @@ def test_whose_files_they_are_comes_back(
     assert read_own(path) == own
     path.write_bytes(path.read_bytes()[:-1])
     assert read_manifest(path) == {} and read_own(path) is None
+
+
+def names_alone(path: Path, manifest: dict[str, Member], own: list[str]) -> None:
+    """A manifest of the version that noted names without contents."""
+    write_manifest(path, manifest)
+    rows = path.read_bytes().split(b"\n", 1)[1] + "".join(f"{name}\n" for name in ["", *own]).encode()
+    path.write_bytes(f"manifest 1 sha256 {hashlib.sha256(rows).hexdigest()}\n".encode() + rows)
+
+
+def test_of_names_alone_the_contents_are_those_that_the_receipt_has(tmp_path: Path) -> None:
+    """Only while the list is the one that the receipt knows; else anybody may have changed a file since."""
+    path, manifest = manifest_path(tmp_path, "val2017"), {"a": Member(1, 2, 3, 4), "mine": Member(5, 6, 7, 8)}
+    path.parent.mkdir(parents=True)
+    names_alone(path, manifest, ["a", "gone"])
+    assert read_own(path) == {"a": frozenset(), "gone": frozenset()}
+    assert brought(tmp_path, "val2017", content_digest(manifest)) == {"a": frozenset({(1, 2)})}
+    assert brought(tmp_path, "val2017", "another") is None
+    write_manifest(path, manifest)
+    assert brought(tmp_path, "val2017", content_digest(manifest)) is None
+    write_manifest(path, manifest, {})
+    assert brought(tmp_path, "val2017", "another") == {}

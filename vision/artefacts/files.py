@@ -126,13 +126,19 @@ def publish_json(path: Path, value: Any, indent: int | None = 1) -> FileFacts:
     return publish_bytes(path, (text + "\n").encode())
 
 
-def publish_tree(staging: Path, final: Path, between: Callable[[], None] = lambda: None) -> None:
+def publish_tree(
+    staging: Path,
+    final: Path,
+    between: Callable[[], None] = lambda: None,
+    rescue: Callable[[Path], None] = lambda aside: None,
+) -> None:
     """Renames the finished folder ``staging`` to ``final`` after everything below it is on the disk.
 
     An older ``final`` changes places with the new one in one step where the system can do that (Linux), so that the
     name always stands for the old or the new one. Elsewhere it is moved aside first: a kill may leave neither under
     the name, but both on the disk (``recover_tree`` puts the old one back). ``between`` is called before each file
-    that is brought to the disk, which takes minutes for 100,000; it may raise to give up.
+    that is brought to the disk, which takes minutes for 100,000; it may raise to give up. ``rescue`` is given the older
+    folder before that is removed: in those minutes its owner may have put something there.
 
     Raises NotReplaced where ``final`` is a link or a file; OutOfSpace.
     """
@@ -150,7 +156,7 @@ def publish_tree(staging: Path, final: Path, between: Callable[[], None] = lambd
             os.replace(final, aside)
             os.replace(staging, final)
         fsync_folder(final.parent)
-        _remove(aside)
+        _discard(aside, rescue)
 
 
 def _took_its_place(staging: Path, aside: Path, final: Path) -> bool:
@@ -181,16 +187,25 @@ def exchange(one: Path, other: Path) -> bool:
     raise OSError(problem, os.strerror(problem), str(one), None, str(other))
 
 
-def recover_tree(final: Path) -> None:
-    """After a kill inside ``publish_tree``: puts the older folder back, or removes it when the new one is there."""
+def recover_tree(final: Path, rescue: Callable[[Path], None] = lambda aside: None) -> None:
+    """After a kill inside ``publish_tree``: puts the older folder back, or removes it when the new one is there.
+
+    ``rescue`` is given what is about to be removed: the older folder, or the new one that never got the name.
+    """
     aside = older_of(Path(final))
     if not os.path.lexists(aside):
         return
     if os.path.lexists(final):
-        _remove(aside)
+        _discard(aside, rescue)
     else:
         os.replace(aside, final)
         fsync_folder(Path(final).parent)
+
+
+def _discard(aside: Path, rescue: Callable[[Path], None]) -> None:
+    if aside.is_dir() and not aside.is_symlink():
+        rescue(aside)
+    _remove(aside)
 
 
 def _remove(path: Path) -> None:
