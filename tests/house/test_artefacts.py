@@ -91,11 +91,18 @@ def test_manifests(root: Path, tree: str) -> None:
     assert head.decode() == f"manifest 1 sha256 {hashlib.sha256(rest).hexdigest()}"
     lines, _, own = rest.decode().partition("\n\n")
     rows = [line.split("\t") for line in lines.splitlines()]
-    assert own.split() == ([name for name, *_ in rows] if tree.endswith("2017") and "/" not in tree else [])
+    assert [line.split("\t") for line in own.splitlines()] == [row[:3] for row in rows if "/" not in tree]
     assert [(name, int(size), crc) for name, size, crc, _, _ in rows] == tree_rows(root / tree)
     for name, _, _, mtime_ns, inode in rows:
         stat = (root / tree / name).stat()
         assert (int(mtime_ns), int(inode)) == (stat.st_mtime_ns, stat.st_ino)
+
+
+def test_what_the_stages_have_put_there(root: Path) -> None:
+    archives = [f"archives/{name}" for name in files(root / "archives")]
+    annotations = [f"annotations/instances_{split}2017.json" for split in SPLITS]
+    noted = {row["path"]: row["sha256"] for row in lines(root / ".pipeline/brought.jsonl")}
+    assert noted == {path: sha256(root / path) for path in (*archives, *annotations)}
 
 
 def test_choices_release_and_archives(root: Path, miniature_release: Path) -> None:
