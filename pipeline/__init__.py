@@ -2,7 +2,8 @@
 
 The runner, once for all stages: __main__.py and command.py (the command line), stage.py (what a stage is), stages.py
 (their order), runner.py (decide, act, receipt), observe.py and trees.py (what is on the disk now), receipts.py (what
-was), choices.py, lock.py, leftovers.py (of killed runs), clean.py, rejects.py, working_folder.py (a file of one's own).
+was), choices.py, lock.py, leftovers.py (of killed runs), clean.py, brought.py (what stages put there file by file),
+owners_files.py (what they did not), rejects.py, working_folder.py (a file of one's own).
 
 download.py, download_file.py ← fetch.py (one file), part.py (what of it is there), request.py (one GET), mirrors.py,
     progress.py; release.py, space.py
