@@ -11,7 +11,7 @@ from torch import Tensor
 
 def cxcywh_to_xyxy(boxes_cxcywh: Tensor) -> Tensor:
     """(..., 4) centre and size → (..., 4) corners."""
-    centre, size = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:]
+    centre, size = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:4]
     return torch.cat([centre - size / 2, centre + size / 2], dim=-1)
 
 

@@ -2,6 +2,8 @@
 
 * ``graph.py``     the exported module: softmax and decoding inside, no NMS
 * ``contract.py``  reads a file back and holds it against every clause of detectNet's contract
+* ``tensorrt.py``, ``tensorrt_operators.py``   what the parser of each TensorRT reads: the check, and its table
+* ``graphs.py``    walks a file: nodes and constants, wherever they are
 * ``labels.py``    names as detectNet reads them, a line each
 * ``parity.py``    the same pictures through torch and onnxruntime
 * ``onnx.py``      export → contract → parity → publish, and the report

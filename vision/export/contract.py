@@ -5,12 +5,14 @@ Read in jetson-inference @45da40a: ``c/detectNet.cpp``, ``c/tensorNet.cpp``, ``d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from vision.export.graphs import constants, named, nodes
+from vision.export.tensorrt import broken_clauses
 
 INPUT, SCORES, BOXES = "input_0", "scores", "boxes"
 FP16_LARGEST = 65504.0
@@ -38,7 +40,7 @@ class GraphFacts:
 
 
 def check(path: Path, opset: int, classes: int) -> GraphFacts:
-    """Reads ``path`` and checks it with onnx's own checker and against detectNet's clauses.
+    """Reads ``path`` and checks it with onnx's own checker, against detectNet's clauses and those of TensorRT's parsers.
 
     Raises:
         ContractBroken: names every clause that does not hold.
@@ -53,14 +55,15 @@ def check(path: Path, opset: int, classes: int) -> GraphFacts:
         raise
     except Exception as error:  # protobuf and onnx raise kinds of their own for a broken file
         raise ContractBroken(f"{path}: is no valid ONNX file: {str(error).splitlines()[0]}") from error
-    weights = _constants(model)
     broken = [
         *_about_version(model, opset),
         *_about_tensors(model, classes),
         *_about_clips(model),
-        *(f"node {n.name or n.op_type}: detectNet merges boxes itself" for n in _nodes(model) if n.op_type in FORBIDDEN),
+        *(f"node {named(node)}: detectNet merges boxes itself" for node in nodes(model) if node.op_type in FORBIDDEN),
+        *broken_clauses(model, opset),
     ]  # fmt: skip
-    largest = max((_largest(onnx.numpy_helper.to_array(tensor)) for tensor in weights), default=0.0)
+    weights = (onnx.numpy_helper.to_array(tensor) for _, tensor in constants(model))
+    largest = max(map(_largest, weights), default=0.0)
     if not largest <= FP16_LARGEST:
         broken.append(
             f"a weight of {largest:g} does not fit FP16 (largest {FP16_LARGEST:g}), which every Jetson uses"
@@ -81,33 +84,12 @@ def check(path: Path, opset: int, classes: int) -> GraphFacts:
 
 
 def _require_one_file(path: Path, model: Any) -> None:
-    elsewhere = [tensor.name for tensor in _constants(model) if tensor.external_data]
+    elsewhere = [name for name, tensor in constants(model) if tensor.external_data]
     if elsewhere:
         raise ContractBroken(
             f"{path} breaks detectNet's contract:\n  {len(elsewhere)} weights ({elsewhere[0]} …) lie in another file, which "
             "the device's engine cache does not notice when it changes"
         )
-
-
-def _graphs(model: Any) -> Iterator[Any]:
-    """The graph, those inside its nodes (branches, loops), and functions."""
-    waiting = [model.graph, *model.functions]
-    while waiting:
-        graph = waiting.pop()
-        yield graph
-        attributes = [attribute for node in graph.node for attribute in node.attribute]
-        waiting += [inner for a in attributes for inner in (*([a.g] if a.HasField("g") else []), *a.graphs)]
-
-
-def _nodes(model: Any) -> Iterator[Any]:
-    return (node for graph in _graphs(model) for node in graph.node)
-
-
-def _constants(model: Any) -> list[Any]:
-    """Weights, and what constant nodes hold (priors, variances)."""
-    initial = [t for graph in _graphs(model) for t in getattr(graph, "initializer", ())]
-    nodes = [node for node in _nodes(model) if node.op_type == "Constant"]
-    return initial + [a.t for node in nodes for a in node.attribute if a.name == "value"]
 
 
 def _about_version(model: Any, opset: int) -> list[str]:
@@ -123,8 +105,8 @@ def _about_version(model: Any, opset: int) -> list[str]:
 
 def _about_clips(model: Any) -> list[str]:
     """TensorRT 7 takes the bounds of a Clip for weights without looking whether they are there (NVIDIA/TensorRT #1178)."""
-    clips = [node for node in _nodes(model) if node.op_type == "Clip"]
-    bare = [node.name or node.op_type for node in clips if len([name for name in node.input if name]) != 3]
+    clips = [node for node in nodes(model) if node.op_type == "Clip"]
+    bare = [named(node) for node in clips if len([name for name in node.input if name]) != 3]
     return [f"node {name}: a Clip without both bounds, which TensorRT 7 can not read" for name in bare]
 
 

@@ -19,6 +19,7 @@ from vision.engine.opening import Opened
 from vision.export import contract, parity
 from vision.export.contract import BOXES, INPUT, SCORES, GraphFacts
 from vision.export.graph import DetectNetGraph
+from vision.export.graphs import without_copies
 from vision.export.labels import LABELS, labels_text
 from vision.export.parity import ParityReport
 from vision.ssd.model import Detector
@@ -111,6 +112,8 @@ def as_onnx(detector: Detector, opset: int) -> bytes:
 
     (torch's newer exporter writes 18 when asked for 13, and a second file for the weights.)
     """
+    import onnx
+
     spec = detector.input_spec
     example = torch.zeros(1, 3, spec.height, spec.width)
     graph = DetectNetGraph(detector.cpu()).eval().to(memory_format=torch.contiguous_format)
@@ -126,4 +129,6 @@ def as_onnx(detector: Detector, opset: int) -> bytes:
             graph, (example,), buffer, dynamo=False, opset_version=opset,  # type: ignore[arg-type]
             input_names=[INPUT], output_names=[SCORES, BOXES], do_constant_folding=True,
         )  # fmt: skip
-    return buffer.getvalue()
+    model = onnx.load_from_string(buffer.getvalue())
+    without_copies(model)
+    return bytes(model.SerializeToString())

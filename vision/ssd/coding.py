@@ -33,15 +33,15 @@ class BoxCoder:
     def encode(self, boxes_xyxy: Tensor, priors_cxcywh: Tensor) -> Tensor:
         """Boxes (..., P, 4), one for each prior (P, 4), same unit → offsets (..., P, 4); finite for all boxes."""
         boxes = xyxy_to_cxcywh(boxes_xyxy)
-        prior_xy, prior_wh = priors_cxcywh[..., :2], priors_cxcywh[..., 2:]
+        prior_xy, prior_wh = priors_cxcywh[..., :2], priors_cxcywh[..., 2:4]
         xy = (boxes[..., :2] - prior_xy) / prior_wh / self.centre_variance
         wh = torch.log(boxes[..., 2:].clamp(min=SMALLEST_SIDE) / prior_wh) / self.size_variance
         return torch.cat([xy, wh], dim=-1)
 
     def decode(self, offsets: Tensor, priors_cxcywh: Tensor) -> Tensor:
         """Offsets (..., P, 4) → boxes (..., P, 4) as corners, in the unit of the priors; not clamped to the picture."""
-        prior_xy, prior_wh = priors_cxcywh[..., :2], priors_cxcywh[..., 2:]
+        prior_xy, prior_wh = priors_cxcywh[..., :2], priors_cxcywh[..., 2:4]
         xy = offsets[..., :2] * self.centre_variance * prior_wh + prior_xy
-        log_ratio = (offsets[..., 2:] * self.size_variance).clamp(SMALLEST_LOG_RATIO, LARGEST_LOG_RATIO)
+        log_ratio = (offsets[..., 2:4] * self.size_variance).clamp(SMALLEST_LOG_RATIO, LARGEST_LOG_RATIO)
         wh = torch.exp(log_ratio) * prior_wh
         return cxcywh_to_xyxy(torch.cat([xy, wh], dim=-1))
