@@ -119,8 +119,9 @@ def report(result: ExportReport, output: Path, source: str, opened: Opened) -> s
             f"  input_0 {list(graph.input_shape)} float32, RGB, pixel / 127.5 − 1 ({spec.width}×{spec.height} px)",
             f"  scores {list(graph.scores_shape)} (softmax inside), boxes {list(graph.boxes_shape)} (decoded inside), no NMS",
             (
-                f"  {result.weights} weights; {parity.runtime} differs from torch by at most {parity.scores:.1e} (scores) "
-                f"and {parity.boxes:.1e} (boxes) on {parity.images} {source}; {parity.tolerance:g} is allowed"
+                f"  {result.weights} weights; {parity.runtime} is away from float64 by at most {parity.scores.onnxruntime:.1e} "
+                f"(scores, {parity.scores.allowed:.1e} allowed) and {parity.boxes.onnxruntime:.1e} (boxes, "
+                f"{parity.boxes.allowed:.1e} allowed) on {parity.images} {source}"
             ),
             f"  largest weight {graph.largest_weight:.4g}, largest activation {parity.largest_activation:.4g}: both fit FP16",
             f"{output}  sha256 {result.sha256}",

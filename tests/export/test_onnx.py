@@ -74,7 +74,8 @@ def _refuse_contract(patch: pytest.MonkeyPatch) -> type[Exception]:
 
 
 def _refuse_parity(patch: pytest.MonkeyPatch) -> type[Exception]:
-    patch.setattr(parity, "TOLERANCE", -1.0)
+    patch.setattr(parity, "TIMES_THE_ROUNDING", 1e-6)
+    patch.setattr(parity, "LAST_DIGITS", 0.0)
     return ParityBroken
 
 

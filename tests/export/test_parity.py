@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,6 @@ from torch import nn
 
 from tests.export.made import make_opened
 from vision.engine.opening import Opened
-from vision.export import parity
 from vision.export.contract import check
 from vision.export.onnx import as_onnx
 from vision.export.parity import ParityBroken, compare
@@ -30,23 +29,41 @@ def exported(opened: Opened, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_is_reported(exported: Path, opened: Opened, images: list[np.ndarray]) -> None:
-    """The gaps, computed here once more: float64 differences of what the two runtimes give."""
+    """The gaps, computed here once more: how far onnxruntime and torch are from the same net in float64."""
     import onnxruntime
 
     report = compare(exported, opened.detector, images)
     session = onnxruntime.InferenceSession(str(exported))
     gaps = []
     for image in images:
-        scores, boxes = session.run(["scores", "boxes"], {"input_0": image})
-        with torch.no_grad():
-            logits, offsets = opened.detector(torch.from_numpy(image))
-        expected = opened.detector.coder.decode(offsets, opened.detector.priors_cxcywh).double().numpy()
+        found = session.run(["scores", "boxes"], {"input_0": image})
+        right = _computed(copy.deepcopy(opened.detector).double(), image.astype(np.float64))
+        single = _computed(opened.detector, image)
         gaps.append(
-            [np.abs(torch.softmax(logits, 2).double().numpy() - scores).max(), np.abs(expected - boxes).max()]
+            [
+                _gap(found[0], right[0]),
+                _gap(found[1], right[1]),
+                _gap(single[0], right[0]),
+                _gap(single[1], right[1]),
+            ]
         )
-    assert (report.images, report.holds, report.tolerance) == (2, True, 1e-4)
-    np.testing.assert_allclose([report.scores, report.boxes], np.max(gaps, axis=0), rtol=1e-3, atol=1e-9)
-    assert report.scores > 0 or report.boxes > 0  # two implementations: some last digit differs
+    assert report.images == 2
+    for position, gap in enumerate((report.scores, report.boxes)):
+        of_image = gaps[gap.image]
+        np.testing.assert_allclose(gap.onnxruntime, of_image[position], rtol=0.2)
+        np.testing.assert_allclose(gap.torch_float32, of_image[position + 2], rtol=0.2)
+        assert 0 < gap.onnxruntime <= gap.allowed < 1e-5 and gap.share == gap.onnxruntime / gap.allowed
+
+
+def _computed(detector: Any, image: np.ndarray) -> list[np.ndarray]:
+    with torch.no_grad():
+        logits, offsets = detector(torch.from_numpy(image))
+        boxes = detector.coder.decode(offsets, detector.priors_cxcywh)
+    return [torch.softmax(logits, 2).numpy(), boxes.numpy()]
+
+
+def _gap(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.abs(a.astype(np.float64) - b).max())
 
 
 def _reworked(path: Path, target: Path, change: Callable[[Any], None]) -> Path:
@@ -87,13 +104,13 @@ def _axes_swapped(graph: Any) -> None:
 
 
 WRONG = {
-    "scores a little off": (_after("scores", "Add", by=2e-4), "differs from torch by 2.0.e-04 in scores"),
-    "boxes a little off": (_after("boxes", "Add", by=1.5e-4), "1.5.e-04 in boxes"),
-    "corners in another order": (_after("boxes", "Gather", swap=True), "boxes are not x1, y1, x2, y2"),
+    "scores a little off": (_after("scores", "Add", by=1e-5), r"is 1\.0.e-05 away from float64 in scores; rounding explains"),
+    "boxes a little off": (_after("boxes", "Add", by=5e-6), r"(5\.|4\.[5-9]).e-06 away from float64 in boxes; rounding explains"),
+    "corners in another order": (_after("boxes", "Gather", swap=True), "image 0: boxes are not x1, y1, x2, y2"),
     "no softmax": (_logits_as_scores, "softmax must be inside the graph"),
     "softmax over priors": (_axes_swapped, "softmax must be inside the graph"),
-    "not finite": (_after("boxes", "Div", by=0.0), "an output is not finite"),
-}
+    "not finite": (_after("boxes", "Div", by=0.0), "image 0: an output is not finite"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -105,30 +122,8 @@ def test_a_wrong_network_is_refused(
         compare(_reworked(exported, tmp_path / "net.onnx", change), opened.detector, images)
 
 
-def test_half_of_the_tolerance_passes(
-    exported: Path, opened: Opened, images: list[np.ndarray], tmp_path: Path
-) -> None:
-    path = _reworked(exported, tmp_path / "net.onnx", _after("boxes", "Add", by=5e-5))
-    assert compare(path, opened.detector, images).boxes == pytest.approx(5e-5, rel=0.05)
-
-
-def test_every_picture_counts(exported: Path, opened: Opened, images: list[np.ndarray]) -> None:
-    """A network that is right on the first picture alone."""
-    broken = SimpleNamespace(seen=0)
-    through_torch = parity._through_torch
-
-    def once_right(graph: Any, image: np.ndarray) -> Any:
-        broken.seen += 1
-        scores, boxes = through_torch(graph, image)
-        return scores, boxes + (0.01 if broken.seen == 2 else 0.0)
-
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(ParityBroken, match="in boxes"):
-        patch.setattr(parity, "_through_torch", once_right)
-        compare(exported, opened.detector, images)
-
-
 def test_nothing_to_compare_on(exported: Path, opened: Opened) -> None:
-    with pytest.raises(ParityBroken, match="no picture"):
+    with pytest.raises(ParityBroken, match="no image"):
         compare(exported, opened.detector, [])
 
 
@@ -146,13 +141,20 @@ class _Loud(nn.Module):
         return self.inside(self.down(self.up(images)))
 
 
-def test_activations_beyond_half_precision_are_refused(images: list[np.ndarray], tmp_path: Path) -> None:
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_activations_beyond_half_precision_are_refused(
+    images: list[np.ndarray], tmp_path: Path, position: int
+) -> None:
+    """On one image alone, wherever it stands."""
     opened = make_opened(tmp_path)  # its own, since it is changed
     opened.detector.base_net = _Loud(opened.detector.base_net, 65_536.0)
     path = tmp_path / "net.onnx"
     path.write_bytes(as_onnx(opened.detector, 13))
-    loud = [image * 0 + 1 for image in images]
-    with pytest.raises(ParityBroken, match=r"activation of 6\.554e\+04 does not fit FP16"):
-        compare(path, opened.detector, loud)
-    report = compare(path, opened.detector, [image * 0.5 for image in loud])
-    assert report.largest_activation == pytest.approx(32_768)
+    looked_at = [images[0] * 0 + 0.5, images[0] * 0 + 0.25]
+    report = compare(path, opened.detector, looked_at)
+    assert (report.largest_activation, report.loudest_image) == (pytest.approx(32_768), 0)
+    looked_at.insert(position, images[0] * 0 + 1)
+    with pytest.raises(
+        ParityBroken, match=rf"image {position}: an activation of 6\.554e\+04 does not fit FP16"
+    ):
+        compare(path, opened.detector, looked_at)

@@ -1,55 +1,82 @@
-"""The same pictures through torch and through onnxruntime: what is shipped is what was trained."""
+"""The same images through torch and through onnxruntime: what is shipped is what was trained.
+
+Both compute in float32 and both round, the more the larger the net's logits are. So neither is held against the other: the
+same network in float64 says what is right, torch's own distance from it says how much rounding costs this net on this image,
+and onnxruntime may be a few times as far away.
+
+Legend: P priors, C classes with background.
+"""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from vision.export.contract import BOXES, FP16_LARGEST, INPUT, SCORES
 from vision.export.graph import DetectNetGraph
 from vision.ssd.model import Detector
 
-TOLERANCE = 1e-4
-"""Largest difference of a score (probability) or of a box's corner (fraction of the picture)."""
+TIMES_THE_ROUNDING = 4.0
+"""How many times the rounding of torch onnxruntime's may be. Measured: up to 0.6 times for scores, 1.4 for boxes, in 12 nets
+with logits of 3 to 4,000 on 8 images each, with and without onnxruntime's optimisations (docs/export.md, "Parity")."""
+
+LAST_DIGITS = 4 * float(np.finfo(np.float32).eps)
+"""Allowed besides, of a value of 1: that of softmax and of exp() themselves."""
+
+SOFTMAX_PASSES_ON = 0.5
+"""No score moves by more than half of the largest change of a logit."""
+
+LARGEST_ROUNDING = 1e-2
+"""Of a score, or of a corner as a share of the largest: a net that float32 computes no better has no right answer."""
 
 PROBABILITY_TOLERANCE = 1e-3
 """Of the sum of a prior's scores: 81 of them, rounded to float32, are off by less than 1e-5."""
 
 
 class ParityBroken(ValueError):
-    """torch and onnxruntime do not agree."""
+    """onnxruntime does not compute what the network is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Of one output on one image, from float64: how far onnxruntime is, how far torch in float32, and what is allowed."""
+
+    image: int
+    onnxruntime: float
+    torch_float32: float
+    allowed: float
+
+    @property
+    def share(self) -> float:
+        """Of what is allowed; above 1 it is a fault, not rounding."""
+        return self.onnxruntime / self.allowed
 
 
 @dataclass(frozen=True, slots=True)
 class ParityReport:
-    """Largest absolute differences over ``images`` pictures, and the largest absolute value that any layer gave."""
+    """The worst gap of each output over ``images`` images, and the largest absolute value that any layer gave."""
 
     images: int
-    scores: float
-    boxes: float
-    tolerance: float
+    scores: Gap
+    boxes: Gap
     largest_activation: float
+    loudest_image: int
     runtime: str
-
-    @property
-    def holds(self) -> bool:
-        return self.scores <= self.tolerance and self.boxes <= self.tolerance
-
-    @property
-    def fits_fp16(self) -> bool:
-        return self.largest_activation <= FP16_LARGEST
 
 
 def compare(onnx_path: Path, detector: Detector, images: Iterable[np.ndarray]) -> ParityReport:
-    """Pictures (1, 3, H, W) float32, normalised, through both.
+    """Images (1, 3, H, W) float32, normalised, through all three; every one counts.
 
     Raises:
-        ParityBroken: a difference above 1e-4, a value that is not finite, scores that are no probabilities, boxes
-            that are no corners, an activation beyond FP16, or no picture to compare on.
+        ParityBroken: a difference that rounding does not explain, a net that float32 cannot compute, a value that is not
+            finite, scores that are no probabilities, boxes that are no corners, an activation beyond FP16, or no image to
+            compare on; names the image.
     """
     import onnxruntime
 
@@ -57,73 +84,133 @@ def compare(onnx_path: Path, detector: Detector, images: Iterable[np.ndarray]) -
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(onnx_path), options, providers=["CPUExecutionProvider"])
     graph = DetectNetGraph(detector.cpu()).eval()
-    count, scores_gap, boxes_gap, largest = 0, 0.0, 0.0, 0.0
-    for image in images:
-        expected = [tensor.numpy() for tensor in _through_torch(graph, image)]
+    exact = copy.deepcopy(graph).double()
+    scores, boxes, largest = [], [], []
+    for number, image in enumerate(images):
         found = session.run([SCORES, BOXES], {INPUT: image})
-        if not all(np.isfinite(array).all() for array in (*expected, *found)):
-            raise ParityBroken(f"picture {count}: an output is not finite")
-        _require_meaning(found[0], found[1], count)
-        scores_gap = max(scores_gap, _gap(expected[0], found[0]))
-        boxes_gap = max(boxes_gap, _gap(expected[1], found[1]))
-        largest = max(largest, _largest_activation(graph, image))
-        count += 1
-    if not count:
-        raise ParityBroken("there is no picture to compare on")
-    report = ParityReport(
-        count, scores_gap, boxes_gap, TOLERANCE, largest, f"onnxruntime {onnxruntime.__version__}"
+        expected, loudest = _through_torch(graph, torch.from_numpy(image))
+        right, _ = _through_torch(exact, torch.from_numpy(image).double())
+        _require_meaning(found, expected, number)
+        scores.append(_gap_of_scores(found[0], expected, right, number))
+        boxes.append(_gap_of_boxes(found[1], expected, right, number))
+        largest.append(loudest)
+    if not largest:
+        raise ParityBroken("there is no image to compare on")
+    for what, gaps in (("scores", scores), ("boxes", boxes)):
+        _require_a_right_answer(what, max(gaps, key=lambda gap: gap.allowed))
+        _require_rounding_only(onnx_path, what, _worst(gaps))
+    return ParityReport(
+        images=len(largest),
+        scores=_worst(scores),
+        boxes=_worst(boxes),
+        largest_activation=max(largest),
+        loudest_image=_require_half_precision(largest),
+        runtime=f"onnxruntime {onnxruntime.__version__}",
     )
-    if not report.holds:
-        raise ParityBroken(
-            f"{onnx_path}: differs from torch by {scores_gap:.2e} in scores and {boxes_gap:.2e} in boxes, "
-            f"at most {TOLERANCE:g} is allowed; nothing was published"
-        )
-    if not report.fits_fp16:
-        raise ParityBroken(
-            f"an activation of {largest:.4g} does not fit FP16 (largest {FP16_LARGEST:g}), which every Jetson uses: it "
-            "would become infinite there; nothing was published. Train on with --weight-decay or a lower --lr"
-        )
-    return report
 
 
-def _require_meaning(scores: np.ndarray, boxes: np.ndarray, picture: int) -> None:
-    """Scores (1, P, C) and boxes (1, P, 4) as detectNet reads them: a softmax, and corners in order."""
-    off = float(np.abs(scores.astype(np.float64).sum(axis=2) - 1).max())
-    if off > PROBABILITY_TOLERANCE or scores.min() < 0:
-        raise ParityBroken(
-            f"picture {picture}: scores of a prior sum to 1 ± {off:.2g}; softmax must be inside the graph"
-        )
-    if not (boxes[..., 2:] >= boxes[..., :2]).all():
-        raise ParityBroken(
-            f"picture {picture}: boxes are not x1, y1, x2, y2; decoding must be inside the graph"
-        )
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """What one network gave: logits and scores (1, P, C), boxes (1, P, 4); float64."""
+
+    logits: np.ndarray
+    scores: np.ndarray
+    boxes: np.ndarray
 
 
 @torch.inference_mode()
-def _through_torch(graph: DetectNetGraph, image: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    scores, boxes = graph(torch.from_numpy(image))
-    return scores, boxes
-
-
-@torch.inference_mode()
-def _largest_activation(graph: DetectNetGraph, image: np.ndarray) -> float:
-    """Largest absolute value that any layer gives: above 65,504 it would overflow FP16."""
+def _through_torch(graph: DetectNetGraph, image: Tensor) -> tuple[_Outputs, float]:
+    """The outputs, and the largest absolute value that any layer gives: above 65,504 it would overflow FP16."""
     seen = [0.0]
+    logits: list[Tensor] = []
 
-    def look(_module: torch.nn.Module, _inputs: object, output: object) -> None:
-        if isinstance(output, torch.Tensor):
+    def look(_module: nn.Module, _inputs: object, output: object) -> None:
+        if isinstance(output, Tensor):
             seen.append(float(output.abs().max()))
 
     hooks = [module.register_forward_hook(look) for module in graph.modules() if not list(module.children())]
+    hooks.append(
+        graph.detector.register_forward_hook(lambda _module, _inputs, output: logits.append(output[0]))
+    )
     try:
-        graph(torch.from_numpy(image))
+        scores, boxes = graph(image)
     finally:
         for hook in hooks:
             hook.remove()
-    return max(seen)
+    return _Outputs(*(tensor.double().numpy() for tensor in (logits[0], scores, boxes))), max(seen)
 
 
-def _gap(a: np.ndarray, b: np.ndarray) -> float:
+def _gap_of_scores(found: np.ndarray, expected: _Outputs, right: _Outputs, image: int) -> Gap:
+    """Judged by the logits: where softmax is nearly 0 or 1, what torch lost there says nothing."""
+    rounding = SOFTMAX_PASSES_ON * _distance(expected.logits, right.logits)
+    return Gap(
+        image,
+        _distance(found, right.scores),
+        _distance(expected.scores, right.scores),
+        TIMES_THE_ROUNDING * rounding + LAST_DIGITS,
+    )
+
+
+def _gap_of_boxes(found: np.ndarray, expected: _Outputs, right: _Outputs, image: int) -> Gap:
+    rounding = _distance(expected.boxes, right.boxes)
+    scale = max(1.0, float(np.abs(right.boxes).max()))
+    return Gap(
+        image,
+        _distance(found, right.boxes) / scale,
+        rounding / scale,
+        TIMES_THE_ROUNDING * rounding / scale + LAST_DIGITS,
+    )
+
+
+def _worst(gaps: list[Gap]) -> Gap:
+    return max(gaps, key=lambda gap: gap.share)
+
+
+def _require_a_right_answer(what: str, gap: Gap) -> None:
+    if gap.allowed > LARGEST_ROUNDING:
+        raise ParityBroken(
+            f"image {gap.image}: torch in float32 is {gap.torch_float32:.2e} away from float64 in {what}, and as much "
+            f"would have to be allowed that a fault could hide ({gap.allowed:.2e}, at most {LARGEST_ROUNDING:g}); nothing "
+            "was published. Such logits come from weights that grew too large: train with --weight-decay or a lower --lr"
+        )
+
+
+def _require_rounding_only(onnx_path: Path, what: str, gap: Gap) -> None:
+    if gap.share > 1:
+        raise ParityBroken(
+            f"{onnx_path}: image {gap.image}, the worst, is {gap.onnxruntime:.2e} away from float64 in {what}; rounding "
+            f"explains {gap.allowed:.2e} (torch in float32: {gap.torch_float32:.2e}); nothing was published"
+        )
+
+
+def _require_half_precision(largest: list[float]) -> int:
+    """The image with the largest activation."""
+    image = int(np.argmax(largest))
+    if not largest[image] <= FP16_LARGEST:
+        raise ParityBroken(
+            f"image {image}: an activation of {largest[image]:.4g} does not fit FP16 (largest {FP16_LARGEST:g}), which "
+            "every Jetson uses: it would become infinite there; nothing was published. Train on with --weight-decay or a "
+            "lower --lr"
+        )
+    return image
+
+
+def _require_meaning(found: list[np.ndarray], expected: _Outputs, image: int) -> None:
+    """Scores (1, P, C) and boxes (1, P, 4) as detectNet reads them: finite, a softmax, and corners in order."""
+    scores, boxes = found
+    if not all(np.isfinite(array).all() for array in (scores, boxes, expected.scores, expected.boxes)):
+        raise ParityBroken(f"image {image}: an output is not finite")
+    off = float(np.abs(scores.astype(np.float64).sum(axis=2) - 1).max())
+    if off > PROBABILITY_TOLERANCE or scores.min() < 0:
+        raise ParityBroken(
+            f"image {image}: scores of a prior sum to 1 ± {off:.2g}; softmax must be inside the graph"
+        )
+    if not (boxes[..., 2:] >= boxes[..., :2]).all():
+        raise ParityBroken(f"image {image}: boxes are not x1, y1, x2, y2; decoding must be inside the graph")
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    """The largest difference, in float64."""
     if a.shape != b.shape:
         raise ParityBroken(f"shapes {a.shape} and {b.shape}")
     return float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max())
