@@ -207,7 +207,7 @@ def _predictor(
     def predict(image: np.ndarray) -> Found:
         scores, boxes = run(detectnet.network_input(RESIZES[resize](image, size_hw)))
         if post == "detectnet":
-            return detectnet.found(scores, boxes, threshold)
+            return detectnet.found(scores, boxes, image.shape[:2], threshold)
         return _suppressed(scores, boxes, threshold)
 
     return predict
@@ -215,16 +215,17 @@ def _predictor(
 
 def _suppressed(scores: np.ndarray, boxes: np.ndarray, threshold: float) -> Found:
     """Scores (P, C) and boxes (P, 4) → what is left after non-maximum suppression within each class."""
+    import numpy as np
     import torch
-    from torchvision.ops import batched_nms
 
-    from vision.ssd.postprocess import IOU_THRESHOLD
+    from vision.ssd.postprocess import best
+    from vision.ssd.variants import Nms
 
-    prior, label = (scores[:, 1:] >= threshold).nonzero()
-    corners = torch.from_numpy(boxes[prior]).clamp(0, 1)
-    values, labels = torch.from_numpy(scores[prior, label + 1]), torch.from_numpy(label + 1)
-    kept = batched_nms(corners.double(), values.double(), labels, IOU_THRESHOLD)
-    return corners[kept].numpy(), values[kept].numpy(), labels[kept].numpy()
+    row = Nms()
+    above = float(np.nextafter(np.float32(threshold), np.float32(-1)))  # the threshold itself is shown
+    given = (torch.from_numpy(scores)[None], torch.from_numpy(boxes)[None])
+    (left,) = best(*given, above, row.iou_threshold, row.candidates, row.limit)
+    return left.boxes_xyxy.numpy(), left.scores.numpy(), left.labels.numpy()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

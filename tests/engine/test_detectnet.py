@@ -8,10 +8,12 @@ import pytest
 from vision.core.sample import InputSpec
 from vision.engine import detectnet
 
+HW = (480, 640)
+
 
 def _found(scores: list[list[float]], boxes: list[list[float]], threshold: float = 0.5) -> list[tuple]:
     corners, values, labels = detectnet.found(
-        np.array(scores, np.float32), np.array(boxes, np.float32), threshold
+        np.array(scores, np.float32), np.array(boxes, np.float32), HW, threshold
     )
     assert (corners.dtype, values.dtype, labels.dtype) == (np.float32, np.float32, np.int64)
     rows = zip(corners.round(4).tolist(), values.round(4).tolist(), labels.tolist(), strict=True)
@@ -62,11 +64,34 @@ def test_a_small_box_inside_a_large_one_is_not_merged(width: float, merged: bool
     assert rows[0] == near([((0.1, 0.1, 0.5, 0.5), 0.9, 1)])[0]
 
 
-def test_boxes_are_clamped_after_merging() -> None:
+def test_boxes_are_cut_at_the_last_pixel_after_merging() -> None:
     rows = _found([[0, 0.9], [0, 0.8]], [[-0.2, -0.1, 0.5, 1.2], [-0.1, -0.1, 0.5, 1.2]])
-    assert rows == near([((0, 0, 0.5, 1), 0.9, 1)])
+    assert rows == near([((0, 0, 0.5, 479 / 480), 0.9, 1)])
+
+
+@pytest.mark.parametrize(
+    ("right_px", "shown_px"), [(638.5, 638.5), (639.5, 639.5), (640.0, 639.0), (700.0, 639.0)]
+)
+def test_only_what_reaches_the_width_becomes_the_last_pixel(right_px: float, shown_px: float) -> None:
+    """``if( Right >= width ) Right = width - 1``: 639.5 is left alone. An image of 640 × 480."""
+    ((box, _, _),) = _found([[0, 0.9]], [[0.1, 0.1, right_px / 640, 0.5]])
+    assert box[2] * 640 == pytest.approx(shown_px, abs=0.05)
+
+
+def test_a_box_beside_the_image_keeps_the_side_that_the_device_does_not_look_at() -> None:
+    """Left is held against 0 alone there, right against the width alone."""
+    ((box, _, _),) = _found([[0, 0.9]], [[1.2, 0.1, 1.4, 0.5]])
+    assert box == pytest.approx((1.2, 0.1, 639 / 640, 0.5), abs=1e-4)
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_what_is_not_a_number_is_not_shown_and_hides_nothing(odd: float) -> None:
+    """A class that is NaN is passed over by the device's comparison; the prior's next best class speaks."""
+    scores = [[0.0, np.nan, 0.6], [0.0, 0.9, 0.0], [0.0, 0.8, 0.1]]
+    boxes = [[0.0, 0.0, 0.1, 0.1], [0.2, 0.2, odd, 0.9], [0.5, 0.5, 0.9, 0.9]]
+    assert _found(scores, boxes) == near([((0.5, 0.5, 0.9, 0.9), 0.8, 1), ((0, 0, 0.1, 0.1), 0.6, 2)])
 
 
 def test_nothing_found_has_the_shape_of_something() -> None:
-    corners, values, labels = detectnet.found(np.zeros((5, 3), np.float32), np.zeros((5, 4), np.float32))
+    corners, values, labels = detectnet.found(np.zeros((5, 3), np.float32), np.zeros((5, 4), np.float32), HW)
     assert (corners.shape, values.shape, labels.shape) == ((0, 4), (0,), (0,))

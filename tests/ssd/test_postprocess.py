@@ -124,3 +124,60 @@ def test_half_precision_outputs(detector):
     logits, offsets = (value.half() for value in _outputs(1, 3000, 81))
     (found,) = detect(logits, offsets, detector)
     assert found.scores.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("overlap", "left"), [(0.44, 2), (0.46, 1)])
+def test_boxes_of_a_class_are_suppressed_from_0_45_on(overlap, left):
+    """Two boxes side by side, shifted by (1 − u) / (1 + u) of their width: the default of the variant decides."""
+    shift = 0.4 * (1 - overlap) / (1 + overlap)
+    priors = torch.tensor([[0.1, 0.1, 0.5, 0.5], [0.1 + shift, 0.1, 0.5 + shift, 0.5]])
+    logits = torch.tensor([[[0.0, 9.0], [0.0, 8.0]]])
+    (found,) = detect(logits, torch.zeros(1, 2, 4), _small_detector(priors), score_threshold=0.5)
+    assert len(found) == left
+
+
+@pytest.mark.parametrize("where", ["logits", "offsets"])
+@pytest.mark.parametrize("odd", [torch.nan, torch.inf, -torch.inf])
+def test_priors_that_are_not_finite_silence_nobody(detector, where, odd):
+    """20 of them have 1600 pairs, four times the places there are."""
+    logits, offsets = torch.zeros(2, 3000, 81), torch.zeros(2, 3000, 4)
+    logits[0, 5, 3] = logits[1, 7, 4] = 20
+    if where == "logits":
+        logits[0, 100:120, 2:] = odd
+    else:
+        logits[0, 100:120, 1:] = 30
+        offsets[0, 100:120, :2] = odd
+    first, second = detect(logits, offsets, detector, score_threshold=0.5)
+    assert (first.labels.tolist(), second.labels.tolist()) == ([3], [4])
+    for found in (first, second):
+        assert found.boxes_xyxy.isfinite().all() and found.scores.isfinite().all()
+
+
+def test_boxes_outside_the_image_take_no_place(detector):
+    logits, offsets = torch.zeros(1, 3000, 81), torch.zeros(1, 3000, 4)
+    logits[0, 100:120, 1:], offsets[0, 100:120, 0] = 30, 1000.0
+    logits[0, 5, 3] = 20
+    (found,) = detect(logits, offsets, detector, score_threshold=0.5)
+    assert found.labels.tolist() == [3]
+
+
+def test_all_of_an_image_not_a_number_is_nothing_found(detector):
+    logits, offsets = torch.full((1, 3000, 81), torch.nan), torch.full((1, 3000, 4), torch.nan)
+    for threshold in (0.01, 0.0, -1.0):
+        (found,) = detect(logits, offsets, detector, score_threshold=threshold)
+        assert len(found) == 0
+
+
+def test_no_images_are_no_detections(detector):
+    assert detect(torch.zeros(0, 3000, 81), torch.zeros(0, 3000, 4), detector) == []
+
+
+def test_more_boxes_of_one_image_than_places_are_the_best_of_them():
+    """Places for 3 pairs: those of the highest scores, whichever classes and priors they are of."""
+    priors = torch.tensor([[0.0, 0.0, 0.2, 0.2], [0.3, 0.3, 0.5, 0.5], [0.6, 0.6, 0.8, 0.8]])
+    logits = torch.tensor([[[0.0, 5.0, 4.0], [0.0, 1.0, 3.0], [0.0, 2.0, 0.0]]])
+    (found,) = detect(logits, torch.zeros(1, 3, 4), _small_detector(priors), 0.01, candidates=3)
+    scores = logits.softmax(-1)
+    expected = sorted(((float(scores[0, p, c]), c) for p in range(3) for c in (1, 2)), reverse=True)[:3]
+    assert found.labels.tolist() == [label for _, label in expected]
+    assert found.scores.tolist() == pytest.approx([score for score, _ in expected])

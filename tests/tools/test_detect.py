@@ -138,3 +138,15 @@ def test_a_file_is_looked_at_as_the_device_does_and_a_run_as_evaluation(
         patch.setattr(tools.detect, "_suppressed", lambda *given: (used.append("nms"), suppressed(*given))[1])
         assert main([str(run / name), str(tmp_path / "x.png"), "--output", str(tmp_path / "o")]) == 0
     assert used == [resize, post]
+
+
+def test_suppression_here_is_that_of_evaluation() -> None:
+    """The same overlap (0.45), the threshold itself shown, and priors that are not a number hide nobody."""
+    boxes = np.tile(np.array([0.1, 0.1, 0.5, 0.5], np.float32), (5, 1))
+    boxes[1] += [0.4 * (1 - 0.46) / 1.46, 0, 0.4 * (1 - 0.46) / 1.46, 0]
+    boxes[2] += [0.4 * (1 - 0.44) / 1.44, 0, 0.4 * (1 - 0.44) / 1.44, 0]
+    boxes[3] = np.nan
+    scores = np.array([[0.1, 0.9], [0.2, 0.8], [0.5, 0.5], [0.0, 1.0], [np.nan, np.nan]], np.float32)
+    corners, values, labels = tools.detect._suppressed(scores, boxes, 0.5)
+    np.testing.assert_allclose(corners, boxes[[0, 2]], atol=1e-6)
+    assert values.tolist() == pytest.approx([0.9, 0.5]) and labels.tolist() == [1, 1]

@@ -29,24 +29,41 @@ def network_input(image: np.ndarray) -> np.ndarray:
 
 
 def found(
-    scores: np.ndarray, boxes_xyxy: np.ndarray, threshold: float = SCORE_THRESHOLD
+    scores: np.ndarray,
+    boxes_xyxy: np.ndarray,
+    image_hw: tuple[int, int],
+    threshold: float = SCORE_THRESHOLD,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores (N, C) and boxes (N, 4) as fractions → boxes (D, 4) in [0, 1], scores (D,), labels (D,) int64.
+    """Scores (N, C) and boxes (N, 4) as fractions → boxes (D, 4) as fractions, scores (D,), labels (D,) int64.
 
     A prior speaks for its best class that is not background. Boxes of a class that lie on each other are merged
     into their union, with the best of their scores; this is not non-maximum suppression.
+
+    :param image_hw: px of the image that is looked at, not of the network's input: the device cuts boxes there at its last
+        pixel, ``width − 1`` and ``height − 1``
     """
-    labels = scores[:, 1:].argmax(axis=1) + 1
-    best = scores[np.arange(len(scores)), labels]
+    objects = np.where(np.isnan(scores[:, 1:]), -np.inf, scores[:, 1:])  # NaN > best is false there
+    labels = objects.argmax(axis=1) + 1
+    best = objects.max(axis=1)
     kept: list[tuple[np.ndarray, float, int]] = []
-    for index in np.flatnonzero(best >= threshold):
+    for index in np.flatnonzero((best >= threshold) & np.isfinite(boxes_xyxy).all(axis=1)):
         _merge_in(kept, boxes_xyxy[index].astype(np.float64), float(best[index]), int(labels[index]))
     kept.sort(key=lambda one: -_area(one[0]))
     if not kept:
         return np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
     corners, values, names = zip(*kept, strict=True)
-    clamped = np.stack(corners).clip(0.0, 1.0).astype(np.float32)
-    return clamped, np.array(values, np.float32), np.array(names, np.int64)
+    inside = _cut_at_the_border(np.stack(corners), image_hw).astype(np.float32)
+    return inside, np.array(values, np.float32), np.array(names, np.int64)
+
+
+def _cut_at_the_border(boxes_xyxy: np.ndarray, image_hw: tuple[int, int]) -> np.ndarray:
+    """As the device does it: left and top below 0 become 0; right and bottom of 1 or more become the last pixel.
+
+    What lies between the last pixel and the border stays, and so do a left and a top beyond it.
+    """
+    last = 1.0 - 1.0 / np.array([image_hw[1], image_hw[0]], np.float64)
+    low, high = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
+    return np.concatenate([np.maximum(low, 0.0), np.where(high >= 1.0, last, high)], axis=1)
 
 
 def _merge_in(kept: list[tuple[np.ndarray, float, int]], box: np.ndarray, score: float, label: int) -> None:

@@ -76,6 +76,8 @@ def _forward(detector: Detector, batch: Batch, amp_dtype: torch.dtype | None) ->
 
 def _to_results(found: list[Detections], batch: Batch, categories: np.ndarray) -> Results:
     """One transfer of the whole batch to the host: (D, 6) float64 of x1, y1, x2, y2 (fractions), score, label."""
+    if not found:
+        return Results.empty()
     counts = [len(one) for one in found]
     table = torch.cat(
         [

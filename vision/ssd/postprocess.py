@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 SCORE_FUNCTIONS = {"softmax": lambda logits: torch.softmax(logits, dim=-1)}
 """(N, P, C) logits → (N, P, C) probabilities; class 0 is background in each."""
 
-IOU_THRESHOLD = 0.45
-"""Of two boxes of a class that overlap more, only the likelier one is kept (Liu et al. 2016, section 2.2)."""
-
 
 @torch.no_grad()
 def detect(
@@ -41,20 +38,45 @@ def detect(
     variant's (0.45, 400, 100, softmax). Computes in float32, suppresses in float64.
     """
     row = detector.variant
+    own = row.postprocess
     score = SCORE_FUNCTIONS[score_function or row.score_function]
-    iou_threshold = row.postprocess.iou_threshold if iou_threshold is None else iou_threshold
-    candidates = row.postprocess.candidates if candidates is None else candidates
-    limit = row.postprocess.limit if limit is None else limit
-    objects = score(logits.float())[..., 1:]  # (N, P, C−1)
-    scores, pairs = objects.flatten(1).topk(min(candidates, objects[0].numel()), dim=1)  # (N, D)
+    boxes = detector.coder.decode(offsets.float(), detector.priors_cxcywh)
+    return best(
+        score(logits.float()),
+        boxes,
+        score_threshold,
+        own.iou_threshold if iou_threshold is None else iou_threshold,
+        own.candidates if candidates is None else candidates,
+        own.limit if limit is None else limit,
+    )
+
+
+def best(
+    scores: Tensor,
+    boxes_xyxy: Tensor,
+    score_threshold: float,
+    iou_threshold: float,
+    candidates: int,
+    limit: int,
+) -> list[Detections]:
+    """Scores (N, P, C) and boxes (N, P, 4) as fractions → one ``Detections`` an image.
+
+    Only pairs that can be shown compete for the ``candidates`` places: one whose score is not a number, or whose box is not
+    or has nothing inside the picture, takes none.
+    """
+    boxes = boxes_xyxy.clamp(0.0, 1.0)
+    objects = scores[..., 1:]  # (N, P, C−1)
+    shown = (boxes[..., 2:] > boxes[..., :2]).all(
+        dim=-1, keepdim=True
+    ) & ~objects.isnan()  # NaN > NaN is false
+    competing = torch.where(shown, objects, -torch.inf).flatten(1)  # (N, P·(C−1))
+    values, pairs = competing.topk(min(candidates, competing.shape[1]), dim=1)  # (N, D)
     labels, prior = pairs % objects.shape[2] + 1, pairs // objects.shape[2]
-    priors = detector.priors_cxcywh[prior]  # (N, D, 4)
-    chosen = offsets.float().gather(1, prior[..., None].expand(-1, -1, 4))
-    boxes = detector.coder.decode(chosen, priors).clamp(0.0, 1.0)
-    keep = (scores > score_threshold) & (boxes[..., 2:] > boxes[..., :2]).all(dim=-1)
+    chosen = boxes.gather(1, prior[..., None].expand(-1, -1, 4))
+    keep = values > score_threshold
     return [
-        _suppress(boxes[i, keep[i]], scores[i, keep[i]], labels[i, keep[i]], iou_threshold, limit)
-        for i in range(len(logits))
+        _suppress(chosen[i, keep[i]], values[i, keep[i]], labels[i, keep[i]], iou_threshold, limit)
+        for i in range(len(scores))
     ]
 
 

@@ -32,7 +32,8 @@ class Step(Protocol):
 class Colour:
     """Each of four changes with ``probability``; brightness first.
 
-    The defaults are those of SSD's distortion (Liu et al. 2016, released recipe). Its coin for contrast before or
+    The defaults are those of SSD's distortion (Liu et al. 2016, released recipe), but for the hue, which is ± 36° there
+    (18 of OpenCV's units of 2°) and ± 18° here, as in torchvision and the ancestors. Its coin for contrast before or
     after saturation and hue is left out: here all three are linear, contrast scales, and the order changes nothing.
 
     * brightness: up to ± this in 0..255 units
@@ -84,12 +85,13 @@ class ZoomOut:
 
 @dataclass(frozen=True, slots=True)
 class IouCrop:
-    """SSD's crop (Liu et al. 2016 §2.2): a rule is drawn, then windows until one meets it.
+    """SSD's crop (Liu et al. 2016 §2.2) as torchvision has it: a rule is drawn, then windows until one meets it.
 
     Rules: the whole; any window; or a window with IoU of at least 0.1, 0.3, 0.5, 0.7 or 0.9 with some object. A
-    window has sides of ``smallest`` to 1 of the whole, an aspect ratio of ½ to 2 relative to it, and the centre of
-    at least one object. After ``tries`` windows in vain the next rule is drawn, so that the whole is the last
-    resort. Objects whose centre is outside are left out.
+    window has a scale s of ``smallest`` to 1, an aspect ratio of max(½, s²) to min(2, s⁻²) relative to the whole, so that no
+    side is longer, and the centre of at least one object, which the release does not ask for (docs/augmentation.md). After
+    ``tries`` windows in vain the next rule is drawn, so that the whole is the last resort. Objects whose centre is
+    outside are left out.
     """
 
     tries: int = 50
