@@ -128,12 +128,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _session(parsed: Parsed, stop: StopRequest) -> int:
-    import torch
-
     from vision.engine.console import Console
-    from vision.engine.failures import MENDABLE
 
     console = Console(quiet=os.environ.get("RANK", "0") != "0")
+    console.say("importing torch …")
+    import torch
+
+    from vision.engine.failures import MENDABLE
+
     for sentence in unused(parsed.config, parsed.explicit):
         console.warn(sentence)
     try:

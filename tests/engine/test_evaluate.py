@@ -72,9 +72,7 @@ EXPECTED = [  # image id, original id, x, y, w, h: the boxes above times (200, h
 @pytest.mark.parametrize("sizes", [[5], [2, 3], [1, 1, 1, 1, 1], [4, 1]])
 def test_ids_and_pixels_whatever_the_batches(sizes: list[int]) -> None:
     oracle: Any = Oracle()
-    found = predict(
-        oracle, batches(sizes), "cpu", ORIGINAL_IDS, score_threshold=0.5, progress=False
-    ).to_coco()
+    found = predict(oracle, batches(sizes), "cpu", ORIGINAL_IDS, score_threshold=0.5).to_coco()
     assert [(row["image_id"], row["category_id"]) for row in found] == [row[:2] for row in EXPECTED]
     np.testing.assert_allclose([row["bbox"] for row in found], [row[2] for row in EXPECTED], atol=2e-3)
     sure = float(np.exp(10) / (np.exp(10) + 3))  # softmax of one logit of 10 and three of 0
@@ -89,7 +87,6 @@ def test_evaluation_mode_and_back() -> None:
         batches([3, 2]),
         "cpu",
         ORIGINAL_IDS,
-        progress=False,
         observe=lambda *args: seen.append(args[0].shape),
     )
     assert oracle.modes == [False, False] and oracle.training
@@ -99,7 +96,7 @@ def test_evaluation_mode_and_back() -> None:
 def test_no_pictures_and_nothing_found() -> None:
     oracle: Any = Oracle()
     for given in ([], batches([5])):
-        found = predict(oracle, given, "cpu", ORIGINAL_IDS, score_threshold=1.0, progress=False)
+        found = predict(oracle, given, "cpu", ORIGINAL_IDS, score_threshold=1.0)
         assert len(found) == 0 and found.to_coco() == [] and found.rows().shape == (0, 7)
 
 

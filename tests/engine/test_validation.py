@@ -18,6 +18,7 @@ from vision.artefacts import log
 from vision.core.sample import Batch
 from vision.datasets.sampling import BatchSampler
 from vision.engine import coco_map
+from vision.engine.console import Console
 from vision.engine.distributed import Group
 from vision.engine.interrupt import StopRequest
 from vision.engine.results import Results
@@ -94,6 +95,9 @@ MISTAKEN = (2, 5)
 class Shown:
     """Eight pictures; the first pixel of picture n tells ``Oracle`` to be sure of prior n mod 3."""
 
+    def __len__(self) -> int:
+        return PICTURES
+
     classes: ClassVar[list[str]] = ["BACKGROUND", "a", "b", "c"]
     original_category_ids = ORIGINAL_IDS
 
@@ -139,7 +143,7 @@ def validated(group: Group) -> tuple[int, list[dict[str, Any]], dict[str, float]
         patch.setattr(coco_map, "score", noting)
         metrics = validate(
             cast(Detector, oracle), map(shown.batch, shares), shown, SsdLoss(oracle.priors_cxcywh, oracle.coder),
-            torch.device("cpu"), None, StopRequest(), group, with_map=True,
+            torch.device("cpu"), None, StopRequest(), group, True, Console(quiet=True),
         )  # fmt: skip
     return sum(map(len, shares)), scored, metrics
 

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from vision.core.sample import Batch, Detections
 from vision.engine.results import Results, from_xyxy_px
@@ -35,25 +33,21 @@ def predict(
     score_threshold: float = SCORE_THRESHOLD,
     amp_dtype: torch.dtype | None = None,
     observe: Observer | None = None,
-    progress: bool | None = None,
-    title: str = "evaluate",
-    total: int | None = None,
+    advance: Callable[[int], None] | None = None,
 ) -> Results:
     """Detections of every picture that ``loader`` gives; of one shard where the loader gives a shard.
 
     :param original_category_ids: by label, ``[0, …]`` as the data set has it
     :param amp_dtype: autocast to it; None computes in float32
     :param observe: called for each batch
-    :param progress: a bar; None shows one on a terminal only
-    :param total: pictures that ``loader`` gives, for the bar's remaining time
+    :param advance: called with the number of images of each batch once it is done, for a progress line
 
     The detector is in evaluation mode meanwhile and in its former mode afterwards. Post-processing is float32.
     """
     device = torch.device(device)
     categories = np.asarray(original_category_ids, np.int64)
     parts = []
-    bar = tqdm(desc=title, total=total, unit="picture", leave=False, disable=_hidden(progress))
-    with bar, _evaluation_mode(detector), torch.inference_mode():
+    with evaluation_mode(detector), torch.inference_mode():
         for batch in loader:
             on_device = batch.to(device, non_blocking=True)
             logits, offsets = _forward(detector, on_device, amp_dtype)
@@ -61,7 +55,8 @@ def predict(
                 observe(logits, offsets, on_device)
             found = detect(logits, offsets, detector, score_threshold=score_threshold)
             parts.append(_to_results(found, batch, categories))
-            bar.update(len(batch))
+            if advance is not None:
+                advance(len(batch))
     return Results.concatenate(parts)
 
 
@@ -97,13 +92,9 @@ def _to_results(found: list[Detections], batch: Batch, categories: np.ndarray) -
     )
 
 
-def _hidden(progress: bool | None) -> Any:
-    """tqdm's ``disable``: None is tqdm's own word for "only on a terminal"."""
-    return None if progress is None else not progress
-
-
 @contextlib.contextmanager
-def _evaluation_mode(detector: Detector) -> Iterator[None]:
+def evaluation_mode(detector: Detector) -> Iterator[None]:
+    """The detector evaluates meanwhile, and is in its former mode afterwards, whatever happens."""
     before = detector.training
     detector.eval()
     try:

@@ -57,10 +57,10 @@ def train_epoch(state: TrainState, session: Session) -> None:
     for batch in timed(session.train, (console.window, console.epoch)):
         row = train_step(state, session, batch)
         session.board.step(row)
-        console.step(config.batch_size)
-        if state.step % config.debug_steps == 0:
+        due = state.step % config.debug_steps == 0
+        if due:
             session.board.flush()
-            console.progress(row)
+        console.step(row, config.batch_size, due or state.step_in_epoch == session.steps_per_epoch)
         if _has_to_leave(state, session):
             return
         if _is_time_to_save(state, session, saved_s):
@@ -82,6 +82,8 @@ def finish_epoch(state: TrainState, session: Session) -> dict[str, Any]:
     config, epoch = session.config, state.epoch
     clock = session.console.epoch
     speed = {"seconds": clock.elapsed_s, "images_per_s": clock.images_per_s, "data_share": clock.data_share}
+    if not clock.images:  # all of its steps were made before a stop: this session has no speed to tell
+        speed = {}
     due = (epoch + 1) % config.validation_epochs == 0 or epoch + 1 == config.epochs
     session.group.share(state.model)
     if state.ema is not None:
@@ -94,7 +96,7 @@ def finish_epoch(state: TrainState, session: Session) -> dict[str, Any]:
     best = due and _is_best(state, epoch, metrics)
     state.begin_next_epoch()
     save(state, session, metrics, epoch, best)
-    session.console.say(_sentence(row, best))
+    (session.console.good if best else session.console.say)(_sentence(row, best))
     return row
 
 
@@ -108,7 +110,7 @@ def _validated(state: TrainState, session: Session) -> dict[str, float]:
             break
         found = validate(
             model, session.validation, session.validation_data, session.loss, session.device,
-            session.amp_dtype, session.stop, session.group, with_map,
+            session.amp_dtype, session.stop, session.group, with_map, session.console,
         )  # fmt: skip
         metrics.update({prefix + name: value for name, value in found.items()})
     return metrics
@@ -149,7 +151,8 @@ def _sentence(row: dict[str, Any], best: bool) -> str:
         parts.append(f"validation loss {row['val_loss']:.3f}")
     if "AP" in row:
         parts.append(f"AP {row['AP']:.3f}  AP50 {row['AP50']:.3f}")
-    parts.append(f"{row['images_per_s']:.1f} images/s, {row['seconds']:.0f} s")
+    if "images_per_s" in row:
+        parts.append(f"{row['images_per_s']:.1f} images/s, {row['seconds']:.0f} s")
     return "  ".join(parts) + ("  (best so far)" if best else "")
 
 

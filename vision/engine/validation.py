@@ -11,8 +11,9 @@ from torch import Tensor
 
 from vision.core.sample import Batch
 from vision.engine import coco_map
+from vision.engine.console import Console
 from vision.engine.distributed import Group
-from vision.engine.evaluate import predict
+from vision.engine.evaluate import evaluation_mode, predict
 from vision.engine.interrupt import StopRequest
 from vision.engine.results import Results
 from vision.ssd.loss import SsdLoss
@@ -56,6 +57,7 @@ def validate(
     stop: StopRequest,
     group: Group,
     with_map: bool,
+    console: Console,
 ) -> dict[str, float]:
     """``val_loss``, its parts and, ``with_map``, COCO's 12 numbers of ``dataset``.
 
@@ -63,20 +65,24 @@ def validate(
     """
     meter = LossMeter(loss, group)
     loader = until_asked(loader, stop, group, device)
-    if with_map:
-        results = predict(
-            detector, loader, device, dataset.original_category_ids,
-            amp_dtype=amp_dtype, observe=meter, progress=None if group.first else False, title="validate",
-        )  # fmt: skip
-        return {**meter.metrics(), **_scores(results, dataset, group)}
-    before = detector.training
-    detector.eval()
-    with torch.inference_mode():
-        for batch in loader:
-            on_device = batch.to(device, non_blocking=True)
-            meter(*forward(detector, detector, on_device, amp_dtype), on_device)
-    detector.train(before)
+    with console.task("validation", share_of(len(dataset), group)) as advance:
+        if with_map:
+            results = predict(
+                detector, loader, device, dataset.original_category_ids,
+                amp_dtype=amp_dtype, observe=meter, advance=advance,
+            )  # fmt: skip
+            return {**meter.metrics(), **_scores(results, dataset, group)}
+        with evaluation_mode(detector), torch.inference_mode():
+            for batch in loader:
+                on_device = batch.to(device, non_blocking=True)
+                meter(*forward(detector, detector, on_device, amp_dtype), on_device)
+                advance(len(batch))
     return meter.metrics()
+
+
+def share_of(images: int, group: Group) -> int:
+    """About how many of them this process looks at: the total of its progress line."""
+    return -(-images // group.world)
 
 
 def until_asked(
