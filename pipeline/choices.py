@@ -15,6 +15,7 @@ from typing import Any
 from pipeline import receipts
 from pipeline.release import COCO_2017, Release, read_release, release_of
 from pipeline.stage import SPLITS, Settings, StageError
+from vision.artefacts.addresses import redacted
 from vision.artefacts.files import publish_json
 from vision.artefacts.records import RecordError, from_plain, read_json, to_plain
 
@@ -79,13 +80,18 @@ def read(root: Path) -> Choices:
 
 def write(settings: Settings) -> None:
     """Notes the choices of a run, when they are others than those noted."""
-    chosen = of(settings)
+    chosen = without_secrets(of(settings))
     try:
         noted = (settings.root / CHOICES).exists() and read(settings.root) == chosen
     except StageError:  # damaged, and everything that it held has been named
         noted = False
     if not noted:
         publish_json(settings.root / CHOICES, to_plain(chosen))
+
+
+def without_secrets(choices: Choices) -> Choices:
+    """As they are stored: a mirror's login and query are for one run (``logins.py`` says where they belong)."""
+    return replace(choices, mirror=tuple(map(redacted, choices.mirror)))
 
 
 def chosen(arguments: Namespace) -> Choices:
@@ -149,7 +155,7 @@ def spelled(arguments: Namespace) -> str:
         if isinstance(value, tuple):
             value = ",".join(value) or ALL
         for each in value if isinstance(value, list) else [] if value is None else [value]:
-            words += [f"--{name}", str(each)]
+            words += [f"--{name}", redacted(each) if name == "mirror" else str(each)]
     for name in ("thorough", "keep_archives"):
         value = getattr(arguments, name, None)
         if value is not None:

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
@@ -21,6 +20,7 @@ from pipeline.lock import root_lock
 from pipeline.runner import decide_all, run_stages
 from pipeline.stage import SPLITS, Interrupted, Settings, Stage, StageError
 from pipeline.stages import NAMES, named
+from vision.artefacts.addresses import fault_of, redacted
 from vision.artefacts.command_line import Parser, no_such_choice, whole_from
 from vision.artefacts.system_errors import NO_THREAD, said_of, said_of_no_thread
 
@@ -95,7 +95,8 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--mirror", action="append", type=mirror, default=[], metavar="URL",
         help="download: fetch from here; sizes and digests stay those of the release; may be given more than once; the "
-        "word default for COCO's own server (those of the last run)",
+        "word default for COCO's own server (those of the last run). A login belongs in ~/.netrc; one that is part of the "
+        "URL holds for this run and is neither stored nor shown",
     )  # fmt: skip
     group.add_argument(
         "--connections", type=positive, metavar="N", default=4,
@@ -131,13 +132,10 @@ def mirror(text: str) -> str:
 
 def web_address(text: str) -> str:
     """What can be fetched at all: http or https, and a host."""
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected http://HOST… or https://HOST…")
+    if wrong := fault_of(text):
+        raise argparse.ArgumentTypeError(
+            f"{redacted(text)!r}: {wrong}; expected http://HOST… or https://HOST…"
+        )
     return text
 
 

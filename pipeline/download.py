@@ -30,11 +30,13 @@ from pipeline.command import (
     stage_main,
     web_address,
 )
+from pipeline.logins import below, named_again, usable
 from pipeline.part import bytes_here, remove_traces, was_just_published
 from pipeline.progress import Progress
 from pipeline.release import COCO_SERVER, ReleaseFile, archive_path, release_of
 from pipeline.space import require_space
 from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
+from vision.artefacts.advice import command
 from vision.artefacts.command_line import Parser
 from vision.artefacts.files import sha256_of
 
@@ -43,14 +45,22 @@ def _run(context: StageContext) -> Counts:
     files = release_of(context.settings).needed(context.settings.splits)
     counts = Counts(taken_in=len(files))
     missing = [file for file in files if not _is_here(context, file)]
+    servers = _servers(context) if missing else []
     _require_space(context, files, missing)
     parallel = int(context.settings.options.get("parallel", 1))
     total = sum(file.bytes for file in missing)
     with Progress("download", total, context.say) as progress, ThreadPoolExecutor(parallel) as pool:
-        Transfers(context, progress).fetch_all(missing, pool)
+        Transfers(context, servers, progress).fetch_all(missing, pool)
     counts.kept = len(files)
     counts.notes = {"bytes": sum(file.bytes for file in files), "fetched": [file.path for file in missing]}
     return counts
+
+
+def _servers(context: StageContext) -> list[str]:
+    """Where to ask, in order. Raises StageError for a mirror whose login is nowhere to be had."""
+    run = command("python -m pipeline run", "--root", context.root)
+    mirrors = context.settings.options.get("mirror") or [COCO_SERVER]
+    return [usable(mirror, named_again(run, "--mirror", mirror)) for mirror in mirrors]
 
 
 @dataclass
@@ -58,6 +68,7 @@ class Transfers:
     """Several files at a time, one progress for all; when one fails the others stop too, and keep what they have."""
 
     context: StageContext
+    servers: list[str]
     progress: Progress
     failed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -73,8 +84,7 @@ class Transfers:
     def _fetch(self, file: ReleaseFile) -> None:
         from pipeline.fetch import Fetch  # requests takes its time; --help and status need none of it
 
-        servers = self.context.settings.options.get("mirror") or [COCO_SERVER]
-        urls = [f"{server.rstrip('/')}/{file.path}" for server in servers]
+        urls = [below(server, file.path) for server in self.servers]
         output = self.context.root / archive_path(file)
         connections = int(self.context.settings.options.get("connections", 1))
         try:
@@ -215,7 +225,8 @@ def _parser() -> Parser:
         action="append",
         type=web_address,
         metavar="URL",
-        help="where from; given again: further mirrors, in order",
+        help="where from; given again: further mirrors, in order. A login belongs in ~/.netrc; one that is part of the "
+        "URL is neither stored nor shown",
     )
     group.add_argument("--sha256", type=_digest, metavar="HEX", help="what the file has to be")
     group.add_argument(

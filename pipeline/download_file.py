@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.command import StopFlag, reported, say
 from pipeline.fetch import Fetch
+from pipeline.logins import named_again, usable
 from pipeline.part import bytes_here, remove_traces, traces
 from pipeline.progress import Progress
 from pipeline.space import require_space
@@ -53,9 +54,10 @@ def _download(asked: OwnFile, should_stop: Callable[[], bool]) -> str:
         remove_traces(output)
         return f"{output}: already there, sha256 {asked.sha256}"
     _require_space(asked)
+    urls = [usable(url, named_again("python -m pipeline.download", "--url", url)) for url in asked.urls]
     with Progress(output.name, asked.bytes, say) as progress:
         Fetch(
-            list(asked.urls), asked.bytes, asked.sha256, output, progress.update, should_stop, say,
+            urls, asked.bytes, asked.sha256, output, progress.update, should_stop, say,
             asked.connections, another="a second --url",
         ).run()  # fmt: skip
     return f"{output}: {output.stat().st_size:,} bytes, sha256 {asked.sha256}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import random
 import shutil
 import threading
@@ -22,12 +23,15 @@ import requests
 import urllib3
 
 from pipeline.mirrors import Mirrors
+from pipeline.network_errors import is_hopeless, said
 from pipeline.part import Part, Span
 from pipeline.request import Answer, Broken, Unusable, asked
 from pipeline.space import SPARE_BYTES, require_space
 from pipeline.stage import Interrupted, StageError
+from vision.artefacts.addresses import host_of, redacted
 from vision.artefacts.files import OutOfSpace, space_errors
 from vision.artefacts.system_errors import FULL
+from vision.artefacts.targets import require_file_place
 
 CHUNK = 1 << 16
 SPAN_BYTES = 64 << 20
@@ -78,6 +82,7 @@ class Fetch:
             disk failed, what is there is kept.
         """
         self.output.parent.mkdir(parents=True, exist_ok=True)
+        require_file_place(self.output)
         with space_errors(self.output):
             for attempt in (1, 2):
                 part = Part(self.output, self.bytes, self.sha256)
@@ -102,7 +107,7 @@ class Fetch:
                 self.mirrors.leave(url)
         raise StageError(
             f"{self.output.name} is not the file that was asked for",
-            f"{wrong}, twice, the second time from {url}",
+            f"{wrong}, twice, the second time from {redacted(url)}",
             f"check what was asked for, or name another mirror ({self.another}); nothing was published",
         )
 
@@ -205,41 +210,58 @@ class Crew:
             except Unusable as error:
                 if not (self.part.can_go_on and self.job.mirrors.bar(url)):
                     raise
-                self.job.say(f"{self.job.output.name}: {url}: {error}; another mirror goes on")
+                self._tell(url, f"{error}; another mirror goes on")
             except TRANSFER_ERRORS as error:
                 if span.have - before >= PROGRESS:
                     failures, tries, before = 0, 0, span.have
                 if self._leave.is_set():
                     return
-                failures, tries = failures + getattr(error, "weight", 1), tries + 1
-                if failures >= TRIES * max(1, self.job.mirrors.usable):
-                    self._give_up(f"{url}: {error}")
+                if is_hopeless(error, answered=bool(self.part.validator_of(url))):
+                    self._without(url, said(error))
+                    continue
+                weight = getattr(error, "weight", 1)
+                failures, tries = failures + weight, tries + 1
+                most = TRIES * max(1, self.job.mirrors.usable)
+                if failures >= most:
+                    self._give_up(f"{redacted(url)}: {said(error)}", "check the network")
                 self.job.mirrors.leave(url)
                 pause = backoff_s(tries, getattr(error, "after_s", None))
-                self.job.say(f"{self.job.output.name}: {url}: {error}; again in {pause:.1f} s")
+                last = tries + math.ceil((most - failures) / weight)
+                self._tell(url, f"{said(error)}; try {tries} of {last}, next in {pause:.1f} s")
                 self._leave.wait(pause)
 
-    def _give_up(self, why: str) -> None:
+    def _tell(self, url: str, what: str) -> None:
+        self.job.say(f"{self.job.output.name}: {host_of(url)}: {what}")
+
+    def _without(self, url: str, why: str) -> None:
+        """Goes on without an address that will never work. Raises StageError where it was the last one."""
+        if not self.job.mirrors.drop(url):
+            self._give_up(f"{redacted(url)}: {why}", "check the address")
+        if not self.job.mirrors.usable:
+            raise Unusable(f"{host_of(url)}: {why}, and the other mirrors cannot go on")
+        self._tell(url, f"{why}; another mirror is asked")
+
+    def _give_up(self, why: str, check: str) -> None:
         if self.job.mirrors.some_are_barred:
-            raise Unusable(f"{why}, too often, and the other mirrors can not go on")
+            raise Unusable(f"{why}, too often, and the other mirrors cannot go on")
         part, goes_on = self.part, "begins again: nothing that is here can be gone on from"
         if part.can_go_on:
             goes_on = f"goes on where this stopped: {part.have:,} bytes stay in {part.path}"
         raise StageError(
             f"{self.job.output.name} could not be fetched",
             why,
-            f"check the network or name a mirror ({self.job.another}); the same command {goes_on}",
+            f"{check} or name a mirror ({self.job.another}); the same command {goes_on}",
         )
 
     def _once(self, session: requests.Session, url: str, span: Span) -> None:
         """One request for what the span lacks. Returns when it is complete."""
         part = self.part
         if span.have and not part.validators:
-            raise Unusable("the server does not name its object, so what is here can not be gone on from")
+            raise Unusable("the server does not name its object, so what is here cannot be gone on from")
         whole = len(part.spans) == 1 and span.have == 0
         end = None if len(part.spans) == 1 else span.end
         html = self.job.output.suffix.startswith(".htm")
-        with asked(session, url, span.position, end, part.validators.get(url, ""), html) as answer:
+        with asked(session, url, span.position, end, part.validator_of(url), html) as answer:
             if answer.start != span.position:
                 raise Unusable("the server's file has changed, or it gives no ranges")
             self._check_object(url, answer, span, whole)
@@ -248,7 +270,7 @@ class Crew:
     def _check_object(self, url: str, answer: Answer, span: Span, whole: bool) -> None:
         """Another mirror's object has to have the same size; that it is the same one is for the digest to say."""
         part = self.part
-        known = part.validators.get(url)
+        known = part.validator_of(url)
         if not whole and known and answer.validator and known != answer.validator:
             raise Unusable("the server's file has changed")
         if len(part.spans) > 1 and (not answer.validator or answer.response.status_code != 206):

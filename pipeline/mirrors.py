@@ -1,4 +1,4 @@
-"""Which mirror of a file is asked next, and which can not go on with what is already here."""
+"""Which mirror of a file is asked next, and which cannot go on with what is already here."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ class Mirrors:
         self.urls = list(dict.fromkeys(urls))
         self._current = 0
         self._barred: set[str] = set()
+        self._dead: set[str] = set()
 
     @property
     def current(self) -> str:
@@ -20,26 +21,35 @@ class Mirrors:
     @property
     def usable(self) -> int:
         """How many may still go on with what is here."""
-        return len(self.urls) - len(self._barred)
+        return len(self.urls) - len(self._barred | self._dead)
 
     @property
     def some_are_barred(self) -> bool:
-        return bool(self._barred)
+        return bool(self._barred - self._dead)
 
     def leave(self, url: str) -> None:
         """The next one that can go on, unless another connection has already gone there."""
         if self.current == url:
             order = [(self._current + 1 + n) % len(self.urls) for n in range(len(self.urls))]
-            self._current = next((n for n in order if self.urls[n] not in self._barred), order[0])
+            out = self._barred | self._dead
+            self._current = next((n for n in order if self.urls[n] not in out), order[0])
 
     def bar(self, url: str) -> bool:
-        """``url`` can not go on with what is here and is not asked again; False where no other one is left."""
+        """``url`` cannot go on with what is here and is not asked again; False where no other one is left."""
         self._barred.add(url)
         self.leave(url)
         return self.usable > 0
 
+    def drop(self, url: str) -> bool:
+        """``url`` will never give anything and is not asked again, ever; False where all are like that."""
+        self._dead.add(url)
+        self.leave(url)
+        return len(self._dead) < len(self.urls)
+
     def begin_anew(self) -> None:
         """Nothing is here any more: those that could not go on may begin, they first, since the others have failed."""
-        if self._barred and self.usable:
-            self._current = min(self.urls.index(url) for url in self._barred)
+        again = self._barred - self._dead
+        if again:
+            first = self.usable > 0 or self.current in self._dead
+            self._current = min(self.urls.index(url) for url in again) if first else self._current
         self._barred.clear()

@@ -18,9 +18,11 @@ from typing import Any
 
 from pipeline.stage import StageError
 from vision.artefacts import log
+from vision.artefacts.addresses import redacted
 from vision.artefacts.advice import quoted, shown
 from vision.artefacts.files import fsync_folder, publish_bytes
 from vision.artefacts.records import RecordError
+from vision.artefacts.targets import require_file_place
 
 SCHEMA = 2
 NOTE_EVERY = 128 << 10
@@ -53,7 +55,8 @@ class Part:
     * identity: what the whole has to be (its digest); a part of something else is not gone on with
     * total: bytes of the whole file, None as long as nobody knows
     * spans: in order, without gaps
-    * validators: by url, what its server said identifies the object (a strong ETag or a date)
+    * validators: by url without what is secret in it, what its server said identifies the object (a strong ETag or a
+      date); a signature that is another one each time is no other object
     """
 
     def __init__(self, output: Path, total: int | None, identity: str = "") -> None:
@@ -134,7 +137,7 @@ class Part:
         validators = {}
         for row in rows[1:]:
             if "url" in row:
-                validators[str(row["url"])] = str(row["validator"])
+                validators[redacted(str(row["url"]))] = str(row["validator"])
             elif row["synced"] or same_boot:
                 spans[row["span"]].have = int(row["have"])
         if not _fit(spans, total, size):
@@ -163,10 +166,15 @@ class Part:
 
     def identify(self, span: Span, url: str, validator: str) -> None:
         """What the server of ``url`` calls the object; told by the connection that fetches ``span``."""
+        shown = redacted(url)
         with self._lock:
-            if self._is_current(span) and self.validators.get(url) != validator:
-                self.validators[url] = validator
-                self._note({"url": url, "validator": validator})
+            if self._is_current(span) and self.validators.get(shown) != validator:
+                self.validators[shown] = validator
+                self._note({"url": shown, "validator": validator})
+
+    def validator_of(self, url: str) -> str:
+        """What the server of ``url`` calls the object; "" where it has not said so."""
+        return self.validators.get(redacted(url), "")
 
     def _is_current(self, span: Span) -> bool:
         """Not one of before the part was closed or begun again."""
@@ -265,6 +273,7 @@ class Part:
 
     def publish(self, output: Path) -> None:
         """The part becomes ``output``; it has been closed."""
+        require_file_place(output)
         os.replace(self.path, output)
         fsync_folder(output.parent)
         remove_traces(output)

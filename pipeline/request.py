@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import requests
 
+from vision.artefacts.addresses import fault_of, redacted
+
 CONNECT_S, STALL_S = 15.0, 60.0
 HEAD_S = 120.0
 """From the request to the end of the answer's head, redirects included: a head may drip, and so may a handshake."""
@@ -26,6 +28,10 @@ class Broken(Exception):
     def __init__(self, why: str, after_s: float | None = None, weight: int = 1) -> None:
         super().__init__(why)
         self.after_s, self.weight = after_s, weight
+
+
+class Hopeless(Broken):
+    """The same address will not do better the next time."""
 
 
 class Unusable(Exception):
@@ -109,34 +115,45 @@ def _malformed() -> Iterator[None]:
     except requests.RequestException:
         raise
     except (ValueError, OverflowError) as error:
-        raise Broken(f"an answer that can not be read: {error}") from error
+        raise Broken(f"an answer that cannot be read: {error}") from error
 
 
 def _followed(session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response:
     """Redirects are followed by hand: http(s) only, never from https to http."""
     for _ in range(MAX_REDIRECTS + 1):
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise Broken(f"{url}: only http and https are fetched")
-        try:
-            response = session.get(
-                url, headers=headers, stream=True, timeout=(CONNECT_S, STALL_S), allow_redirects=False
-            )
-        except requests.exceptions.SSLError as error:
-            raise Broken(f"no trusted connection: {error}", weight=3) from error
+        if wrong := fault_of(url):
+            raise Hopeless(f"{redacted(url)}: {wrong}")
+        response = session.get(
+            url, headers=headers, stream=True, timeout=(CONNECT_S, STALL_S), allow_redirects=False
+        )
         if response.status_code not in (301, 302, 303, 307, 308):
             return response
-        target = requests.compat.urljoin(url, response.headers.get("Location", ""))
+        location = response.headers.get("Location", "")
         response.close()
-        if urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http":
-            raise Broken(f"{url} redirects from https to {target}")
-        url = target
-    raise Broken(f"more than {MAX_REDIRECTS} redirects")
+        url = _target(url, location, response.status_code)
+    raise Broken(f"more than {MAX_REDIRECTS} redirects", weight=3)
+
+
+def _target(url: str, location: str, status: int) -> str:
+    """Where a redirect leads. Raises Hopeless where it is not followed."""
+    if not location:
+        raise Hopeless(f"HTTP {status}: a redirect that does not say where to")
+    try:
+        target = str(requests.compat.urljoin(url, location))
+        down = (urlsplit(url).scheme, urlsplit(target).scheme) == ("https", "http")
+    except ValueError:
+        raise Hopeless(f"it redirects to {redacted(location)!r}, which is no address") from None
+    if down:
+        raise Hopeless(f"it redirects from https to {redacted(target)}")
+    if wrong := fault_of(target):
+        raise Hopeless(f"it redirects to {redacted(target)}: {wrong}")
+    return target
 
 
 def _answer(response: requests.Response, start: int, html: bool) -> Answer:
     status, headers = response.status_code, response.headers
     if status == 416:
-        raise Unusable("HTTP 416: the server's file is shorter than what is here")
+        raise _no_such_range(response, start)
     if status not in (200, 206):
         final = 400 <= status < 500 and status not in RETRIED_STATUS
         raise Broken(f"HTTP {status}", _retry_after(response), weight=3 if final else 1)
@@ -151,6 +168,17 @@ def _answer(response: requests.Response, start: int, html: bool) -> Answer:
     if span is None or int(span[1]) != start:
         raise Unusable(f"asked for bytes from {start:,}, got Content-Range {headers.get('Content-Range')!r}")
     return Answer(response, start, None if span[3] == "*" else int(span[3]), _validator(response), length)
+
+
+def _no_such_range(response: requests.Response, start: int) -> Exception:
+    """What a 416 means depends on what was asked for."""
+    if "Range" not in response.request.headers:
+        return Broken("HTTP 416: the server refuses the file although all of it was asked for", weight=3)
+    size = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
+    told = f", whose file has {int(size[1]):,} bytes" if size else ""
+    if not start:
+        return Unusable(f"HTTP 416: the server{told} gives no first part of it")
+    return Unusable(f"HTTP 416: the server{told} has nothing from byte {start:,} on")
 
 
 def _number(text: str) -> int | None:

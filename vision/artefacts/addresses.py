@@ -6,6 +6,7 @@ hold a key); a fragment is never sent and goes, too. A secret inside the path ca
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Sequence
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -60,6 +61,46 @@ def _redacted_anyhow(address: str) -> str:
     return scheme + (HIDDEN + at if login or at else "") + rest + hidden
 
 
+def host_of(address: str) -> str:
+    """Host and port, for a short line; the whole address, redacted, where it has none."""
+    parts = _split(address)
+    return (parts.netloc.rpartition("@")[2] if parts else "") or redacted(address)
+
+
+def fault_of(address: str) -> str | None:
+    """Why nothing can ever be fetched from ``address``, in a few words; None where it may be tried."""
+    if re.search(r"[\x00-\x20\x7f\\]", address):
+        return "it holds a space or a control character, or a backslash"
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "it is no address (a host in brackets has to be IPv6)"
+    if parts.scheme not in ("http", "https"):
+        return "only http and https are fetched"
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "its port is no number from 1 to 65535"
+    if port == 0:
+        return "its port is no number from 1 to 65535"
+    if not host:
+        return "it names no host"
+    return _fault_of_host(host, bracketed="[" in parts.netloc.rpartition("@")[2])
+
+
+def _fault_of_host(host: str, bracketed: bool) -> str | None:
+    if bracketed:
+        try:
+            ipaddress.IPv6Address(host.partition("%")[0])
+        except ValueError:
+            return "the host in brackets is no IPv6 address"
+        return None
+    labels = host.removesuffix(".").split(".")
+    if len(host) > 253 or not all(0 < len(label) < 64 for label in labels):
+        return "its host is no name that can exist"
+    return None
+
+
 def redacted_text(text: str) -> str:
     """``text`` with every address in it redacted; what looks like a login or a query elsewhere, too."""
     text = _ADDRESS.sub(
@@ -95,5 +136,8 @@ def _parts(address: str) -> set[str]:
         return {login, login.partition(":")[2]} - {""}
     login, _, _ = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
-    secret = {login, password or user, parts.query, *(value for _, value in parse_qsl(parts.query))}
+    values = (
+        value for _, value in parse_qsl(parts.query) if len(value) > 5
+    )  # a shorter one is a word, not a key
+    secret = {login, password or user, parts.query, *values}
     return {form for each in secret for form in (each, unquote(each))} - {""}

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from vision.artefacts.addresses import HIDDEN, redacted_text, secrets_in
 from vision.artefacts.records import RecordError, from_plain, read_json
 
 COMMAND = 300
@@ -20,7 +21,7 @@ MAX_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process; ``command`` as typed."""
+    """A process; ``command`` as typed, without what is secret in the addresses that it names."""
 
     pid: int
     host: str
@@ -29,10 +30,17 @@ class Holder:
 
 def note_holder(descriptor: int) -> None:
     """Writes this process into the lock file; a full disk does not matter here."""
-    noted = {"pid": os.getpid(), "host": socket.gethostname(), "command": shlex.join(sys.orig_argv)[:COMMAND]}
+    noted = {"pid": os.getpid(), "host": socket.gethostname(), "command": _command()[:COMMAND]}
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(noted).encode(), 0)
+
+
+def _command() -> str:
+    words = list(sys.orig_argv)
+    for secret in secrets_in(words):
+        words = [word.replace(secret, HIDDEN) for word in words]
+    return shlex.join(map(redacted_text, words))
 
 
 def holder_of(path: Path) -> str:
