@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.server
 import random
@@ -24,12 +25,15 @@ class FaultServer:
 
     ``served`` counts body bytes, ``requests`` keeps the Range header of each request. ``always`` is the fault of every
     request for which ``faults`` has none; with ``draw`` faults are drawn from ``MIXTURE`` instead, ``left`` times.
-    ``pause_s`` before every 16 KiB is how slow it is.
+    ``pause_s`` before every 16 KiB is how slow it is. Where there is a ``login`` (``user:password``) or a ``token`` (a
+    query), whoever lacks it gets a 401.
     """
 
     body: bytes
     faults: list[str] = field(default_factory=list)
     etag: str = '"v1"'
+    login: str = ""
+    token: str = ""
     served: int = 0
     requests: list[str | None] = field(default_factory=list)
     url: str = ""
@@ -65,6 +69,9 @@ def _handler(server: FaultServer) -> type[http.server.BaseHTTPRequestHandler]:
             server.requests.append(asked)
             fault = server.next_fault()
             self.close_connection = True
+            if not self._may():
+                self._head(401, 0, {"WWW-Authenticate": "Basic"})
+                return
             if fault.isdigit():
                 self._head(int(fault), 0, {"Retry-After": "0"} if fault in ("429", "503") else {})
                 return
@@ -86,6 +93,11 @@ def _handler(server: FaultServer) -> type[http.server.BaseHTTPRequestHandler]:
                 self._send(server.body, 200, {"Content-Encoding": "gzip"})
                 return
             self._file(fault, asked)
+
+        def _may(self) -> bool:
+            expected = "Basic " + base64.b64encode(server.login.encode()).decode()
+            known = not server.login or self.headers.get("Authorization") == expected
+            return known and self.path.partition("?")[2] == server.token
 
         def _file(self, fault: str, asked: str | None) -> None:
             body, start, status, extra = server.body, 0, 200, {"ETag": server.etag}
