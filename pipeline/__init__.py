@@ -6,6 +6,7 @@ was), choices.py, lock.py, leftovers.py (of killed runs), clean.py, brought.py (
 owners_files.py (what they did not), rejects.py, working_folder.py (a file of one's own).
 
 download.py, download_file.py ← fetch.py (one file), part.py (what of it is there), request.py (one GET), mirrors.py,
+    logins.py (secrets of addresses), network_errors.py,
     progress.py; release.py, space.py
 extract.py, extract_file.py ← split_folder.py (what stands there already), unpacking.py (threads, restart),
     archive.py (what is refused), archive_directory.py (how many entries)

@@ -35,7 +35,7 @@ def _known(error: BaseException) -> str | None:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate verify failed: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return f"no TLS connection: {(error.reason or 'the handshake failed').lower().replace('_', ' ')}"
+        return f"no TLS connection: {(getattr(error, 'reason', None) or 'the handshake failed').lower().replace('_', ' ')}"
     if isinstance(error, socket.gaierror):
         unknown = error.errno == socket.EAI_NONAME
         return "there is no host of this name" if unknown else "the name of the host cannot be looked up now"

@@ -115,7 +115,8 @@ def _malformed() -> Iterator[None]:
     except requests.RequestException:
         raise
     except (ValueError, OverflowError) as error:
-        raise Broken(f"an answer that cannot be read: {error}") from error
+        kind = Hopeless if "IPv6" in str(error) else Broken  # a redirect: the library looks where it leads
+        raise kind(f"an answer that cannot be read: {error}") from error
 
 
 def _followed(session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response:

@@ -103,7 +103,7 @@ def _handler(server: FaultServer) -> type[http.server.BaseHTTPRequestHandler]:
             body, start, status, extra = server.body, 0, 200, {"ETag": server.etag}
             fresh = self.headers.get("If-Range") in (None, server.etag)
             end = len(body)
-            if asked and fault == "416":
+            if fault == "416 always" or (asked and fault == "416"):
                 self._head(416, 0, {})
                 return
             if asked and fault != "ignore range" and fresh:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults.harness import REPOSITORY
-from tests.pipeline.fault_server import FaultServer
+from tests.pipeline.fault_server import FaultServer, serving
 
 SECRET = "s3cr3tXYZ"
 ARCHIVE = "zips/val2017.zip"
@@ -22,11 +24,12 @@ WAYS = ("login", "token")
 
 
 @pytest.fixture
-def guarded(fault_server: FaultServer, tmp_path: Path) -> FaultServer:
+def guarded(tmp_path: Path) -> Iterator[FaultServer]:
     """Serves one archive to whoever may; ``tmp_path / "release.json"`` lists it."""
-    row = {"path": ARCHIVE, "bytes": len(fault_server.body), "sha256": fault_server.sha256}
-    (tmp_path / "release.json").write_text(json.dumps({"name": "own", "files": [row]}))
-    return fault_server
+    with serving(random.Random(0).randbytes(700_000)) as server:
+        row = {"path": ARCHIVE, "bytes": len(server.body), "sha256": server.sha256}
+        (tmp_path / "release.json").write_text(json.dumps({"name": "own", "files": [row]}))
+        yield server
 
 
 def address(server: FaultServer, way: str, path: str = "") -> str:
