@@ -154,3 +154,65 @@ def test_backends_are_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) -
     lacking("hotcoco", "pycocotools")
     with pytest.raises(ValueError, match="neither hotcoco nor pycocotools installed"):
         choose_backend("auto")
+
+
+def test_the_names_are_those_of_what_they_measure() -> None:
+    """Small objects all found, medium ones half, large ones not at all: no name can stand for another's number."""
+    side = {"s": 20.0, "m": 60.0, "l": 200.0}
+    rows = [(kind, number) for kind in side for number in range(4)]
+    corners = np.array([[10, 10, 10 + side[kind], 10 + side[kind]] for kind, _ in rows])
+    arrays = {
+        "image_ids": np.arange(1, 13), "heights": np.full(12, 480), "widths": np.full(12, 640),
+        "first_box": np.arange(13), "boxes_xyxy_px": corners, "labels": np.ones(12, np.int64),
+        "is_crowd": np.zeros(12, bool), "area": np.array([side[kind] ** 2 for kind, _ in rows]),
+    }  # fmt: skip
+    of = from_arrays(arrays, CLASSES, IDS)
+    found = [i for i, (kind, number) in enumerate(rows) if kind == "s" or (kind == "m" and number < 2)]
+    # boxes of IoU 0.79 with their objects, so that AP75 is all and the strictest thresholds nothing
+    moved = (
+        corners[found] + np.array([0.0, 0.0, 0.0, 1.0]) * (corners[found, 3:] - corners[found, 1:2]) * 0.27
+    )
+    results = from_xyxy_px(
+        arrays["image_ids"][found], np.ones(len(found), np.int64), moved, np.linspace(0.9, 0.4, len(found))
+    )
+    for backend in BACKENDS:
+        numbers = score(results, of, backend).metrics
+        assert (
+            numbers["ARs"] == pytest.approx(0.6)
+            and numbers["ARm"] == pytest.approx(0.3)
+            and numbers["ARl"] == 0
+        )
+        assert numbers["APs"] == pytest.approx(0.6) and 0.25 < numbers["APm"] < 0.35 and numbers["APl"] == 0
+        assert numbers["AP50"] == numbers["AP75"] == pytest.approx(51 / 101, abs=0.01) and numbers[
+            "AP"
+        ] == pytest.approx(0.6 * 51 / 101, abs=0.01)
+        assert numbers["AR1"] == numbers["AR10"] == numbers["AR100"] == pytest.approx(0.3)
+
+
+def crowded() -> tuple[GroundTruth, Results]:
+    """Two images with 30 objects each of two classes, all found; scores put most of them behind the tenth place."""
+    grid = np.array([[10 + 40 * (i % 6), 10 + 40 * (i // 6)] for i in range(30)], np.float64)
+    corners = np.tile(np.hstack([grid, grid + 30]), (2, 1))
+    arrays = {
+        "image_ids": np.array([3, 8]), "heights": np.full(2, 480), "widths": np.full(2, 640),
+        "first_box": np.array([0, 30, 60]), "boxes_xyxy_px": corners, "labels": np.tile([1, 2], 30),
+        "is_crowd": np.zeros(60, bool), "area": np.full(60, 900.0),
+    }  # fmt: skip
+    of = from_arrays(arrays, ["BACKGROUND", "second", "first", "unseen"], [0, 90, 7, 50])
+    only = of.category_ids == 7  # of class 90 every second one is found
+    only |= np.arange(60) % 4 == 0
+    results = from_xyxy_px(
+        of.box_image_ids[only], of.category_ids[only], corners[only], np.linspace(0.9, 0.1, int(only.sum()))
+    )
+    return of, results
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_table_looks_at_a_hundred_detections_and_at_the_right_class(backend: str) -> None:
+    """Ids that fall while labels rise: the scorers sort by id, the table goes by label."""
+    of, results = crowded()
+    rows = score(results, of, backend).per_class
+    assert [(row.name, row.category_id) for row in rows] == [("second", 90), ("first", 7), ("unseen", 50)]
+    assert rows[1].ap == pytest.approx(1.0) and rows[1].ar100 == pytest.approx(1.0)
+    assert rows[0].ar100 == pytest.approx(0.5, abs=0.04) and rows[0].ap == pytest.approx(0.5, abs=0.05)
+    assert (rows[0].boxes, rows[1].boxes, rows[2].ap) == (30, 30, UNDEFINED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from torchvision.models.detection._utils import BoxCoder as TorchvisionCoder
 
@@ -55,3 +56,12 @@ def test_wild_offsets_fit_half_precision():
         boxes = CODER.decode(torch.full((1, 4), offset), priors)
         assert boxes.half().isfinite().all()
     assert torch.equal(boxes[:, 2:], boxes[:, :2])  # nothing is left of it
+
+
+def test_only_what_is_no_box_is_encoded_as_larger_than_it_is():
+    """A side of 10⁻⁵ keeps its logarithm; one of nothing is taken for 10⁻⁶."""
+    prior = torch.tensor([[0.5, 0.5, 0.2, 0.4]], dtype=torch.float64)
+    for side, taken in ((1e-5, 1e-5), (2e-6, 2e-6), (0.0, 1e-6), (-0.1, 1e-6)):
+        box = cxcywh_to_xyxy(torch.tensor([[0.5, 0.5, side, 0.4]], dtype=torch.float64))
+        found = CODER.encode(box, prior)[0, 2].item()
+        assert found == pytest.approx(math.log(taken / 0.2) / 0.2, rel=1e-6)

@@ -142,3 +142,43 @@ def test_a_few_steps_lower_the_loss():
         optimizer.step()
         history.append(float(total.detach()))
     assert history[-1] < 0.5 * history[0]
+
+
+def test_heads_are_bounded_at_six():
+    """ReLU6 before the last 1×1 of every separable head: what comes in loud goes on as 6, what is negative as 0."""
+    detector = _small().eval()
+    for headers in (detector.classification_headers, detector.regression_headers):
+        for header, channels in zip(headers[:-1], detector.extras.out_channels, strict=False):
+            noise = torch.randn(1, channels, 4, 4, generator=torch.Generator().manual_seed(1)) * 1000
+            with torch.no_grad():
+                inner = header[:-1](noise)
+            assert (float(inner.min()), float(inner.max())) == (0.0, 6.0)
+
+
+@pytest.mark.parametrize("classes", [2, 21, 81])
+def test_first_bias_gives_objects_their_share_exactly(classes):
+    """With nothing but the bias: all object classes together have the row's share, and each as much as any other."""
+    detector = _small(classes)
+    expected = detector.variant.initial_objects
+    for header in detector.classification_headers:
+        last = header[-1] if isinstance(header, torch.nn.Sequential) else header
+        shares = last.bias.detach().double().view(-1, classes).softmax(dim=1)
+        torch.testing.assert_close(1 - shares[:, 0], torch.full((6,), expected).double(), atol=1e-6, rtol=0)
+        torch.testing.assert_close(
+            shares[:, 1:], torch.full((6, classes - 1), expected / (classes - 1)).double(), atol=1e-6, rtol=0
+        )
+    assert all(not _last_bias(header).detach().any() for header in detector.regression_headers)
+
+
+def _last_bias(header: torch.nn.Module) -> torch.Tensor:
+    return (header[-1] if isinstance(header, torch.nn.Sequential) else header).bias
+
+
+def test_first_weights_of_the_heads_are_small():
+    """Normal, standard deviation 0.01: of 10⁴ numbers and more its estimate is off by less than 2 %."""
+    detector = build_detector(find("mb2-ssd-lite"), 21, InputSpec(96, 128), 0.5)
+    for headers in (detector.classification_headers, detector.regression_headers):
+        weight = headers[1][-1].weight
+        assert weight.numel() > 10_000
+        assert float(weight.std()) == pytest.approx(0.01, rel=0.04)
+        assert abs(float(weight.mean())) < 0.001

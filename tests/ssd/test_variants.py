@@ -42,3 +42,9 @@ def test_what_can_not_be_built_is_refused():
         build_detector(row, 3, InputSpec(), 0)
     with pytest.raises(ValueError, match="no prior profile is called 'voc': mb2-ssd-lite has coco, ancestor"):
         build_detector(row, 3, InputSpec(), prior_profile="voc")
+
+
+def test_post_processing_is_that_of_the_paper():
+    """Liu et al. 2016, section 3: jaccard overlap of 0.45 per class; 400 candidates, 100 detections as COCO counts."""
+    row = find("mb2-ssd-lite").postprocess
+    assert (row.iou_threshold, row.candidates, row.limit) == (0.45, 400, 100)

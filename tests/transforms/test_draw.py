@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vision.transforms import colour
-from vision.transforms.draw import Colour, Flip, IouCrop, Resize, Shift, Step, ZoomOut
+from vision.transforms.draw import Colour, Flip, IouCrop, Resize, Shift, Step, ZoomOut, _meets
 from vision.transforms.geometry import View, whole
 
 NO_BOXES = np.zeros((0, 4), np.float32)
@@ -191,3 +191,56 @@ def test_two_flips_are_none_and_resize_sets_the_size() -> None:
     view = View((0, 0, 9, 9), mirrored=True)
     assert not Flip(1.0).draw(view, NO_BOXES, np.zeros(1)).mirrored
     assert Resize(30, 40).draw(view, NO_BOXES, np.zeros(0)) == replace(view, size_hw=(30, 40))
+
+
+@pytest.mark.parametrize(
+    ("scale", "number", "sides"),
+    [
+        (0.8, 0.0, (0.64, 1.0)), (0.8, 1.0, (1.0, 0.64)),  # aspect 0.8² and 0.8⁻²: the longer side is the whole
+        (0.9, 0.0, (0.81, 1.0)), (0.9, 1.0, (1.0, 0.81)),
+        (0.5, 0.0, (0.5 * 0.5**0.5, 0.5 * 2**0.5)), (0.5, 1.0, (0.5 * 2**0.5, 0.5 * 0.5**0.5)),  # ½ and 2
+        (0.3, 0.5, (0.3 * 1.25**0.5, 0.3 / 1.25**0.5)), (1.0, 0.7, (1.0, 1.0)),
+    ],
+)  # fmt: skip
+def test_shapes_of_windows_by_hand(scale: float, number: float, sides: tuple[float, float]) -> None:
+    """Aspect in max(½, s²) to min(2, s⁻²), evenly; as shares of the whole."""
+    (window,) = IouCrop()._windows(whole(100, 200), np.array([[(scale - 0.3) / 0.7, number, 0.5, 0.5]]))
+    x1, y1, x2, y2 = window.tolist()
+    assert ((x2 - x1) / 200, (y2 - y1) / 100) == pytest.approx(sides)
+    assert ((x1 + x2) / 2, (y1 + y2) / 2) == pytest.approx((100, 50))
+
+
+def test_a_window_needs_a_centre_and_an_overlap_not_of_the_same_object() -> None:
+    """What is neither the release's rule (no centre) nor torchvision's (both of one object): docs/augmentation.md."""
+    window = np.array([[0.0, 0.0, 100.0, 100.0]])
+    wide, tiny = (
+        [0.0, 0.0, 210.0, 100.0],
+        [50.0, 50.0, 51.0, 51.0],
+    )  # IoU 0.48 with its centre outside; IoU 10⁻⁴ inside
+
+    def meets(rule: float, *boxes: list[float]) -> bool:
+        return bool(_meets(rule, window, np.array(boxes, np.float32))[0])
+
+    assert meets(0.3, wide, tiny) and not meets(0.5, wide, tiny)
+    assert not meets(0.3, wide) and not meets(0.0, wide)  # the release would take both
+    assert not meets(0.1, tiny) and meets(0.0, tiny)
+
+
+@pytest.mark.parametrize(("number", "aspect"), [(0.0, 1 / 1.1), (0.5, 1.0), (1.0, 1.1), (0.25, 1.1**-0.5)])
+def test_a_shift_stretches_both_ways(number: float, aspect: float) -> None:
+    view = Shift().draw(whole(100, 100), NO_BOXES, np.array([0.5, number, 0.5, 0.5]))
+    assert view.width / view.height == pytest.approx(aspect)
+    assert view.width * view.height == pytest.approx((100 * 0.95) ** 2)
+
+
+def test_the_numbers_of_the_recipe() -> None:
+    """As docs/augmentation.md states them."""
+    crop, colours = IouCrop(), Colour()
+    assert crop.RULES == (None, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9) and (crop.tries, crop.smallest) == (50, 0.3)
+    assert (colours.brightness, colours.contrast, colours.saturation, colours.hue) == (32.0, 0.5, 0.5, 18.0)
+    assert (ZoomOut().largest, ZoomOut().probability, Flip().probability, colours.probability) == (
+        4.0,
+        0.5,
+        0.5,
+        0.5,
+    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -129,3 +131,18 @@ def test_unknown_names_are_refused(arguments: tuple[str, str], expected: str) ->
     name, resize = arguments
     with pytest.raises(ValueError, match=expected):
         build(name, SPEC, 0, resize)
+
+
+def test_the_canvas_around_a_zoomed_out_image_is_the_mean(make_sample: MakeSample) -> None:
+    """128, which the network sees as 0: neither black nor white."""
+    black = make_sample(100, 200)
+    black = replace(black, image=np.zeros_like(black.image))
+    seen = set()
+    for index in range(30):
+        augmentation = build("ssd", SPEC, 1)
+        colours = [step for step in augmentation.steps if step.name in ("zoom-out", "resize")]
+        shown = replace(augmentation, steps=tuple(colours))(black, 0, index).image
+        seen |= set(np.unique(shown).tolist())
+    assert seen == {0, 128} and float(
+        SPEC.normalise(torch.tensor([128], dtype=torch.uint8))
+    ) == pytest.approx(0, abs=0.005)
