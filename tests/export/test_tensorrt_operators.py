@@ -34,6 +34,7 @@ def test_a_later_release_reads_more_and_newer_opsets() -> None:
         assert older.operators < newer.operators and older.opset < newer.opset
     assert all(target.source and target.jetpack for target in TARGETS)
     assert [target.opset for target in TARGETS] == [11, 13, 17, 20]
+    assert [len(target.operators) for target in TARGETS] == [108, 118, 130, 147]  # docs/export.md
 
 
 @pytest.mark.parametrize(
