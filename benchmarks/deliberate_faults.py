@@ -4,21 +4,27 @@
     python -m benchmarks.deliberate_faults --quick          one a file
     python -m benchmarks.deliberate_faults --only hue       those whose name or file has the word
 
-The tree at hand is only read: the copy lies in a temporary folder, and goes. First the same tests run on the copy as it is: on
+The tree at hand is only read: the copy lies in a temporary folder, and goes. Each run of the tests is a fork of this process, which
+has imported torch and the like once for all. First the same tests run on the copy as it is: on
 tests that are red anyway every fault would seem to be noticed. Exit 0 when all were noticed, else 1.
 """
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from vision.artefacts.early import guard
+
+    guard()
+
 import argparse
+import contextlib
+import importlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.fault_table import FAULTS, Fault
@@ -35,6 +41,8 @@ FOLDERS = (
     "tools",
     "vision",
 )
+HEAVY = "cv2 hypothesis onnx onnxruntime pycocotools.cocoeval pytest scipy skimage torch torchvision albumentations"
+OURS = {"benchmarks", "pipeline", "tests", "tools", "train_ssd", "vision"}
 NOTICED, UNNOTICED = 1, 0
 """pytest's exit codes for a red test and for none; any other means that the tests did not run."""
 
@@ -61,6 +69,7 @@ def _wanted(fault: Fault, quick: bool, word: str | None) -> bool:
 
 def run(faults: Sequence[Fault], root: Path) -> int:
     """Prints a line a fault; 0 when all were noticed."""
+    _preload()
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         tree = copy_of(root, Path(folder) / "tree")
         tests = sorted({test for fault in faults for test in fault.tests.split()})
@@ -96,7 +105,7 @@ def _noticed(tree: Path, fault: Fault) -> bool:
     return code == NOTICED
 
 
-@contextmanager
+@contextlib.contextmanager
 def put_in(tree: Path, fault: Fault) -> Iterator[None]:
     """The fault is in ``tree`` inside the block. Raises ValueError where its line is not there exactly once."""
     path = tree / fault.file
@@ -118,15 +127,45 @@ def with_fault(source: str, fault: Fault) -> str:
 
 def _pytest(tree: Path, tests: Sequence[str]) -> tuple[int, str]:
     """Exit code, and the end of what was said; on the code of ``tree``, whatever is installed."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(tree),
-        "PYTHONDONTWRITEBYTECODE": "1",  # a file that changes twice within a second keeps its old bytecode otherwise
-        "NO_ALBUMENTATIONS_UPDATE": "1",
-    }
-    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
-    return done.returncode, (done.stdout + done.stderr)[-2000:]
+    with tempfile.TemporaryFile() as said:
+        sys.stdout.flush()
+        child = os.fork()
+        if child == 0:
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+            _test_in(tree, tests)  # never comes back
+        _, status = os.waitpid(child, 0)
+        said.seek(max(0, said.seek(0, os.SEEK_END) - 2000))
+        return os.waitstatus_to_exitcode(status), said.read().decode(errors="replace")
+
+
+def _test_in(tree: Path, tests: Sequence[str]) -> None:
+    """In the forked process: forgets our own modules, so that those of ``tree`` are imported, and ends with pytest's code."""
+    code = 3
+    try:
+        os.chdir(tree)
+        os.environ["PYTHONPATH"] = str(tree)
+        sys.path[:] = [str(tree), *(place for place in sys.path if place and Path(place).resolve() != ROOT)]
+        for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
+            del sys.modules[name]
+        sys.dont_write_bytecode = (
+            True  # a file that changes twice within a second keeps its old bytecode otherwise
+        )
+        import pytest
+
+        code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _preload() -> None:
+    """What takes seconds to import and is none of ours; threads stay unstarted, as a fork would lose them."""
+    os.environ.update(NO_ALBUMENTATIONS_UPDATE="1", OMP_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1")
+    for name in HEAVY.split():
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 if __name__ == "__main__":
