@@ -9,7 +9,8 @@ download.py, download_file.py ← fetch.py (one file), part.py (what of it is th
     logins.py (secrets of addresses), network_errors.py,
     progress.py; release.py, space.py
 extract.py, extract_file.py ← split_folder.py (what stands there already), unpacking.py (threads, restart),
-    archive.py (what is refused), archive_directory.py (how many entries)
+    archive.py (what is refused), archive_directory.py (its entries), archive_members.py (a million in little room),
+    archive_unpack.py (one member), archive_fault.py (what helps), plain_paths.py (which paths meet)
 validate_images.py ← image_table.py and image_folder.py (what there is to check), image_survey.py (the check of many),
     image_check.py (of one), image_files.py, image_journal.py, image_rules.py, worker_pool.py; verdicts.py reads the
     table, image_rejects.py makes rejects.jsonl of it again

@@ -1,80 +1,212 @@
-"""How many entries the directory of a zip file has, counted without making anything of them.
+"""The directory of a zip file, entry by entry as it stands in the file, in little memory.
 
-.ZIP File Format Specification, 4.3.12 (an entry), 4.3.14 to 4.3.16 (the records at the end). zipfile takes a
-microsecond and half a kilobyte for what here is one step of 46 bytes and no memory.
+.ZIP File Format Specification (APPNOTE.TXT): 4.3.7 (local header), 4.3.12 (entry), 4.3.14 to 4.3.16 (records at the
+end), 4.5.3 (zip64), 4.6.9 (Unicode path). What can be read in two ways is an error, never a choice.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable
+import zlib
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 END = struct.Struct("<4s4H2LH")
 END64 = struct.Struct("<4sQ2H2L4Q")
 LOCATOR = struct.Struct("<4sLQL")
-ENTRY = struct.Struct("<4s24x3H12x")
-"""Signature, lengths of name, extra field and comment."""
+ENTRY = struct.Struct("<4sBBHHH4xLLLHHH4xLL")
+LOCAL = struct.Struct("<4s2xH10xL4xHH")
+"""Signature, flags, packed size, lengths of name and extra field."""
+LOCAL_SIGNATURE = b"PK\3\4"
+END_SIGNATURE = b"PK\5\6"
 MAX_COMMENT = 0xFFFF
-ASKED_EVERY = 4096
+MAX_ENTRY = ENTRY.size + 3 * 0xFFFF
+MAX_VERSION = 63
+"""Of the specification that a reader needs to know, times ten: newer ones may mean anything."""
+SATURATED = 0xFFFFFFFF
+ZIP64, UNICODE_PATH = 0x0001, 0x7075
+CHUNK = 4 << 20
+
+
+class DirectoryError(Exception):
+    """It cannot be read, or in two ways (``doubtful``)."""
+
+    def __init__(self, why: str, doubtful: bool = False) -> None:
+        super().__init__(why)
+        self.doubtful = doubtful
 
 
 class Directory(NamedTuple):
-    """What the record at the end says: where the directory begins, its bytes, the entries it announces."""
+    """What the records at the end say: where it begins, its bytes, the entries it announces.
+
+    ``shift``: bytes in front of the archive, such as a program that unpacks it; to be added to every offset in it.
+    """
 
     start: int
     bytes: int
     announced: int
+    shift: int
+
+
+class Entry(NamedTuple):
+    """An entry as it is written; sizes and offset from the zip64 field where they stand there.
+
+    ``raw`` is the name; ``unicode_path`` a second one that some programs write, None where there is none for this name.
+    """
+
+    raw: bytes
+    flags: int
+    method: int
+    crc32: int
+    packed: int
+    size: int
+    attributes: int
+    offset: int
+    unicode_path: bytes | None
 
 
 def find_directory(file: BinaryIO) -> Directory | None:
-    """None where there is no record at the end, which zipfile says better."""
+    """None where there is no record at the end. Raises DirectoryError where there are two, or it says what cannot be."""
     size = file.seek(0, os.SEEK_END)
     tail_start = file.seek(max(0, size - END.size - MAX_COMMENT))
     tail = file.read()
-    at = len(tail) - END.size
-    if (
-        at < 0 or tail[at : at + 4] != b"PK\5\6" or tail[-2:] != b"\0\0"
-    ):  # with a comment it is further in front
-        at = tail.rfind(b"PK\5\6")
-    if at < 0 or len(tail) < at + END.size:
+    at = _end_record(tail)
+    if at is None:
         return None
-    _, _, _, _, announced, length, _, _ = END.unpack_from(tail, at)
-    end = tail_start + at
-    if (large := _large(file, end)) is not None:
-        announced, length = large
-        end -= LOCATOR.size + END64.size
-    return Directory(end - length, length, announced)
-
-
-def _large(file: BinaryIO, end: int) -> tuple[int, int] | None:
-    """Entries and bytes of the directory from the zip64 record that stands before ``end``, if there is one."""
-    start = end - LOCATOR.size - END64.size
+    _, _, _, _, announced, length, offset, _ = END.unpack_from(tail, at)
+    end, large = tail_start + at, _large(file, tail_start + at)
+    if large is not None:
+        end, *values = large
+        for narrow, wide, most in zip(
+            (announced, length, offset), values, (0xFFFF, SATURATED, SATURATED), strict=True
+        ):
+            if narrow not in (wide, most):
+                raise DirectoryError(
+                    "two records at its end say different things of its directory", doubtful=True
+                )
+        announced, length, offset = values
+    start = end - length
     if start < 0:
-        return None
-    file.seek(start)
-    records = file.read(LOCATOR.size + END64.size)
-    if records[:4] != b"PK\6\6" or records[END64.size : END64.size + 4] != b"PK\6\7":
-        return None
-    *_, announced, length, _ = END64.unpack_from(records)
-    return announced, length
+        raise DirectoryError(
+            f"a directory of {length:,} bytes does not fit into the {end:,} in front of its end"
+        )
+    if start < offset:
+        raise DirectoryError(f"{offset - start:,} bytes in front of its directory are missing")
+    return Directory(start, length, announced, start - offset)
 
 
-def count_entries(file: BinaryIO, directory: Directory, most: int, should_stop: Callable[[], bool]) -> int:
-    """Entries that stand in ``directory``, at most one more than ``most``; those before the first that is damaged."""
-    if directory.start < 0:
-        return 0
+def _end_record(tail: bytes) -> int | None:
+    """Where the record stands: that whose comment ends with the file, else the only one, in front of other data."""
+    found = []
+    at = tail.find(END_SIGNATURE)
+    while at >= 0:
+        if len(tail) >= at + END.size:
+            found.append(at)
+        at = tail.find(END_SIGNATURE, at + 1)
+    exact = [at for at in found if at + END.size + END.unpack_from(tail, at)[-1] == len(tail)]
+    if len(exact) > 1 or (not exact and len(found) > 1):
+        raise DirectoryError(
+            "two ends of its directory: what is in it depends on who reads it", doubtful=True
+        )
+    return exact[0] if exact else found[-1] if found else None
+
+
+def _large(file: BinaryIO, end: int) -> tuple[int, int, int, int] | None:
+    """From the zip64 record, if there is one in front of ``end``: where that stands, entries, bytes, offset."""
+    place = end - LOCATOR.size
+    if place < 0:
+        return None
+    file.seek(place)
+    signature, _, stated, _ = LOCATOR.unpack(file.read(LOCATOR.size))
+    if signature != b"PK\6\7":
+        return None
+    for start in (place - END64.size, stated):  # with data in front of the archive what is stated is less
+        if 0 <= start <= place - END64.size:
+            file.seek(start)
+            record = END64.unpack(file.read(END64.size))
+            if record[0] == b"PK\6\6":
+                return start, record[7], record[8], record[9]
+    raise DirectoryError("its zip64 record is not where it has to be")
+
+
+def entries(file: BinaryIO, directory: Directory) -> Iterator[Entry]:
+    """Every entry of the directory, in its order. Raises DirectoryError where one is no entry."""
     file.seek(directory.start)
-    left, count = directory.bytes, 0
-    while left > 0 and count <= most:
-        if count % ASKED_EVERY == 0 and should_stop():
-            break
-        head = file.read(ENTRY.size)
-        if len(head) < ENTRY.size or head[:4] != b"PK\1\2":
-            break
-        _, name, extra, comment = ENTRY.unpack(head)
-        file.seek(name + extra + comment, os.SEEK_CUR)
-        left -= ENTRY.size + name + extra + comment
-        count += 1
-    return count
+    unread, buffer, at = directory.bytes, b"", 0
+    while unread or at < len(buffer):
+        if len(buffer) - at < MAX_ENTRY and unread:
+            more = file.read(min(CHUNK, unread))
+            unread -= len(more)
+            if not more:
+                raise DirectoryError("the file ends in its directory")
+            buffer, at = buffer[at:] + more, 0
+        entry, at = _entry(buffer, at, directory.shift)
+        yield entry
+
+
+def _entry(buffer: bytes, at: int, shift: int) -> tuple[Entry, int]:
+    """The entry at ``at`` and where the next one begins."""
+    if len(buffer) - at < ENTRY.size or buffer[at : at + 4] != b"PK\1\2":
+        raise DirectoryError("its directory cannot be read: an entry is expected where none stands")
+    (
+        _,
+        _,
+        _,
+        needed,
+        flags,
+        method,
+        crc32,
+        packed,
+        size,
+        name_bytes,
+        extra_bytes,
+        comment_bytes,
+        attributes,
+        offset,
+    ) = ENTRY.unpack_from(buffer, at)
+    name_end = at + ENTRY.size + name_bytes
+    end = name_end + extra_bytes + comment_bytes
+    if end > len(buffer):
+        raise DirectoryError("its directory cannot be read: its last entry is cut")
+    if needed & 0xFF > MAX_VERSION:
+        raise DirectoryError(f"made for version {(needed & 0xFF) / 10} of the format", doubtful=True)
+    raw, second = buffer[at + ENTRY.size : name_end], None
+    if extra_bytes:
+        fields = _fields(buffer[name_end : name_end + extra_bytes])
+        second = _unicode_path(fields.get(UNICODE_PATH), raw)
+        if ZIP64 in fields:
+            size, packed, offset = _wide(fields[ZIP64], (size, packed, offset))
+    return Entry(raw, flags, method, crc32, packed, size, attributes, offset + shift, second), end
+
+
+def _fields(extra: bytes) -> dict[int, bytes]:
+    """The extra fields by number; less than four bytes at the end are none. Raises DirectoryError for a cut one."""
+    found: dict[int, bytes] = {}
+    at = 0
+    while len(extra) - at >= 4:
+        number, length = struct.unpack_from("<HH", extra, at)
+        if at + 4 + length > len(extra):
+            raise DirectoryError("its directory cannot be read: an extra field is cut")
+        found.setdefault(number, extra[at + 4 : at + 4 + length])
+        at += 4 + length
+    return found
+
+
+def _wide(field: bytes, values: tuple[int, int, int]) -> list[int]:
+    """``values``, those that have no room in 32 bits from the zip64 field, in which they stand in this order."""
+    wide, at = list(values), 0
+    for index, value in enumerate(values):
+        if value == SATURATED:
+            if len(field) < at + 8:
+                raise DirectoryError("its directory cannot be read: a zip64 field is cut")
+            (wide[index],) = struct.unpack_from("<Q", field, at)
+            at += 8
+    return wide
+
+
+def _unicode_path(field: bytes | None, raw: bytes) -> bytes | None:
+    """The second name, where it was written for this first one: its CRC-32 tells."""
+    if field is None or len(field) < 5 or field[0] != 1:
+        return None
+    return field[5:] if int.from_bytes(field[1:5], "little") == zlib.crc32(raw) else None

@@ -16,21 +16,22 @@ if __name__ == "__main__":  # before the imports: they take a while
 import os
 import shutil
 import sys
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from shlex import quote
 from typing import Any
 
 from pipeline import brought
-from pipeline.archive import BadArchive, Member, open_archive, plan
+from pipeline.archive import Archive, open_archive, plan
+from pipeline.archive_fault import BadArchive
+from pipeline.archive_members import Members
 from pipeline.command import add_common_options, add_stage_options, refuse_others, stage_main
 from pipeline.release import ReleaseFile, archive_path, release_of
 from pipeline.split_folder import make_folder
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from pipeline.unpacking import named, standing, unpack_all
+from vision.artefacts.advice import command
 from vision.artefacts.command_line import Parser
 from vision.artefacts.files import fsync_file, fsync_folder, sha256_of
 
@@ -41,8 +42,8 @@ class Source:
 
     file: ReleaseFile
     path: Path
-    archive: zipfile.ZipFile
-    members: list[Member]
+    archive: Archive
+    members: Members
 
     @property
     def folder(self) -> str:
@@ -62,7 +63,7 @@ def _run(context: StageContext) -> Counts:
         wanted = _wanted_annotations(context.settings, sources)
         for source in sources:
             with (
-                named(source.path, _get_it(context.root)),
+                named(source.path, _get_it(context.root), source.file.bytes),
                 _dropped_when_refused(context.staging / source.folder),
             ):
                 if source.file.split() is not None:
@@ -77,21 +78,19 @@ def _run(context: StageContext) -> Counts:
 def _source(context: StageContext, file: ReleaseFile, stack: ExitStack) -> Source:
     """Opens an archive until ``stack`` is left. Of pictures all have to lie in the one folder ``{split}2017``."""
     path = context.root / archive_path(file)
-    with named(path, _get_it(context.root)):
-        archive = stack.enter_context(open_archive(path, context.should_stop))
+    with named(path, _get_it(context.root), file.bytes):
+        archive = stack.enter_context(open_archive(path))
         source = Source(file, path, archive, plan(archive, context.should_stop))
         if file.split() is None:
             return source
         for member in source.members:
             if PurePosixPath(member.name).parts[:-1] != (source.folder,):
                 raise BadArchive(f"member {member.name!r}: expected below {source.folder}/")
-        if not source.members:
-            raise BadArchive("there is no file in it")
         return source
 
 
 def _get_it(root: Path) -> str:
-    return f"python -m pipeline.download --root {quote(str(root))}"
+    return command("python -m pipeline.download", "--root", root)
 
 
 @contextmanager

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pipeline import trees
-from pipeline.archive import BadArchive, Member, open_archive, plan
+from pipeline.archive import open_archive, plan
+from pipeline.archive_fault import BadArchive
+from pipeline.archive_members import Files
 from pipeline.command import StopFlag, reported, say
 from pipeline.owners_files import bring_back
 from pipeline.stage import Interrupted, StageError
@@ -39,19 +41,20 @@ def _extract(
 ) -> str:
     recover_tree(output)
     with (
-        named(archive, "check the path, or get a sound copy"),
+        named(archive, "get a sound copy"),
         _emptied_when_refused(working),
-        open_archive(archive, should_stop) as source,
+        open_archive(archive) as source,
     ):
         members = plan(source, should_stop)
-        files = {str(PurePosixPath(member.name)): member for member in members}
+        files = members.below()
         if _is_unpacked(output, files, should_stop):
             return f"{output}: {len(files):,} files are already there, size and CRC-32 agree"
         _require_free(output)
         staging = _staging(working, files)
         unpack_all(source, members, staging, workers, should_stop)
 
-    if {name for name, _, _ in trees.walk(staging)} != set(files):
+    made = [name for name, _, _ in trees.walk(staging)]
+    if len(made) != len(files) or not all(name in files for name in made):
         raise StageError(
             f"{output} can not be made",
             "what was unpacked is not what the archive lists",
@@ -66,7 +69,7 @@ def _extract(
         bring_back(older, output, {})
 
     publish_tree(staging, output, check_stop, rescue)
-    return f"{output}: {len(files):,} files, {sum(member.bytes for member in members):,} bytes"
+    return f"{output}: {len(files):,} files, {members.bytes:,} bytes"
 
 
 @contextmanager
@@ -80,20 +83,26 @@ def _emptied_when_refused(working: Path) -> Iterator[None]:
         raise
 
 
-def _is_unpacked(folder: Path, files: Mapping[str, Member], should_stop: Callable[[], bool]) -> bool:
+def _is_unpacked(folder: Path, files: Files, should_stop: Callable[[], bool]) -> bool:
     """Whether ``folder`` holds just ``files``: by name and size, and only if that is so by reading them."""
     if not folder.is_dir():
         return False
-    sizes = {name: stat.st_size for name, _, stat in trees.walk(folder)}
-    if sizes != {name: member.bytes for name, member in files.items()}:
+    count = 0
+    for name, _, stat in trees.walk(folder):
+        if name not in files or files[name].bytes != stat.st_size:
+            return False
+        count += 1
+    if count != len(files):
         return False
     return len(standing(folder, files, {}, should_stop)) == len(files)
 
 
-def _staging(working: Path, files: Mapping[str, Member]) -> Path:
+def _staging(working: Path, files: Files) -> Path:
     """The folder for these files alone; what a killed run has of another archive goes."""
-    listing = "".join(f"{name}\t{files[name].bytes}\t{files[name].crc32}\n" for name in sorted(files))
-    folder = working / hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    listing = hashlib.sha256()
+    for name in sorted(files):
+        listing.update(f"{name}\t{files[name].bytes}\t{files[name].crc32}\n".encode())
+    folder = working / listing.hexdigest()[:16]
     for other in working.iterdir():
         if other != folder:
             shutil.rmtree(other)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pipeline.plain_paths import clash, path_fault
 from pipeline.stage import Settings, StageError
 from vision.artefacts.records import RecordError, from_plain, read_json
 
@@ -15,6 +16,8 @@ ARCHIVES = "archives"
 """Folder below the root where the archives stay, so that a repair needs no network."""
 
 ANNOTATION_GROWTH = 5
+ENDINGS = (".part", ".part.jsonl", ".part.json")
+"""What stands behind the name of an archive while it arrives."""
 
 COCO_SERVER = "https://s3.amazonaws.com/images.cocodataset.org"
 """The certificate of https://images.cocodataset.org names another host; this address serves the same objects."""
@@ -30,15 +33,10 @@ class ReleaseFile:
     md5: str = ""
 
     def __post_init__(self) -> None:
-        pure = PurePosixPath(self.path)
-        if (
-            not self.path
-            or pure.is_absolute()
-            or ".." in pure.parts
-            or "\\" in self.path
-            or "\0" in self.path
-        ):
-            raise ValueError(f"path {self.path!r} must be relative and stay below the server's folder")
+        if fault := path_fault(self.path) or ("a folder" if self.path.endswith("/") else None):
+            raise ValueError(
+                f"path {self.path!r} must be relative and stay below the server's folder: {fault}"
+            )
         if self.bytes < 1:
             raise ValueError(f"{self.path}: {self.bytes} bytes")
         if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
@@ -62,6 +60,11 @@ class Release:
 
     name: str
     files: tuple[ReleaseFile, ...]
+
+    def __post_init__(self) -> None:
+        paths = [file.path for file in self.files]
+        if found := clash(paths, endings=ENDINGS):
+            raise ValueError(f"path {paths[found.second]!r}: {found.how} {paths[found.first]!r}")
 
     def needed(self, splits: tuple[str, ...]) -> list[ReleaseFile]:
         """Pictures of ``splits`` and the annotations that belong to them, largest last."""
@@ -132,9 +135,6 @@ def read_release(path: Path) -> Release:
         raise StageError(f"{path}: no such file", "--release names it", fix) from error
     except RecordError as error:
         raise StageError(f"{path} is no release table", str(error), fix) from error
-    paths = [file.path for file in release.files]
-    if len(set(paths)) < len(paths):
-        raise StageError(f"{path} is no release table", "a path stands twice in it", fix)
     return release
 
 

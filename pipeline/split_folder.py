@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import zipfile
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from shlex import quote
 
 from pipeline import receipts, trees
-from pipeline.archive import Member
+from pipeline.archive import Archive
+from pipeline.archive_members import Member, Members
 from pipeline.owners_files import in_the_way, is_ours, recover_folder, rescue_from
 from pipeline.receipts import receipt_path
 from pipeline.stage import Interrupted, StageContext, StageError
@@ -26,7 +26,7 @@ from vision.artefacts.records import RecordError
 from vision.images.formats import IMAGE_SUFFIXES
 
 
-def make_folder(context: StageContext, folder: str, archive: zipfile.ZipFile, members: list[Member]) -> None:
+def make_folder(context: StageContext, folder: str, archive: Archive, members: Members) -> None:
     """Makes ``root/folder`` have exactly ``members``, all of which lie in ``folder``, beside its owner's files.
 
     Raises:
@@ -35,7 +35,7 @@ def make_folder(context: StageContext, folder: str, archive: zipfile.ZipFile, me
     """
     final, noted = context.root / folder, trees.manifest_path(context.root, folder)
     recover_folder(context.root, folder)
-    files = {PurePosixPath(member.name).name: member for member in members}
+    files = members.below(f"{folder}/")
     known, vouched = trees.read_manifest(noted), _vouched(context.root, folder)
     seen = known or receipt_path(context.root, "extract").exists()
     own = trees.brought(context.root, folder, vouched)
@@ -87,7 +87,7 @@ def _of_both(files: Mapping[str, Member], known: trees.Manifest, vouched: str | 
 def _replace(
     context: StageContext,
     folder: str,
-    archive: zipfile.ZipFile,
+    archive: Archive,
     files: Mapping[str, Member],
     right: trees.Manifest,
     old: Collection[str],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,33 +12,46 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline import trees
-from pipeline.archive import BadArchive, Member, unpack
+from pipeline.archive import Archive
+from pipeline.archive_fault import DAMAGED, BadArchive
+from pipeline.archive_members import Member
+from pipeline.archive_unpack import unpack
 from pipeline.space import on_disk, require_space
 from pipeline.stage import Interrupted, StageError
+from vision.artefacts.advice import shown
 
 BATCH = 64
 NOTHING_KNOWN: Mapping[str, trees.Member] = {}
 
 
 @contextmanager
-def named(path: Path, get_it: str) -> Iterator[None]:
-    """What is found wrong with the archive ``path`` in the body becomes a StageError that names it."""
+def named(path: Path, get_it: str, expected: int | None = None) -> Iterator[None]:
+    """What is found wrong with the archive ``path`` in the body becomes a StageError that names it.
+
+    ``get_it``: how another copy is had; ``expected``: bytes that it has to have, None where nobody knows.
+    """
     try:
         yield
     except FileNotFoundError as error:
         if error.filename != str(path):
             raise
-        raise StageError(f"{path} is missing", "there is no such file", get_it) from error
+        raise StageError(f"{shown(path)} is missing", "there is no such file", get_it) from error
     except BadArchive as error:
         raise StageError(
-            f"{path} is refused",
-            str(error),
-            f"nothing of it was published; fetch it again ({get_it})",
+            f"{shown(path)} is refused", _why(error, path, expected), error.fix(get_it)
         ) from error
 
 
+def _why(error: BadArchive, path: Path, expected: int | None) -> str:
+    """The reason; of damage with the bytes that were expected, where somebody knows."""
+    have = path.stat().st_size
+    if error.remedy != DAMAGED or expected in (None, have):
+        return str(error)
+    return f"{error} ({have:,} bytes are here, {expected:,} expected)"
+
+
 def unpack_all(
-    archive: zipfile.ZipFile,
+    archive: Archive,
     members: Sequence[Member],
     folder: Path,
     workers: int,
@@ -55,9 +67,9 @@ def unpack_all(
         asked to stop.
     """
     _require_space(members, folder)
-    batches = [members[start : start + BATCH] for start in range(0, len(members), BATCH)]
 
-    def work(batch: Sequence[Member]) -> int:
+    def work(start: int) -> int:
+        batch = members[start : start + BATCH]
         for member in batch:
             if should_stop():
                 raise Interrupted(member.name)
@@ -65,13 +77,13 @@ def unpack_all(
                 unpack(archive, member, folder, should_stop)
         return len(batch)
 
-    label = Path(archive.filename or "archive").name
+    label = shown(archive.path.name)
     with (
         tqdm(total=len(members), unit="file", desc=f"extract {label}", disable=None) as bar,
         ThreadPoolExecutor(max(1, workers)) as pool,
     ):
         try:
-            for done in pool.map(work, batches):
+            for done in pool.map(work, range(0, len(members), BATCH)):
                 bar.update(done)
         except BaseException:
             pool.shutdown(cancel_futures=True)
