@@ -16,10 +16,5 @@
 set -euo pipefail
 export SETUP_CALLED_FROM="$PWD"
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
-for python in "${PYTHON:-python3}" python3.11 python3.12; do
-    if "$python" -c "" 2>/dev/null; then exec "$python" -m tools.setup "$@"; fi
-done
-echo "STOP: no Python starts here (tried ${PYTHON:-python3}, python3.11, python3.12)" >&2
-echo "  why: everything else of this project is Python" >&2
-echo "  fix: install python3.11 (apt install python3.11 python3.11-venv), or name one: PYTHON=/path/to/python $0" >&2
-exit 1
+python=$(tools/find_python.sh)
+exec "$python" -m tools.setup "$@"

@@ -4,8 +4,6 @@
 Config → data → model → loss → optimiser → resume or start → fit: this file is the table of contents.
 """
 
-from __future__ import annotations
-
 if __name__ == "__main__":  # before the imports: they take a while
     from vision.artefacts.early import guard
 
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from vision.engine.resume import Plan
 
 
-def train(parsed: Parsed, console: Console, stop: StopRequest) -> None:
+def train(parsed: "Parsed", console: "Console", stop: "StopRequest") -> None:
     """One session of a run, alone in its folder. Raises the errors of the rooms for what the user can mend."""
     from contextlib import nullcontext
 
@@ -42,7 +40,7 @@ def train(parsed: Parsed, console: Console, stop: StopRequest) -> None:
         train_planned(plan, host, console, stop)
 
 
-def train_planned(plan: Plan, host: Machine, console: Console, stop: StopRequest) -> None:
+def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "StopRequest") -> None:
     """Everything that is made before the first step, and the loop."""
     from vision.core.sample import InputSpec
     from vision.datasets.loading import make_loader
@@ -115,7 +113,7 @@ def train_planned(plan: Plan, host: Machine, console: Console, stop: StopRequest
     report.end(session, state, finished)
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: "list[str] | None" = None) -> int:
     """0 done, 1 failed, 2 usage, 130 / 138 / 143 interrupted and saved."""
     parsed = parse(argv)
     from vision.engine.interrupt import StopRequest
@@ -127,7 +125,7 @@ def main(argv: list[str] | None = None) -> int:
             return failed("interrupted a second time; not saved since the last checkpoint", 130)
 
 
-def _session(parsed: Parsed, stop: StopRequest) -> int:
+def _session(parsed: Parsed, stop: "StopRequest") -> int:
     from vision.engine.console import Console
 
     console = Console(quiet=os.environ.get("RANK", "0") != "0")

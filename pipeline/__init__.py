@@ -20,3 +20,5 @@ remap_categories.py, remap_file.py ← remap_one.py, remapped.py (writes), annot
 index.py ← index_build.py, index_rules.py, columns.py, tables.py (SQLite), arrays.py (flat arrays), query.py (asks)
 miniature.py ← miniature_scene.py, miniature_shapes.py, coco_categories.py: the rendered release, to try all of it on
 """
+
+from vision.artefacts import supported_python as supported_python

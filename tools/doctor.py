@@ -4,7 +4,7 @@
     python -m tools.doctor --quick    without that test
     python -m tools.doctor --json     for programs
 
-Runs with the standard library of any Python from 3.8 on, so that it can complain about the rest.
+Runs with the standard library alone, so that it can complain about the rest.
 Exit status: 0 = nothing stops the work (slower or narrower things may still be listed), 1 = something does.
 """
 
@@ -26,9 +26,10 @@ from pathlib import Path
 
 from tools.machine import Gpu, Interpreter, Machine, read_interpreter, read_machine, torch_reaches_gpu
 from vision.artefacts.command_line import Parser
+from vision.artefacts.supported_python import NEWEST as NEWEST_PYTHON
+from vision.artefacts.supported_python import OLDEST as OLDEST_PYTHON
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 12)  # the two that the tests run with
 GB = 10**9
 
 ENVIRONMENT_BYTES = (
@@ -76,15 +77,15 @@ def check_python(interpreter: Interpreter) -> Iterator[Finding]:
         yield Finding(
             "python",
             f"{where} is too old",
-            "the code and the libraries it needs are for Python 3.11 and 3.12",
-            "install python3.11 (apt install python3.11 python3.11-venv, or: uv python install 3.11)",
+            "the code and the libraries it needs are for Python 3.10 to 3.13",
+            "install a newer one (apt install python3.11 python3.11-venv, or: uv python install 3.11)",
             stops=True,
         )
     elif version > NEWEST_PYTHON:
         yield Finding(
             "python",
             f"{where} is newer than what was tested",
-            "3.11 and 3.12 are tested; some libraries may have no build for a newer one",
+            "3.10 to 3.13 are tested; some libraries may have no build for a newer one",
             "go on and see, or install python3.12 and run again with PYTHON=python3.12",
         )
 

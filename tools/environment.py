@@ -4,8 +4,8 @@
     python3 -m tools.environment --dev    with the tools for tests as well
     PYTHON=/usr/bin/python3 … | --no-env  prints that Python (or the ``python3`` on PATH) and installs nothing
 
-Runs with the standard library of any Python from 3.8 on, before anything is installed; that is why it writes its
-own stamp instead of using ``vision.artefacts``. Installing takes about 3 GB from the registry, 6.3 GB on disk and half
+Runs with the standard library alone, before anything is installed; that is why it writes its own stamp instead of
+using ``vision.artefacts.files``. Installing takes about 3 GB from the registry, 6.3 GB on disk and half
 a minute (uv) to five minutes (pip), nearly all of it torch with its CUDA libraries; with nothing to do it takes a tenth of a second.
 """
 
@@ -27,13 +27,17 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tools.doctor import NEWEST_PYTHON, OLDEST_PYTHON
+from tools.doctor import check_python
 from tools.machine import Interpreter, read_interpreter
 from vision.artefacts.command_line import Parser
+from vision.artefacts.supported_python import NEWEST, OLDEST
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RUN, DEV = "requirements.txt", "requirements-dev.txt"
 STAMP = "setup.json"  # inside .venv: what is installed there, written last
+
+# Those with exact pins in constraints/ first, the newest of them before the others.
+CANDIDATES = ("python3.11", "python3.12", "python3.10", "python3.13")
 
 # What fails first when an install is incomplete or its parts do not fit: torchvision refuses another torch.
 TRIAL_IMPORT = "import torch, torchvision, numpy, cv2, onnx, skimage"
@@ -61,14 +65,23 @@ def existing_python(environ: Mapping[str, str], distributions: tuple[str, ...] =
             "it was named as the Python to use, and nothing else is tried then",
             "name one that starts (PYTHON=/usr/bin/python3.11), or none",
         )
+    refuse_python(found)
     return found
 
 
+def refuse_python(interpreter: Interpreter) -> None:
+    """Raises EnvironmentProblem for a Python that is too old; says it of one that is newer than what was tested."""
+    for finding in check_python(interpreter):
+        if finding.stops:
+            raise EnvironmentProblem(finding.what, finding.why, finding.fix)
+        say(str(finding))
+
+
 def find_python(candidates: Sequence[str] | None = None) -> Interpreter:
-    """The best Python on this machine to make an environment with: 3.11 or 3.12, able to install into it."""
-    commands = candidates or ["python3.11", "python3.12", "python3", *uv_pythons(), sys.executable]
+    """The best Python on this machine to make an environment with: 3.10 to 3.13, able to install into it."""
+    commands = candidates or [*CANDIDATES, "python3", *uv_pythons(), sys.executable]
     found = [interpreter for interpreter in map(read_interpreter, commands) if interpreter is not None]
-    tested = [one for one in found if OLDEST_PYTHON <= one.version[:2] <= NEWEST_PYTHON]
+    tested = [one for one in found if OLDEST <= one.version[:2] <= NEWEST]
     able = [one for one in tested if one.venv and (one.ensurepip or one.pip or shutil.which("uv"))]
     usable = able + tested + found  # a Python that is too old is handed to the doctor, who says so
     if not usable:
@@ -85,7 +98,7 @@ def uv_pythons() -> list[str]:
     uv = shutil.which("uv")
     if uv is None:
         return []
-    ask = [uv, "python", "find", "--no-python-downloads", "--system", ">=3.11,<3.13"]
+    ask = [uv, "python", "find", "--no-python-downloads", "--system", ">=3.10,<3.14"]
     done = subprocess.run(ask, capture_output=True, text=True, check=False)
     return done.stdout.split("\n")[:1] if done.returncode == 0 else []
 

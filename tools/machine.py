@@ -1,6 +1,6 @@
 """What this machine has: a Python, memory, a compiler, a GPU. Facts only; ``tools.doctor`` judges them.
 
-Runs with the standard library of any Python from 3.8 on and never imports torch: it reads the version that torch
+Runs with the standard library alone and never imports torch: it reads the version that torch
 wrote into its own ``version.py`` and asks the driver through ``libcuda``, in tenths of a second instead of seconds.
 """
 

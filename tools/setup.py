@@ -1,6 +1,6 @@
 """What ``./setup_coco.sh`` does: says the cost, asks the doctor, makes the environment, starts the data stages.
 
-Runs with the standard library of any Python from 3.8 on, since nothing may be installed yet. The work itself is
+Runs with the standard library alone, since nothing may be installed yet. The work itself is
 ``python -m pipeline run`` or, with --demo, ``python -m tools.demo``, started with the Python of the environment.
 """
 

@@ -215,6 +215,17 @@ def test_python_that_was_named_is_the_only_one_tried() -> None:
         existing_python({"PYTHON": "/nowhere/python"})
 
 
+def test_a_python_of_the_user_that_is_too_old_or_untested(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    offered = {"old": Interpreter("old", (3, 9, 18)), "new": Interpreter("new", (3, 14, 1))}
+    monkeypatch.setattr(environment, "read_interpreter", lambda name, distributions: offered[name])
+    with pytest.raises(EnvironmentProblem, match=r"Python 3\.9\.18 \(old\) is too old"):
+        existing_python({"PYTHON": "old"})
+    assert existing_python({"PYTHON": "new"}).executable == "new"
+    assert "note: Python 3.14.1 (new) is newer than what was tested" in capsys.readouterr().err
+
+
 def test_command_prints_nothing_but_the_path(
     capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
