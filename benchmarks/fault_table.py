@@ -129,16 +129,16 @@ FAULTS: tuple[Fault, ...] = (
     ),
     *_rows(
         "vision/export/parity.py", "tests/export/test_parity.py",
-        ("parity looks at the last gap only", "return max(gaps, key=lambda gap: gap.share)", "return gaps[-1]"),
-        ("parity looks at the last activation only", "image = int(np.argmax(largest))", "image = len(largest) - 1"),
-        ("rounding may be a hundred times torch's", "TIMES_THE_ROUNDING = 4.0", "TIMES_THE_ROUNDING = 100.0"),
-        ("float64 is float32", "copy.deepcopy(graph).double()", "copy.deepcopy(graph)"),
-        ("any rounding is right", "LARGEST_ROUNDING = 1e-2", "LARGEST_ROUNDING = 1e2"),
+        ("parity looks at the last gap only", "return max(gaps, key=lambda gap: gap.share)", "return gaps[-1]", "tests/export/test_parity.py::test_a_fault_that_one_image_shows_is_refused_by_its_number"),
+        ("parity looks at the last activation only", "image = int(np.argmax(largest))", "image = len(largest) - 1", "tests/export/test_parity.py::test_activations_beyond_half_precision_are_refused"),
+        ("rounding may be a hundred times torch's", "TIMES_THE_ROUNDING = 4.0", "TIMES_THE_ROUNDING = 100.0", "tests/export/test_parity.py::test_a_small_fault_is_refused"),
+        ("float64 is float32", "copy.deepcopy(graph).double()", "copy.deepcopy(graph)", "tests/export/test_parity.py::test_rounding_passes_however_large_the_logits_are"),
+        ("any rounding is right", "LARGEST_ROUNDING = 1e-2", "LARGEST_ROUNDING = 1e2", "tests/export/test_parity.py::test_a_net_that_float32_cannot_compute_is_refused"),
     ),
     *_rows(
         "vision/export/onnx.py", "tests/export/test_tensorrt.py",
-        ("constants are not folded", "do_constant_folding=True", "do_constant_folding=False"),
-        ("copies of weights stay", "    without_copies(model)\n", ""),
+        ("constants are not folded", "do_constant_folding=True", "do_constant_folding=False", "tests/export/test_tensorrt.py::test_the_export_keeps_every_clause"),
+        ("copies of weights stay", "    without_copies(model)\n", "", "tests/export/test_tensorrt.py::test_weights_that_are_equal_are_given_to_every_layer_itself"),
     ),
     *_rows(
         "vision/export/graph.py", "tests/export/test_graph.py",

@@ -103,7 +103,7 @@ def test_no_pictures_and_nothing_found() -> None:
 def test_a_batch_without_images_adds_nothing() -> None:
     """A shard of a split that has fewer images than there are processes."""
     empty = next(batches([0]))
-    assert len(predict(Oracle(), [empty], "cpu", ORIGINAL_IDS, progress=False)) == 0  # type: ignore[arg-type]
-    whole = predict(Oracle(), batches([2, 0, 3]), "cpu", ORIGINAL_IDS, progress=False)  # type: ignore[arg-type]
-    alone = predict(Oracle(), batches([5]), "cpu", ORIGINAL_IDS, progress=False)  # type: ignore[arg-type]
+    assert len(predict(Oracle(), [empty], "cpu", ORIGINAL_IDS)) == 0  # type: ignore[arg-type]
+    whole = predict(Oracle(), batches([2, 0, 3]), "cpu", ORIGINAL_IDS)  # type: ignore[arg-type]
+    alone = predict(Oracle(), batches([5]), "cpu", ORIGINAL_IDS)  # type: ignore[arg-type]
     assert whole.to_coco() == alone.to_coco() and len(whole)

@@ -156,3 +156,10 @@ def test_own_boxes_by_hand():
     """Box 1 fits better (0.9) and chooses first; box 0 takes what is left; box 2 overlaps nothing that is free."""
     iou = torch.tensor([[[0.8, 0.3, 0.0], [0.9, 0.1, 0.0], [0.2, 0.0, 0.0]]])
     assert own_boxes(iou).tolist() == [[1, 0, -1]]
+
+
+def test_the_threshold_itself_matches():
+    """Half of the second prior is the box: IoU just 0.5. The first one is forced, so that the second stands for itself."""
+    priors = torch.tensor([[0.0, 0.0, 0.5, 1.0], [0.0, 0.0, 1.0, 1.0]])
+    found = _match(priors, priors[None, :1])
+    assert (found.gt_index.tolist(), found.forced.tolist()) == ([[0, 0]], [[True, False]])

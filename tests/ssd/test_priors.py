@@ -92,3 +92,16 @@ def test_a_profile_for_another_net_is_refused():
     profile = PriorProfile("one", (MapPriors(((0.1, 0.1),)),))
     with pytest.raises(ValueError, match="'one' has 1 maps, the net has 6"):
         make_priors(profile, MAPS, InputSpec())
+
+
+def test_the_profile_for_coco_is_the_published_one():
+    """docs/ssd.md: sizes as sides of a square of the same area, ratios of width to height tilted by 0.8."""
+    even, narrow_wide = (1.0, 2.4, 1 / 2.4), (1.7, 1 / 1.7)
+    table = [
+        ((0.055, 0.092, 0.145), narrow_wide), ((0.19, 0.28), even), ((0.32, 0.46), even), ((0.46, 0.58), even),
+        ((0.62, 0.78), even), ((0.85, 0.95), even),
+    ]  # fmt: skip
+    for (sizes, ratios), single in zip(table, PROFILES["coco"].maps, strict=True):
+        shapes = np.array(single.shapes)
+        np.testing.assert_allclose(np.sqrt(shapes.prod(axis=1)), np.repeat(sizes, len(ratios)), rtol=1e-12)
+        np.testing.assert_allclose(shapes[:, 0] / shapes[:, 1], 0.8 * np.tile(ratios, len(sizes)), rtol=1e-12)

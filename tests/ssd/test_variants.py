@@ -48,3 +48,9 @@ def test_post_processing_is_that_of_the_paper():
     """Liu et al. 2016, section 3: jaccard overlap of 0.45 per class; 400 candidates, 100 detections as COCO counts."""
     row = find("mb2-ssd-lite").postprocess
     assert (row.iou_threshold, row.candidates, row.limit) == (0.45, 400, 100)
+
+
+def test_first_weights_are_those_of_the_documents():
+    """docs/ssd.md, "First weights": one positive to three negatives, and heads that begin small."""
+    row = find("mb2-ssd-lite")
+    assert (row.initial_objects, row.head_std) == (0.25, 0.01)

@@ -126,3 +126,10 @@ def test_a_whole_view_changes_nothing() -> None:
     assert replace(view, mirrored=True).result_hw == (90, 120)
     np.testing.assert_array_equal(show_boxes(boxes, replace(view, mirrored=True)), [[117, 2, 118.5, 4]])
     np.testing.assert_array_equal(clip_boxes(boxes, (3, 2)), [[1.5, 2, 2, 3]])
+
+
+@pytest.mark.parametrize(("side", "stays"), [(1.0, True), (0.99, False), (2.5, True)])
+def test_a_side_of_just_the_least_stays(side: float, stays: bool) -> None:
+    boxes = np.array([[10, 20, 10 + side, 50]], np.float32)
+    _, keep = objects_to_keep(boxes, np.zeros(1, bool), whole(90, 120), smallest_side_px=1.0)
+    assert keep.tolist() == [stays]

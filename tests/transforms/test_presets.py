@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.transforms.conftest import MakeSample
 from vision.core.sample import InputSpec, Sample
+from vision.transforms.geometry import whole
 from vision.transforms.presets import PRESETS, SMALLEST_SIDE_PX, build
 from vision.transforms.resize import bilinear, detectnet
 
@@ -146,3 +147,12 @@ def test_the_canvas_around_a_zoomed_out_image_is_the_mean(make_sample: MakeSampl
     assert seen == {0, 128} and float(
         SPEC.normalise(torch.tensor([128], dtype=torch.uint8))
     ) == pytest.approx(0, abs=0.005)
+
+
+@pytest.mark.parametrize("name", ["ssd", "light"])
+def test_an_object_of_a_pixel_of_the_input_is_a_target(make_sample: MakeSample, name: str) -> None:
+    """64 × 96 px to 64 × 96: one pixel stays, nine tenths do not."""
+    sample = make_sample(64, 96, [[10, 10, 11, 40], [20, 10, 20.9, 40], [30, 30, 32, 32]])
+    augmentation = build(name, SPEC, 0)
+    shown = replace(augmentation, steps=augmentation.steps[-1:])._show(sample, whole(64, 96))
+    assert shown.labels.tolist() == [1, 3]
