@@ -177,7 +177,7 @@ FAULTS: tuple[Fault, ...] = (
         ("the class table at ten detections", "_ALL_AREAS, _HUNDRED = 0, 2", "_ALL_AREAS, _HUNDRED = 0, 1"),
         ("the class axis in the order of labels", 'sorted(row["id"] for row in truth.categories)', '[row["id"] for row in truth.categories]'),
         ("ARs and ARm exchanged", '"ARs", "ARm", "ARl"', '"ARm", "ARs", "ARl"'),
-        ("undefined values count", "defined = values[values > UNDEFINED]", "defined = values"),
+        ("a class without objects scores 0", "if defined.size else UNDEFINED", "if defined.size else 0.0"),
         ("AP75 is AP70", "_IOU_50, _IOU_75 = 0, 5", "_IOU_50, _IOU_75 = 0, 4"),
     ),
     *_rows(

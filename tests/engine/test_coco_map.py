@@ -216,3 +216,22 @@ def test_the_table_looks_at_a_hundred_detections_and_at_the_right_class(backend:
     assert rows[1].ap == pytest.approx(1.0) and rows[1].ar100 == pytest.approx(1.0)
     assert rows[0].ar100 == pytest.approx(0.5, abs=0.04) and rows[0].ap == pytest.approx(0.5, abs=0.05)
     assert (rows[0].boxes, rows[1].boxes, rows[2].ap) == (30, 30, UNDEFINED)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_crowd_takes_detections_and_is_never_missed(backend: str) -> None:
+    """One object found; a crowd region that is not found, and one that has three detections in it."""
+    corners = np.array([[10, 10, 60, 60], [200, 200, 400, 400], [100, 10, 180, 90]], np.float64)
+    arrays = {
+        "image_ids": np.array([4]), "heights": np.array([480]), "widths": np.array([640]),
+        "first_box": np.array([0, 3]), "boxes_xyxy_px": corners, "labels": np.ones(3, np.int64),
+        "is_crowd": np.array([False, True, True]), "area": np.full(3, 2500.0),
+    }  # fmt: skip
+    of = from_arrays(arrays, CLASSES, IDS)
+    inside = np.array([[110, 20, 130, 40], [140, 50, 160, 70], [100, 10, 180, 90]], np.float64)
+    results = from_xyxy_px(
+        np.full(4, 4), np.ones(4, np.int64), np.vstack([inside, corners[:1]]), np.array([0.9, 0.8, 0.7, 0.6])
+    )
+    found = score(results, of, backend)
+    assert (found.metrics["AP"], found.metrics["AR100"]) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert (found.per_class[0].boxes, found.per_class[0].crowds, found.boxes) == (1, 2, 1)

@@ -107,3 +107,15 @@ def test_a_batch_without_images_adds_nothing() -> None:
     whole = predict(Oracle(), batches([2, 0, 3]), "cpu", ORIGINAL_IDS)  # type: ignore[arg-type]
     alone = predict(Oracle(), batches([5]), "cpu", ORIGINAL_IDS)  # type: ignore[arg-type]
     assert whole.to_coco() == alone.to_coco() and len(whole)
+
+
+def test_a_score_of_two_hundredths_counts_and_one_of_five_thousandths_does_not() -> None:
+    """AP looks at the whole curve: what is below 0.01 is left out, as torchvision's SSD leaves it out."""
+    oracle: Any = Oracle()
+    scores = torch.tensor([[0.02, 0.005], [0.012, 0.0]])
+    logits = torch.cat([1 - scores.sum(1, keepdim=True), scores, torch.full((2, 1), 1e-9)], 1).log()
+    logits = torch.cat([logits, torch.tensor([[20.0, 0.0, 0.0, 0.0]])])[None]
+    oracle.forward = lambda images: (logits, torch.zeros(1, 3, 4))
+    found = predict(oracle, batches([1]), "cpu", ORIGINAL_IDS).to_coco()
+    assert [row["score"] for row in found] == pytest.approx([0.02, 0.012], abs=1e-5)
+    assert [row["category_id"] for row in found] == [18, 18]

@@ -99,3 +99,36 @@ def test_average_follows_the_formula_and_leaves_constants_alone() -> None:
     assert average.module[0].weight[0, 0].item() == pytest.approx(expected, rel=1e-5)
     assert average.module[1].num_batches_tracked.item() == 7
     assert torch.equal(average.module.constant, model.constant)
+
+
+def test_cosine_begins_where_the_warm_up_ends() -> None:
+    """10 steps up, then half a wave over the other 30: whole at its start, half in its middle."""
+    schedule = Schedule("cosine", horizon=40, warmup=10, milestones=(), gamma=0.1)
+    found = [schedule.factor(step) for step in (0, 9, 10, 25, 40)]
+    assert found == pytest.approx([0.1, 1.0, 1.0, 0.5, 0.0], abs=1e-12)
+
+
+def test_biases_and_norms_decay_only_when_they_are_asked_to(detector: nn.Module) -> None:
+    """Without --decay-norm all that has one dimension is left alone, with it nothing is."""
+    split = build_optimizer(detector, build({"weight_decay": 0.3, "decay_norm": False}))
+    decays = {id(p): group["weight_decay"] for group in split.param_groups for p in group["params"]}
+    assert all(decays[id(p)] == (0.3 if p.dim() > 1 else 0.0) for p in detector.parameters())
+    assert {group["name"] for group in split.param_groups if group["weight_decay"] == 0} == {
+        "base_net/no_decay", "extras/no_decay", "heads/no_decay",
+    }  # fmt: skip
+    whole = build_optimizer(detector, build({"weight_decay": 0.3, "decay_norm": True}))
+    assert all(group["weight_decay"] == 0.3 for group in whole.param_groups)
+
+
+def test_statistics_are_averaged_as_weights_are() -> None:
+    """Two updates of 0 and 1: the second counts with 1 − (1 + 1) / (10 + 1)."""
+    model = nn.BatchNorm2d(3)
+    average = average_of(model, decay=0.9)
+    for value in (0.0, 1.0):
+        with torch.no_grad():
+            model.running_mean.fill_(value)
+            model.weight.fill_(value)
+        average.update_parameters(model)
+    expected = torch.full((3,), 9 / 11)
+    torch.testing.assert_close(average.module.running_mean, expected)
+    torch.testing.assert_close(average.module.weight.detach(), expected)

@@ -141,14 +141,10 @@ def _through_torch(graph: DetectNetGraph, image: Tensor) -> tuple[_Outputs, floa
 
 
 def _gap_of_scores(found: np.ndarray, expected: _Outputs, right: _Outputs, image: int) -> Gap:
-    """Judged by the logits: where softmax is nearly 0 or 1, what torch lost there says nothing."""
-    rounding = SOFTMAX_PASSES_ON * _distance(expected.logits, right.logits)
-    return Gap(
-        image,
-        _distance(found, right.scores),
-        _distance(expected.scores, right.scores),
-        TIMES_THE_ROUNDING * rounding + LAST_DIGITS,
-    )
+    """Judged by the logits too: where softmax is nearly 0 or 1, what torch lost there says nothing."""
+    own = _distance(expected.scores, right.scores)
+    rounding = max(own, SOFTMAX_PASSES_ON * _distance(expected.logits, right.logits))
+    return Gap(image, _distance(found, right.scores), own, TIMES_THE_ROUNDING * rounding + LAST_DIGITS)
 
 
 def _gap_of_boxes(found: np.ndarray, expected: _Outputs, right: _Outputs, image: int) -> Gap:
