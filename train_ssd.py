@@ -45,7 +45,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     from vision.core.sample import InputSpec
     from vision.datasets.loading import make_loader
     from vision.datasets.sampling import BatchSampler
-    from vision.engine import data, report, resume, start
+    from vision.engine import data, disk, initial, report, resume, start
     from vision.engine.board import Board, NoBoard
     from vision.engine.checkpoint import RunFacts
     from vision.engine.loop import fit
@@ -57,7 +57,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     from vision.ssd.variants import find
     from vision.transforms import presets
 
-    config, checkpoint, group = plan.config, plan.checkpoint, host.group
+    config, group = plan.config, host.group
     variant = find(config.net)
     width, height = width_height(config)
     spec = InputSpec(height=height, width=width)
@@ -74,7 +74,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     val_loader = make_loader(val_data, plain, val_order, config.workers, pin_memory=pin)
 
     model = build_detector(variant, len(train_data.classes), spec, config.mb2_width_mult, config.priors)
-    initial_weights = start.initial_weights(model, config, train_data.classes, checkpoint, plan.file)
+    initial_weights = initial.initial_weights(model, plan, train_data.classes)
     model = start.placed(model, config, host.device)
     loss = build_loss(model)
     optimizer = build_optimizer(model, config)
@@ -83,6 +83,8 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     plan = start.resume_or_begin(state, plan, group)
 
     run = RunFolder(plan.run)
+    if group.first:
+        disk.require_room(run, state, config, order.steps_per_epoch)
     facts = RunFacts(
         args=to_mapping(config),
         classes=train_data.classes,
@@ -132,6 +134,7 @@ def _session(parsed: Parsed, stop: "StopRequest") -> int:
     console.say("importing torch …")
     import torch
 
+    from vision.artefacts.system_errors import said_of
     from vision.engine.failures import MENDABLE
 
     for sentence in unused(parsed.config, parsed.explicit):
@@ -140,6 +143,8 @@ def _session(parsed: Parsed, stop: "StopRequest") -> int:
         train(parsed, console, stop)
     except UsageError as error:
         return failed(str(error), 2)
+    except OSError as error:
+        return failed(said_of(error), 1)
     except MENDABLE as error:
         return failed(str(error), 1)
     except torch.OutOfMemoryError as error:  # outside a step, which says more

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.problem import run_tool
+from vision.artefacts.advice import command
 from vision.artefacts.command_line import Parser
 
 if TYPE_CHECKING:
@@ -154,7 +155,8 @@ def _open_checkpoint(arguments: argparse.Namespace, resize: str, post: str) -> t
     from vision.engine.opening import open_detector
     from vision.export.graph import DetectNetGraph
 
-    opened = open_detector(arguments.model)
+    again = [*arguments.pictures, "--output", arguments.output]
+    opened = open_detector(arguments.model, ask=lambda run: command("python -m tools.detect", run, *again))
     print(f"{opened.path}: {opened.describe()}")
     graph = DetectNetGraph(opened.detector).eval()
 

@@ -18,6 +18,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from tools.problem import run_tool
+from vision.artefacts.advice import command
 from vision.artefacts.command_line import Parser
 
 if TYPE_CHECKING:
@@ -85,9 +86,14 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from vision.engine.results import publish_results
     from vision.transforms import presets
 
-    opened = open_detector(arguments.model, arguments.which, arguments.weights)
+    opened = open_detector(
+        arguments.model,
+        arguments.which,
+        arguments.weights,
+        lambda run: command("python -m tools.evaluate", run),
+    )
     print(f"{opened.path}: {opened.describe()} ({opened.chosen})")
-    data = CocoDetection(arguments.datasets or opened.args["datasets"][0], arguments.split)
+    data = CocoDetection(arguments.datasets or opened.data_root, arguments.split)
     _require_same_classes(opened, data.classes)
     device = choose_device(arguments.device)
     plain = presets.build("none", opened.detector.input_spec, seed=0, resize=arguments.resize)

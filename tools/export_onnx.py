@@ -18,6 +18,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from tools.problem import run_tool
+from vision.artefacts.advice import command
 from vision.artefacts.command_line import Parser
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ def export(arguments: argparse.Namespace) -> int:
     from vision.engine.opening import open_detector
     from vision.export import onnx
 
-    opened = open_detector(arguments.model, arguments.which)
+    opened = open_detector(
+        arguments.model, arguments.which, ask=lambda run: command("python -m tools.export_onnx", run)
+    )
     print(f"{opened.path}: {opened.describe()} ({opened.chosen})")
     output = arguments.output or opened.folder / DEFAULT_NAME
     images, source = comparison_pictures(arguments.datasets, opened)
@@ -78,7 +81,7 @@ def comparison_pictures(named: Path | None, opened: Opened) -> tuple[list[np.nda
     from vision.datasets.contract import DatasetError, SampleError
     from vision.engine import detectnet
 
-    root = named or Path(opened.args["datasets"][0])
+    root = named or opened.data_root
     try:
         pictures, source = _validation_pictures(root), f"pictures of {root}"
     except (DatasetError, SampleError) as error:

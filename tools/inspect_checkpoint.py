@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vision.artefacts.advice import command
 from vision.artefacts.command_line import Parser
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
     from vision.engine.run_folder import DamagedCheckpoint, NoCheckpoint
 
     try:
-        path = find(arguments.checkpoint)
+        path = find(arguments.checkpoint, lambda run: command("python -m tools.inspect_checkpoint", run))
         checkpoint = load(path)
     except (DamagedCheckpoint, NoCheckpoint, RecordError, OSError) as error:
         print(f"inspect_checkpoint: {error}", file=sys.stderr)

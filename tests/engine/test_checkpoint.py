@@ -211,7 +211,7 @@ def test_tensors_larger_than_their_data_and_endless_nesting_are_refused(run: Pat
     content = torch.load(path, weights_only=True)
     content["weights"]["big"] = torch.zeros(1).expand(1 << 40)
     torch.save(content, path)
-    with pytest.raises(DamagedCheckpoint, match=r"weights\.big"):
+    with pytest.raises(DamagedCheckpoint, match="a tensor larger than its data"):
         checkpoint.load(path)
     nested: list[Any] = []
     for _ in range(30):

@@ -234,3 +234,21 @@ def test_a_checkpoint_that_does_not_tell_its_validation_data_goes_on_with_a_note
     assert train(*line) == 0
     assert "note: the checkpoint is older and does not tell its validation data" in capsys.readouterr().out
     assert load(tmp_path / "older" / "COMBO_CHECKPOINT_mb2-ssd-lite-Step-3.pth").validation_digest
+
+
+def test_a_run_is_not_made_shorter_than_it_is(
+    train: Train, tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would have stored 1, and the next resume would have found nothing to do."""
+    run = tmp_path / "run"
+    assert train(*tiny, "--checkpoint-folder", run, "--stop-after-step", 9) == 0
+    before = (run / "training_args.json").read_bytes()
+    for epochs in (1, 2):
+        assert train("--resume", run, "--epochs", epochs) == 2
+        said = capsys.readouterr().err
+        assert f"--epochs {epochs}: the run is past that" in said and "fix: name at least 3" in said
+    assert (run / "training_args.json").read_bytes() == before
+    edit(run, epochs=1)
+    assert train("--resume", run) == 2
+    assert "training_args.json: epochs 1: the run is past that" in capsys.readouterr().err
+    assert train("--resume", run, "--epochs", 3, "--stop-after-step", 10) == 0

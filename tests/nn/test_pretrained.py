@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import pickle
+import math
 import urllib.error
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +13,11 @@ import torch
 import torchvision
 from torch import nn
 
+from tests.nn.weight_corpus import Odd
 from vision.core.sample import InputSpec
 from vision.nn import pretrained
-from vision.nn.weights import read_file, weights_in
+from vision.nn.weight_file import BadWeights
+from vision.nn.weights import LEAST_SHARE, LoadReport
 from vision.ssd.build import build_detector
 from vision.ssd.model import Detector
 from vision.ssd.variants import find
@@ -34,6 +35,11 @@ def trained() -> Detector:
     return _detector(CLASSES, 1)
 
 
+def load(model: Detector, path: Path, classes: list[str], priors: str = "ancestor") -> LoadReport:
+    """Files without a record have pytorch-ssd's priors."""
+    return pretrained.load_detector(model, pretrained.open_detector_file(path), classes, priors)
+
+
 def _equal(a: nn.Module, b: nn.Module) -> bool:
     theirs = b.state_dict()
     return all(torch.equal(value, theirs[name]) for name, value in a.state_dict().items())
@@ -46,7 +52,7 @@ def test_every_wrapping_loads_whole(tmp_path, trained, key, prefix):
     torch.save({"epoch": 3, key: state} if key else state, tmp_path / "ssd.pth")
     (tmp_path / "labels.txt").write_text("\n".join(CLASSES) + "\n")
     model = _detector(CLASSES, 2)
-    report = pretrained.load_detector(model, tmp_path / "ssd.pth", CLASSES)
+    report = load(model, tmp_path / "ssd.pth", CLASSES)
     assert _equal(model, trained)
     assert not (report.missing or report.unexpected or report.misshaped)
     assert "heads kept for 3 of 3 classes" in str(report)
@@ -55,7 +61,7 @@ def test_every_wrapping_loads_whole(tmp_path, trained, key, prefix):
 def test_unknown_classes_begin_the_heads_anew(tmp_path, trained):
     torch.save(trained.state_dict(), tmp_path / "ssd.pth")
     model, untouched = _detector(CLASSES, 2), _detector(CLASSES, 2)
-    report = pretrained.load_detector(model, str(tmp_path / "ssd.pth"), CLASSES)
+    report = load(model, tmp_path / "ssd.pth", CLASSES)
     assert _equal(model.base_net, trained.base_net)
     assert _equal(model.extras, trained.extras)
     assert _equal(model.classification_headers, untouched.classification_headers)
@@ -68,7 +74,7 @@ def test_rows_of_classes_with_the_same_name_are_kept(tmp_path, trained):
     torch.save({"weights": trained.state_dict(), "classes": CLASSES}, tmp_path / "ssd.pth")
     classes = ["BACKGROUND", "dog", "horse", "cat"]
     model, untouched = _detector(classes, 2), _detector(classes, 2)
-    report = pretrained.load_detector(model, tmp_path / "ssd.pth", classes)
+    report = load(model, tmp_path / "ssd.pth", classes)
     assert "3 of 4 classes" in str(report)
     assert not report.misshaped
     for header, old, first in zip(
@@ -86,65 +92,19 @@ def test_rows_of_classes_with_the_same_name_are_kept(tmp_path, trained):
     assert _equal(model.regression_headers, trained.regression_headers)
 
 
-def test_checkpoint_with_a_whole_scheduler_loads_and_runs_nothing(tmp_path, trained):
-    """The ancestors pickle the scheduler object; the weights-only reader refuses such a file."""
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
-    file = tmp_path / "COMBO.pth"
-    torch.save({"epoch": 1, "weights": trained.state_dict(), "scheduler": scheduler}, file)
-    with pytest.raises(pickle.UnpicklingError):
-        torch.load(file, weights_only=True)
-    content = read_file(file)
-    assert torch.equal(weights_in(content, file)["base_net.0.0.weight"], trained.base_net[0][0].weight)
-    assert type(content["scheduler"]).__name__ == "Placeholder"
-
-
-class _Hostile:
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self):
-        return Path.touch, (self.mark,)
-
-
-def test_code_in_a_file_is_not_run(tmp_path, trained):
-    mark = tmp_path / "was-run"
-    torch.save({"weights": {"a": torch.zeros(1)}, "extra": _Hostile(mark)}, tmp_path / "bad.pth")
-    with contextlib.suppress(ValueError):
-        read_file(tmp_path / "bad.pth")
-    assert not mark.exists()
-    torch.load(tmp_path / "bad.pth", weights_only=False)  # the trap works
-    assert mark.exists()
-
-
 @pytest.mark.parametrize(
     ("content", "says"),
     [
         ({"weights": {"a": torch.tensor([float("nan")])}}, "NaN"),
         ({"epoch": 3}, "no weights in it"),
         ([1, 2], "found a list"),
-        ({"somewhere.else": torch.zeros(3)}, "none of its 1 tensors fits"),
+        ({"somewhere.else": torch.zeros(3)}, "0 of this net's 320 tensors"),
     ],
 )
 def test_what_is_no_detector_is_refused(tmp_path, content, says):
     torch.save(content, tmp_path / "x.pth")
     with pytest.raises(ValueError, match=says):
-        pretrained.load_detector(_detector(CLASSES, 0), tmp_path / "x.pth", CLASSES)
-
-
-@pytest.mark.parametrize("data", [b"", b"<html>not found</html>", b"PK\x03\x04" + bytes(100)])
-def test_damaged_files_are_named(tmp_path, data):
-    (tmp_path / "x.pth").write_bytes(data)
-    with pytest.raises(ValueError, match=r"x\.pth \([\d,]+ bytes\) is no file with weights"):
-        read_file(tmp_path / "x.pth")
-
-
-def test_truncated_file_is_named(tmp_path, trained):
-    torch.save(trained.state_dict(), tmp_path / "x.pth")
-    data = (tmp_path / "x.pth").read_bytes()
-    (tmp_path / "x.pth").write_bytes(data[: len(data) // 2])
-    with pytest.raises(ValueError, match="damaged"):
-        read_file(tmp_path / "x.pth")
+        load(_detector(CLASSES, 0), tmp_path / "x.pth", CLASSES)
 
 
 def test_missing_file():
@@ -158,7 +118,7 @@ def test_misshaped_and_unexpected_are_reported(tmp_path, trained):
     state["extra.thing"] = torch.zeros(1)
     del state["base_net.0.1.bias"]
     torch.save(state, tmp_path / "x.pth")
-    report = pretrained.load_detector(_detector(CLASSES, 0), tmp_path / "x.pth", CLASSES)
+    report = load(_detector(CLASSES, 0), tmp_path / "x.pth", CLASSES)
     assert report.missing == ("base_net.0.1.bias",)
     assert report.unexpected == ("extra.thing",)
     assert report.misshaped == ("base_net.0.0.weight: (1, 2, 3), expected (8, 3, 3, 3)",)
@@ -172,7 +132,8 @@ def test_base_net_from_a_file(tmp_path, trained, prefix):
     model = _detector(CLASSES, 2)
     report = pretrained.load_base_net(model, str(tmp_path / "backbone.pth"))
     assert _equal(model.base_net, trained.base_net)
-    assert not (report.missing or report.unexpected or report.notes)
+    assert not (report.missing or report.unexpected)
+    assert "input range is not recorded" in str(report)
 
 
 @pytest.fixture
@@ -213,16 +174,21 @@ def test_imagenet_constants_are_torchvisions():
     assert (tuple(preset.mean), tuple(preset.std)) == (pretrained.IMAGENET_MEAN, pretrained.IMAGENET_STD)
 
 
-def test_torchvision_name_takes_the_cached_file(monkeypatch, tmp_path, imagenet_net):
-    """Nothing is fetched where the file is in torch's cache; only its digest is of another file here."""
+def test_torchvision_name_takes_the_cached_file_if_its_digest_is_that_of_its_name(
+    monkeypatch, tmp_path, imagenet_net
+):
+    """Nothing is fetched where the file is in torch's cache; a flipped bit there is found by the name."""
     _, file = imagenet_net
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
-    cache = tmp_path / "home" / "hub" / "checkpoints"
-    cache.mkdir(parents=True)
-    file.rename(cache / "mobilenet_v2-b0353104.pth")
+    monkeypatch.setattr("torch.hub.urlopen", lambda _: pytest.fail("it was asked for"))
+    cached = tmp_path / "home" / "hub" / "checkpoints" / "mobilenet_v2-b0353104.pth"
+    cached.parent.mkdir(parents=True)
+    file.rename(cached)
     model = build_detector(find("mb2-ssd-lite"), 3, InputSpec(64, 64))
-    report = pretrained.load_base_net(model, "MobileNet_V2_Weights.IMAGENET1K_V1")
-    assert not report.missing
+    with pytest.raises(ValueError, match=f"{cached} has another SHA-256 than its name says"):
+        pretrained.load_base_net(model, "MobileNet_V2_Weights.IMAGENET1K_V1")
+    monkeypatch.setattr(pretrained, "sha256_of", lambda _: "b0353104" + "0" * 56)
+    assert not pretrained.load_base_net(model, "MobileNet_V2_Weights.IMAGENET1K_V1").missing
 
 
 def test_offline_says_url_cache_and_flag(monkeypatch, tmp_path):
@@ -276,9 +242,119 @@ def test_unknown_torchvision_name():
         pretrained.load_base_net(_detector(CLASSES, 0), "MobileNet_V2_Weights.IMAGENET1K_V9")
 
 
-def test_weights_of_another_width_are_refused(imagenet_net):
+def test_weights_of_another_width_are_refused_with_theirs(imagenet_net):
     _, file = imagenet_net
-    with pytest.raises(
-        ValueError, match=r"is it of another width or net\? 0\.0\.weight: \(32, 3, 3, 3\), expected \(8,"
-    ):
+    with pytest.raises(ValueError) as caught:
         pretrained.load_base_net(_detector(CLASSES, 0), str(file))
+    what, why, fix = str(caught.value).splitlines()
+    assert what == f"--base-net {file}: 0 of this net's 260 tensors are in it, and 90% have to be"
+    assert (
+        "torchvision's MobileNetV2 (a classifier) at --mb2-width-mult 1; 0.0.weight: (32, 3, 3, 3), expected (8,"
+        in why
+    )
+    assert fix.startswith("  fix: name weights of this net")
+
+
+# ---------------------------------------------------------------- whose boxes the heads know
+
+
+def test_heads_of_other_priors_begin_anew_aloud(tmp_path, trained):
+    """Offsets from other boxes mean nothing: AP 0.348 became 0.011 where they were kept."""
+    torch.save(
+        {"weights": trained.state_dict(), "classes": CLASSES, "args": {"priors": "coco"}},
+        tmp_path / "ssd.pth",
+    )
+    source = pretrained.open_detector_file(tmp_path / "ssd.pth")
+    assert (source.priors, source.ours) == ("coco", True)
+    kept, anew, untouched = _detector(CLASSES, 2), _detector(CLASSES, 2), _detector(CLASSES, 2)
+    assert "heads kept for 3 of 3" in str(pretrained.load_detector(kept, source, CLASSES, "coco"))
+    assert _equal(kept, trained)
+    report = pretrained.load_detector(anew, source, CLASSES, "ancestor")
+    assert (
+        "the heads begin anew: they were trained on the prior boxes 'coco', and this run has 'ancestor'"
+        in str(report)
+    )
+    assert _equal(anew.base_net, trained.base_net) and not report.missing
+    assert _equal(anew.regression_headers, untouched.regression_headers)
+    assert _equal(anew.classification_headers, untouched.classification_headers)
+
+
+def test_whose_priors_a_file_has(tmp_path, trained):
+    """Its own record, else the training_args.json of its run beside it, else pytorch-ssd's."""
+    torch.save(trained.state_dict(), tmp_path / "ssd.pth")
+    assert pretrained.open_detector_file(tmp_path / "ssd.pth").priors == "ancestor"
+    (tmp_path / "training_args.json").write_text('{"net": "mb2-ssd-lite", "lr": 0.01}')
+    assert pretrained.open_detector_file(tmp_path / "ssd.pth").priors == "ancestor"
+    (tmp_path / "training_args.json").write_text('{"priors": "coco"}')
+    assert pretrained.open_detector_file(tmp_path / "ssd.pth").priors == "coco"
+    (tmp_path / "training_args.json").write_text("{")
+    assert pretrained.open_detector_file(tmp_path / "ssd.pth").priors == "ancestor"
+
+
+def test_the_stated_difference_of_the_input_ranges():
+    pixels = torch.arange(256.0, dtype=torch.float64)
+    apart = ((pixels - 127) / 128 - (pixels / 127.5 - 1)).abs()
+    assert 0.0078 < apart.max() < 0.008 and "at most 0.008" in pretrained._range_note()
+
+
+# ---------------------------------------------------------------- another net
+
+
+@pytest.mark.parametrize("flag", ["--pretrained-ssd", "--base-net"])
+def test_the_share_that_has_to_fit(tmp_path, trained, flag):
+    """Just enough loads and what is missing is reported; one tensor less is refused."""
+    whole = trained.state_dict() if flag == "--pretrained-ssd" else trained.base_net.state_dict()
+    names = [n for n in whole if not n.startswith(pretrained.HEADS) and not n.endswith("num_batches_tracked")]
+    fewest = math.ceil(LEAST_SHARE * len(names))
+    for left_out, fine in ((len(names) - fewest, True), (len(names) - fewest + 1, False)):
+        torch.save({n: v for n, v in whole.items() if n not in names[:left_out]}, tmp_path / "x.pth")
+        go = (
+            load
+            if flag == "--pretrained-ssd"
+            else (lambda model, path, _: pretrained.load_base_net(model, str(path)))
+        )
+        if fine:
+            assert len(go(_detector(CLASSES, 0), tmp_path / "x.pth", CLASSES).missing) == left_out
+        else:
+            with pytest.raises(
+                ValueError, match=f"^{flag} .*: {fewest - 1} of this net's {len(names)} tensors are in it"
+            ):
+                go(_detector(CLASSES, 0), tmp_path / "x.pth", CLASSES)
+
+
+def test_a_backbone_alone_is_sent_to_base_net(tmp_path, trained):
+    torch.save({f"base_net.{n}": v for n, v in trained.base_net.state_dict().items()}, tmp_path / "x.pth")
+    with pytest.raises(ValueError, match=r"looks like the backbone of mb2-ssd(.|\n)*given with --base-net"):
+        load(_detector(CLASSES, 0), tmp_path / "x.pth", CLASSES)
+
+
+def test_a_detector_of_another_width_is_told_its_own(tmp_path, trained):
+    torch.save(trained.state_dict(), tmp_path / "x.pth")
+    model = build_detector(find("mb2-ssd-lite"), 3, InputSpec(64, 64), 0.5)
+    with pytest.raises(
+        ValueError,
+        match=r"looks like mb2-ssd-lite at --mb2-width-mult 0\.25(.|\n)*fix: --mb2-width-mult 0\.25",
+    ):
+        load(model, tmp_path / "x.pth", CLASSES)
+
+
+def test_whole_numbers_are_no_weights(tmp_path, trained):
+    torch.save({n: v.round().long() for n, v in trained.state_dict().items()}, tmp_path / "x.pth")
+    with pytest.raises(ValueError, match=r"0 of this net's 320 tensors are in it(.|\n)*of int64"):
+        load(_detector(CLASSES, 0), tmp_path / "x.pth", CLASSES)
+
+
+def test_what_a_float32_can_not_hold_is_not_finite(tmp_path, trained):
+    state = trained.state_dict()
+    state["base_net.0.1.bias"] = torch.full((8,), 1e300, dtype=torch.float64)
+    torch.save(state, tmp_path / "x.pth")
+    with pytest.raises(ValueError, match=r"base_net\.0\.1\.bias holds NaN or infinite values"):
+        load(_detector(CLASSES, 0), tmp_path / "x.pth", CLASSES)
+
+
+def test_code_in_a_file_is_refused_by_both(tmp_path):
+    torch.save({"weights": {"a": torch.zeros(1)}, "x": Odd(print, "run")}, tmp_path / "x.pth")
+    with pytest.raises(BadWeights, match=r"builtin.*\.print; refused"):
+        load(_detector(CLASSES, 0), tmp_path / "x.pth", CLASSES)
+    with pytest.raises(BadWeights, match=r"builtin.*\.print; refused"):
+        pretrained.load_base_net(_detector(CLASSES, 0), str(tmp_path / "x.pth"))

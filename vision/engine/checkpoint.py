@@ -1,16 +1,14 @@
 """State ↔ a plain dict that ``torch.load(weights_only=True)`` accepts, and nothing less careful.
 
-A checkpoint is data from somewhere: before torch sees it, the zip directory is held against the file's size
-and the pickle against a short list of harmless names.
+A checkpoint is data from somewhere: ``vision/nn/weight_file.py`` reads it, and here each part is held against what it
+has to be.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import io
-import pickletools
 import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,36 +16,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vision.artefacts.advice import command, shown
 from vision.engine import checkpoint_schema
+from vision.engine.find_runs import Ask, no_checkpoint_at, no_checkpoint_in, resume_with
 from vision.engine.optim import Schedule
 from vision.engine.run_folder import (
     CheckpointRecord,
     DamagedCheckpoint,
-    NoCheckpoint,
     RunFolder,
     epoch_name,
     step_name,
 )
 from vision.engine.state import TrainState, Window, restore_rng, rng_state
 from vision.engine.versions import versions
+from vision.nn import weight_file
+from vision.nn.weight_file import BadWeights
 
 FORMAT = 1
-MAX_BYTES = 16 << 30
-MAX_PICKLE_BYTES = 64 << 20
 MAX_ITEMS = 2_000_000
 MAX_DEPTH = 32
-HARMLESS = frozenset(
-    {
-        "collections OrderedDict",
-        "torch._utils _rebuild_tensor_v2",
-        "torch._utils _rebuild_parameter",
-        "torch Size",
-    }
-    | {
-        f"torch {kind}Storage"
-        for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
-    }
-)
+PRETRAINED = "python train_ssd.py --pretrained-ssd"
 
 
 @dataclass(frozen=True)
@@ -182,45 +170,18 @@ def save(
 def load(path: Path | str) -> Checkpoint:
     """Read and check one file. Raises DamagedCheckpoint that names file and key; runs no code from it."""
     path = Path(path)
-    _guard(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises a dozen kinds for broken and for hostile files
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DamagedCheckpoint(f"{path}: can not be read: {reason}") from None
-    return _typed(content, path)
-
-
-def _guard(path: Path) -> None:
-    """Refuse what is larger inside than outside, or names anything but tensors and plain types."""
-    try:
-        size = path.stat().st_size
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            if sum(member.file_size for member in members) > min(size, MAX_BYTES):
-                raise DamagedCheckpoint(f"{path}: claims to hold more bytes than it has; refused")
-            pickles = [member for member in members if member.filename.endswith(".pkl")]
-            if len(pickles) != 1 or pickles[0].file_size > MAX_PICKLE_BYTES:
-                raise DamagedCheckpoint(f"{path}: expected one data.pkl of at most {MAX_PICKLE_BYTES} bytes")
-            _check_names(archive.read(pickles[0]), path)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise DamagedCheckpoint(f"{path}: is no checkpoint of this toolkit: {error}") from None
-
-
-def _check_names(pickled: bytes, path: Path) -> None:
-    try:
-        for opcode, argument, _ in pickletools.genops(pickled):
-            if opcode.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"):
-                raise DamagedCheckpoint(f"{path}: uses pickle's {opcode.name}; refused")
-            if opcode.name == "GLOBAL" and argument not in HARMLESS:
-                raise DamagedCheckpoint(
-                    f"{path}: names {argument!r}; refused, nothing was run\n"
-                    f"  A checkpoint of pytorch-ssd holds its scheduler; its weights start a new run: --pretrained-ssd {path}"
-                )
-    except (ValueError, IndexError, UnicodeDecodeError) as error:
-        if isinstance(error, DamagedCheckpoint):
-            raise
-        raise DamagedCheckpoint(f"{path}: its pickle can not be read: {error}") from None
+        file = weight_file.read(path)
+        file.require_no_code()
+    except BadWeights as error:
+        raise DamagedCheckpoint(str(error)) from None
+    if file.strangers:
+        raise DamagedCheckpoint(
+            f"{path} holds objects, which no checkpoint of this toolkit does: {', '.join(file.strangers[:4])}\n"
+            "  why: a checkpoint of pytorch-ssd holds its scheduler so; training cannot go on from that\n"
+            f"  fix: its weights start a new run: {command(PRETRAINED, path)}"
+        )
+    return _typed(file.content, path)
 
 
 def _typed(content: Any, path: Path) -> Checkpoint:
@@ -228,8 +189,9 @@ def _typed(content: Any, path: Path) -> Checkpoint:
         raise DamagedCheckpoint(f"{path}: expected a dict, found {type(content).__name__}")
     if "format" not in content:
         raise DamagedCheckpoint(
-            f"{path}: holds no resumable state (keys: {', '.join(map(str, list(content)[:8]))}).\n"
-            f"  Weights of pytorch-ssd start a new run: --pretrained-ssd {path}"
+            f"{path}: holds no resumable state\n"
+            f"  why: it has {', '.join(shown(str(key)[:40]) for key in list(content)[:4])}, and nothing of this toolkit\n"
+            f"  fix: weights of pytorch-ssd start a new run: {command(PRETRAINED, path)}"
         )
     if content["format"] != FORMAT:
         raise DamagedCheckpoint(f"{path}: format {content['format']!r}, this version reads {FORMAT}")
@@ -243,7 +205,7 @@ def _typed(content: Any, path: Path) -> Checkpoint:
 
 
 class _Walk:
-    """Finite weights, tensors no larger than their storage, a bounded number of items."""
+    """Finite numbers, and a bounded number of items: ``weight_file`` has held tensors against their data."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.items = path, 0
@@ -262,26 +224,24 @@ class _Walk:
                 self.check(item, f"{where}[{index}]", depth + 1)
 
     def _check_tensor(self, tensor: Tensor, where: str) -> None:
-        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-            raise DamagedCheckpoint(f"{self.path}: {where}: a tensor larger than its data; refused")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise DamagedCheckpoint(f"{self.path}: {where} is not finite")
 
 
-def find(path_or_run: Path | str) -> Path:
+def find(path_or_run: Path | str, ask: Ask = resume_with) -> Path:
     """A file → itself, held against its record; a run folder → its newest good checkpoint.
 
     Raises DamagedCheckpoint for a file that is not as recorded, NoCheckpoint where there is none; damaged
-    newer ones in a folder are named in a warning.
+    newer ones in a folder are named in a warning. ``ask`` spells the command that is advised.
     """
     path = Path(path_or_run)
     if path.is_dir():
         newest = RunFolder(path).newest_valid(warn=_warn, check=load)
         if newest is None:
-            raise NoCheckpoint(f"{path}: holds no checkpoint that is recorded; is it a run folder?")
+            raise no_checkpoint_in(path, ask)
         return newest
     if not path.is_file():
-        raise NoCheckpoint(f"{path}: there is no such file or run folder")
+        raise no_checkpoint_at(path, ask)
     run = RunFolder(path.parent)
     for record in run.records():
         if record.file == path.name:

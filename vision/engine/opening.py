@@ -10,6 +10,8 @@ from typing import Any
 
 from vision.core.sample import InputSpec
 from vision.engine.checkpoint import Checkpoint, find, load
+from vision.engine.data_place import recorded_root
+from vision.engine.find_runs import Ask, resume_with
 from vision.engine.run_folder import DamagedCheckpoint, RunFolder
 from vision.ssd.build import build_detector
 from vision.ssd.model import Detector
@@ -47,6 +49,11 @@ class Opened:
         """The training arguments as plain JSON."""
         return self.checkpoint.args
 
+    @property
+    def data_root(self) -> Path:
+        """Where the data of the training lie, as far as the current folder and that of the run tell."""
+        return recorded_root(self.args["datasets"][0], self.folder)
+
     def describe(self) -> str:
         """One line: net, input, classes, position, weights."""
         spec = self.detector.input_spec
@@ -57,14 +64,16 @@ class Opened:
         )
 
 
-def open_detector(path_or_run: Path | str, which: str = "best", weights: str = "auto") -> Opened:
+def open_detector(
+    path_or_run: Path | str, which: str = "best", weights: str = "auto", ask: Ask = resume_with
+) -> Opened:
     """A checkpoint file, or of a run folder the best (else the newest) or the last good checkpoint.
 
     ``weights``: the average (``ema``), the ``raw`` ones, or the average where there is one (``auto``).
     Raises NoCheckpoint, DamagedCheckpoint (also where the weights do not fit the recorded arguments), and
     ValueError for an average that the run did not keep.
     """
-    path, chosen = choose(Path(path_or_run), which)
+    path, chosen = choose(Path(path_or_run), which, ask)
     checkpoint = load(path)
     detector = build_from(checkpoint.args, len(checkpoint.classes), path)
     if weights == "ema" and not checkpoint.ema:
@@ -77,10 +86,10 @@ def open_detector(path_or_run: Path | str, which: str = "best", weights: str = "
     return Opened(detector.eval(), checkpoint, path, taken, chosen)
 
 
-def choose(path: Path, which: str = "best") -> tuple[Path, str]:
+def choose(path: Path, which: str = "best", ask: Ask = resume_with) -> tuple[Path, str]:
     """The checkpoint file and why it is that one. Records are believed, file names are not read."""
     if not path.is_dir():
-        return find(path), "the file that was named"
+        return find(path, ask), "the file that was named"
     run = RunFolder(path)
     good = [record for record in run.records() if record.best and not record.pruned]
     if which == "best" and good:
@@ -92,7 +101,7 @@ def choose(path: Path, which: str = "best") -> tuple[Path, str]:
             )
         else:
             return path / good[-1].file, "the best of the run by its record"
-    return find(path), "the newest of the run"
+    return find(path, ask), "the newest of the run"
 
 
 def build_from(args: Mapping[str, Any], num_classes: int, where: Path) -> Detector:

@@ -18,11 +18,14 @@ from vision.artefacts.files import publish_bytes, publish_json
 from vision.artefacts.records import read_json
 from vision.engine import config as options
 from vision.engine.config import Parsed, TrainConfig, UsageError, run_folder
+from vision.engine.data_place import located, with_absolute_data
+from vision.engine.initial import open_initial
 from vision.engine.options import flag_of, options_of, read_mapping, to_mapping
 
 if TYPE_CHECKING:
     from vision.datasets.coco import CocoDetection
     from vision.engine.checkpoint import Checkpoint
+    from vision.nn.pretrained import DetectorFile
 
 ARGS_NAME = "training_args.json"
 MAX_ARGS_BYTES = 1 << 20
@@ -38,6 +41,7 @@ class Plan:
     * checkpoint, file: what is gone on from; None for a fresh start
     * notes: sentences for people about differences
     * seen: the run's record of checkpoints when this was planned
+    * initial: the file of ``--pretrained-ssd`` that a fresh run starts from
     """
 
     config: TrainConfig
@@ -46,6 +50,7 @@ class Plan:
     file: Path | None
     notes: tuple[str, ...]
     seen: bytes = b""
+    initial: DetectorFile | None = None
 
 
 class Refused(ValueError):
@@ -84,39 +89,65 @@ def _record(run: Path) -> bytes:
 
 
 def _planned(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
+    from vision.engine.run_folder import RunFolder
+    from vision.engine.run_place import require_own_labels, require_place
+
     config = parsed.config
     if config.resume is None:
-        return _fresh(config)
+        return _fresh(parsed)
     found = _find(config, warn)
     if found is None:
-        started = _fresh(config)
-        return dataclasses.replace(started, notes=(f"nothing to resume in {started.run}: a fresh start",))
+        started = _fresh(parsed)
+        note = f"nothing to resume in {started.run}: a fresh start"
+        return dataclasses.replace(started, notes=(note, *started.notes))
     checkpoint, file = found
     run = file.parent
+    if not any(record.file == file.name for record in RunFolder(run).records()):
+        require_place(run)
+        require_own_labels(run, checkpoint.classes)
     if "checkpoint_folder" in parsed.explicit and run_folder(config).resolve() != run.resolve():
         raise UsageError(
             f"--resume goes on in the folder of its checkpoint, {run}, and --checkpoint-folder says "
             f"{run_folder(config)}: leave that out, or start a new run there with --pretrained-ssd {file}"
         )
     settled, notes = settle(parsed, checkpoint.args, run)
+    _require_epochs(settled, checkpoint, parsed)
     return Plan(settled, run, checkpoint, file, tuple(notes))
 
 
-def _fresh(config: TrainConfig) -> Plan:
-    from vision.engine.run_folder import RunFolder
+def _require_epochs(config: TrainConfig, checkpoint: Checkpoint, parsed: Parsed) -> None:
+    """A run cannot be made shorter than it is. Raises UsageError with nothing written."""
+    done, step = checkpoint.sampler["epoch"], checkpoint.sampler["step"]
+    if config.epochs < done + (step > 0):
+        where = "--epochs" if "epochs" in parsed.explicit else f"{ARGS_NAME}: epochs"
+        begun = " and begun another one" if step else ""
+        raise UsageError(
+            f"{where} {config.epochs}: the run is past that\n"
+            f"  why: it has done {done} epochs{begun}; nothing was changed\n"
+            f"  fix: name at least {done + (step > 0)}, or go on from an older checkpoint of it"
+        )
 
-    run = run_folder(config)
+
+def _fresh(parsed: Parsed) -> Plan:
+    from vision.engine.run_folder import RunFolder
+    from vision.engine.run_place import require_nothing_foreign, require_place
+
+    run = run_folder(parsed.config)
+    require_place(run)
     if RunFolder(run).records():
         raise UsageError(
             f"{run} holds a run already; go on with --resume {quote(str(run))}, or choose another --checkpoint-folder"
         )
-    return Plan(config, run, None, None, ())
+    require_nothing_foreign(run)
+    config, initial, notes = open_initial(with_absolute_data(parsed.config), parsed.explicit)
+    return Plan(config, run, None, None, tuple(notes), initial=initial)
 
 
 def _find(config: TrainConfig, warn: Callable[[str], None]) -> tuple[Checkpoint, Path] | None:
     """The checkpoint that ``--resume`` means; None for ``auto`` without any record."""
     from vision.engine.checkpoint import find
     from vision.engine.checkpoint_fit import load_to_go_on
+    from vision.engine.find_runs import no_checkpoint_in, resume_with, with_run_of
     from vision.engine.run_folder import DamagedCheckpoint, NoCheckpoint, RunFolder
 
     if config.resume == "auto":
@@ -135,13 +166,10 @@ def _find(config: TrainConfig, warn: Callable[[str], None]) -> tuple[Checkpoint,
             file = find(path)
             return load_to_go_on(file), file
         except DamagedCheckpoint as error:
-            if len(RunFolder(path.parent).records()) < 2:
-                raise
-            advice = f"  The newest good checkpoint of its run: --resume {quote(str(path.parent))}"
-            raise DamagedCheckpoint(f"{error}\n{advice}") from None
+            raise DamagedCheckpoint(with_run_of(error, path, resume_with)) from None
     found = _newest(path, warn)
     if found is None:
-        raise NoCheckpoint(f"--resume {path}: holds no checkpoint that is recorded; is it a run folder?")
+        raise no_checkpoint_in(path, resume_with)
     return found
 
 
@@ -169,8 +197,8 @@ def settle(parsed: Parsed, trained_with: dict[str, Any], run: Path) -> tuple[Tra
     named = {name: getattr(parsed.config, name) for name in parsed.explicit if rules[name] != "session"}
     trained = _values(trained_with, "the checkpoint's arguments")
     values = {**_saved(run, trained), **named, **session, "checkpoint_folder": str(run)}
-    config = options.build(values)
-    before = options.build({**trained, **session})
+    config, notes = located(options.build(values), run, "datasets" in parsed.explicit)
+    before, _ = located(options.build({**trained, **session}), run, False, required=False)
     changed = [
         name
         for name, rule in rules.items()
@@ -187,7 +215,7 @@ def settle(parsed: Parsed, trained_with: dict[str, Any], run: Path) -> tuple[Tra
             "  Leave these as they were, or start a new run from its weights: "
             "--pretrained-ssd FILE --checkpoint-folder NEW"
         )
-    return config, [_note(name, lines[name], rules[name], config) for name in changed]
+    return config, notes + [_note(name, lines[name], rules[name], config) for name in changed]
 
 
 def _note(name: str, line: str, rule: str, config: TrainConfig) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +12,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from vision.engine import checkpoint, distributed
 from vision.engine.averaging import average_of
-from vision.engine.checkpoint import Checkpoint
 from vision.engine.config import TrainConfig
 from vision.engine.distributed import Group
 from vision.engine.optim import Schedule
@@ -22,22 +20,6 @@ from vision.engine.rewind import rewind
 from vision.engine.run_folder import RunFolder
 from vision.engine.state import TrainState
 from vision.ssd.model import Detector
-
-
-def initial_weights(
-    model: Detector, config: TrainConfig, classes: list[str], resumed: Checkpoint | None, file: Path | None
-) -> str:
-    """Load ``--pretrained-ssd`` or ``--base-net`` where a run starts; says where the weights come from."""
-    if resumed is not None:
-        return f"{file} (epoch {resumed.epoch}, step {resumed.step:,})"
-    if config.pretrained_ssd or config.base_net:
-        from vision.nn import pretrained
-
-    if config.pretrained_ssd:
-        return str(pretrained.load_detector(model, config.pretrained_ssd, classes))
-    if config.base_net:
-        return str(pretrained.load_base_net(model, config.base_net))
-    return f"from scratch, drawn from --seed {config.seed}"
 
 
 def freeze(model: Detector, config: TrainConfig) -> None:

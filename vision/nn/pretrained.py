@@ -7,8 +7,9 @@ Legend: C classes with background, A shapes a cell.
 
 from __future__ import annotations
 
-import pickle
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,22 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
+from vision.artefacts.files import sha256_of
+from vision.artefacts.records import RecordError, read_json
 from vision.core.sample import InputSpec
-from vision.nn.weights import LoadReport, Weights, load_fitting, read_file, weights_in
+from vision.nn.weight_file import read
+from vision.nn.weights import LoadReport, Weights, load_fitting, weights_in
 
 HEADS = ("classification_headers.", "regression_headers.")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """What torchvision's ImageNet weights were trained with, for pixels / 255 (torchvision.transforms presets)."""
 
-_NOT_FETCHED = (OSError, HTTPException, RuntimeError, EOFError, pickle.UnpicklingError)
+ANCESTOR_PRIORS = "ancestor"
+"""Whoever does not tell otherwise has the prior boxes of pytorch-ssd."""
+MAX_LABELS_BYTES = MAX_ARGS_BYTES = 1 << 20
+
+_NOT_FETCHED = (OSError, HTTPException, RuntimeError, ValueError)
 """No network or a full disk; a connection that ended early; another digest (RuntimeError); a damaged file in the cache."""
 
 
@@ -40,15 +48,22 @@ def load_base_net(model: nn.Module, source: str) -> LoadReport:
     base_net: Any = model.base_net
     named = not Path(source).exists() and "_Weights." in source
     family = base_net.torchvision_weights
-    found = _torchvision_weights(source, family) if named else weights_in(read_file(Path(source)), source)
-    found = _backbone_part(found)
-    notes = []
+    whole = _torchvision_weights(source, family) if named else weights_of(Path(source))
+    found = _backbone_part(whole)
+    notes = ["its input range is not recorded: taken to be this net's, pixel / 127.5 − 1"]
     if base_net.is_torchvision(found):
         spec: Any = model.input_spec
         conv, norm = base_net.first_layer
         found = fold_imagenet_normalisation(base_net.from_torchvision(found), conv, norm, spec)
         notes = ["ImageNet's normalisation folded into the first layer"]
-    return load_fitting(base_net, found, source, notes)
+    return load_fitting(base_net, found, source, notes, flag="--base-net", whole=whole)
+
+
+def weights_of(path: Path) -> Weights:
+    """The state dict in a file that holds nothing but data. Raises FileNotFoundError, BadWeights, ValueError."""
+    file = read(path)
+    file.require_no_code()
+    return weights_in(file.content, path)
 
 
 def _torchvision_weights(name: str, family: str) -> Weights:
@@ -63,15 +78,26 @@ def _torchvision_weights(name: str, family: str) -> Weights:
         chosen = get_weight(name)
     except (ValueError, KeyError, AttributeError) as error:
         raise ValueError(f"--base-net {name}: torchvision has no such weights ({error})") from None
+    cached = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(chosen.url).path).name)
     try:
-        return dict(chosen.get_state_dict(progress=True, check_hash=True, weights_only=True))
+        return weights_of(_fetched(chosen.url, cached))
     except _NOT_FETCHED as error:
-        cached = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(chosen.url).path).name)
         raise ValueError(
             f"--base-net {name}: could not be fetched whole from {chosen.url} ({error}).\n"
             f"Put that file at {cached} (one that is there may be damaged), or name your copy with --base-net FILE, "
             "or leave --base-net out to train from scratch."
         ) from None
+
+
+def _fetched(url: str, cached: Path) -> Path:
+    """``cached``, fetched where it is not there; its name tells how its SHA-256 begins. Raises what fetching raises."""
+    (beginning,) = re.findall(r"-([0-9a-f]{8,})\.", cached.name)
+    if not cached.exists():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(cached), beginning, progress=True)
+    elif not sha256_of(cached).startswith(beginning):
+        raise ValueError(f"{cached} has another SHA-256 than its name says: it is damaged, or another file")
+    return cached
 
 
 def _backbone_part(weights: Weights) -> Weights:
@@ -100,48 +126,106 @@ def fold_imagenet_normalisation(weights: Weights, conv: str, norm: str, spec: In
     }
 
 
-def load_detector(model: nn.Module, source: str | Path, classes: Sequence[str]) -> LoadReport:
-    """A detector's weights into ``model`` for ``classes`` (background first): a plain state dict or a checkpoint.
+@dataclass(frozen=True)
+class DetectorFile:
+    """A detector's weights in a file, and what the file or its folder tells of them.
 
-    Where the file's classes are known (its own record, or ``labels.txt`` beside it), the heads are kept and
-    in them the rows of every class of the same name; where they are not, heads begin anew, as in the ancestors.
-    Raises FileNotFoundError and ValueError.
+    * classes: background first; None where they are not told, and then its heads mean nothing
+    * priors: the name of the prior profile that its heads were trained with
+    * ours: made by this toolkit, which records that and the input range
     """
-    path = Path(source)
-    content = read_file(path)
-    weights = weights_in(content, path)
-    known = _classes_of(content, weights, path)
-    if known is None:
-        trunk = {name: value for name, value in weights.items() if not name.startswith(HEADS)}
-        note = "its classes are unknown (no labels.txt beside it), so the heads begin anew"
-        report = load_fitting(model, trunk, str(path), [note])
-        missing = tuple(name for name in report.missing if not name.startswith(HEADS))
-        return LoadReport(
-            report.source, report.loaded, missing, report.unexpected, report.misshaped, report.notes
+
+    path: Path
+    weights: Weights
+    classes: tuple[str, ...] | None
+    priors: str
+    ours: bool
+
+
+def open_detector_file(path: Path | str) -> DetectorFile:
+    """A plain state dict or a checkpoint. Raises FileNotFoundError, BadWeights, ValueError."""
+    path = Path(path)
+    file = read(path)
+    file.require_no_code()
+    weights = weights_in(file.content, path)
+    content = file.content if isinstance(file.content, Mapping) else {}
+    recorded = content.get("args")
+    told = recorded.get("priors") if isinstance(recorded, Mapping) else _told_beside(path)
+    classes = _classes_of(content, weights, path)
+    priors = told if isinstance(told, str) else ANCESTOR_PRIORS
+    return DetectorFile(path, weights, classes, priors, ours=isinstance(told, str))
+
+
+def _told_beside(path: Path) -> Any:
+    """The priors in ``training_args.json`` beside weights that were taken out of a checkpoint of this toolkit."""
+    try:
+        content = read_json(path.parent / "training_args.json", max_bytes=MAX_ARGS_BYTES)
+    except (OSError, RecordError):
+        return None
+    return content.get("priors") if isinstance(content, dict) else None
+
+
+def load_detector(model: nn.Module, source: DetectorFile, classes: Sequence[str], priors: str) -> LoadReport:
+    """A detector's weights into ``model``, which has ``classes`` (background first) on the profile ``priors``.
+
+    Where the file's classes are known (its own record, or ``labels.txt`` beside it) and its heads were trained on the
+    same prior boxes, the heads are kept and in them the rows of every class of the same name; else heads begin anew:
+    offsets from other boxes, or scores of unknown classes, mean nothing. Raises ValueError.
+    """
+    notes = [] if source.ours else [_range_note()]
+    if source.classes is not None and source.priors == priors:
+        kept = [name for name in classes if name in source.classes]
+        moved = move_classes(model, source.weights, source.classes, classes)
+        notes.insert(
+            0, f"heads kept for {len(kept)} of {len(classes)} classes (background included), by name"
         )
-    kept = [name for name in classes if name in known]
-    moved = move_classes(model, weights, known, classes)
-    note = f"heads kept for {len(kept)} of {len(classes)} classes (background included), by name"
-    return load_fitting(model, moved, str(path), [note])
+        return load_fitting(model, moved, str(source.path), notes, HEADS)
+    if source.classes is None:
+        why = "its classes are unknown (no labels.txt beside it)"
+    else:
+        why = f"they were trained on the prior boxes {source.priors!r}, and this run has {priors!r}"
+    notes.insert(0, f"the heads begin anew: {why}")
+    trunk = {name: value for name, value in source.weights.items() if not name.startswith(HEADS)}
+    report = load_fitting(model, trunk, str(source.path), notes, HEADS, whole=source.weights)
+    return replace(report, missing=tuple(name for name in report.missing if not name.startswith(HEADS)))
 
 
-def _classes_of(content: Any, weights: Mapping[str, Tensor], path: Path) -> list[str] | None:
+def _range_note() -> str:
+    """(p − 127)/128 and p/127.5 − 1 for p in 0..255 are at most 0.0078 apart, at p = 0."""
+    return (
+        "its input range is not recorded: pytorch-ssd's is (pixel − 127) / 128, and this net's pixel / 127.5 − 1 is "
+        "at most 0.008 from that"
+    )
+
+
+def _classes_of(
+    content: Mapping[Any, Any], weights: Mapping[str, Tensor], path: Path
+) -> tuple[str, ...] | None:
     """The names of the file's classes where they are recorded and as many as its heads speak of."""
-    recorded = content.get("classes") if isinstance(content, Mapping) else None
-    labels = path.parent / "labels.txt"
-    if not recorded and labels.is_file():
-        recorded = labels.read_text(encoding="utf-8").splitlines()
+    recorded = content.get("classes") or _labels_beside(path)
     rows = _last_layer_rows(weights, "classification_headers.")
     offsets = _last_layer_rows(weights, "regression_headers.")
-    if not recorded or not rows or not offsets:
+    if not isinstance(recorded, (list, tuple)) or not recorded or not rows or not offsets:
         return None
     shapes = offsets // 4
-    return [str(name) for name in recorded] if rows == shapes * len(recorded) else None
+    return tuple(map(str, recorded)) if rows == shapes * len(recorded) else None
+
+
+def _labels_beside(path: Path) -> list[str] | None:
+    labels = path.parent / "labels.txt"
+    if not labels.is_file() or labels.stat().st_size > MAX_LABELS_BYTES:
+        return None
+    try:
+        return labels.read_bytes().decode().splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{labels}: the class names of {path} are no UTF-8; save it so, or remove it"
+        ) from None
 
 
 def _last_layer_rows(weights: Mapping[str, Tensor], prefix: str) -> int | None:
     biases = [value for name, value in weights.items() if name.startswith(prefix) and name.endswith(".bias")]
-    return len(biases[-1]) if biases else None
+    return biases[-1].numel() if biases else None
 
 
 def move_classes(

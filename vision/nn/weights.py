@@ -1,8 +1,8 @@
-"""Weights in files: reading them without running anything, and putting into a module what fits."""
+"""State dicts: finding them in what a file holds, and putting into a module what fits."""
 
 from __future__ import annotations
 
-import pickle
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vision.nn.signatures import looks_like
+
 Weights = dict[str, Tensor]
 
 WRAPPERS = ("weights", "state_dict", "model", "model_state_dict")
@@ -18,50 +20,6 @@ WRAPPERS = ("weights", "state_dict", "model", "model_state_dict")
 
 COUNTER = ".num_batches_tracked"
 """BatchNorm counts its batches in newer files only, and nothing here reads the count."""
-
-
-class Placeholder:
-    """Stands for an object of a checkpoint that is no tensor: takes its state, knows nothing."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        pass
-
-    def __setstate__(self, _: Any) -> None:
-        pass
-
-
-def read_file(path: Path) -> Any:
-    """What ``torch.save`` wrote, tensors on the CPU; classes that are not plain data become ``Placeholder``.
-
-    The ancestors' checkpoints hold whole scheduler objects. They are neither imported nor called: torch's
-    weights-only reader gets a placeholder under each of their names.
-    Raises FileNotFoundError, and ValueError for what is no checkpoint.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file with weights")
-    try:
-        return _load(path)
-    except pickle.UnpicklingError:
-        pass  # holds objects
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise _damaged(path, error) from None
-    try:
-        names = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
-        with torch.serialization.safe_globals([(Placeholder, name) for name in names]):
-            return _load(path)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError, KeyError) as error:
-        raise _damaged(path, error) from None
-
-
-def _load(path: Path) -> Any:
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _damaged(path: Path, error: Exception) -> ValueError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return ValueError(
-        f"{path} ({path.stat().st_size:,} bytes) is no file with weights, or it is damaged: {reason}"
-    )
 
 
 def weights_in(content: Any, where: Path | str) -> Weights:
@@ -90,7 +48,8 @@ def _is_state_dict(value: Any) -> bool:
 
 def _refuse_non_finite(weights: Weights, where: Path | str) -> None:
     for name, value in weights.items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
+        # as the net will hold them: a float64 may be finite and a float32 of it not
+        if value.is_floating_point() and not torch.isfinite(value.float()).all():
             raise ValueError(f"{where}: {name} holds NaN or infinite values; take another checkpoint")
 
 
@@ -130,33 +89,37 @@ def few(names: Iterable[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + more
 
 
-def load_fitting(
-    module: nn.Module, weights: Mapping[str, Tensor], source: str, notes: Iterable[str] = ()
-) -> LoadReport:
-    """Copy every weight whose name and shape fit; the rest of ``module`` keeps its first weights.
+LEAST_SHARE = 0.9
+"""Of the tensors that are meant, so many have to fit. Of another net of this family 2 % fit by chance, of another width
+of the same net 30 %; a backbone alone is 84 % of a detector's trunk."""
 
-    Raises ValueError where fewer fit than do not: that is another net, or this one at another width.
+
+def load_fitting(
+    module: nn.Module,
+    weights: Mapping[str, Tensor],
+    source: str,
+    notes: Iterable[str] = (),
+    beside: tuple[str, ...] = (),
+    flag: str = "--pretrained-ssd",
+    whole: Mapping[str, Tensor] | None = None,
+) -> LoadReport:
+    """Copy every weight whose name, shape and kind of number fit; the rest of ``module`` keeps its first weights.
+
+    Parameters whose names begin with one of ``beside`` are taken where they fit and may be missing;
+    ``whole`` is all that the file has, to tell what it is of. Raises ValueError
+    where less than LEAST_SHARE of the others fits: that is another net, or this one at another width.
     """
     own = module.state_dict()
-    fitting = {
-        name: value for name, value in weights.items() if name in own and own[name].shape == value.shape
-    }
+    fitting = {name: value for name, value in weights.items() if name in own and _fits(value, own[name])}
     misshaped = [
-        f"{name}: {tuple(value.shape)}, expected {tuple(own[name].shape)}"
+        f"{name}: {_kind(value)}, expected {_kind(own[name])}"
         for name, value in weights.items()
         if name in own and name not in fitting
     ]
-    real = [name for name in fitting if not name.endswith(COUNTER)]
-    if len(misshaped) >= max(1, len(real)):
-        raise ValueError(
-            f"{source}: {len(misshaped)} tensors have another shape than in this net, {len(real)} fit: is it of "
-            f"another width or net? {few(misshaped, 2)}"
-        )
-    if not real:
-        raise ValueError(
-            f"{source}: none of its {len(weights)} tensors fits this net. Found {few(weights)}; "
-            f"expected {few(own)}"
-        )
+    meant = [name for name in own if not name.endswith(COUNTER) and not name.startswith(beside)]
+    fits = sum(name in fitting for name in meant)
+    if fits < LEAST_SHARE * len(meant):
+        raise ValueError(_another_net(source, whole or weights, fits, len(meant), misshaped, flag))
     module.load_state_dict(fitting, strict=False)
     return LoadReport(
         source=source,
@@ -165,4 +128,32 @@ def load_fitting(
         unexpected=tuple(name for name in weights if name not in own),
         misshaped=tuple(misshaped),
         notes=tuple(notes),
+    )
+
+
+def _fits(value: Tensor, own: Tensor) -> bool:
+    return own.shape == value.shape and own.is_floating_point() == value.is_floating_point()
+
+
+def _kind(tensor: Tensor) -> str:
+    whole = "" if tensor.is_floating_point() else f" of {str(tensor.dtype).removeprefix('torch.')}"
+    return f"{tuple(tensor.shape)}{whole}"
+
+
+def _another_net(
+    source: str, weights: Mapping[str, Tensor], fits: int, meant: int, misshaped: list[str], flag: str
+) -> str:
+    """Three lines: how little fits, what the file looks like, and what would take it."""
+    seen = looks_like(weights)
+    detail = f"; {few(misshaped, 2)}" if misshaped else f"; its names are {few(weights)}"
+    width = re.search(r"^mb2-ssd-lite at (--mb2-width-mult \S+)$", seen)
+    if width:
+        fix = f"{width[1]} makes this net as wide (pytorch-ssd does not scale its extra layers), or name other weights"
+    elif flag != "--base-net" and ("a classifier" in seen or "backbone of" in seen):
+        fix = "a backbone alone is given with --base-net"
+    else:
+        fix = "name weights of this net, or leave the option out to train from scratch"
+    return (
+        f"{flag} {source}: {fits} of this net's {meant} tensors are in it, and {LEAST_SHARE:.0%} have to be\n"
+        f"  why: it looks like {seen}{detail}\n  fix: {fix}"
     )
