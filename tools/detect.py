@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.problem import run_tool
-from vision.artefacts.advice import command
+from vision.artefacts.advice import command, shown
 from vision.artefacts.command_line import Parser
+from vision.artefacts.file_kinds import HEAD_BYTES, kind_by_head
 
 if TYPE_CHECKING:
     import numpy as np
@@ -169,9 +170,23 @@ def _open_checkpoint(arguments: argparse.Namespace, resize: str, post: str) -> t
     return _predictor(run, (spec.height, spec.width), resize, post, arguments.threshold), opened.classes
 
 
-def _open_onnx(arguments: argparse.Namespace, resize: str, post: str) -> tuple[Predictor, list[str]]:
+def _session(path: Path) -> Any:
+    """Raises ValueError for what onnxruntime does not take, in three lines."""
     import onnxruntime
 
+    try:
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # it raises a kind of its own for each way in which a file is wrong
+        with path.open("rb") as stream:
+            kind = kind_by_head(stream.read(HEAD_BYTES), path.stat().st_size)
+        why = f"it is {kind}" if "ONNX" not in kind else shown(str(error).splitlines()[0][:200])
+        raise ValueError(
+            f"{shown(path)} is no network that onnxruntime takes\n  why: {why}\n"
+            "  fix: make it again: python -m tools.export_onnx RUN"
+        ) from None
+
+
+def _open_onnx(arguments: argparse.Namespace, resize: str, post: str) -> tuple[Predictor, list[str]]:
     from vision.export.contract import BOXES, INPUT, SCORES
     from vision.export.labels import LABELS, read_labels, require_as_many
 
@@ -181,7 +196,7 @@ def _open_onnx(arguments: argparse.Namespace, resize: str, post: str) -> tuple[P
     if not labels.is_file():
         raise FileNotFoundError(f"{labels}: no such file; --labels names the class names of the network")
     classes = read_labels(labels.read_bytes(), str(labels))
-    session = onnxruntime.InferenceSession(str(arguments.model), providers=["CPUExecutionProvider"])
+    session = _session(arguments.model)
     shape = session.get_inputs()[0].shape
     outputs = {output.name: output.shape for output in session.get_outputs()}
     if SCORES not in outputs or BOXES not in outputs:

@@ -150,3 +150,17 @@ def test_suppression_here_is_that_of_evaluation() -> None:
     corners, values, labels = tools.detect._suppressed(scores, boxes, 0.5)
     np.testing.assert_allclose(corners, boxes[[0, 2]], atol=1e-6)
     assert values.tolist() == pytest.approx([0.9, 0.5]) and labels.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"<html>404</html>", "it is an HTML page"), (b"", "it is an empty file"), (b"\x08\x08\x12\x07pytorch:\xff", "ONNXRuntimeError")],
+)  # fmt: skip
+def test_what_is_no_network_is_three_lines(
+    content: bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.onnx").write_bytes(content)
+    (tmp_path / "labels.txt").write_text("BACKGROUND\ncat\n")
+    assert main([str(tmp_path / "x.onnx"), str(tmp_path), "--output", str(tmp_path / "found")]) == 1
+    what, why, fix = capsys.readouterr().err.splitlines()
+    assert "x.onnx is no network" in what and says in why and fix.startswith("  fix: ")

@@ -4,6 +4,8 @@ supported_python.py  whether this Python is new enough for the rest
 files.py          atomic publishing, digests, the full disk: every file of the project is written through it
 targets.py        what may stand where something is published
 records.py        strict JSON in, typed records out: what others wrote is data and is checked
+pickled.py        pickles read as data, nothing imported or called
+file_kinds.py     what a wrong file is, by its first bytes
 log.py            JSON lines that survive a kill: journals, rejects, metrics
 writable.py       whether a folder takes what is going to be written, asked before the work
 command_line.py   what every command shares at its door: mistakes in two lines, numbers with bounds
