@@ -21,6 +21,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -34,6 +35,7 @@ from vision.artefacts.supported_python import NEWEST, OLDEST
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RUN, DEV = "requirements.txt", "requirements-dev.txt"
+KEPT = "kept.txt"  # inside .venv: the pin of a torch that was there already
 STAMP = "setup.json"  # inside .venv: what is installed there, written last
 
 # Those with exact pins in constraints/ first, the newest of them before the others.
@@ -128,7 +130,7 @@ class Environment:
         return os.access(self.python, os.X_OK)
 
     def constraints(self, release: str) -> Path | None:
-        """The exact pins for this version of Python, where there are any."""
+        """The exact pins and hashes for this version of Python, tests' tools included, where there are any."""
         found = sorted((self.folder / "constraints").glob(f"python{release.rpartition('.')[0]}-*.txt"))
         return found[0] if found else None
 
@@ -192,20 +194,22 @@ class Environment:
                 f"{self.venv} was not made by this script and is broken",
                 f"remove it (rm -r {self.venv}) and run again",
             )
-        fill(inside, base, self.folder / requirements, self.pins(inside))
+        pins = self.pins(inside)
+        fill(inside, base, self.folder / requirements, pins)
         try_imports(self.python)
-        done = {name: self.digest(name, inside.release) for name in {RUN, requirements}}
+        whole = pins is not None and pins.name != KEPT  # the pins hold the tools for the tests as well
+        done = {
+            name: self.digest(name, inside.release) for name in ({RUN, DEV} if whole else {RUN, requirements})
+        }
         self.write_stamp(state="complete", ours=ours, python=inside.release, digests=done)
 
     def pins(self, inside: Interpreter) -> Path | None:
         """The constraints, unless the user put a torch of another build here (Jetson, older driver): it stays."""
         pinned = self.constraints(inside.release)
-        if inside.torch is None or (
-            pinned and f"\ntorch=={inside.torch.split('+')[0]}\n" in pinned.read_text()
-        ):
+        if inside.torch is None or (pinned and inside.torch_cuda and pins_torch(pinned, inside.torch)):
             return pinned
         say(f"environment: torch {inside.torch} is installed already and is left alone")
-        kept = self.venv / "kept.txt"
+        kept = self.venv / KEPT
         kept.write_text(f"torch=={inside.torch}\n", encoding="utf-8")
         return kept
 
@@ -215,9 +219,22 @@ def create(base: Interpreter, venv: Path) -> None:
     run([base.executable, "-m", "venv", "--without-pip", str(venv)], "the environment could not be made")
 
 
+def pins_torch(pinned: Path, version: str) -> bool:
+    """Whether this is the torch of the pins; a build without CUDA never is (its libraries would be fetched for nothing)."""
+    pin = re.search(r"^torch==([^\s;]+)", pinned.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return pin is not None and pin.group(1) == version.split("+")[0]
+
+
+def wanted(requirements: Path, pins: Path | None) -> list[str]:
+    """The installer's arguments: every file by its digest, or what the ranges allow beside a torch that stays."""
+    if pins is None or pins.name == KEPT:
+        return ["-r", str(requirements), *(["-c", str(pins)] if pins else [])]
+    return ["--require-hashes", "-r", str(pins)]
+
+
 def fill(inside: Interpreter, base: Interpreter | None, requirements: Path, pins: Path | None) -> None:
     """Installs with uv when it is there (measured: 28 s), else with pip (185 s)."""
-    what = ["-r", str(requirements), *(["-c", str(pins)] if pins else [])]
+    what = wanted(requirements, pins)
     quiet = [] if sys.stderr.isatty() else ["--quiet"]
     uv = shutil.which("uv")
     if uv is not None:
@@ -253,7 +270,8 @@ def run(command: Sequence[str], problem: str, quiet: bool = False) -> None:
         raise EnvironmentProblem(
             problem,
             f"`{' '.join(command[:5])} …` ended with status {done.returncode}; its own message stands above",
-            "check the network and the disk and run again; what was fetched is kept in the installer's cache",
+            "check the network and the disk and run again; what was fetched is kept in the installer's cache. "
+            "Where hashes differ, the index has files of its own: install its torch and torchvision into .venv first",
         )
 
 

@@ -27,7 +27,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float, float]]:
     train_step = loop.train_step
 
     def step(*rest: Any) -> dict[str, Any]:
-        numbers.append((random.gauss(), float(np.random.standard_normal()), float(torch.rand(()))))
+        numbers.append((random.gauss(0, 1), float(np.random.standard_normal()), float(torch.rand(()))))
         return train_step(*rest)
 
     monkeypatch.setattr(loop, "train_step", step)

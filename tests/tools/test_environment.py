@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from tools import environment
-from tools.environment import DEV, RUN, STAMP, Environment, EnvironmentProblem, existing_python, find_python
+from tools.environment import (
+    DEV,
+    KEPT,
+    RUN,
+    STAMP,
+    Environment,
+    EnvironmentProblem,
+    existing_python,
+    find_python,
+)
 from tools.machine import Interpreter, read_interpreter
 
 
@@ -50,7 +60,7 @@ def project(tmp_path: Path) -> Environment:
     (tmp_path / "constraints").mkdir()
     version = "{}.{}".format(*sys.version_info[:2])
     (tmp_path / "constraints" / f"python{version}-torch9.txt").write_text(
-        "# pins\nnumpy==2.4.6\ntorch==9.0.0\n"
+        "# pins\nnumpy==2.4.6 \\\n    --hash=sha256:00\ntorch==9.0.0 \\\n    --hash=sha256:00\n"
     )
     return Environment(tmp_path)
 
@@ -85,23 +95,39 @@ def test_changed_requirements_or_pins_are_installed(
     assert (project.venv / "bin" / "installed").exists()
 
 
-def test_tools_for_tests_are_added_to_what_is_there(
+def test_the_pins_hold_the_tools_for_the_tests_as_well(
     project: Environment, installer: Installer, base: Interpreter
 ) -> None:
     project.ensure(base)
     project.ensure(base, dev=True)
-    assert [name for name, _ in installer.calls] == [RUN, DEV]
-    assert project.lacks(RUN) is None and project.lacks(DEV) is None
+    assert len(installer.calls) == 1 and project.lacks(DEV) is None
+
+
+@pytest.fixture
+def ranges_only(project: Environment) -> Environment:
+    """A project without pins for this version of Python."""
+    for pins in (project.folder / "constraints").iterdir():
+        pins.unlink()
+    return project
+
+
+def test_tools_for_tests_are_added_to_what_is_there(
+    ranges_only: Environment, installer: Installer, base: Interpreter
+) -> None:
+    ranges_only.ensure(base)
+    ranges_only.ensure(base, dev=True)
+    assert installer.calls == [(RUN, None), (DEV, None)]
+    assert ranges_only.lacks(RUN) is None and ranges_only.lacks(DEV) is None
 
 
 def test_requirements_that_changed_are_not_taken_for_those_of_the_tests(
-    project: Environment, installer: Installer, base: Interpreter
+    ranges_only: Environment, installer: Installer, base: Interpreter
 ) -> None:
-    project.ensure(base, dev=True)
-    (project.folder / RUN).write_text("numpy\nscipy\n")
-    (project.folder / DEV).write_text("-r requirements.txt\npytest\nruff\n")
-    project.ensure(base)
-    assert project.lacks(DEV) is not None
+    ranges_only.ensure(base, dev=True)
+    (ranges_only.folder / RUN).write_text("numpy\nscipy\n")
+    (ranges_only.folder / DEV).write_text("-r requirements.txt\npytest\nruff\n")
+    ranges_only.ensure(base)
+    assert ranges_only.lacks(DEV) is not None
 
 
 def test_an_interrupted_install_starts_over(
@@ -148,16 +174,38 @@ def test_a_torch_of_another_build_is_left_alone(project: Environment, base: Inte
     of_nvidia = Interpreter("python", base.version, torch="2.11.0+nv26.1")
     kept = project.pins(of_nvidia)
     assert kept is not None and kept.read_text() == "torch==2.11.0+nv26.1\n"
-    pinned = project.pins(Interpreter("python", base.version, torch="9.0.0+cu132"))
+    pinned = project.pins(Interpreter("python", base.version, torch="9.0.0+cu132", torch_cuda="13.2"))
     assert pinned is not None and pinned.parent.name == "constraints"
+    without_cuda = project.pins(Interpreter("python", base.version, torch="9.0.0+cpu"))
+    assert without_cuda is not None and without_cuda.name == KEPT
 
 
-def test_the_constraints_of_this_project_cover_both_targets(repository: Path) -> None:
-    project = Environment(repository)
-    for release, torch in (("3.11.9", "torch==2.15.0"), ("3.12.3", "torch==2.11.0")):
-        pins = project.constraints(release)
-        assert pins is not None and torch in pins.read_text().splitlines()
-    assert project.constraints("3.13.0") is None
+TARGETS = [("3.10.12", "2.5.1"), ("3.11.9", "2.15.0"), ("3.12.3", "2.11.0")]
+
+
+@pytest.mark.parametrize(("release", "torch"), TARGETS)
+def test_the_pins_of_this_project(release: str, torch: str, repository: Path) -> None:
+    """Each inside the ranges, each with hashes, and nothing that the requirements name left out."""
+    requirements = pytest.importorskip("packaging.requirements")
+    pins = Environment(repository).constraints(release)
+    assert pins is not None and environment.pins_torch(pins, torch)
+    text = pins.read_text(encoding="utf-8").replace("\\\n", "")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    versions = {}
+    for line in lines:
+        pin, *hashes = line.split(" --hash=")
+        assert hashes and all(re.fullmatch(r"sha256:[0-9a-f]{64} *", one) for one in hashes), pin
+        name, _, version = pin.partition(";")[0].strip().partition("==")
+        versions[name] = version
+    named = [*(repository / RUN).read_text().splitlines(), *(repository / DEV).read_text().splitlines()]
+    for line in (part.split("#")[0].strip() for part in named):
+        if line and not line.startswith("-r"):
+            wanted = requirements.Requirement(line)
+            assert wanted.specifier.contains(versions[wanted.name.lower()]), line
+
+
+def test_a_python_without_pins_takes_the_ranges(repository: Path) -> None:
+    assert Environment(repository).constraints("3.13.0") is None
 
 
 def test_pip_comes_from_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +239,10 @@ def test_uv_is_used_when_it_is_there_and_pip_when_it_fails(
         uv.chmod(0o755)
         environment.fill(inside, None, tmp_path / RUN, tmp_path / "pins.txt")
         last = log.read_text().splitlines()[-1]
-        assert last.startswith(expected) and f"-r {tmp_path / RUN} -c {tmp_path / 'pins.txt'}" in last
+        assert last.startswith(expected) and f"--require-hashes -r {tmp_path / 'pins.txt'}" in last
+        environment.fill(inside, None, tmp_path / RUN, tmp_path / KEPT)
+        last = log.read_text().splitlines()[-1]
+        assert last.startswith(expected) and f"-r {tmp_path / RUN} -c {tmp_path / KEPT}" in last
 
 
 def test_a_python_in_range_is_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
