@@ -9,19 +9,25 @@ import mmap
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from pipeline import json_strict
-from pipeline.json_scan import end_of_string, next_bracket
+from pipeline.json_scan import end_of_string
 from pipeline.json_strict import MAX_DEPTH, NotStrict
+from pipeline.stage import Interrupted
 
 MAX_ELEMENT_BYTES = 16 << 20
 """Bytes of one element; the largest of COCO has about 40,000."""
 RELEASE_BYTES = 32 << 20
+RUN_BYTES = 256 << 10
+"""Bytes of elements that are parsed together where nobody needs them one by one."""
+ASKED_EVERY = 1024
+"""Elements between two looks whether to stop; a stretch of blanks or brackets has its own."""
+MAX_KEY_BYTES = 256
 QUICK_TRIES = 4
 _BLANKS = b" \t\n\r"
 
@@ -38,11 +44,12 @@ class AnnotationError(ValueError):
 class AnnotationBytes:
     """The mapped file and how to walk over it; offsets are in bytes from its start.
 
-    Raises AnnotationError for anything but a regular file, and OSError when it can not be opened.
+    ``should_stop`` is asked all the way; when it says so, Interrupted is raised. Raises AnnotationError for anything
+    but a regular file, and OSError when it cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, should_stop: Callable[[], bool] = lambda: False) -> None:
+        self.path, self._should_stop = path, should_stop
         self._released = 0
         self._data = _map(path)
         self.size = len(self._data)
@@ -51,9 +58,16 @@ class AnnotationBytes:
         if isinstance(self._data, mmap.mmap):
             self._data.close()
 
+    def ask(self) -> None:
+        """Raises Interrupted when asked to stop."""
+        if self._should_stop():
+            raise Interrupted(str(self.path))
+
     def error(self, offset: int, key: str, problem: str) -> AnnotationError:
         """The error for ``problem`` at byte ``offset``."""
-        where = f"line {self._line(offset)}" + (f", {key}" if key else "")
+        where = f"line {self._line(offset)}" + (
+            f", {key if key.isprintable() else repr(key)[1:-1]}" if key else ""
+        )
         return AnnotationError(f"{self.path}: {where}: {problem} (byte {offset:,})")
 
     def _line(self, offset: int) -> int:
@@ -70,8 +84,12 @@ class AnnotationBytes:
         """Where the blanks that begin at ``position`` end."""
         if self._data[position : position + 1] not in _BLANKS:
             return position
-        match = _SPACE.match(self._data, position)
-        return match.end() if match else position
+        while self._data[position : position + 1] in _BLANKS and position < self.size:
+            self.ask()
+            match = _SPACE.match(self._data, position, position + RELEASE_BYTES)
+            position = match.end() if match else position
+            self._release_passed(position)
+        return position
 
     def expect(self, position: int, byte: bytes, place: str, wanted: str) -> int:
         """The offset behind ``byte``, which has to stand at ``position``."""
@@ -107,23 +125,53 @@ class AnnotationBytes:
 
     def key(self, position: int) -> tuple[str, int]:
         """The key of an object that begins at ``position``, and the offset of its value."""
-        end = self._end_of_string(position)
-        if end < 0:
+        if self.byte(position) != b'"':
             raise self.unexpected(position, "", "a key in double quotes")
-        if end - position > 256:
-            raise self.error(position, "", "a key of more than 256 bytes")
+        end = end_of_string(self._data, position, min(position + MAX_KEY_BYTES, self.size))
+        if end < 0 and position + MAX_KEY_BYTES >= self.size:
+            raise self.unexpected(position, "", "a key in double quotes")
+        if end < 0:
+            raise self.error(position, "", f"a key of more than {MAX_KEY_BYTES} bytes")
         key: str = self.loads(position, end, "")
         return key, self.space(self.expect(self.space(end), b":", key, "a colon"))
 
     def elements(self, key: str, start: int) -> Iterator[tuple[Any, int]]:
-        """Elements of the list at ``start`` with the offsets of their ends."""
-        position = self.space(start + 1)
+        """Elements of the list at ``start`` with the offsets up to which the list was read.
+
+        Objects come one by one; what else there is in a row, which nobody has a use for, is parsed together.
+        """
+        index = 0
+        for values, end in self.runs(key, start):
+            if len(values) == 1:
+                if index % ASKED_EVERY == 0:
+                    self.ask()
+                yield values[0], end
+            else:
+                self.ask()
+                for value in values:
+                    yield value, end
+            index += len(values)
+
+    def runs(self, key: str, start: int, objects_alone: bool = True) -> Iterator[tuple[list[Any], int]]:
+        """The elements of the list at ``start``, some at a time, with the offset behind the last of them.
+
+        :param objects_alone: an object is not parsed with others (the fastest way to get them one by one)
+        """
+        position, index, singly_until = self.space(start + 1), 0, 0
         if self.byte(position) == b"]":
             return
-        index = 0
         while True:
-            value, end = self.element(key, position, index)
-            yield value, end
+            values, end = None, position
+            if position >= singly_until and not (
+                objects_alone and self._data[position : position + 1] == b"{"
+            ):
+                values, end = self._run(position)
+                singly_until = end
+            if values is None:  # one by one it shows what is wrong, and where
+                value, end = self.element(key, position, index)
+                values = [value]
+            yield values, end
+            index += len(values)
             following = _USUAL.get(self._data[end : end + 3])
             if following is None:
                 position = self.space(end)
@@ -131,13 +179,24 @@ class AnnotationBytes:
                 if after == b"]":
                     return
                 if after != b",":
-                    raise self.unexpected(position, f"{key}[{index}]", "a comma or the end of the list")
+                    raise self.unexpected(position, f"{key}[{index - 1}]", "a comma or the end of the list")
                 position = self.space(position + 1)
             else:
                 position = end + following
-            index += 1
-            if position - self._released > RELEASE_BYTES or position < self._released:
-                self._release(position)
+            self._release_passed(position)
+
+    def _run(self, start: int) -> tuple[list[Any] | None, int]:
+        """The whole elements of the next ``RUN_BYTES`` and the offset behind them; None where they are no strict JSON."""
+        from pipeline.json_structure import end_of_run  # numpy: --help does not wait for it
+
+        self.ask()
+        text = self._data[start : start + RUN_BYTES]
+        size = end_of_run(text, MAX_DEPTH)
+        try:
+            found = json_strict.loads_run(text[:size]) if size else None
+        except NotStrict:
+            found = None
+        return found or None, start + size
 
     def element(self, key: str, start: int, index: int = -1) -> tuple[Any, int]:
         """The value at ``start`` and the offset of its end.
@@ -175,13 +234,15 @@ class AnnotationBytes:
     def _end_of_value(self, place: str, start: int) -> int:
         opening = self.byte(start)
         if opening == b'"':
-            end = self._end_of_string(start)
-            if end < 0:
+            end = end_of_string(self._data, start, min(start + MAX_ELEMENT_BYTES + 2, self.size))
+            if end < 0 and start + MAX_ELEMENT_BYTES + 2 <= self.size:
+                end = self.size  # too long: what follows says so
+            elif end < 0:
                 raise self.error(start, place, "the file ends inside a string")
         elif opening in (b"{", b"["):
             end = self._end_of_brackets(place, start)
         else:
-            scalar = _SCALAR.match(self._data, start)
+            scalar = _SCALAR.match(self._data, start, start + MAX_ELEMENT_BYTES + 1)
             end = scalar.end() if scalar else start
             if end == start:
                 raise self.unexpected(start, place, "a value")
@@ -189,30 +250,31 @@ class AnnotationBytes:
             raise self.error(start, place, f"one value of more than {MAX_ELEMENT_BYTES >> 20} MiB")
         return end
 
-    def _end_of_string(self, start: int) -> int:
-        """Behind the string that begins at ``start``; -1 where none does, or it does not end."""
-        return end_of_string(self._data, start, self.size) if self.byte(start) == b'"' else -1
-
     def _end_of_brackets(self, place: str, start: int) -> int:
-        depth, position, limit = 0, start, start + MAX_ELEMENT_BYTES + 1
-        while True:
-            position = next_bracket(self._data, position, min(limit, self.size))
-            bracket = self.byte(position)
-            if position >= limit:
-                return position
-            if bracket in (b"", b'"'):
-                too_long = self.size > limit  # then it is the pattern that ended, not the file
-                raise self.error(
-                    start if too_long else position, place,
-                    f"one value of more than {MAX_ELEMENT_BYTES >> 20} MiB" if too_long
-                    else "the file ends in the middle of this value",
-                )  # fmt: skip
-            depth += 1 if bracket in b"[{" else -1
-            if depth > MAX_DEPTH:
-                raise self.error(position, place, f"brackets are nested deeper than {MAX_DEPTH} levels")
-            position += 1
-            if depth == 0:
-                return position
+        from pipeline.json_structure import levels  # numpy: --help does not wait for it
+
+        limit = start + MAX_ELEMENT_BYTES + 1
+        for positions, level in levels(self._data, start, min(limit, self.size), self.ask):
+            ends, deep = (
+                (level == 0).argmax() if len(level) else 0,
+                (level > MAX_DEPTH).argmax() if len(level) else 0,
+            )
+            ended, too_deep = (
+                bool(len(level)) and level[ends] == 0,
+                bool(len(level)) and level[deep] > MAX_DEPTH,
+            )
+            if too_deep and not (ended and ends < deep):
+                problem = f"brackets are nested deeper than {MAX_DEPTH} levels"
+                raise self.error(int(positions[deep]), place, problem)
+            if ended:
+                return int(positions[ends]) + 1
+        if self.size >= limit:
+            raise self.error(start, place, f"one value of more than {MAX_ELEMENT_BYTES >> 20} MiB")
+        raise self.error(self.size, place, "the file ends in the middle of this value")
+
+    def _release_passed(self, position: int) -> None:
+        if position - self._released > RELEASE_BYTES or position < self._released:
+            self._release(position)
 
     def _release(self, position: int) -> None:
         """Tells the system that the pages before ``position`` are not needed any more."""

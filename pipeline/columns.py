@@ -12,7 +12,6 @@ import numpy as np
 from tqdm import tqdm
 
 from pipeline.annotations import AnnotationError, AnnotationFile, Part
-from pipeline.stage import Interrupted
 
 CATEGORY_KEYS = ("id", "original_id", "name", "supercategory")
 
@@ -43,9 +42,9 @@ class Columns:
 
 def read_columns(path: Path, split: str, should_stop: Callable[[], bool] = lambda: False) -> Columns:
     """Reads a file that the remap stage wrote. Raises AnnotationError where it is not what that stage writes."""
-    with AnnotationFile(path) as file:
+    with AnnotationFile(path, should_stop) as file:
         try:
-            columns = _Reader(split, should_stop).read(file)
+            columns = _Reader(split).read(file)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, AnnotationError):
                 raise
@@ -75,8 +74,8 @@ def _inconsistency(columns: Columns) -> str | None:
 class _Reader:
     """Takes in the parts of one file in whatever order they come."""
 
-    def __init__(self, split: str, should_stop: Callable[[], bool]) -> None:
-        self.split, self.should_stop = split, should_stop
+    def __init__(self, split: str) -> None:
+        self.split = split
         self.categories: list[dict[str, Any]] = []
         self.images: list[tuple[int, int, int, str]] = []
         self.whole, self.boxes, self.area = array("q"), array("d"), array("d")
@@ -101,8 +100,6 @@ class _Reader:
         whole, boxes, area = self.whole, self.boxes, self.area
         for index, raw in enumerate(part):
             if index % 1024 == 0:
-                if self.should_stop():
-                    raise Interrupted
                 bar.update(part.end - bar.n)
             whole.extend((raw["id"], raw["image_id"], raw["category_id"], raw["iscrowd"]))
             boxes.extend(raw["bbox"])

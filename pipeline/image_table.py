@@ -17,13 +17,11 @@ from pipeline.image_files import list_entries, printable
 from pipeline.image_rules import NAME, SHEET, image_folder, is_thorough
 from pipeline.image_survey import check_all, thumbnails_of
 from pipeline.rejects import publish_rejects
-from pipeline.stage import Counts, Interrupted, StageContext, StageError
+from pipeline.stage import Counts, StageContext, StageError
 from pipeline.verdicts import IMAGE_REPORT
 from vision.artefacts.files import atomic_publish, remove_stale_temporaries
 from vision.images.contact_sheet import MOST, draw_sheet, publish_sheet
 from vision.images.decode import ImageVerdict
-
-ASKED_EVERY = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +57,8 @@ def survey_split(root: Path, split: str, should_stop: Callable[[], bool] = lambd
 def _annotated(root: Path, split: str, folder: Path, should_stop: Callable[[], bool]) -> list[Entry]:
     path = root / original_path(split)
     try:
-        with AnnotationFile(path) as file:
-            return [_entry(split, str(folder), raw) for raw in _images(file, should_stop)]
+        with AnnotationFile(path, should_stop) as file:
+            return [_entry(split, str(folder), raw) for raw in _images(file)]
     except FileNotFoundError:
         fix = f"python -m pipeline.extract --root {quote(str(root))}"
         raise StageError(f"{path} is missing", "it names the pictures and their sizes", fix) from None
@@ -69,18 +67,13 @@ def _annotated(root: Path, split: str, folder: Path, should_stop: Callable[[], b
         raise StageError(f"{path} can not be read", str(error), fix) from error
 
 
-def _images(file: AnnotationFile, should_stop: Callable[[], bool]) -> list[Any]:
+def _images(file: AnnotationFile) -> list[Any]:
     """The elements of ``images``; the rest of the file is checked on the way."""
     images: list[Any] | None = None
     for part in file.walk():
         if part.key == "images":
             part.expect_list()
-            images = []
-        for number, element in enumerate(part):
-            if number % ASKED_EVERY == 0 and should_stop():
-                raise Interrupted(str(file.path))
-            if part.key == "images" and images is not None:
-                images.append(element)
+            images = list(part)
     if images is None:
         raise file.missing("images", file.sections)
     return images

@@ -1,4 +1,4 @@
-"""Where strings end and brackets stand in the bytes of a JSON text, without parsing it.
+"""Where strings end in the bytes of a JSON text, without parsing it.
 
 Linear in time and constant in memory: a repeated group that may have to give back what it took remembers every round
 (a gigabyte for 16 MiB of escapes), and the possessive repeats that do not are missing before Python 3.11. So every
@@ -13,9 +13,6 @@ import re
 Text = bytes | mmap.mmap
 
 _IN_STRING = re.compile(rb'(?:[^"\\]+|\\.){1,1000}', re.DOTALL)
-_BETWEEN_BRACKETS = re.compile(
-    rb'(?:[^"\[\]{}]+|"[^"\\]*(?:\\.[^"\\]*){0,20}"){1,1000}', re.DOTALL
-)  # whole strings, those with few escapes
 _QUOTE = ord('"')
 
 
@@ -25,19 +22,3 @@ def end_of_string(text: Text, start: int, limit: int) -> int:
     while match := _IN_STRING.match(text, position, limit):
         position = match.end()
     return position + 1 if position < limit and text[position] == _QUOTE else -1
-
-
-def next_bracket(text: Text, position: int, limit: int) -> int:
-    """The offset of the first bracket outside strings; of a string that does not end before ``limit``; else ``limit``."""
-    while position < limit:
-        match = _BETWEEN_BRACKETS.match(text, position, limit)
-        if match is not None:
-            position = match.end()
-        elif text[position] == _QUOTE:
-            end = end_of_string(text, position, limit)
-            if end < 0:
-                return position
-            position = end
-        else:
-            return position
-    return limit

@@ -12,8 +12,6 @@ from typing import Any
 
 import orjson
 
-from pipeline.json_scan import next_bracket
-
 MAX_DEPTH = 64
 """Levels of brackets in one value; a COCO annotation has 3."""
 
@@ -21,6 +19,7 @@ _NOT_JSON = re.compile(rb"-?Infinity|NaN")
 _AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = b"0" * 19
 """64 bits have 19 digits or 20."""
+_HOLD_STRINGS = frozenset({str, dict, list})
 
 
 class NotStrict(ValueError):
@@ -33,26 +32,44 @@ class NotStrict(ValueError):
 
 def loads(text: bytes) -> Any:
     """The value that ``text`` (UTF-8) stands for. Raises NotStrict."""
+    return checked(text, _parsed(text))
+
+
+def loads_run(elements: bytes) -> list[Any]:
+    """The values that ``elements`` with commas between them stand for, none of them too deep. Raises NotStrict."""
+    text = b"[%b]" % elements
+    values: list[Any] = _parsed(text)
+    return values if _is_plain(text, values) else _slowly(text)
+
+
+def _parsed(text: bytes) -> Any:
     try:
-        value = orjson.loads(text)
+        return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise _explained(text, error) from None
-    return checked(text, value)
 
 
 def checked(text: bytes, value: Any) -> Any:
-    """``value``, which orjson made of ``text``, as the stricter rules want it. Raises NotStrict.
-
-    Every string has two quotes, so if the value has as many strings as the text has pairs of quotes, then no key
-    was lost. Strings that are not counted (in lists) or escaped quotes only lead to the slow check.
-    """
+    """``value``, which orjson made of ``text``, as the stricter rules want it. Raises NotStrict."""
     if text.count(b"[") + text.count(b"{") > MAX_DEPTH and depth(text) > MAX_DEPTH:
         raise NotStrict(0, f"brackets are nested deeper than {MAX_DEPTH} levels")
+    return value if _is_plain(text, value) else _slowly(text)
+
+
+def _is_plain(text: bytes, value: Any) -> bool:
+    """Whether no whole number can have become a float, and no key can have been lost.
+
+    Every string has two quotes, so if the value has as many strings as the text has pairs of quotes, then no key
+    was lost. Lists are looked into only where the strings outside them are too few; escaped quotes lead to the slow
+    reader.
+    """
     if _LONG_NUMBER in text.translate(_AS_ZEROS):
-        return _slowly(text)
-    if b"{" in text and not (isinstance(value, dict) and text.count(b'"') == 2 * _strings(value)):
-        _slowly(text)
-    return value
+        return False
+    if b"{" not in text:
+        return True
+    quotes = text.count(b'"')
+    outside_lists = sum(map(_strings, value)) if type(value) is list else _strings(value)
+    return quotes == 2 * outside_lists or quotes == 2 * _all_strings([value])
 
 
 def dumps(value: Any) -> bytes:
@@ -65,18 +82,15 @@ def dumps(value: Any) -> bytes:
 
 def depth(text: bytes) -> int:
     """How deep the brackets of a valid text are nested."""
-    level = deepest = position = 0
-    while True:
-        position = next_bracket(text, position, len(text))
-        bracket = text[position : position + 1]
-        if not bracket:
-            return deepest
-        level += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, level)
-        position += 1
+    from pipeline.json_structure import levels  # numpy: few texts need it
+
+    return max((int(level.max(initial=0)) for _, level in levels(text, 0, len(text))), default=0)
 
 
-def _strings(value: dict[str, Any]) -> int:
+def _strings(value: Any) -> int:
+    """Keys and texts, but for those in lists."""
+    if type(value) is not dict:
+        return int(type(value) is str)
     count = len(value)
     for inner in value.values():
         if type(inner) is str:
@@ -84,6 +98,17 @@ def _strings(value: dict[str, Any]) -> int:
         elif type(inner) is dict:
             count += _strings(inner)
     return count
+
+
+def _all_strings(value: Any) -> int:
+    """Keys and texts wherever they stand."""
+    if type(value) is str:
+        return 1
+    if type(value) is dict:
+        return len(value) + sum(
+            _all_strings(inner) for inner in value.values() if type(inner) in _HOLD_STRINGS
+        )
+    return sum(_all_strings(inner) for inner in value if type(inner) in _HOLD_STRINGS)
 
 
 def _slowly(text: bytes) -> Any:

@@ -59,11 +59,11 @@ def remap(
     paths |= {remapped_path(split): root / remapped_path(split) for split in splits}
     with published_together(list(paths.values())) as files:
         for split in splits:
-            with AnnotationFile(root / original_path(split)) as file:
+            with AnnotationFile(root / original_path(split), should_stop) as file:
                 map_of = partial(_map_of, file, map_, classes, original_path(splits[0]))
                 check = _verdict_check(verdicts[split]) if verdicts is not None else any_image
                 out, listing = files[paths[remapped_path(split)]], files[paths[LISTING]]
-                counts, map_ = remap_one(file, map_of, split, check, out, listing, should_stop)
+                counts, map_ = remap_one(file, map_of, split, check, out, listing)
                 results.append(counts)
         assert map_ is not None, "the runner gives at least one split"
         text = report_text(results, map_)

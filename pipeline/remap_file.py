@@ -92,7 +92,7 @@ def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> 
         if path is not None and not path.is_file():
             why = f"{option} takes a file" if path.exists() else "no such file"
             raise StageError(f"{path} can not be read", f"{option}: {why}", "check the path")
-    with AnnotationFile(asked.annotations) as file:
+    with AnnotationFile(asked.annotations, should_stop) as file:
         check = _image_check(asked, file, working, should_stop)
 
         def map_of(categories: tuple[Category, ...]) -> CategoryMap:
@@ -105,7 +105,7 @@ def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> 
         # the remapped file gets its name last: where it is new, the others are
         with published_together(asked.outputs()[::-1]) as files:
             out, listing = files[asked.output], files[asked.beside("dropped")]
-            counts, map_ = remap_one(file, map_of, "", check, out, listing, should_stop)
+            counts, map_ = remap_one(file, map_of, "", check, out, listing)
             files[asked.beside("labels")].write(map_.labels_text())
             files[asked.beside("map")].write(map_.document_text(asked.annotations.name))
     return report_text([counts], map_).split("\n\n")[0] + "\n" + "\n".join(map(str, asked.outputs()))

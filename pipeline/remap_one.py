@@ -24,7 +24,6 @@ def remap_one(
     check: ImageCheck,
     out: IO[bytes],
     listing: IO[bytes],
-    should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[SplitCounts, CategoryMap]:
     """Writes the remapped file to ``out`` (empty, seekable) and a line for each drop or change to ``listing``.
 
@@ -36,14 +35,14 @@ def remap_one(
     if ahead is not None and categories is not None:
         map_ = map_of(categories)
         try:
-            counts = Remapping(file, map_, split, check, listing, should_stop, ahead.start).write(out)
+            counts = Remapping(file, map_, split, check, listing, ahead.start).write(out)
             return _checked(counts, file), map_
         except OutOfOrder:
             for stream, position in ((out, 0), (listing, begun)):
                 stream.seek(position)
                 stream.truncate()
     map_ = map_of(read_categories(file))
-    counts = Remapping(file, map_, split, check, listing, should_stop).write(out)
+    counts = Remapping(file, map_, split, check, listing).write(out)
     return _checked(counts, file), map_
 
 

@@ -25,7 +25,6 @@ from pipeline.annotation_rules import (
 from pipeline.annotations import AnnotationFile, Part
 from pipeline.categories import CategoryMap
 from pipeline.json_strict import dumps
-from pipeline.stage import Interrupted
 
 ImageCheck = Callable[[dict[str, Any]], Drop | None]
 """From a sound entry of ``images``: why this image can not be used, or None."""
@@ -70,11 +69,10 @@ class Remapping:
         split: str,
         check: ImageCheck,
         listing: IO[bytes],
-        should_stop: Callable[[], bool] = lambda: False,
         ahead: int | None = None,
     ) -> None:
         self.file, self.map, self.check, self.listing = file, map_, check, listing
-        self.should_stop, self.ahead = should_stop, ahead
+        self.ahead = ahead
         self.counts = SplitCounts(split)
         self._labels = map_.labels
         self._sizes: dict[int, tuple[int, int]] = {}
@@ -128,9 +126,22 @@ class Remapping:
                 raise OutOfOrder
             _write_list(out, self._annotations(part))
         elif part.is_list:
-            _write_list(out, (dumps(raw) for _, raw in self._items(part)))
+            self._pass_on(out, part)
         else:
             out.write(b"".join(map(dumps, part)))
+
+    def _pass_on(self, out: IO[bytes], part: Part) -> None:
+        """A list that is not ours as it is; objects get a line each, numbers and texts none."""
+        before = b"["
+        for values in part.runs():
+            if dict in map(type, values):
+                text = b",".join((b"\n" if type(value) is dict else b"") + dumps(value) for value in values)
+            else:
+                text = dumps(values)[1:-1]
+            out.write(before + text)
+            before = b","
+            self._bar.update(max(0, part.end - self._bar.n))
+        out.write(b"[]" if before == b"[" else b"\n]")
 
     def _images(self, part: Part) -> Iterator[bytes]:
         counts = self.counts
@@ -206,8 +217,6 @@ class Remapping:
         part.expect_list()
         for index, raw in enumerate(part):
             if index % 1024 == 0:
-                if self.should_stop():
-                    raise Interrupted
                 self._bar.update(max(0, part.end - self._bar.n))
             yield index, raw
 

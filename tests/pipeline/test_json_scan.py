@@ -1,4 +1,4 @@
-"""Strings and brackets of a JSON text are found as one byte after the other finds them, in constant memory."""
+"""Strings of a JSON text end where one byte after the other ends them, found in constant memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.json_scan import end_of_string, next_bracket
+from pipeline.json_scan import end_of_string
 
 
 def slow_end(text: bytes, start: int, limit: int) -> int:
@@ -22,25 +22,12 @@ def slow_end(text: bytes, start: int, limit: int) -> int:
     return -1
 
 
-def slow_bracket(text: bytes, position: int, limit: int) -> int:
-    while position < limit and text[position : position + 1] not in (b"[", b"]", b"{", b"}"):
-        if text[position : position + 1] == b'"':
-            end = slow_end(text, position, limit)
-            if end < 0:
-                return position
-            position = end
-        else:
-            position += 1
-    return position
-
-
 def test_the_same_as_byte_by_byte() -> None:
     chance = random.Random(5)
     for _ in range(5000):
         text = bytes(chance.choice(b'"\\[]{}a,"\\"') for _ in range(chance.randrange(40)))
         limit = chance.randint(0, len(text))
         start = chance.randint(0, limit)
-        assert next_bracket(text, start, limit) == slow_bracket(text, start, limit), (text, start, limit)
         if text[start : start + 1] == b'"' and start < limit:
             assert end_of_string(text, start, limit) == slow_end(text, start, limit), (text, start, limit)
 
@@ -55,18 +42,16 @@ def test_what_is_longer_than_the_bound_of_a_pattern(round_: bytes, rounds: int, 
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         for given in (text, mapped):
             assert end_of_string(given, 0, len(text)) == len(string)
-            assert next_bracket(given, 0, len(text)) == 3 * len(string)
-            behind = 3 * len(string) + 1
+            behind = 3 * len(string) + 1  # one without an end
             assert end_of_string(given, behind, len(text)) == -1
-            assert next_bracket(given, behind, len(text)) == behind, "a string without an end stops it"
 
 
 HOSTILE = """
 import resource
-from pipeline.json_scan import next_bracket
-texts = [b'"",' * 1_000_000, b'"' + b"\\\\n" * 2_000_000 + b'"', b'"\\\\n",' * 800_000, b'"' + b'\\\\"' * 2_000_000]
+from pipeline.json_scan import end_of_string
+texts = [b'"' + b"\\\\n" * 2_000_000 + b'"', b'"' + b'\\\\"' * 2_000_000]
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-assert [next_bracket(text, 0, len(text)) for text in texts] == [3_000_000, 4_000_002, 4_000_000, 0]
+assert [end_of_string(text, 0, len(text)) for text in texts] == [4_000_002, -1]
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
