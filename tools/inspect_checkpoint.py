@@ -11,6 +11,7 @@ if __name__ == "__main__":  # before the imports: they take a while
 
     guard(only_prints=True)
 
+import argparse
 import hashlib
 import json
 import struct
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.problem import run_tool
 from vision.artefacts.advice import command
 from vision.artefacts.command_line import Parser
 
@@ -107,16 +109,14 @@ def make_parser() -> Parser:
 def main(argv: list[str] | None = None) -> int:
     """0, or 1 for a file that is damaged or missing."""
     arguments = make_parser().parse_args(argv)
-    from vision.artefacts.records import RecordError
-    from vision.engine.checkpoint import find, load
-    from vision.engine.run_folder import DamagedCheckpoint, NoCheckpoint
+    return run_tool(lambda: inspect(arguments))
 
-    try:
-        path = find(arguments.checkpoint, lambda run: command("python -m tools.inspect_checkpoint", run))
-        checkpoint = load(path)
-    except (DamagedCheckpoint, NoCheckpoint, RecordError, OSError) as error:
-        print(f"inspect_checkpoint: {error}", file=sys.stderr)
-        return 1
+
+def inspect(arguments: argparse.Namespace) -> int:
+    from vision.engine.checkpoint import find, load
+
+    path = find(arguments.checkpoint, lambda run: command("python -m tools.inspect_checkpoint", run))
+    checkpoint = load(path)
     if not arguments.digest:
         print(report(checkpoint, path), end="\n\n")
     for name, value in digests(checkpoint).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -252,3 +253,34 @@ def test_a_run_is_not_made_shorter_than_it_is(
     assert train("--resume", run) == 2
     assert "training_args.json: epochs 1: the run is past that" in capsys.readouterr().err
     assert train("--resume", run, "--epochs", 3, "--stop-after-step", 10) == 0
+
+
+def test_every_way_out_that_is_printed_works(
+    train: Train,
+    tiny: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of a fresh start over a run, another folder, and a lost record; with a path that a shell would run."""
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "a b$(touch X)" / "run"
+    line = [*tiny, "--checkpoint-folder", run]
+    assert train(*line, "--stop-after-step", 1) == 0
+
+    def advised() -> list[str]:
+        fix = capsys.readouterr().err.splitlines()[-1]
+        text = fix[fix.index("python train_ssd.py") :].removesuffix(", or choose another --checkpoint-folder")
+        return shlex.split(text)[2:]
+
+    capsys.readouterr()
+    assert train(*line) == 2
+    assert train(*advised(), "--stop-after-step", 2) == 0
+    assert train("--resume", run, "--checkpoint-folder", tmp_path / "new") == 2
+    assert (
+        train(*tiny, *advised(), "--stop-after-step", 1) == 0 and (tmp_path / "new" / "labels.txt").exists()
+    )
+    (run / "checkpoints.json").unlink()
+    assert train(*line, "--resume", "auto") == 1
+    assert train(*advised(), "--stop-after-step", 3) == 0
+    assert not (tmp_path / "X").exists()

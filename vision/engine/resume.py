@@ -11,9 +11,9 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from vision.artefacts.advice import command, shown
 from vision.artefacts.files import publish_bytes, publish_json
 from vision.artefacts.records import read_json
 from vision.engine import config as options
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 ARGS_NAME = "training_args.json"
 MAX_ARGS_BYTES = 1 << 20
 LABELS_NAME = "labels.txt"
+RESUME = "python train_ssd.py --resume"
+NEW_FROM = "python train_ssd.py --pretrained-ssd"
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,10 @@ def _planned(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
         require_own_labels(run, checkpoint.classes)
     if "checkpoint_folder" in parsed.explicit and run_folder(config).resolve() != run.resolve():
         raise UsageError(
-            f"--resume goes on in the folder of its checkpoint, {run}, and --checkpoint-folder says "
-            f"{run_folder(config)}: leave that out, or start a new run there with --pretrained-ssd {file}"
+            f"--resume goes on in the folder of its checkpoint, {shown(run)}\n"
+            f"  why: --checkpoint-folder says {shown(run_folder(config))}\n"
+            f"  fix: leave that out, or start a new run there: "
+            f"{command(NEW_FROM, file, '--checkpoint-folder', run_folder(config))}"
         )
     settled, notes = settle(parsed, checkpoint.args, run)
     _require_epochs(settled, checkpoint, parsed)
@@ -136,7 +140,8 @@ def _fresh(parsed: Parsed) -> Plan:
     require_place(run)
     if RunFolder(run).records():
         raise UsageError(
-            f"{run} holds a run already; go on with --resume {quote(str(run))}, or choose another --checkpoint-folder"
+            f"{shown(run)} holds a run already\n  why: a fresh start would be written over it\n"
+            f"  fix: {command(RESUME, run)}, or choose another --checkpoint-folder"
         )
     require_nothing_foreign(run)
     config, initial, notes = open_initial(with_absolute_data(parsed.config), parsed.explicit)
@@ -156,8 +161,9 @@ def _find(config: TrainConfig, warn: Callable[[str], None]) -> tuple[Checkpoint,
         strays = RunFolder(run).strays()
         if found is None and strays and not RunFolder(run).record_path.is_file():
             raise NoCheckpoint(
-                f"{run}: holds {strays[-1].name} but no checkpoints.json; not starting from scratch.\n"
-                f"  Go on from that file with --resume {strays[-1]}, or choose another --checkpoint-folder."
+                f"{shown(run)}: not starting from scratch\n"
+                f"  why: it holds {shown(strays[-1].name)}, but no checkpoints.json\n"
+                f"  fix: {command(RESUME, strays[-1])}, or choose another --checkpoint-folder"
             )
         return found
     path = Path(str(config.resume))
