@@ -15,7 +15,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from pipeline import choices
+from pipeline import next_step
 from pipeline.clean import Selection, listing, plan, remove
 from pipeline.command import (
     StopFlag,
@@ -38,7 +38,7 @@ from vision.artefacts.output import words_are_the_result
 CLEAN = """Removes what the stages made. Without --yes it only lists what would go, with bytes. A file goes when
 a receipt claims it and it still is as recorded; anything else in the folder stays and is named. Links are not
 followed."""
-MARKS = {"done": "✓", "stale": "~", "missing": "·"}
+MARKS = {"done": "✓", "own": "✓", "stale": "~", "missing": "·"}
 
 
 def build_parser() -> Parser:
@@ -82,14 +82,15 @@ def chosen(arguments: argparse.Namespace) -> list[Stage]:
 def status(arguments: argparse.Namespace, stop: StopFlag) -> int:
     """Prints the state of every stage; 0 also when something has to run (``verify`` is the one that fails)."""
     say_if_absent(arguments.root)
-    decisions = decide_all(all_stages(), settings_of(arguments), should_stop=stop)
+    settings = settings_of(arguments)
+    decisions = decide_all(all_stages(), settings, should_stop=stop)
     if arguments.json:
         print(json.dumps([as_plain(decision) for decision in decisions], indent=1))
         return 0
     for decision in decisions:
         print(f"{MARKS[decision.state]} {decision.stage:17} {decision.state:8} {decision.why}")
     if any(decision.must_run for decision in decisions):
-        print(f"next: python -m pipeline run {choices.spelled(arguments)}")
+        print(f"next: {next_step.run_again(arguments, settings)}")
     return 0
 
 
@@ -111,16 +112,19 @@ def as_plain(decision: Decision) -> dict[str, Any]:
 
 def verify(arguments: argparse.Namespace, stop: StopFlag) -> int:
     say_if_absent(arguments.root)
-    decisions = decide_all(all_stages(), settings_of(arguments), arguments.deep, stop)
+    settings = settings_of(arguments)
+    decisions = decide_all(all_stages(), settings, arguments.deep, stop)
     wrong = [decision for decision in decisions if decision.must_run]
     for decision in wrong:
         print(f"{decision.stage}: {decision.state}: {decision.why}", file=sys.stderr)
     if wrong:
-        print(f"mend it: python -m pipeline run {choices.spelled(arguments)}", file=sys.stderr)
+        print(f"mend it: {next_step.run_again(arguments, settings)}", file=sys.stderr)
         return 1
     gone = [path for decision in decisions for path in decision.gone]
     without = f"; not here any more, and not needed: {', '.join(gone)}" if gone else ""
-    print(f"{len(decisions)} stages verified: every file is what its receipt says{without}")
+    checked = [decision for decision in decisions if decision.state == "done"]
+    own = "; pictures and annotations are your own" if len(checked) < len(decisions) else ""
+    print(f"{len(checked)} stages verified: every file is what its receipt says{own}{without}")
     return 0
 
 
@@ -228,9 +232,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         stages = chosen(arguments)
         code = run_and_report(stages, arguments)
         if not code and stages[-1].name == NAMES[-1]:
-            print(
-                f"next: python train_ssd.py --datasets {quote(str(arguments.root))} --checkpoint-folder models/my-experiment-1"
-            )
+            print("\n".join(next_step.after_all(settings_of(arguments))))
         if code:
             return code
         with StopFlag() as stop:

@@ -31,6 +31,7 @@ class Choices:
 
     * release: the whole table, since its file may be gone the next time; mirror: () for the release's own server
     * classes: the names that are kept, None for all
+    * own: pictures and annotations are the owner's; nothing is fetched (until a release is named)
     """
 
     splits: tuple[str, ...] = ("train", "val")
@@ -39,6 +40,7 @@ class Choices:
     thorough: bool = False
     mirror: tuple[str, ...] = ()
     keep_archives: bool = True
+    own: bool = False
 
     def __post_init__(self) -> None:
         if not self.splits or list(self.splits) != [split for split in SPLITS if split in self.splits]:
@@ -51,6 +53,7 @@ class Choices:
         return {
             "release": self.release, "mirror": list(self.mirror), "thorough": self.thorough,
             "keep_archives": self.keep_archives, "classes": None if self.classes is None else list(self.classes),
+            "own": self.own,
         }  # fmt: skip
 
 
@@ -60,6 +63,7 @@ def of(settings: Settings) -> Choices:
     return Choices(
         settings.splits, release_of(settings), tuple(classes) if classes else None, bool(asked.get("thorough")),
         tuple(asked.get("mirror") or ()), bool(asked.get("keep_archives", True)),
+        bool(asked.get("own")),
     )  # fmt: skip
 
 
@@ -103,6 +107,7 @@ def chosen(arguments: Namespace) -> Choices:
     named = {name: value for name in NAMES if (value := getattr(arguments, name, None)) not in (None, [])}
     remembered = _remembered(arguments.root, named)
     if "release" in named:
+        remembered = replace(remembered, own=False)
         named["release"] = COCO_2017 if str(named["release"]) == COCO else read_release(named["release"])
         if named["release"] != remembered.release:  # a mirror holds one release
             remembered = replace(remembered, mirror=())

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from pipeline import brought, choices, leftovers, part, receipts, trees
+from pipeline import brought, choices, claims, leftovers, part, receipts, trees
 from pipeline.lock import LOCK
 from pipeline.owners_files import lacking
 from pipeline.receipts import Recorded
@@ -156,7 +156,22 @@ class Cleaning:
     def add_receipt(self, stage: str) -> None:
         """The receipt itself and the stage's lines of ``rejects.jsonl``."""
         self.rejects_of.append(stage)
+        self._add_claim(stage)
         self._add_own(receipts.receipt_path(self.root, stage), f"receipt of {stage}")
+
+    def _add_claim(self, stage: str) -> None:
+        """Not where a run was killed and only the claim says that what it has published is ours."""
+        try:
+            claim, receipt = claims.read(self.root, stage), receipts.read(self.root, stage)
+        except RecordError:
+            claim, receipt = None, None
+        left = [path for path in (claim.outputs if claim else ()) if os.path.lexists(self.root / path)]
+        if receipt is None and left:
+            self.stays.append(
+                f"{left[0]}: {stage} was stopped before it was done; the next run goes on from it"
+            )
+        else:
+            self._add_own(claims.claim_path(self.root, stage), f"claim of {stage}")
 
     def add_staging(self, stages: Sequence[Stage], settings: Settings) -> None:
         """Half-done work: staging folders, transfers under way, temporary files."""

@@ -15,7 +15,7 @@ from types import FrameType
 
 from tqdm import tqdm
 
-from pipeline import choices
+from pipeline import choices, own_data
 from pipeline.lock import root_lock
 from pipeline.runner import decide_all, run_stages
 from pipeline.stage import SPLITS, Interrupted, Settings, Stage, StageError
@@ -110,6 +110,10 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
         help="validate_images: a second decoder reads every picture, too (as in the last run, else not)",
     )  # fmt: skip
     group.add_argument(
+        "--accept-missing", action="store_true",
+        help="validate_images: go on without pictures that are missing or cannot be read; else more than a few stop it",
+    )  # fmt: skip
+    group.add_argument(
         "--classes", type=class_list, metavar="LIST",
         help="remap_categories: only these, e.g. person,car; the word all for all of them (those of the last run, else all)",
     )  # fmt: skip
@@ -117,7 +121,7 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """What is named, and what is remembered of the root. Raises StageError when a table or a note can not be read."""
-    of_this_run = {name: getattr(arguments, name) for name in ("connections", "parallel")}
+    of_this_run = {name: getattr(arguments, name) for name in ("connections", "parallel", "accept_missing")}
     chosen = choices.chosen(arguments)
     return Settings(arguments.root, chosen.splits, arguments.workers, of_this_run | chosen.options())
 
@@ -186,8 +190,9 @@ def run_and_report(stages: Sequence[Stage], arguments: argparse.Namespace) -> in
     with StopFlag() as stop:
 
         def work() -> None:
-            settings = settings_of(arguments)
+            settings = own_data.noticed(stages, settings_of(arguments), named("extract"))
             with root_lock(settings.root, wait, say, stop):
+                own_data.require_room(stages, settings, stop)
                 choices.write(settings)
                 say_what_is_left_out(stages, settings, stop)
                 run_stages(stages, settings, force, say, stop)

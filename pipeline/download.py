@@ -15,7 +15,7 @@ if __name__ == "__main__":  # before the imports: they take a while
 import argparse
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,7 @@ from pipeline.command import (
     web_address,
 )
 from pipeline.logins import below, named_again, usable
+from pipeline.own_data import nothing_to_bring
 from pipeline.part import bytes_here, remove_traces, was_just_published
 from pipeline.progress import Progress
 from pipeline.release import COCO_SERVER, ReleaseFile, archive_path, release_of
@@ -133,6 +134,18 @@ def _is_here(context: StageContext, file: ReleaseFile) -> bool:
     return False
 
 
+def _is_of_release(settings: Settings, path: str, should_stop: Callable[[], bool]) -> bool:
+    """Whether what stands at ``path``, which nobody claims, is that archive. Raises Interrupted."""
+    (file,) = (file for file in release_of(settings).files if archive_path(file) == path)
+    full = settings.root / path
+
+    def tick(_read: int) -> None:
+        if should_stop():
+            raise Interrupted(path)
+
+    return full.is_file() and full.stat().st_size == file.bytes and sha256_of(full, tick) == file.sha256
+
+
 def _require_space(context: StageContext, files: list[ReleaseFile], missing: list[ReleaseFile]) -> None:
     """What is still to come, and what will come out of all that is not unpacked yet: archives stay until then.
 
@@ -183,6 +196,9 @@ STAGE = Stage(
     outputs=_outputs,
     params=_params,
     run=_run,
+    takes_over=_is_of_release,
+    proves=_outputs,
+    not_needed=nothing_to_bring,
 )
 
 OWN = ("--url", "--sha256", "--output", "--bytes")

@@ -23,10 +23,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline import brought
+from pipeline.already_unpacked import is_from_archives
 from pipeline.archive import Archive, open_archive, plan
 from pipeline.archive_fault import BadArchive
 from pipeline.archive_members import Members
 from pipeline.command import add_common_options, add_stage_options, refuse_others, stage_main
+from pipeline.own_data import nothing_to_bring
 from pipeline.release import ReleaseFile, archive_path, release_of
 from pipeline.split_folder import make_folder
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
@@ -178,6 +180,9 @@ STAGE = Stage(
     params=_params,
     run=_run,
     used_up=_inputs,
+    takes_over=is_from_archives,
+    proves=lambda settings: [f"{split}2017" for split in settings.splits],
+    not_needed=nothing_to_bring,
 )
 
 

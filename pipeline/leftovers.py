@@ -14,7 +14,10 @@ from pipeline.owners_files import recover_folder
 from pipeline.stage import Settings, Stage
 from vision.artefacts.files import is_temporary, older_of, remove_stale_temporaries
 
-OWN = ("", ".pipeline", ".pipeline/manifests")
+STAGING = ".pipeline/staging"
+"""Below it each stage has a folder for half-done work."""
+
+OWN = ("", ".pipeline", ".pipeline/manifests", ".pipeline/claims")
 """Folders in which the runner and the stages publish whatever their outputs are."""
 
 

@@ -17,14 +17,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from pipeline import leftovers, receipts
+from pipeline import claims, leftovers, ownership, receipts
 from pipeline.observe import Observer
-from pipeline.receipts import Receipt
+from pipeline.own_data import require_room
+from pipeline.receipts import Receipt, Recorded
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from vision.artefacts.files import publish_json
 from vision.artefacts.records import RecordError, read_json
 
-STAGING = ".pipeline/staging"
+STAGING = leftovers.STAGING
 PLAN = "plan.json"
 SHOWN = 120
 """How much of a parameter is printed, in characters."""
@@ -32,7 +33,9 @@ SHOWN = 120
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """state: done | stale | missing; ``why`` in words; ``receipt`` of the last time it was finished, if any.
+    """state: done | stale | missing | own; ``why`` in words; ``receipt`` of the last time it was finished, if any.
+
+    own: there is nothing for the stage to do in this root, since what it would make is the owner's.
 
     ``gone``: outputs of a stage that is done which are not there, since nothing needs them any more.
     """
@@ -45,13 +48,15 @@ class Decision:
 
     @property
     def must_run(self) -> bool:
-        return self.state != "done"
+        return self.state in ("stale", "missing")
 
 
 def decide(
     stage: Stage, settings: Settings, observer: Observer, spared: frozenset[str] = frozenset()
 ) -> Decision:
     """Whether ``stage`` has to run, looking at its receipt and at the disk; ``spared`` paths may be missing."""
+    if (why := stage.not_needed(settings)) is not None:
+        return Decision(stage.name, "own", why)
     try:
         receipt = receipts.read(settings.root, stage.name)
     except RecordError as error:
@@ -61,8 +66,10 @@ def decide(
         return Decision(
             stage.name, "missing", "stopped half-way; it will go on" if begun else "it has not run yet"
         )
-    why = _changed_plan(stage, settings, receipt) or _changed_files(
-        stage, settings, receipt, observer, spared | frozenset(stage.used_up(settings))
+    why = (
+        _changed_plan(stage, settings, receipt)
+        or _changed_files(stage, settings, receipt, observer, spared | frozenset(stage.used_up(settings)))
+        or stage.doubt(settings, receipt.notes)
     )
     if why:
         return Decision(stage.name, "stale", why, receipt)
@@ -147,7 +154,7 @@ def run_stages(
     """Runs what has to run, in order; returns what was decided for each. The root's lock is held by the caller.
 
     Raises:
-        StageError, Interrupted: from a stage; the stages before it are finished and stay so.
+        StageError, Interrupted: what is its owner's stands in the way, or from a stage; the stages before it are finished and stay so.
     """
     for stage in stages:
         leftovers.sweep(stage, settings, say)
@@ -156,7 +163,7 @@ def run_stages(
     decisions = []
     for stage in stages:
         decision = decide(stage, settings, observer, spared)
-        if force and not decision.must_run:
+        if force and decision.state == "done":
             decision = replace(decision, state="stale", why="--force")
         decisions.append(decision)
         if decision.must_run:
@@ -164,8 +171,8 @@ def run_stages(
             _act(stage, settings, observer, force, say, should_stop)
         else:
             say(f"{stage.name}: {decision.state} ({decision.why})")
-            assert decision.receipt is not None, f"{stage.name} is done without a receipt"
-            _pass_over(decision.receipt, settings, observer)
+            if decision.receipt is not None:
+                _pass_over(decision.receipt, settings, observer)
     return decisions
 
 
@@ -187,35 +194,68 @@ def _act(
     should_stop: Callable[[], bool],
 ) -> None:
     started = time.monotonic()
-    inputs = {path: observer.record(path) for path in stage.inputs(settings)}
-    present = {path: seen for path, seen in inputs.items() if seen is not None}
+    require_room([stage], settings, should_stop)
+    inputs = _inputs_now(stage, settings, observer)
     plan: dict[str, Any] = {
         "version": stage.version,
         "params": _plain(stage.params(settings)),
-        "inputs": {path: seen.sha256 for path, seen in present.items()},
+        "inputs": {path: seen.sha256 for path, seen in inputs.items()},
     }
-    staging = _staging_folder(settings.root, stage, plan, fresh=force)
-    counts = stage.run(StageContext(settings, staging, say, should_stop))
-    _check_counts(stage, counts)
+    aside = ownership.put_aside(stage, settings, observer)
+    try:
+        staging = _staging_folder(settings.root, stage, plan, fresh=force)
+        counts = stage.run(StageContext(settings, staging, say, should_stop))
+        _check_counts(stage, counts)
+    except BaseException:
+        ownership.withdraw(settings.root, aside)
+        raise
     observer.forget()
-    outputs = {path: observer.record(path) for path in stage.outputs(settings)}
-    absent = [path for path, seen in outputs.items() if seen is None]
-    if absent:
-        raise StageError(
-            f"{stage.name} ended, but {absent[0]} is not there",
-            "something else removed it while the stage worked, or the stage is at fault",
-            "run the same command again; should it stay so, please report it",
-        )
+    _require_unchanged(stage, inputs, _inputs_now(stage, settings, observer))
+    outputs = _outputs_now(stage, settings, observer)
     receipt = Receipt(
-        receipts.SCHEMA, stage.name, stage.version, plan["params"],
-        present, {path: seen for path, seen in outputs.items() if seen is not None},
+        receipts.SCHEMA, stage.name, stage.version, plan["params"], inputs, outputs,
         counts.taken_in, counts.kept, counts.dropped, counts.notes,
         round(time.monotonic() - started, 3), datetime.now(timezone.utc).isoformat(timespec="seconds"),
         {"python": platform.python_version()},
     )  # fmt: skip
     receipts.write(settings.root, receipt)
+    ownership.settle(settings.root, aside, outputs, say)
+    claims.note(settings.root, stage.name, outputs, aside={})
     shutil.rmtree(staging)
     say(f"{stage.name}: done in {receipt.seconds:.1f} s, {counts.kept:,} kept of {counts.taken_in:,}")
+
+
+def _inputs_now(stage: Stage, settings: Settings, observer: Observer) -> dict[str, Recorded]:
+    """The inputs that are there."""
+    seen = {path: observer.record(path) for path in stage.inputs(settings)}
+    return {path: record for path, record in seen.items() if record is not None}
+
+
+def _require_unchanged(stage: Stage, before: dict[str, Recorded], after: dict[str, Recorded]) -> None:
+    """What a receipt says was read has to be what was read: a change in between is found here, by content."""
+    for path in sorted({*before, *after}):
+        old, new = before.get(path), after.get(path)
+        if old is None or new is None or (old.kind, old.sha256) != (new.kind, new.sha256):
+            raise StageError(
+                f"{path} changed while {stage.name} worked on it",
+                "what was made may be of the one or the other, so it does not count as done",
+                "run the same command again, when nothing else changes it any more",
+            )
+
+
+def _outputs_now(stage: Stage, settings: Settings, observer: Observer) -> dict[str, Recorded]:
+    """The outputs, which all have to be there."""
+    outputs = {}
+    for path in stage.outputs(settings):
+        seen = observer.record(path)
+        if seen is None:
+            raise StageError(
+                f"{stage.name} ended, but {path} is not there",
+                "something else removed it while the stage worked, or the stage is at fault",
+                "run the same command again; should it stay so, please report it",
+            )
+        outputs[path] = seen
+    return outputs
 
 
 def _staging_folder(root: Path, stage: Stage, plan: dict[str, Any], fresh: bool) -> Path:

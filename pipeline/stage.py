@@ -88,6 +88,10 @@ class Stage:
     * params: what changes the result and is no file; plain JSON
     * run: does the work, publishes its outputs, returns the counts
     * used_up: inputs that nobody needs any more once the stage is done; removing them makes nothing stale
+    * takes_over: whether what stands under an output that no note of ours claims is what the stage would put there
+    * proves: outputs whose every file the stage checks and replaces by itself; the runner puts none of them aside
+    * not_needed: why there is nothing for the stage to do in this root at all; None where there is
+    * doubt: why what the stage found, by its notes of the last time, may not hold any more although no file has changed
     """
 
     name: str
@@ -99,3 +103,9 @@ class Stage:
     params: Callable[[Settings], dict[str, Any]]
     run: Callable[[StageContext], Counts]
     used_up: Callable[[Settings], Iterable[str]] = lambda settings: ()
+    takes_over: Callable[[Settings, str, Callable[[], bool]], bool] = lambda settings, path, should_stop: (
+        False
+    )
+    proves: Callable[[Settings], Iterable[str]] = lambda settings: ()
+    not_needed: Callable[[Settings], str | None] = lambda settings: None
+    doubt: Callable[[Settings, dict[str, Any]], str | None] = lambda settings, notes: None

@@ -54,7 +54,7 @@ def test_one_stage_goes_with_its_receipt_and_nothing_else(
     gone = set(before) - set(everything(root))
     assert gone == {
         name for name in before
-        if name.startswith(("arrays/", ".pipeline/manifests/arrays")) or name in ("index.sqlite", ".pipeline/index.json")
+        if name.startswith(("arrays/", ".pipeline/manifests/arrays")) or name in ("index.sqlite", ".pipeline/index.json", ".pipeline/claims/index.json")
     }  # fmt: skip
     size = sum(len(before[name]) for name in gone)
     assert f"removed {size:,} bytes, files: {len(gone)}" in capsys.readouterr().out
@@ -137,7 +137,10 @@ def test_a_hostile_receipt_removes_nothing_outside(root: Path, path: str, kind: 
     cleaning = plan(root, Selection(stages=("index",)))
     remove(cleaning, print, lambda: False)
     assert outside.read_bytes() == b"abc"
-    assert set(before) - set(everything(root)) == {".pipeline/index.json"}
+    assert set(before) - set(everything(root)) == {
+        ".pipeline/index.json",
+        ".pipeline/claims/index.json",
+    }
 
 
 def test_without_a_readable_receipt_its_outputs_stay(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -207,6 +207,11 @@ ALL = ("--classes", "all")
 """Another choice than that of the run before, which is remembered."""
 
 
+def without_asides(root: Path) -> dict[str, bytes]:
+    """Old files that this test puts back over those of a receipt that is already there are kept, as an owner's would be."""
+    return {name: data for name, data in files(root).items() if ".replaced-" not in name}
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_failing_system_call_at_any_time(
@@ -233,7 +238,7 @@ def test_a_failing_system_call_at_any_time(
         with monkeypatch.context() as patched:
             patched.setattr(artefacts.os, call, broken)
             results.append(remap_categories.main(["--root", str(root), *ALL]))
-        now = files(root)
+        now = without_asides(root)
         assert set(now) == set(old)
         assert all(now[name] in (old[name], new[name]) for name in now)
         if calls[0] < failing:
@@ -243,7 +248,7 @@ def test_a_failing_system_call_at_any_time(
         for name, data in old.items():
             (root / name).write_bytes(data)
     assert results[-1] == 0 and 1 in results
-    assert files(root) == new
+    assert without_asides(root) == new
 
 
 @pytest.mark.parametrize("limit", [0, 100, 3000, 9000])

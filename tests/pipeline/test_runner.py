@@ -129,8 +129,11 @@ def test_a_damaged_receipt_is_named_and_made_again(settings: Settings) -> None:
 
 
 def test_losing_an_item_silently_is_an_error(settings: Settings) -> None:
-    stage = replace(FIRST, run=lambda context: Counts(taken_in=5, kept=3, dropped={"bad": 1}))
-    (settings.root / "middle").touch()
+    def run_it(context: StageContext) -> Counts:
+        (context.root / "middle").touch()
+        return Counts(taken_in=5, kept=3, dropped={"bad": 1})
+
+    stage = replace(FIRST, run=run_it)
     with pytest.raises(StageError, match="lost something silently"):
         run(settings, stage)
     assert states(settings, stage)[0][0] == "missing"
