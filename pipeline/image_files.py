@@ -1,4 +1,10 @@
-"""Reads pictures out of a folder that nobody vouches for: no link is followed, nothing blocks, nothing is too big."""
+"""Reads pictures out of a folder that nobody vouches for: nothing blocks, nothing is too big, no device is opened.
+
+Links, stated once: a link in the place of a picture is followed, wherever it leads, when there is a regular file at its
+end; extraction makes no links, so whoever owns the folder has put it there. A folder on the way that is a link is not
+followed, so that a name stays inside the image folder. What is at the end of a link is held before it is looked at, and
+read only when it is a regular file.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +19,12 @@ from typing import NamedTuple
 from vision.images.formats import IMAGE_SUFFIXES, MAX_BYTES, BadImage
 
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_FOLLOWED_FLAGS = _FILE_FLAGS & ~os.O_NOFOLLOW
+_HOLD_FLAGS = getattr(os, "O_PATH", os.O_NONBLOCK | os.O_NOCTTY) | os.O_CLOEXEC
+"""Holds what a name stands for without opening it, where the system can do that (Linux)."""
 _FOLDER_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 
 _KINDS = (
-    (stat.S_ISLNK, "link: symbolic links are not followed"),
     (stat.S_ISDIR, "directory"),
     (stat.S_ISFIFO, "fifo: a named pipe"),
     (stat.S_ISSOCK, "socket"),
@@ -28,12 +36,16 @@ _VERDICTS = {
     errno.ENOENT: "missing: no such file",
     errno.ENOTDIR: "missing: no such file",
     errno.ENAMETOOLONG: "missing: the name is too long for a file",
-    errno.ELOOP: "link: symbolic links are not followed",
+    errno.ELOOP: "link: it leads in a circle",
     errno.ENXIO: "socket",
     errno.EACCES: "unreadable: permission denied",
     errno.EPERM: "unreadable: permission denied",
 }
 """Errors that say something about the one file. Others (EIO, ENOMEM, …) say something about the machine."""
+
+
+ABSENT = ("missing", "unreadable: permission denied")
+"""How the reasons begin that are about the moment and not about the picture: they may pass by themselves."""
 
 
 class FileFacts(NamedTuple):
@@ -49,9 +61,9 @@ class DiskFault(OSError):
 
 
 def facts_now(folder: Path, name: str) -> FileFacts | None:
-    """Size, mtime and inode of a regular file below ``folder``, None for anything else."""
+    """Size, mtime and inode of a regular file below ``folder``, or at the end of a link there; None for anything else."""
     try:
-        found = (folder / name).lstat()
+        found = (folder / name).stat()
     except (OSError, ValueError):
         return None
     return _facts(found) if stat.S_ISREG(found.st_mode) else None
@@ -60,7 +72,7 @@ def facts_now(folder: Path, name: str) -> FileFacts | None:
 def read_picture(folder: str, name: str) -> tuple[bytes, FileFacts]:
     """The bytes of ``folder/name``.
 
-    :raises BadImage: missing, a link, no regular file, unreadable, too large
+    :raises BadImage: missing, no regular file, behind a folder that is a link, unreadable, too large
     :raises DiskFault: when the machine is at fault
     """
     try:
@@ -82,7 +94,7 @@ def read_picture(folder: str, name: str) -> tuple[bytes, FileFacts]:
 def list_entries(folder: Path, below: str = "") -> Iterator[str]:
     """Every entry below ``folder`` in order of name, as paths relative to it.
 
-    Folders are gone into, links never; a folder is listed itself when it is empty or named like a picture.
+    Folders are gone into, links to folders never; a folder is listed itself when it is empty or named like a picture.
     """
     try:
         with os.scandir(folder / below) as found:
@@ -113,26 +125,66 @@ def _folder(folder: str) -> int:
     return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
+def is_absent(reason: str | None) -> bool:
+    """Whether a reject says that there was no picture to be read just then, see ABSENT."""
+    return (reason or "").startswith(ABSENT)
+
+
+def is_readable(folder: Path, name: str) -> bool:
+    """Whether there is a regular file now that this process may read."""
+    return facts_now(folder, name) is not None and os.access(folder / name, os.R_OK)
+
+
 def _open_below(folder: int, name: str) -> int:
     """Opens component by component, so that no folder on the way can be a link either."""
     *parents, last = name.split("/")
     opened: list[int] = []
     try:
         for parent in parents:
-            folder = os.open(parent, _FOLDER_FLAGS, dir_fd=folder)
+            folder = _open_folder(parent, folder)
             opened.append(folder)
         # looking before opening: to open a device can have effects
-        _require_regular(os.stat(last, dir_fd=folder, follow_symlinks=False))
+        found = os.stat(last, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISLNK(found.st_mode):
+            return _open_behind(last, folder)
+        _require_regular(found)
         return os.open(last, _FILE_FLAGS, dir_fd=folder)
     finally:
         for descriptor in opened:
             os.close(descriptor)
 
 
-def _require_regular(found: os.stat_result) -> None:
+def _open_folder(name: str, folder: int) -> int:
+    try:
+        return os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+    except OSError:
+        if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            raise BadImage(
+                f"link: the folder {name!r} is a link; links to pictures are followed, those to folders are not"
+            ) from None
+        raise
+
+
+def _open_behind(link: str, folder: int) -> int:
+    """Opens the regular file at the end of a link: the very one that was looked at, also when the link changes."""
+    try:
+        held = os.open(link, _HOLD_FLAGS, dir_fd=folder)
+    except FileNotFoundError:
+        raise BadImage("missing: a link to a file that is not there") from None
+    try:
+        _require_regular(os.fstat(held), ", behind a link")
+        try:
+            return os.open(f"/proc/self/fd/{held}", _FOLLOWED_FLAGS)
+        except FileNotFoundError:  # no /proc: opened by name, and looked at again by the caller
+            return os.open(link, _FOLLOWED_FLAGS, dir_fd=folder)
+    finally:
+        os.close(held)
+
+
+def _require_regular(found: os.stat_result, where: str = "") -> None:
     for is_kind, reason in _KINDS:
         if is_kind(found.st_mode):
-            raise BadImage(reason)
+            raise BadImage(reason + where)
 
 
 def _read_all(descriptor: int, size: int) -> bytes:

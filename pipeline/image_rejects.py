@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline import json_strict, receipts
-from pipeline.image_rules import NAME
+from pipeline.image_rules import NAME, readable_again
 from pipeline.observe import Observer
 from pipeline.receipts import Receipt
 from pipeline.rejects import REJECTS, publish_rejects
@@ -22,7 +22,7 @@ def mended(context: StageContext, version: int, params: dict[str, object]) -> Co
         return None
     if receipt is None or (receipt.version, receipt.params) != (version, params):
         return None
-    if not _alone_is_lost(context, receipt):
+    if readable_again(context.settings, receipt.notes) or not _alone_is_lost(context, receipt):
         return None
     publish_rejects(context.root, NAME, _rows(context))
     context.say(f"{REJECTS}: made again from {IMAGE_REPORT}")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 from pipeline.stage import Settings
 from vision.images.formats import MAX_BYTES, MAX_PIXELS
 
 NAME = "validate_images"
 SHEET = "report/bad_images.png"
+
+UNREADABLE = "unreadable"
+"""The note of a receipt with the pictures that were there and could not be read."""
 
 CHECK_VERSION = 2
 """Raised when the same picture may get another verdict; older journals and receipts then count for nothing."""
@@ -24,3 +30,10 @@ def is_thorough(settings: Settings) -> bool:
 def image_folder(split: str) -> str:
     """The folder of a split's pictures, below the root."""
     return f"{split}2017"
+
+
+def readable_again(settings: Settings, notes: dict[str, Any]) -> str | None:
+    """Why the verdicts of a receipt with these notes may not hold any more; None where they do."""
+    names = notes.get(UNREADABLE) or []
+    now = [name for name in names if isinstance(name, str) and os.access(settings.root / name, os.R_OK)]
+    return f"{now[0]} could not be read, and can be now" if now else None

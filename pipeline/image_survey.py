@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pipeline.image_check import Checked, ImageJob, check, thumbnail_of
-from pipeline.image_files import DiskFault
+from pipeline.image_files import DiskFault, facts_now, is_absent, is_readable
 from pipeline.image_journal import ImageJournal
 from pipeline.image_rules import NAME, check_settings
 from pipeline.stage import Interrupted, StageError
@@ -20,6 +20,8 @@ from pipeline.worker_pool import Lost, WorkerPool, WorkFailed
 from vision.images.decode import ImageVerdict
 
 PRELOAD = "pipeline.image_check"
+ROUNDS = 3
+"""So often at most a picture is looked at that is another one each time."""
 
 
 def check_all(
@@ -31,27 +33,53 @@ def check_all(
 ) -> dict[ImageJob, ImageVerdict]:
     """A verdict for every job; goes on from the journal in ``staging`` and leaves it there.
 
+    In the end every file is still the one that its verdict is about: what changed meanwhile is looked at again.
+
     :raises Interrupted: when ``should_stop`` says so; what is done is in the journal
     :raises StageError: when the machine, not a picture, is at fault
     """
-    verdicts: dict[ImageJob, ImageVerdict] = {}
+    found: dict[ImageJob, Checked] = {}
+    every = list(dict.fromkeys(jobs))
     with ImageJournal(staging / "journal.jsonl", check_settings(thorough), should_stop) as journal:
-        open_jobs = []
-        for job in dict.fromkeys(jobs):
+        for job in every:
             if should_stop():
                 raise Interrupted(job.name)
             if (known := journal.find(job)) is not None:
-                verdicts[job] = known.verdict
-            else:
-                open_jobs.append(job)
+                found[job] = known
         work = partial(check, thorough=thorough, gate=str(staging / "large.lock"))
-        with _bar(len(jobs), len(verdicts)) as bar, WorkerPool(work, workers, PRELOAD) as pool:
-            for chunk in _said(pool, open_jobs, should_stop):
-                done = [(job, _settled(job, result)) for job, result in chunk]
-                journal.add(done)
-                verdicts.update((job, checked.verdict) for job, checked in done)
-                bar.update(len(done))
-    return verdicts
+        open_jobs = [job for job in every if job not in found]
+        with _bar(len(every), len(found)) as bar, WorkerPool(work, workers, PRELOAD) as pool:
+            for _ in range(ROUNDS):
+                for chunk in _said(pool, open_jobs, should_stop):
+                    done = [(job, _settled(job, result)) for job, result in chunk]
+                    journal.add(done)
+                    found.update(done)
+                    bar.update(len(done))
+                open_jobs = _changed(found, should_stop)
+                if not open_jobs:
+                    return {job: checked.verdict for job, checked in found.items()}
+                bar.update(-len(open_jobs))
+    raise StageError(
+        f"{len(open_jobs):,} pictures change while they are checked, such as {open_jobs[0].folder}/{open_jobs[0].name}",
+        f"each of {ROUNDS} looks found another file, or none where there is one now",
+        "run the same command again, when nothing else writes there any more",
+    )
+
+
+def _changed(found: Mapping[ImageJob, Checked], should_stop: Callable[[], bool]) -> list[ImageJob]:
+    """Those whose file is not the one any more that the verdict is about, or that were absent and are there now."""
+    changed = []
+    for job, checked in found.items():
+        if should_stop():
+            raise Interrupted(job.name)
+        folder = Path(job.folder)
+        if checked.facts is not None:
+            other = checked.facts != facts_now(folder, job.name)
+        else:
+            other = is_absent(checked.verdict.reason) and is_readable(folder, job.name)
+        if other:
+            changed.append(job)
+    return changed
 
 
 def thumbnails_of(

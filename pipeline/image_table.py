@@ -12,13 +12,15 @@ from typing import Any
 
 from pipeline.annotation_rules import image_fault
 from pipeline.annotations import AnnotationError, AnnotationFile, original_path
+from pipeline.image_absence import require_there, unreadable
 from pipeline.image_check import ImageJob
 from pipeline.image_files import list_entries, printable
-from pipeline.image_rules import NAME, SHEET, image_folder, is_thorough
+from pipeline.image_rules import NAME, SHEET, UNREADABLE, image_folder, is_thorough
 from pipeline.image_survey import check_all, thumbnails_of
 from pipeline.rejects import publish_rejects
 from pipeline.stage import Counts, StageContext, StageError
 from pipeline.verdicts import IMAGE_REPORT
+from vision.artefacts.advice import command
 from vision.artefacts.files import atomic_publish, remove_stale_temporaries
 from vision.images.contact_sheet import MOST, draw_sheet, publish_sheet
 from vision.images.decode import ImageVerdict
@@ -103,6 +105,11 @@ def make_table(context: StageContext) -> Counts:
     ]
     jobs = [entry.job for entry in surveyed if entry.job is not None]
     found = check_all(jobs, context.staging, settings.workers, is_thorough(settings), context.should_stop)
+    for split in settings.splits:
+        of_split = [job for job in jobs if job.split == split]
+        accept = command("python -m pipeline run", "--root", context.root, "--from", NAME, "--accept-missing")
+        accepted = bool(settings.options.get("accept_missing"))
+        require_there(context.root / image_folder(split), of_split, found, accept, accepted)
     entries = list(_with_verdicts(surveyed, found))
     _require_some(context.root, entries, settings.splits)
     bad = [entry for entry in entries if _verdict(entry).verdict == "reject"]
@@ -112,6 +119,8 @@ def make_table(context: StageContext) -> Counts:
     _publish_sheet(context, bad, len(entries))
     publish_rejects(context.root, NAME, ((e.split, e.file_name, _verdict(e).reason or "") for e in bad))
     counts = _counts(entries)
+    if names := unreadable(found):
+        counts.notes[UNREADABLE] = names
     context.say(summary_line(counts) + (f"; see {context.root / SHEET}" if bad else ""))
     return counts
 

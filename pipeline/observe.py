@@ -74,7 +74,7 @@ class Observer:
     def _look_at_tree(self, path: str) -> Recorded:
         self._known[path] = trees.read_manifest(trees.manifest_path(self.root, path))
         with self._reading(path) as tick:
-            manifest = trees.survey(self.root / path, self._known[path], self.deep, tick)
+            manifest = trees.survey(self.root / path, self._known[path], self.deep, tick, links=True)
         self._manifests[path] = manifest
         total = sum(member.bytes for member in manifest.values())
         return Recorded("tree", total, len(manifest), trees.content_digest(manifest))

@@ -179,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _parser().error(
                 f"--{name} is missing: --annotations FILE.json, --images DIR and --output FILE.json go together"
             )
-    refuse_others(_parser(), arguments, (*own, "--classes", "--workers"))
+    refuse_others(_parser(), arguments, (*own, "--classes", "--workers", "--accept-missing"))
     one = FileRemap(
         asked.annotations,
         asked.images,
@@ -187,6 +187,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         class_names(asked.classes),
         asked.category_map,
         asked.workers,
+        asked.accept_missing,
     )
     problem = one.problem()
     if problem:

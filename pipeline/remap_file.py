@@ -33,6 +33,7 @@ class FileRemap:
     * annotations: the file as it is; images: the folder that its ``file_name`` are in; output: the new file
     * classes: a subset by name, None for all; category_map: labels of an earlier remap, None to make them
     * workers: processes that decode the pictures
+    * accept_missing: leave out pictures that are missing or cannot be read, however many
     """
 
     annotations: Path
@@ -41,6 +42,7 @@ class FileRemap:
     classes: list[str] | None = None
     category_map: Path | None = None
     workers: int = 1
+    accept_missing: bool = False
 
     def outputs(self) -> list[Path]:
         """The files that are written, the remapped one first."""
@@ -115,6 +117,7 @@ def _image_check(
     asked: FileRemap, file: AnnotationFile, working: Path, should_stop: Callable[[], bool]
 ) -> ImageCheck:
     """Decodes every picture; drops images whose picture is no plain file in the folder, or can not be used."""
+    from pipeline.image_absence import require_there
     from pipeline.image_check import ImageJob  # the decoders: a mistake in the command does not wait for them
     from pipeline.image_survey import check_all
 
@@ -123,6 +126,8 @@ def _image_check(
 
     jobs = [job_of(raw) for raw in file.items("images") if image_fault(raw) is None]
     found = check_all(jobs, working, asked.workers, False, should_stop)
+    accept = "the same command with --accept-missing"
+    require_there(asked.images, list(dict.fromkeys(jobs)), found, accept, asked.accept_missing)
 
     def check(raw: dict[str, Any]) -> Drop | None:
         verdict = found[job_of(raw)]

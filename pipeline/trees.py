@@ -6,8 +6,10 @@ again and content decides. Looking at 123,287 files takes about a second, and no
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -49,26 +51,34 @@ def manifest_path(root: Path, tree: str) -> Path:
 
 
 def survey(
-    tree: Path, known: Manifest, deep: bool = False, tick: Callable[[int], None] = _no_tick
+    tree: Path,
+    known: Manifest,
+    deep: bool = False,
+    tick: Callable[[int], None] = _no_tick,
+    links: bool = False,
 ) -> Manifest:
     """The tree as it is now; CRCs are taken from ``known`` where size, time and inode have not changed.
 
-    ``tick`` is called with the bytes read so far since its last call, at least once a file; it may raise.
+    ``tick`` is called with the bytes read so far since its last call, at least once a file; it may raise. ``links``
+    as in ``walk``.
     """
     found: Manifest = {}
     get, empty = known.get, Member(-1, 0, 0, 0)
-    for name, path, stat in walk(tree):
+    for name, path, now in walk(tree, links):
         tick(0)
         old = empty if deep else get(name, empty)
-        if old[2] == stat.st_mtime_ns and old[0] == stat.st_size and old[3] == stat.st_ino:
+        if old[2] == now.st_mtime_ns and old[0] == now.st_size and old[3] == now.st_ino:
             found[name] = old
         else:
-            found[name] = Member(stat.st_size, crc32_of(path, tick), stat.st_mtime_ns, stat.st_ino)
+            found[name] = Member(now.st_size, crc32_of(path, tick), now.st_mtime_ns, now.st_ino)
     return {name: found[name] for name in sorted(found)}
 
 
-def walk(tree: Path) -> Iterator[tuple[str, str, os.stat_result]]:
-    """(name, path, stat) of each regular file below ``tree``; links are not followed."""
+def walk(tree: Path, links: bool = False) -> Iterator[tuple[str, str, os.stat_result]]:
+    """(name, path, stat) of each regular file below ``tree``, and with ``links`` of those at the end of a link there.
+
+    Links to folders are never followed. The stat of a link is that of what it leads to: a change there shows.
+    """
     folders = [("", str(tree))]
     while folders:
         prefix, folder = folders.pop()
@@ -78,6 +88,19 @@ def walk(tree: Path) -> Iterator[tuple[str, str, os.stat_result]]:
                     folders.append((f"{prefix}{entry.name}/", entry.path))
                 elif entry.is_file(follow_symlinks=False):
                     yield prefix + entry.name, entry.path, entry.stat(follow_symlinks=False)
+                elif links and entry.is_symlink() and (found := _behind(entry.path)) is not None:
+                    yield prefix + entry.name, entry.path, found
+
+
+def _behind(link: str) -> os.stat_result | None:
+    """What a link leads to, when that is a regular file; None where there is none, or none that may be reached."""
+    try:
+        found = os.stat(link)  # noqa: PTH116
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENAMETOOLONG):
+            return None
+        raise
+    return found if stat.S_ISREG(found.st_mode) else None
 
 
 def crc32_of(path: str | Path, tick: Callable[[int], None] = _no_tick) -> int:

@@ -21,7 +21,7 @@ from typing import Any
 from pipeline.annotations import original_path
 from pipeline.command import add_common_options, add_stage_options, refuse_others, stage_main
 from pipeline.image_rejects import mended
-from pipeline.image_rules import NAME, SHEET, check_settings, image_folder, is_thorough
+from pipeline.image_rules import NAME, SHEET, check_settings, image_folder, is_thorough, readable_again
 from pipeline.rejects import REJECTS
 from pipeline.stage import Counts, Settings, Stage, StageContext
 from pipeline.verdicts import IMAGE_REPORT
@@ -58,6 +58,7 @@ STAGE = Stage(
     outputs=_outputs,
     params=_params,
     run=_run,
+    doubt=readable_again,
 )
 
 
@@ -87,7 +88,10 @@ def _parser() -> Parser:
     )
     group = parser.add_argument_group("a folder of your own, instead of --root")
     group.add_argument(
-        "--images", type=Path, metavar="DIR", help="check every file below DIR; links are not followed"
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="check every file below DIR; links to files are followed, links to folders are not",
     )
     group.add_argument(
         "--report", type=Path, metavar="FILE.jsonl", help='a line for each: {"file", "verdict", "reason"}'
