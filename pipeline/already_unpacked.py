@@ -4,50 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pipeline import trees
+from pipeline.annotations import original_path
 from pipeline.archive import BadArchive, Member, open_archive, plan
 from pipeline.release import archive_path, release_of
 from pipeline.stage import Interrupted, Settings
 
 
 def is_from_archives(settings: Settings, path: str, should_stop: Callable[[], bool]) -> bool:
-    """Whether nothing of ``path`` (a folder, or a file, below the root) would be replaced by extract.
+    """Whether ``path``, an output of extract that nobody claims, may be taken for what extract would put there.
 
-    A folder may hold more, but what has the name of a member has to be it, by size and CRC-32. False also where the
-    archives are not all there, since then nobody can tell. Raises Interrupted.
+    Of an annotation file size and CRC-32 decide, by the archives. In a folder of pictures extract itself replaces nothing
+    that is not its own, when its archive is here; without it, and gigabytes to fetch, the annotations beside it decide.
+    False where nobody can tell. Raises Interrupted.
     """
-    archives = [settings.root / archive_path(file) for file in release_of(settings).needed(settings.splits)]
-    if not all(archive.is_file() for archive in archives):
-        return False
-    try:
-        members = [member for archive in archives for member in _members(archive, path, should_stop)]
-    except (BadArchive, OSError):
-        return False
+    needed = release_of(settings).needed(settings.splits)
+    if not path.endswith(".json"):
+        (pictures,) = (file for file in needed if f"{file.split()}2017" == path)
+        if (settings.root / archive_path(pictures)).is_file():
+            return True
+        path = original_path(str(pictures.split()))
+        if not (settings.root / path).is_file():
+            return False
+    return _is_published(settings, path, should_stop)
+
+
+def _is_published(settings: Settings, path: str, should_stop: Callable[[], bool]) -> bool:
+    """Whether the file ``path`` is the one of the release, as far as its archives of annotations are here."""
 
     def tick(_read: int) -> None:
         if should_stop():
             raise Interrupted(f"while reading {settings.root / path}")
 
-    return all(_is(settings.root / member.name, member, tick) for member in members)
+    needed = release_of(settings).needed(settings.splits)
+    archives = [settings.root / archive_path(file) for file in needed if file.split() is None]
+    try:
+        members = [member for archive in archives for member in _members(archive, path, should_stop)]
+    except (BadArchive, OSError):
+        return False
+    return bool(members) and all(_is(settings.root / path, member, tick) for member in members)
 
 
 def _members(archive: Path, path: str, should_stop: Callable[[], bool]) -> list[Member]:
-    """The members at or below ``path``."""
+    """The member that is called ``path``, if any."""
     with ExitStack() as stack:
         opened = stack.enter_context(open_archive(archive, should_stop))
-        found = plan(opened, should_stop)
-    return [member for member in found if PurePosixPath(member.name).is_relative_to(path)]
+        return [member for member in plan(opened, should_stop) if member.name == path]
 
 
 def _is(file: Path, member: Member, tick: Callable[[int], None]) -> bool:
-    tick(0)
-    try:
-        if not file.is_symlink() and not file.exists():
-            return True
-        if not file.is_file() or file.stat().st_size != member.bytes:
-            return False
-        return trees.crc32_of(file, tick) == member.crc32
-    except OSError:
-        return False
+    return (
+        file.is_file() and file.stat().st_size == member.bytes and trees.crc32_of(file, tick) == member.crc32
+    )

@@ -191,6 +191,8 @@ def run_and_report(stages: Sequence[Stage], arguments: argparse.Namespace) -> in
 
         def work() -> None:
             settings = own_data.noticed(stages, settings_of(arguments), named("extract"))
+            if settings.options.get(own_data.OWN) or not any(s.name in own_data.SOURCES for s in stages):
+                own_data.require_splits(settings, named("extract"))
             with root_lock(settings.root, wait, say, stop):
                 own_data.require_room(stages, settings, stop)
                 choices.write(settings)

@@ -8,64 +8,79 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.image_check import ImageJob
 from pipeline.image_files import is_absent, list_entries, printable
-from pipeline.image_rules import image_folder
+from pipeline.image_rules import NAME, image_folder
 from pipeline.stage import StageError
-from vision.artefacts.advice import shown
+from vision.artefacts.advice import command, shown
 from vision.images.decode import ImageVerdict
 
 HANDFUL = 5
-"""So many, and not more than a quarter of the split, are listed without a question."""
+"""So many, and not more than a quarter of all, are listed without a question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """How to go on: ``bring`` the pictures (none is there), have them ``back`` (many are gone), or do ``without``."""
+
+    bring: str
+    back: str
+    without: str
+
+
+OF_A_FILE = Advice(
+    "name the folder that the file names count from: --images DIR",
+    "bring them back and run the same command again",
+    "the same command with --accept-missing",
+)
+
+
+def advice(root: Path, own: bool) -> Advice:
+    """For a data root, whose pictures are the owner's (``own``) or can be unpacked again."""
+    run = command("python -m pipeline run", "--root", root)
+    without = command("python -m pipeline run", "--root", root, "--from", NAME, "--accept-missing")
+    if own:
+        return Advice(
+            f"put them there under these names, then: {run}", f"bring them back, then: {run}", without
+        )
+    return Advice(f"unpack them: {run}", f"bring them back: {run}", without)
 
 
 def require_there(
-    folder: Path,
-    jobs: Sequence[ImageJob],
-    found: Mapping[ImageJob, ImageVerdict],
-    accept: str,
-    accepted: bool,
+    folder: Path, jobs: Sequence[ImageJob], found: Mapping[ImageJob, ImageVerdict], to_do: Advice
 ) -> None:
-    """Raises StageError where too many of ``jobs``, all of ``folder``, are absent.
-
-    ``accept`` says how to go on without them; ``accepted``: somebody has said so. That all are absent is always an
-    error.
-    """
+    """Raises StageError where so many of ``jobs``, all of ``folder``, are absent that somebody has to be asked."""
     absent = [job for job in jobs if is_absent(found[job].reason)]
-    if not absent:
-        return
     kinds = Counter((found[job].reason or "").split(":")[0] for job in absent)
-    if len(absent) == len(jobs) and kinds["missing"] == len(jobs):
-        raise _none_there(folder, absent)
-    if accepted or (len(absent) <= HANDFUL and 4 * len(absent) <= len(jobs)):
+    if absent and kinds["missing"] == len(jobs):
+        raise _none_there(folder, absent, to_do)
+    if len(absent) <= HANDFUL and 4 * len(absent) <= len(jobs):
         return
     first = absent[0]
     raise StageError(
         f"{len(absent):,} of {len(jobs):,} pictures cannot be read in {folder}: "
         f"{', '.join(f'{count:,} {kind}' for kind, count in kinds.items())}, such as {shown(first.name)} "
         f"({found[first].reason})",
-        "that may pass (a disk that is not mounted, permissions, a copy under way), so it is no verdict; "
-        "what is checked is remembered",
-        f"bring them back and run the same command again; to go on without them: {accept}",
+        "that may pass (a disk that is not mounted, permissions, a copy under way), so it is not taken for a verdict; "
+        "the others are checked, and that is remembered",
+        f"{to_do.back}\n       to go on without them: {to_do.without}",
     )
 
 
-def _none_there(folder: Path, absent: Sequence[ImageJob]) -> StageError:
+def _none_there(folder: Path, absent: Sequence[ImageJob], to_do: Advice) -> StageError:
     """Another folder, or other names than those in it."""
-    there = [printable(name) for name in islice(list_entries(folder), 100_000)]
-    of_its_files = f"it holds {len(there):,} files, such as {there[0]!r}" if there else "it is empty"
-    names = {name.rsplit("/", 1)[-1]: name for name in there}
-    deeper = next(
-        (names[job.name.rsplit("/", 1)[-1]] for job in absent if job.name.rsplit("/", 1)[-1] in names), None
-    )
-    hint = f"; {deeper!r} is there: names count from this folder" if deeper else ""
+    there = list(map(printable, list_entries(folder)))
+    holds = f"it holds {len(there):,} others, such as {shown(there[0])!r}" if there else "it is empty"
+    by_last = {name.rsplit("/", 1)[-1]: name for name in there}
+    same = next((by_last[last] for job in absent if (last := job.name.rsplit("/", 1)[-1]) in by_last), None)
+    hint = f"; {shown(same)!r} is there, so the names count from another folder" if same else ""
     return StageError(
         f"none of the {len(absent):,} pictures that the annotations name is in {folder}",
-        f"the first is {shown(absent[0].name)!r}, and {of_its_files}{hint}",
-        "name the folder in which the pictures are, or put them there under the names that the annotations have",
+        f"the first is {shown(absent[0].name)!r}, and the folder: {holds}{hint}",
+        to_do.bring,
     )
 
 

@@ -172,7 +172,7 @@ def _open_behind(link: str, folder: int) -> int:
     except FileNotFoundError:
         raise BadImage("missing: a link to a file that is not there") from None
     try:
-        _require_regular(os.fstat(held), ", behind a link")
+        _require_regular(os.fstat(held), "behind a link")
         try:
             return os.open(f"/proc/self/fd/{held}", _FOLLOWED_FLAGS)
         except FileNotFoundError:  # no /proc: opened by name, and looked at again by the caller
@@ -184,7 +184,7 @@ def _open_behind(link: str, folder: int) -> int:
 def _require_regular(found: os.stat_result, where: str = "") -> None:
     for is_kind, reason in _KINDS:
         if is_kind(found.st_mode):
-            raise BadImage(reason + where)
+            raise BadImage(f"{reason}{', ' if ':' in reason else ': '}{where}" if where else reason)
 
 
 def _read_all(descriptor: int, size: int) -> bytes:

@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from pipeline.annotation_rules import image_fault
 from pipeline.annotations import AnnotationError, AnnotationFile, original_path
-from pipeline.image_absence import require_there, unreadable
+from pipeline.image_absence import advice, require_there, unreadable
 from pipeline.image_check import ImageJob
 from pipeline.image_files import list_entries, printable
 from pipeline.image_rules import NAME, SHEET, UNREADABLE, image_folder, is_thorough
@@ -20,7 +19,7 @@ from pipeline.image_survey import check_all, thumbnails_of
 from pipeline.rejects import publish_rejects
 from pipeline.stage import Counts, StageContext, StageError
 from pipeline.verdicts import IMAGE_REPORT
-from vision.artefacts.advice import command
+from vision.artefacts.advice import command, shown
 from vision.artefacts.files import atomic_publish, remove_stale_temporaries
 from vision.images.contact_sheet import MOST, draw_sheet, publish_sheet
 from vision.images.decode import ImageVerdict
@@ -37,35 +36,41 @@ class Entry:
     job: ImageJob | None = None
 
 
-def survey_split(root: Path, split: str, should_stop: Callable[[], bool] = lambda: False) -> list[Entry]:
+def survey_split(
+    root: Path, split: str, should_stop: Callable[[], bool] = lambda: False, own: bool = False
+) -> list[Entry]:
     """What there is to check: the images of the annotation file in its order, then files that it does not name.
 
-    Raises StageError where one of them is missing, Interrupted when asked to stop: COCO's file takes some seconds.
+    ``own``: nothing comes out of an archive. Raises StageError where one of them is missing, Interrupted when asked to
+    stop: COCO's file takes some seconds.
     """
     folder = root / image_folder(split)
     if not folder.is_dir():
         raise StageError(
             f"{folder} is missing",
             "the pictures are not there yet",
-            f"python -m pipeline.extract --root {quote(str(root))}",
+            command("python -m pipeline run", "--root", root),
         )
-    entries = _annotated(root, split, folder, should_stop)
+    entries = _annotated(root, split, folder, should_stop, own)
     named = {entry.file_name for entry in entries}
     strays = (name for name in map(printable, list_entries(folder)) if name not in named)
     stray = ImageVerdict("reject", "not_in_annotations: no annotation file names it", None, None)
     return entries + [Entry(split, None, name, stray) for name in strays]
 
 
-def _annotated(root: Path, split: str, folder: Path, should_stop: Callable[[], bool]) -> list[Entry]:
+def _annotated(
+    root: Path, split: str, folder: Path, should_stop: Callable[[], bool], own: bool
+) -> list[Entry]:
     path = root / original_path(split)
     try:
         with AnnotationFile(path, should_stop) as file:
             return [_entry(split, str(folder), raw) for raw in _images(file)]
     except FileNotFoundError:
-        fix = f"python -m pipeline.extract --root {quote(str(root))}"
+        fix = command("python -m pipeline run", "--root", root)
         raise StageError(f"{path} is missing", "it names the pictures and their sizes", fix) from None
     except AnnotationError as error:
-        fix = f"fetch it again: python -m pipeline run --root {quote(str(root))} --from download --force"
+        again = command("python -m pipeline run", "--root", root, "--from", "download", "--force")
+        fix = "repair the file at that place" if own else f"fetch it again: {again}"
         raise StageError(f"{path} can not be read", str(error), fix) from error
 
 
@@ -99,17 +104,19 @@ def _with_verdicts(entries: Iterable[Entry], found: dict[ImageJob, ImageVerdict]
 
 def make_table(context: StageContext) -> Counts:
     """The work of the stage: checks every picture, publishes table, rejects and contact sheet."""
-    settings = context.settings
+    settings, own = context.settings, bool(context.settings.options.get("own"))
     surveyed = [
-        entry for split in settings.splits for entry in survey_split(context.root, split, context.should_stop)
+        entry
+        for split in settings.splits
+        for entry in survey_split(context.root, split, context.should_stop, own)
     ]
     jobs = [entry.job for entry in surveyed if entry.job is not None]
     found = check_all(jobs, context.staging, settings.workers, is_thorough(settings), context.should_stop)
-    for split in settings.splits:
-        of_split = [job for job in jobs if job.split == split]
-        accept = command("python -m pipeline run", "--root", context.root, "--from", NAME, "--accept-missing")
-        accepted = bool(settings.options.get("accept_missing"))
-        require_there(context.root / image_folder(split), of_split, found, accept, accepted)
+    if not settings.options.get("accept_missing"):
+        to_do = advice(context.root, own)
+        for split in settings.splits:
+            of_split = [job for job in jobs if job.split == split]
+            require_there(context.root / image_folder(split), of_split, found, to_do)
     entries = list(_with_verdicts(surveyed, found))
     _require_some(context.root, entries, settings.splits)
     bad = [entry for entry in entries if _verdict(entry).verdict == "reject"]
@@ -177,15 +184,19 @@ def _require_some(root: Path, entries: Iterable[Entry], splits: Iterable[str]) -
     usable = Counter(entry.split for entry in entries if _verdict(entry).verdict != "reject")
     for split in splits:
         if not usable[split]:
-            reasons = Counter(reason_code(_verdict(e)) for e in entries if e.split == split)
-            most = (
-                ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common(3))
-                or "none annotated"
+            of_split = [entry for entry in entries if entry.split == split]
+            reasons = Counter(reason_code(_verdict(entry)) for entry in of_split)
+            most = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common(3))
+            first = next(
+                (e for e in of_split if reason_code(_verdict(e)) == reasons.most_common(1)[0][0]), None
             )
             raise StageError(
                 f"no picture of {image_folder(split)} can be used",
-                most,
-                f"do the pictures and the annotations belong together? python -m pipeline verify --root {quote(str(root))}",
+                f"{most}; the first: {shown(first.file_name)}: {_verdict(first).reason}"
+                if first
+                else "none annotated",
+                "do the pictures and the annotations belong together? When they do: "
+                + command("python -m pipeline run", "--root", root),
             )
 
 

@@ -62,6 +62,20 @@ def noticed(chosen: Iterable[Stage], settings: Settings, extract: Stage) -> Sett
     return replace(settings, options=settings.options | {OWN: True})
 
 
+def require_splits(settings: Settings, extract: Stage) -> None:
+    """Raises StageError for a split of an owner's root that is not there: no stage can bring it."""
+    root, own = settings.root, own_splits(settings, extract)
+    absent = [path for split in settings.splits for path in sources(split) if not (root / path).exists()]
+    if not absent or not own:
+        return
+    run = command("python -m pipeline run", "--root", root, "--from", FIRST, "--splits", ",".join(own))
+    raise StageError(
+        f"{names(absent, root)} {'is' if len(absent) == 1 else 'are'} missing",
+        "pictures and annotations of this root are its owner's, and nothing is fetched in their place",
+        f"put it there, or leave the split out: {run}",
+    )
+
+
 def way_on(settings: Settings, extract: Stage) -> list[str]:
     """What has to stand in a printed ``python -m pipeline run`` beside its root: more where the root is its owner's."""
     own = own_splits(settings, extract)

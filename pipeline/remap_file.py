@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.annotation_rules import Drop, image_fault
 from pipeline.annotations import AnnotationError, AnnotationFile
-from pipeline.categories import Category, CategoryMap, NoSuchClass, check_agrees, choose
+from pipeline.categories import Category, CategoryMap, NoSuchClass, check_agrees, choose, read_categories
 from pipeline.category_map_file import given_map
 from pipeline.command import StopFlag, reported, say
 from pipeline.published_together import published_together
@@ -95,7 +95,6 @@ def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> 
             why = f"{option} takes a file" if path.exists() else "no such file"
             raise StageError(f"{path} can not be read", f"{option}: {why}", "check the path")
     with AnnotationFile(asked.annotations, should_stop) as file:
-        check = _image_check(asked, file, working, should_stop)
 
         def map_of(categories: tuple[Category, ...]) -> CategoryMap:
             if asked.category_map is not None:
@@ -104,6 +103,8 @@ def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> 
             check_agrees(file, categories, map_, str(asked.annotations))
             return map_
 
+        map_of(read_categories(file))  # a fault there is found before a picture is looked at
+        check = _image_check(asked, file, working, should_stop)
         # the remapped file gets its name last: where it is new, the others are
         with published_together(asked.outputs()[::-1]) as files:
             out, listing = files[asked.output], files[asked.beside("dropped")]
@@ -117,7 +118,7 @@ def _image_check(
     asked: FileRemap, file: AnnotationFile, working: Path, should_stop: Callable[[], bool]
 ) -> ImageCheck:
     """Decodes every picture; drops images whose picture is no plain file in the folder, or can not be used."""
-    from pipeline.image_absence import require_there
+    from pipeline.image_absence import OF_A_FILE, require_there
     from pipeline.image_check import ImageJob  # the decoders: a mistake in the command does not wait for them
     from pipeline.image_survey import check_all
 
@@ -126,8 +127,8 @@ def _image_check(
 
     jobs = [job_of(raw) for raw in file.items("images") if image_fault(raw) is None]
     found = check_all(jobs, working, asked.workers, False, should_stop)
-    accept = "the same command with --accept-missing"
-    require_there(asked.images, list(dict.fromkeys(jobs)), found, accept, asked.accept_missing)
+    if not asked.accept_missing:
+        require_there(asked.images, list(dict.fromkeys(jobs)), found, OF_A_FILE)
 
     def check(raw: dict[str, Any]) -> Drop | None:
         verdict = found[job_of(raw)]

@@ -25,8 +25,9 @@ def test_what_is_no_regular_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "real.jpg").write_bytes(b"x")
     (tmp_path / "dir.jpg").mkdir()
     os.mkfifo(tmp_path / "pipe.jpg")
-    (tmp_path / "inside.jpg").symlink_to("real.jpg")
-    (tmp_path / "outside.jpg").symlink_to("/etc/passwd")
+    (tmp_path / "to_pipe.jpg").symlink_to("pipe.jpg")
+    (tmp_path / "to_device.jpg").symlink_to("/dev/null")
+    (tmp_path / "to_folder.jpg").symlink_to("dir.jpg")
     (tmp_path / "dangling.jpg").symlink_to("nowhere")
     (tmp_path / "loop.jpg").symlink_to("loop.jpg")
     (tmp_path / "sub").mkdir()
@@ -40,15 +41,12 @@ def test_what_is_no_regular_file_is_named(tmp_path: Path) -> None:
         finally:
             os.chdir(before)
     kinds = {
-        "dir.jpg": "directory", "pipe.jpg": "fifo", "inside.jpg": "link", "outside.jpg": "link",
-        "dangling.jpg": "link", "loop.jpg": "link", "socket.jpg": "socket", "none.jpg": "missing",
+        "dir.jpg": "directory", "pipe.jpg": "fifo", "to_pipe.jpg": "fifo", "to_device.jpg": "device",
+        "to_folder.jpg": "directory", "dangling.jpg": "missing", "loop.jpg": "link", "socket.jpg": "socket", "none.jpg": "missing",
         "real.jpg/x.jpg": "missing", "x" * 300: "missing",
     }  # fmt: skip
     assert {name: refusal(tmp_path, name) for name in kinds} == kinds
-    assert refusal(tmp_path, "way/real.jpg") in (
-        "link",
-        "missing",
-    )  # a link on the way is not followed either
+    assert refusal(tmp_path, "way/real.jpg") == "link", "a folder on the way that is a link is not followed"
     assert read_picture(str(tmp_path), "sub/real.jpg")[0] == b"y"
 
 
@@ -61,7 +59,39 @@ def test_facts_are_those_of_the_file(tmp_path: Path) -> None:
     data, facts = read_picture(str(tmp_path), "a.jpg")
     assert data == b"xyz" and facts == facts_now(tmp_path, "a.jpg") and facts.bytes == 3
     (tmp_path / "link").symlink_to("a.jpg")
-    assert facts_now(tmp_path, "link") is None and facts_now(tmp_path, "none") is None
+    assert facts_now(tmp_path, "link") == facts and facts_now(tmp_path, "none") is None
+
+
+def test_a_link_to_a_file_is_read_wherever_it_leads(tmp_path: Path) -> None:
+    """The usual way to make a split: links to pictures that stand elsewhere; also links to links."""
+    (tmp_path / "all").mkdir()
+    (tmp_path / "split").mkdir()
+    (tmp_path / "all/a.jpg").write_bytes(b"xyz")
+    (tmp_path / "split/absolute.jpg").symlink_to(tmp_path / "all/a.jpg")
+    (tmp_path / "split/relative.jpg").symlink_to("../all/a.jpg")
+    (tmp_path / "split/twice.jpg").symlink_to("relative.jpg")
+    for name in ("absolute.jpg", "relative.jpg", "twice.jpg"):
+        data, facts = read_picture(str(tmp_path / "split"), name)
+        assert data == b"xyz" and facts.inode == (tmp_path / "all/a.jpg").stat().st_ino
+
+
+@pytest.mark.timeout(20)
+def test_what_a_link_leads_to_can_change_at_any_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is held before it is looked at: a pipe that takes its place behind the look is never opened."""
+    (tmp_path / "real.jpg").write_bytes(b"x")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a.jpg").symlink_to("real.jpg")
+    look = image_files._require_regular
+
+    def exchanged(found: os.stat_result, where: str = "") -> None:
+        look(found, where)
+        (tmp_path / "a.jpg").unlink(missing_ok=True)
+        (tmp_path / "a.jpg").symlink_to("pipe")
+
+    monkeypatch.setattr(image_files, "_require_regular", exchanged)
+    assert read_picture(str(tmp_path), "a.jpg")[0] == b"x"
 
 
 def test_too_many_bytes_are_not_read(tmp_path: Path) -> None:

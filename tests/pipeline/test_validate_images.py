@@ -72,7 +72,7 @@ EXPECTED = {
     "pointer.jpg": ("reject", "git_lfs_pointer"),
     "huge.jpg": ("reject", "too_many_pixels"),
     "missing.jpg": ("reject", "missing"),
-    "link.jpg": ("reject", "link"),
+    "link.jpg": ("reject", "text"),
     "pipe.jpg": ("reject", "fifo"),
     "wrong_size.jpg": ("reject", "size_mismatch: 176×64 stored, 176×120 in the annotations"),
     "../escape.jpg": ("reject", "bad_file_name"),
