@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from vision.artefacts.advice import command
 from vision.artefacts.records import RecordError, from_plain, read_json
+from vision.artefacts.system_errors import reason
 from vision.core.sample import Sample
+from vision.datasets import root_advice
 from vision.datasets.contract import DatasetError, SampleError
 from vision.images.decode import BadImage, decode_rgb
 
@@ -126,7 +129,7 @@ class CocoDetection:
         if image.shape[:2] != (height, width):
             raise SampleError(
                 f"{self.describe(index)}: {image.shape[1]}×{image.shape[0]} px, but its boxes are for "
-                f"{width}×{height} px\n  fix: {_stage_command('validate_images', self.root)}"
+                f"{width}×{height} px\n  fix: {root_advice.picture_changed(self.root)}"
             )
         own = self.boxes_of(index)
         return Sample(
@@ -143,23 +146,17 @@ class CocoDetection:
         try:
             return decode_rgb(self.path(index).read_bytes())
         except FileNotFoundError:
-            stage = "extract"
-            problem = "no such file"
+            fix, problem = root_advice.picture_gone(self.root), "no such file"
         except OSError as error:
-            stage, problem = "extract", f"can not be read: {error.strerror or error}"
+            fix, problem = root_advice.picture_gone(self.root), f"cannot be read: {reason(error)}"
         except BadImage as error:
-            stage, problem = "validate_images", f"broken picture: {error.reason}"
-        raise SampleError(f"{self.describe(index)}: {problem}\n  fix: {_stage_command(stage, self.root)}")
-
-
-def _stage_command(stage: str, root: Path) -> str:
-    return f"python -m pipeline.{stage} --root {root} --force, then python -m pipeline run --root {root}"
+            fix, problem = root_advice.picture_changed(self.root), f"broken image: {error.reason}"
+        raise SampleError(f"{self.describe(index)}: {problem}\n  fix: {fix}")
 
 
 def _damaged(folder: Path, problem: str, root: Path) -> DatasetError:
-    return DatasetError(
-        f"{folder}: the arrays are damaged: {problem}\n  fix: python -m pipeline.index --root {root} --force"
-    )
+    again = command("python -m pipeline.index", "--root", root, "--force")
+    return DatasetError(f"{folder}: the arrays are damaged: {problem}\n  fix: {again}")
 
 
 def _read_record(folder: Path, root: Path, split: str) -> ArraysRecord:
@@ -174,11 +171,11 @@ def _read_record(folder: Path, root: Path, split: str) -> ArraysRecord:
 
 def _missing(folder: Path, root: Path, split: str) -> str:
     if not root.is_dir():
-        return f"{root}: no such data folder\n  fix: ./setup_coco.sh --root {root}, or name another one"
-    splits = ",".join(dict.fromkeys(("train", split)))
+        wanted = f"{command('./setup_coco.sh', '--root', root)}, or name another one"
+        return f"{root}: {'no folder' if root.exists() else 'no such data folder'}\n  fix: {wanted}"
     return (
         f"{folder}: no arrays of the split {split!r} here; the index stage makes them\n"
-        f"  fix: python -m pipeline run --root {root} --splits {splits}"
+        f"  fix: {root_advice.arrays_wanted(root, split)}"
     )
 
 

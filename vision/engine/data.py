@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vision.artefacts.advice import command
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError
 from vision.engine.config import TrainConfig
@@ -14,17 +15,19 @@ def open_splits(config: TrainConfig) -> tuple[CocoDetection, CocoDetection]:
     if (train.classes, train.original_category_ids) != (val.classes, val.original_category_ids):
         raise DatasetError(
             f"{root}: train and val have other classes ({len(train.classes)} and {len(val.classes)}); "
-            f"make both from one map: python -m pipeline.remap_categories --root {root} --force"
+            f"make both from one map: "
+            + command("python -m pipeline run", "--root", root, "--from", "remap_categories", "--force")
         )
     for name, data in (("train", train), ("val", val)):
         if not len(data):
             raise DatasetError(
-                f"{root}: the {name} split has no usable picture; python -m pipeline status --root {root}"
+                f"{root}: the {name} split has no usable picture; "
+                + command("python -m pipeline status", "--root", root)
             )
     if not len(train.columns("labels")[0]):
         raise DatasetError(
             f"{root}: no picture of the train split has a box of its {len(train.classes) - 1} classes, so there is "
             f"nothing to learn.\n  Which were left out, and why: {root}/report/annotations.txt; "
-            "other classes: python -m pipeline run --classes LIST (or all)"
+            f"other classes: {command('python -m pipeline run', '--root', root)} --classes LIST (or all)"
         )
     return train, val

@@ -1,0 +1,66 @@
+"""Which command of the stages helps with a data root, by what stands in it: the stages meet the trainer on disk only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vision.artefacts.advice import command, quoted
+from vision.artefacts.records import RecordError, read_json
+
+SPLITS = ("train", "val")
+
+
+def arrays_wanted(root: Path, split: str) -> str:
+    """How the arrays of ``split`` come to be: out of COCO, or out of pictures and annotations of the user's own."""
+    own = own_splits(root)
+    if own and split not in own:
+        return f"put {_sources(root, split)} there, then: {_run(root, '--from', 'validate_images')}"
+    if own:
+        lacks = [] if set(own) == set(SPLITS) else ["--splits", ",".join(own)]
+        return _run(root, "--from", "validate_images", *lacks)
+    splits = ",".join(dict.fromkeys(("train", split)))
+    if (root / ".pipeline").is_dir():
+        return _run(root, "--splits", splits)
+    return (
+        f"for COCO, which is fetched: {_run(root, '--splits', splits)}\n"
+        f"       for your own: put {_sources(root, 'train')} there, the same for val, then: "
+        f"{_run(root, '--from', 'validate_images')}"
+    )
+
+
+def picture_gone(root: Path) -> str:
+    """For a picture that was there when the stages ran."""
+    return ("bring it back, then: " if own_splits(root) else "") + _run(root)
+
+
+def picture_changed(root: Path) -> str:
+    """For a picture that is not what the stages found any more."""
+    return _run(root, "--from", "validate_images", "--force")
+
+
+def own_splits(root: Path) -> tuple[str, ...]:
+    """The splits whose pictures and annotations stand there without a note of extract that it has made them."""
+    notes = (root / ".pipeline/extract.json", root / ".pipeline/claims/extract.json")
+    if any(note.exists() for note in notes) and not _is_noted_as_own(root):
+        return ()
+    return tuple(split for split in SPLITS if all(path.exists() for path in _paths(root, split)))
+
+
+def _is_noted_as_own(root: Path) -> bool:
+    try:
+        return bool(read_json(root / ".pipeline/choices.json").get("own"))
+    except (OSError, RecordError, AttributeError):
+        return False
+
+
+def _paths(root: Path, split: str) -> tuple[Path, Path]:
+    return root / f"{split}2017", root / f"annotations/instances_{split}2017.json"
+
+
+def _sources(root: Path, split: str) -> str:
+    pictures, annotations = _paths(root, split)
+    return f"{quoted(pictures)}/ and {quoted(annotations)}"
+
+
+def _run(root: Path, *more: str) -> str:
+    return command("python -m pipeline run", "--root", root, *more)
