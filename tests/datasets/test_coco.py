@@ -168,9 +168,9 @@ def test_a_missing_or_broken_picture_is_named(root: Path) -> None:
     path = root / "train2017" / "000000000009.png"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(SampleError, match=r"000000000009\.png \(image id 9\): broken picture: ") as raised:
+    with pytest.raises(SampleError, match=r"000000000009\.png \(image id 9\): broken image: ") as raised:
         dataset.load(1)
-    assert "python -m pipeline.validate_images" in str(raised.value)
+    assert "--from validate_images --force" in str(raised.value)
     path.unlink()
     with pytest.raises(SampleError, match=r"000000000009\.png \(image id 9\): no such file"):
         dataset.load(1)
