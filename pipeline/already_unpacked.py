@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 from pipeline import trees
 from pipeline.annotations import original_path
-from pipeline.archive import BadArchive, Member, open_archive, plan
+from pipeline.archive import open_archive, plan
+from pipeline.archive_fault import BadArchive
+from pipeline.archive_members import Member
 from pipeline.release import archive_path, release_of
 from pipeline.stage import Interrupted, Settings
 
@@ -49,8 +50,7 @@ def _is_published(settings: Settings, path: str, should_stop: Callable[[], bool]
 
 def _members(archive: Path, path: str, should_stop: Callable[[], bool]) -> list[Member]:
     """The member that is called ``path``, if any."""
-    with ExitStack() as stack:
-        opened = stack.enter_context(open_archive(archive, should_stop))
+    with open_archive(archive) as opened:
         return [member for member in plan(opened, should_stop) if member.name == path]
 
 
