@@ -12,7 +12,6 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from pipeline import next_step
@@ -32,6 +31,7 @@ from pipeline.lock import root_lock
 from pipeline.runner import Decision, decide_all
 from pipeline.stage import Stage
 from pipeline.stages import NAMES, all_stages, named
+from vision.artefacts.advice import quoted
 from vision.artefacts.command_line import Parser
 from vision.artefacts.output import words_are_the_result
 
@@ -197,7 +197,7 @@ def overview(root: Path, stop: StopFlag) -> None:
     for option, selection in rows:
         cleaning = plan(root, selection, stop)
         print(f"{option:24} {cleaning.bytes:>18,} bytes {cleaning.files:>11,} files")
-    print(f"what would go: python -m pipeline clean --root {quote(str(root))} OPTION; with --yes it goes")
+    print(f"what would go: python -m pipeline clean --root {quoted(root)} OPTION; with --yes it goes")
 
 
 def list_stages() -> int:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shlex import join, quote
 from typing import Any
 
 from pipeline import receipts
 from pipeline.release import COCO_2017, Release, read_release, release_of
 from pipeline.stage import SPLITS, Settings, StageError
 from vision.artefacts.addresses import redacted
+from vision.artefacts.advice import Word, command, quoted
 from vision.artefacts.files import publish_json
 from vision.artefacts.records import RecordError, from_plain, read_json, to_plain
 
@@ -147,14 +147,14 @@ def _may_be_coco(root: Path) -> bool:
 
 def _say_all_of_it(root: Path) -> str:
     return (
-        f"say all of it once: python -m pipeline run --root {quote(str(root))} --release FILE (or {COCO}) --splits LIST "
+        f"say all of it once: python -m pipeline run --root {quoted(root)} --release FILE (or {COCO}) --splits LIST "
         f"--mirror URL (or {DEFAULT}) --classes LIST (or {ALL}) --thorough or --no-thorough, and --keep-archives or not"
     )
 
 
 def spelled(arguments: Namespace) -> str:
     """``--root`` and the choices that ``arguments`` name, for a command that is printed."""
-    words = ["--root", str(arguments.root)]
+    words: list[Word] = ["--root", arguments.root]
     for name in ("release", "splits", "mirror", "classes"):
         value = getattr(arguments, name, None)
         if isinstance(value, tuple):
@@ -165,4 +165,4 @@ def spelled(arguments: Namespace) -> str:
         value = getattr(arguments, name, None)
         if value is not None:
             words.append(f"--{'' if value else 'no-'}{name.replace('_', '-')}")
-    return join(words)
+    return command("", *words).strip()

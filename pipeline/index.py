@@ -20,6 +20,7 @@ from pipeline.command import stage_main
 from pipeline.index_rules import ARRAYS_SCHEMA, INDEX, USER_VERSION, arrays_path
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from pipeline.verdicts import IMAGE_REPORT, read_verdicts
+from vision.artefacts.advice import quoted
 
 
 def _inputs(settings: Settings) -> list[str]:
@@ -45,13 +46,13 @@ def _run(context: StageContext) -> Counts:
         raise StageError(
             str(error),
             "the remapped file was damaged or is not one",
-            f"make it again: python -m pipeline.remap_categories --root {root} --force",
+            f"make it again: python -m pipeline.remap_categories --root {quoted(root)} --force",
         ) from error
     except FileNotFoundError as error:
         raise StageError(
             f"{error.filename}: no such file",
             "it comes from an earlier stage",
-            f"run the whole pipeline: python -m pipeline run --root {root}",
+            f"run the whole pipeline: python -m pipeline run --root {quoted(root)}",
         ) from error
     counts = Counts()
     for split, (images, boxes) in found.items():

@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline.command import count
 from pipeline.index_rules import INDEX, USER_VERSION
+from vision.artefacts.advice import quoted
 from vision.artefacts.command_line import Parser
 from vision.artefacts.output import words_are_the_result
 
@@ -92,7 +93,7 @@ def open_index(path: Path) -> sqlite3.Connection:
     """Opens the index for reading. Raises QueryError where it is missing, damaged or of another version."""
     if not path.is_file():
         raise QueryError(
-            f"{path}: there is no index here\n  fix: run `python -m pipeline run --root {path.parent}`"
+            f"{path}: there is no index here\n  fix: run `python -m pipeline run --root {quoted(path.parent)}`"
         )
     index = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
@@ -108,7 +109,7 @@ def open_index(path: Path) -> sqlite3.Connection:
 
 def _broken(path: Path, problem: object) -> QueryError:
     return QueryError(
-        f"{path}: {problem}\n  fix: make it again: python -m pipeline.index --root {path.parent} --force"
+        f"{path}: {problem}\n  fix: make it again: python -m pipeline.index --root {quoted(path.parent)} --force"
     )
 
 

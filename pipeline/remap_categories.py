@@ -18,7 +18,6 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from pipeline.annotation_rules import Drop
@@ -32,6 +31,7 @@ from pipeline.remap_report import counts_of, report_text
 from pipeline.remapped import ImageCheck, SplitCounts, any_image
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from pipeline.verdicts import IMAGE_REPORT, Verdict, read_verdicts
+from vision.artefacts.advice import quoted
 from vision.artefacts.command_line import Parser
 
 LABELS = "annotations/labels.txt"
@@ -136,19 +136,19 @@ def _run(context: StageContext) -> Counts:
         raise StageError(
             str(error),
             f"the classes asked for are {', '.join(_classes(settings) or ())}",
-            f"name others, or all of them: python -m pipeline run --root {quote(str(context.root))} --classes all",
+            f"name others, or all of them: python -m pipeline run --root {quoted(context.root)} --classes all",
         ) from error
     except AnnotationError as error:
         raise StageError(
             str(error),
             "the annotations can not be used as they are",
-            FIX.format(root=quote(str(context.root))),
+            FIX.format(root=quoted(context.root)),
         ) from error
     except FileNotFoundError as error:
         raise StageError(
             f"{error.filename}: no such file",
             "it comes from an earlier stage",
-            f"run the whole pipeline: python -m pipeline run --root {quote(str(context.root))}",
+            f"run the whole pipeline: python -m pipeline run --root {quoted(context.root)}",
         ) from error
     return counts_of(results)
 

@@ -11,7 +11,6 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from shlex import quote
 
 from pipeline import receipts, trees
 from pipeline.archive import Archive
@@ -147,11 +146,11 @@ def _require_own_folder(folder: Path, missing: int, old: int) -> None:
     """Raises StageError for a link, whose folder is another one's to change, and for what is no folder at all."""
     if folder.is_symlink():
         if not folder.is_dir():
-            fix = f"bring back what it names, or remove the link: rm {quote(str(folder))}"
+            fix = f"bring back what it names, or remove the link: rm {quoted(folder)}"
         else:
-            target = quote(os.path.realpath(folder))
+            target = Path(os.path.realpath(folder))
             fix = (
-                f"put the folder itself there: rm {quote(str(folder))} && mv {target} {quote(str(folder))}"
+                f"put the folder itself there: rm {quoted(folder)} && mv {quoted(target)} {quoted(folder)}"
                 ", or keep the whole data folder on the other disk: --root"
             )
         raise StageError(

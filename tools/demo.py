@@ -15,7 +15,6 @@ if __name__ == "__main__":  # before the imports: they take a while
     guard()
 
 import http.server
-import shlex
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from vision.artefacts.advice import command as spelled
 from vision.artefacts.command_line import Parser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -59,7 +59,7 @@ class Journey:
 
     def step(self, name: str, *command: str) -> None:
         """Prints and runs one public command; its failure ends the demo with the same exit code."""
-        print(f"\n── {name}\n$ {shlex.join(['python', *command])}", flush=True)
+        print(f"\n── {name}\n$ {spelled('python', *command)}", flush=True)
         started = time.monotonic()
         code = subprocess.run([sys.executable, *command], cwd=REPOSITORY, check=False).returncode
         self.seconds[name] = time.monotonic() - started

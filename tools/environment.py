@@ -30,6 +30,7 @@ from pathlib import Path
 
 from tools.doctor import check_python
 from tools.machine import Interpreter, read_interpreter
+from vision.artefacts.advice import quoted
 from vision.artefacts.command_line import Parser
 from vision.artefacts.supported_python import NEWEST, OLDEST
 
@@ -192,7 +193,7 @@ class Environment:
             raise EnvironmentProblem(
                 f"{self.python} does not start",
                 f"{self.venv} was not made by this script and is broken",
-                f"remove it (rm -r {self.venv}) and run again",
+                f"remove it (rm -r {quoted(self.venv)}) and run again",
             )
         pins = self.pins(inside)
         fill(inside, base, self.folder / requirements, pins)

@@ -14,11 +14,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from tools.problem import run_tool
-from vision.artefacts.advice import command
+from vision.artefacts.advice import command, quoted
 from vision.artefacts.command_line import Parser
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     publish_json(folder / "metrics.json", metrics_file(scores, opened, arguments, data.digest))
     print(report(scores))
     print(f"{folder / 'metrics.json'}\n{found} ({len(results):,} detections)")
-    print(f"next: python -m tools.export_onnx {quote(str(arguments.model))}")
+    print(f"next: python -m tools.export_onnx {quoted(arguments.model)}")
     return 0
 
 

@@ -14,11 +14,10 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from tools.problem import run_tool
-from vision.artefacts.advice import command
+from vision.artefacts.advice import command, quoted
 from vision.artefacts.command_line import Parser
 
 if TYPE_CHECKING:
@@ -131,10 +130,10 @@ def report(result: ExportReport, output: Path, source: str, opened: Opened) -> s
             f"{output.parent / 'labels.txt'}  {result.classes} lines",
             "on the Jetson, with both files in a folder that can be written to:",
             (
-                f"  detectnet --model={quote(f'{folder}/{output.name}')} --labels={quote(f'{folder}/labels.txt')} --input-blob=input_0 "
+                f"  detectnet --model={quoted(f'{folder}/{output.name}')} --labels={quoted(f'{folder}/labels.txt')} --input-blob=input_0 "
                 "--output-cvg=scores --output-bbox=boxes csi://0"
             ),
-            f"here: python -m tools.detect {quote(str(output))} PICTURE… --output found",
+            f"here: python -m tools.detect {quoted(output)} PICTURE… --output found",
         ]
     )
 

@@ -13,7 +13,6 @@ if __name__ == "__main__":  # before the imports: they take a while
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +31,8 @@ from tools.doctor import (
 )
 from tools.environment import RUN, Environment, EnvironmentProblem, existing_python, find_python
 from tools.machine import Interpreter, Machine, read_interpreter, read_machine
+from vision.artefacts.addresses import redacted_text
+from vision.artefacts.advice import command as spelled
 from vision.artefacts.command_line import Parser
 
 ENVIRONMENT_COST = Cost(3 * GB, ENVIRONMENT_BYTES, 3)  # measured: 28 s with uv, 185 s with pip
@@ -235,7 +236,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     if python is not None:
         line = command(python, arguments)
-        print(f"running: {shlex.join(line)}", flush=True)
+        print(f"running: {redacted_text(spelled(*line))}", flush=True)
         os.execv(line[0], line)
     return 1
 

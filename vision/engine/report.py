@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
-from shlex import quote
 from typing import Any
 
 import torch
 
+from vision.artefacts.advice import quoted
 from vision.engine.machine import Machine
 from vision.engine.resume import Plan, machine_notes
 from vision.engine.session import Session
@@ -107,8 +107,8 @@ def end(session: Session, state: TrainState, finished: list[dict[str, Any]]) -> 
         patience = session.config.patience
         stalled = patience is not None and state.best and state.best["since"] >= patience
         more = f" --patience {state.best['since'] + (patience or 0)}" if stalled else ""
-        console.say(f"go on:     python train_ssd.py --resume {quote(str(run))}{more}")
+        console.say(f"go on:     python train_ssd.py --resume {quoted(run)}{more}")
     if finished or state.best:
-        console.say(f"evaluate:  python -m tools.evaluate {quote(str(run))}")
-        console.say(f"export:    python -m tools.export_onnx {quote(str(run))}")
-    console.say(f"curves:    tensorboard --logdir {quote(str(run.parent))}")
+        console.say(f"evaluate:  python -m tools.evaluate {quoted(run)}")
+        console.say(f"export:    python -m tools.export_onnx {quoted(run)}")
+    console.say(f"curves:    tensorboard --logdir {quoted(run.parent)}")

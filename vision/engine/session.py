@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from shlex import quote
 from typing import Any
 
 import torch
 
+from vision.artefacts.advice import quoted
 from vision.datasets.loading import Loader
 from vision.datasets.sampling import BatchSampler
 from vision.engine.board import Board
@@ -58,5 +58,5 @@ class Session:
     def way_back(self) -> str:
         """A sentence: what a run that ends here can go on from."""
         if any(not record.pruned for record in self.run.records()):
-            return f"The last checkpoint is good: go on with --resume {quote(str(self.run.path))}."
+            return f"The last checkpoint is good: go on with --resume {quoted(self.run.path)}."
         return "There is no checkpoint yet."
