@@ -1,4 +1,4 @@
-"""Says what of this machine would stop the work or slow it down, before it does: what, why and how to fix it.
+"""Says what this machine has, and what of it would stop the work or slow it down: what, why and how to fix it.
 
     python -m tools.doctor            everything, with a real test of the GPU (imports torch: seconds)
     python -m tools.doctor --quick    without that test
@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tools.looked_at import looked_at
 from tools.machine import Gpu, Interpreter, Machine, read_interpreter, read_machine, torch_reaches_gpu
 from vision.artefacts.command_line import Parser
 from vision.artefacts.supported_python import NEWEST as NEWEST_PYTHON
@@ -283,7 +284,9 @@ def build_parser() -> Parser:
         "--root", type=Path, default=Path("coco-data"), help="where the data will go (%(default)s)"
     )
     parser.add_argument("--quick", action="store_true", help="do not import torch to try the GPU")
-    parser.add_argument("--json", action="store_true", help="print the findings as a JSON list")
+    parser.add_argument(
+        "--json", action="store_true", help="print what was looked at and the findings as JSON"
+    )
     return parser
 
 
@@ -300,12 +303,20 @@ NO_ENVIRONMENT = Finding(
 )
 
 
-def examine_default(arguments: argparse.Namespace) -> list[Finding]:
+@dataclass(frozen=True)
+class Report:
+    """What was looked at (name → value), and what of it is not as it should be."""
+
+    looked_at: dict[str, str]
+    findings: list[Finding]
+
+
+def examine_default(arguments: argparse.Namespace) -> Report:
     python = arguments.python or default_python()
     interpreter = read_interpreter(python, required_distributions())
     if interpreter is None:
         fix = "name one that does: --python /usr/bin/python3.11"
-        return [Finding("python", f"{python} does not start", "nothing can run", fix, stops=True)]
+        return Report({}, [Finding("python", f"{python} does not start", "nothing can run", fix, stops=True)])
     machine = read_machine()
     own_environment = interpreter.torch is None and not arguments.python
     needs = [Need(REPOSITORY, ENVIRONMENT_BYTES, "the environment")] if own_environment else []
@@ -313,19 +324,24 @@ def examine_default(arguments: argparse.Namespace) -> list[Finding]:
     findings = examine(interpreter, machine, needs, own_environment)
     if own_environment:
         findings.append(NO_ENVIRONMENT)
-    if not arguments.quick and not any(finding.name == "gpu" for finding in findings):
-        findings += try_gpu(machine.gpu, interpreter)
-    return findings
+    folders = dict.fromkeys(nearest_existing(folder) for folder in (REPOSITORY, arguments.root))
+    facts = looked_at(interpreter, machine, list(folders), gigabytes)
+    if not arguments.quick and machine.gpu and interpreter.torch:
+        tried = list(try_gpu(machine.gpu, interpreter))
+        facts["torch"] += ", cannot use the GPU" if tried else ", uses the GPU"
+        findings += [] if any(finding.name == "gpu" for finding in findings) else tried
+    return Report(facts, findings)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
-    findings = examine_default(arguments)
+    report = examine_default(arguments)
     if arguments.json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+        print(json.dumps(asdict(report), indent=1))
     else:
-        print("\n".join(map(str, findings)) or "doctor: nothing stands in the way")
-    return 1 if any(finding.stops for finding in findings) else 0
+        print("\n".join(f"{name + ':':14} {value}" for name, value in report.looked_at.items()))
+        print("\n".join(map(str, report.findings)) or "doctor: nothing stands in the way")
+    return 1 if any(finding.stops for finding in report.findings) else 0
 
 
 if __name__ == "__main__":

@@ -123,7 +123,9 @@ def test_command_prints_json_and_its_exit_status_says_whether_work_stops(
 ) -> None:
     command = [sys.executable, "-m", "tools.doctor", "--quick", "--json", "--root", str(tmp_path)]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
-    findings = json.loads(done.stdout)
+    report = json.loads(done.stdout)
+    findings = report["findings"]
+    assert report["looked_at"]["Python"].startswith("{}.{}.".format(*sys.version_info[:2]))
     assert done.returncode == int(any(finding["stops"] for finding in findings))
     missing = subprocess.run(
         [*command, "--python", str(tmp_path / "none")],
@@ -133,7 +135,9 @@ def test_command_prints_json_and_its_exit_status_says_whether_work_stops(
         check=False,
     )
     assert missing.returncode == 1
-    assert [(one["name"], one["stops"]) for one in json.loads(missing.stdout)] == [("python", True)]
+    assert [(one["name"], one["stops"]) for one in json.loads(missing.stdout)["findings"]] == [
+        ("python", True)
+    ]
 
 
 def test_required_distributions_are_names_only(tmp_path: Path) -> None:
@@ -143,7 +147,7 @@ def test_required_distributions_are_names_only(tmp_path: Path) -> None:
     assert doctor.required_distributions(tmp_path / "r.txt") == ("numpy", "opencv-python-headless", "onnx")
 
 
-BOOTSTRAP = ("doctor", "machine", "environment", "costs", "setup")
+BOOTSTRAP = ("doctor", "looked_at", "machine", "environment", "costs", "setup")
 
 
 @pytest.mark.parametrize("name", BOOTSTRAP)
