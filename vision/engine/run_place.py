@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vision.artefacts.advice import shown
+from vision.artefacts.files import is_temporary
 from vision.artefacts.records import RecordError, read_json
 from vision.engine.config import TrainConfig, UsageError
 from vision.engine.options import read_mapping
@@ -43,7 +44,7 @@ def require_nothing_foreign(run: Path) -> None:
     """For a fresh run, whose folder has no record of checkpoints yet. Raises UsageError that names what would be lost."""
     if RunFolder(run).record_path.is_file() or not run.is_dir():  # begun by us, or not there
         return
-    weights = sorted(path.name for path in run.glob("*.pth"))
+    weights = sorted(path.name for path in run.glob("*.pth") if not is_temporary(path.name))
     if weights:
         raise _refused(
             run,
