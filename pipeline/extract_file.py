@@ -53,8 +53,7 @@ def _extract(
         staging = _staging(working, files)
         unpack_all(source, members, staging, workers, should_stop)
 
-    made = [name for name, _, _ in trees.walk(staging)]
-    if len(made) != len(files) or not all(name in files for name in made):
+    if not _holds_just(staging, files):
         raise StageError(
             f"{output} can not be made",
             "what was unpacked is not what the archive lists",
@@ -87,14 +86,17 @@ def _is_unpacked(folder: Path, files: Files, should_stop: Callable[[], bool]) ->
     """Whether ``folder`` holds just ``files``: by name and size, and only if that is so by reading them."""
     if not folder.is_dir():
         return False
+    return _holds_just(folder, files) and len(standing(folder, files, {}, should_stop)) == len(files)
+
+
+def _holds_just(folder: Path, files: Files) -> bool:
+    """Whether the regular files below ``folder`` are ``files``, by name and size; a million are counted, not listed."""
     count = 0
     for name, _, stat in trees.walk(folder):
         if name not in files or files[name].bytes != stat.st_size:
             return False
         count += 1
-    if count != len(files):
-        return False
-    return len(standing(folder, files, {}, should_stop)) == len(files)
+    return count == len(files)
 
 
 def _staging(working: Path, files: Files) -> Path:

@@ -1,4 +1,4 @@
-"""A million members in little room: measured as the whole command's largest memory, and the columns give them back."""
+"""A million members in little room: measured as the largest memory of a process that plans them; the columns give them back."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def largest_memory(path: Path, count: int) -> int:
     not Path("/proc/self/status").exists(), reason="/proc tells the largest memory of a process"
 )
 def test_a_million_members_take_less_than_half_a_gigabyte(tmp_path: Path) -> None:
-    """By what each of the members takes beyond the first ones; 3.7 kB once."""
+    """By what each of the members takes beyond the first ones."""
     peaks = []
     for count in (FEW, MANY):
         empty_members(tmp_path / "a.zip", count)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -29,6 +30,7 @@ TEMPORARY = ".tmp-"
 """What the names of temporary files begin with."""
 CHUNK = 1 << 20
 SYNC_THREADS = 8
+SYNC_BATCH = 256
 
 
 class OutOfSpace(OSError):
@@ -263,27 +265,41 @@ def fsync_folder(path: Path) -> None:
 def fsync_tree(folder: Path, between: Callable[[], None] = lambda: None) -> None:
     """Every file and folder below ``folder``, and itself, onto the disk; ``between`` is called before each file.
 
-    Links and pipes have nothing to be brought there, and opening a pipe would never end. Several at a time, since a disk can serve them together; ``between`` is called from those threads.
+    Links and pipes have nothing to be brought there, and opening a pipe would never end. Several at a time, since a disk
+    can serve them together; ``between`` is called from those threads. A million files take no room of their own here:
+    each thread is handed a batch of paths, not a task for each file.
     """
-    folders, files = [], []
-    for parent, _, names in os.walk(folder):
-        folders.append(Path(parent))
-        paths = (Path(parent, name) for name in names)
-        files += [path for path in paths if stat.S_ISREG(path.lstat().st_mode)]
+    folders: list[str] = []
 
-    def bring(path: Path) -> None:
-        between()
-        fsync_file(path)
+    def bring(batch: list[str]) -> None:
+        for path in batch:
+            between()
+            fsync_file(Path(path))
 
     with ThreadPoolExecutor(SYNC_THREADS) as pool:
         try:
-            for _ in pool.map(bring, files):
+            for _ in pool.map(bring, _batches(_files_below(folder, folders))):
                 pass
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
     for path in folders:
-        fsync_folder(path)
+        fsync_folder(Path(path))
+
+
+def _files_below(folder: Path, folders: list[str]) -> Iterator[str]:
+    """The regular files below ``folder``; the folders that hold them are added to ``folders``, itself first."""
+    for parent, _, names in os.walk(folder):
+        folders.append(parent)
+        for name in names:
+            path = os.path.join(parent, name)  # noqa: PTH118: a Path for each of a million is what this spares
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                yield path
+
+
+def _batches(paths: Iterator[str]) -> Iterator[list[str]]:
+    while batch := list(itertools.islice(paths, SYNC_BATCH)):
+        yield batch
 
 
 def is_temporary(name: str) -> bool:
