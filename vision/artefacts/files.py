@@ -292,7 +292,7 @@ def _files_below(folder: Path, folders: list[str]) -> Iterator[str]:
     for parent, _, names in os.walk(folder):
         folders.append(parent)
         for name in names:
-            path = os.path.join(parent, name)  # noqa: PTH118: a Path for each of a million is what this spares
+            path = os.path.join(parent, name)  # noqa: PTH118  a Path for each of a million would fill the memory
             if stat.S_ISREG(os.lstat(path).st_mode):
                 yield path
 
