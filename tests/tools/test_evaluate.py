@@ -42,10 +42,11 @@ def test_the_average_and_the_raw_weights_are_told_apart(small_run: Path, tmp_pat
     """small_run has both; with no threshold their detections differ in their scores."""
     found = {}
     for weights, recorded in (("auto", "ema"), ("ema", "ema"), ("raw", "raw")):
-        line = [str(small_run), "--output", str(tmp_path), "--workers", "0", "--score-threshold", "1e-5"]
+        output = tmp_path / weights
+        line = [str(small_run), "--output", str(output), "--workers", "0", "--score-threshold", "1e-5"]
         assert main([*line, "--weights", weights]) == 0
-        assert json.loads((tmp_path / "metrics.json").read_text())["weights"] == recorded
-        found[weights] = (tmp_path / "detections_val2017.json").read_bytes()
+        assert json.loads((output / "metrics.json").read_text())["weights"] == recorded
+        found[weights] = (output / "detections_val2017.json").read_bytes()
     assert found["auto"] == found["ema"] != found["raw"]
 
 
@@ -60,9 +61,10 @@ def test_the_devices_resize_is_used_when_asked_for(
 
     monkeypatch.setitem(RESIZES, "detectnet", watched)
     for resize, expected in (("bilinear", 0), ("detectnet", 8)):
-        assert main([str(small_run), "--output", str(tmp_path), "--workers", "0", "--resize", resize]) == 0
+        output = tmp_path / resize
+        assert main([str(small_run), "--output", str(output), "--workers", "0", "--resize", resize]) == 0
         assert sizes == [(64, 96)] * expected
-        assert json.loads((tmp_path / "metrics.json").read_text())["resize"] == resize
+        assert json.loads((output / "metrics.json").read_text())["resize"] == resize
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,7 @@ def test_the_devices_resize_is_used_when_asked_for(
         (["no-such-run"], "no-such-run"),
         (["{run}", "--datasets", "no-such-data"], "no-such-data"),
         (["{run}", "--device", "cuda"], "torch sees no GPU"),
+        (["{run}", "--device", "tpu"], "--device tpu: expected auto, cpu, cuda or cuda:N"),
     ],
 )
 def test_what_is_missing_is_named(
@@ -98,3 +101,40 @@ def test_data_of_other_classes_are_refused(
     assert main([str(small_run), "--datasets", str(root), "--output", str(tmp_path), "--workers", "0"]) == 1
     assert "was trained on 80 classes, the data have 80 or name them otherwise" in capsys.readouterr().err
     assert not (tmp_path / "metrics.json").exists()
+
+
+def test_what_is_learned_from_nothing_is_one_line(
+    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main([str(small_run), "--output", str(tmp_path), "--workers", "0", "--score-threshold", "0.9"]) == 0
+    )
+    said = capsys.readouterr().out
+    assert "no detections of a score of 0.9 or more after 2 steps of training: nothing is learned yet" in said
+    assert "class  " not in said and "0.000" in said, "no table of classes, but the 12 numbers"
+
+
+@pytest.mark.parametrize("kind", ["read-only", "full"])
+def test_where_nothing_can_be_written_nothing_is_scored(
+    small_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+) -> None:
+    from vision.artefacts import writable
+    from vision.engine import evaluate
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("scored before it was known that the results can be written")
+
+    monkeypatch.setattr(evaluate, "predict", never)
+    output = tmp_path / "out"
+    if kind == "read-only":
+        (tmp_path / "file").write_text("")
+        output = tmp_path / "file" / "out"
+    else:
+        monkeypatch.setattr(writable, "free_bytes", lambda folder: 10)
+    assert main([str(small_run), "--output", str(output), "--workers", "0"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and "\n  why: " in said and "\n  fix: " in said and "Errno" not in said

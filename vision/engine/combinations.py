@@ -27,7 +27,7 @@ def check_together(config: TrainConfig) -> None:
             config.device.startswith("cuda") and not config.use_cuda,
             "--device cuda contradicts --use-cuda false",
         ),
-        (not _is_device(config.device), f"--device {config.device}: expected auto, cpu, cuda or cuda:N"),
+        (not is_device(config.device), f"--device {config.device}: expected auto, cpu, cuda or cuda:N"),
         (config.amp == "fp16" and cpu, "--amp fp16 needs a GPU; on a CPU use --amp off or bf16"),
         (
             config.accumulate > config.batch_size,
@@ -52,7 +52,8 @@ def check_together(config: TrainConfig) -> None:
             raise UsageError(sentence)
 
 
-def _is_device(text: str) -> bool:
+def is_device(text: str) -> bool:
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:N``."""
     return re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,2})?", text) is not None
 
 
