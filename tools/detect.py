@@ -1,4 +1,4 @@
-"""Detections drawn on pictures, and as JSON, from a checkpoint or from the exported ONNX file.
+"""Detections drawn on images, and as JSON, from a checkpoint or from the exported ONNX file.
 
 python -m tools.detect models/my-experiment-1/ssd-mobilenet.onnx photo.jpg folder/ --output found
 """
@@ -11,24 +11,31 @@ if __name__ == "__main__":  # before the imports: they take a while
     guard()
 
 import argparse
+import math
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.given_images import sort_out, source_of
 from tools.problem import run_tool
+from tools.result_names import RECORD, claimed_in, names_for, placed_name
 from vision.artefacts.advice import command, shown
-from vision.artefacts.command_line import Parser
+from vision.artefacts.command_line import Parser, fraction, listed
 from vision.artefacts.file_kinds import HEAD_BYTES, kind_by_head
+from vision.artefacts.system_errors import reason
+from vision.artefacts.terminal import counted
 
 if TYPE_CHECKING:
     import numpy as np
 
     Found = tuple[np.ndarray, np.ndarray, np.ndarray]
     """boxes (D, 4) as fractions, scores (D,), labels (D,)."""
-    Predictor = Callable[[np.ndarray], Found]
+    Predictor = Callable[[np.ndarray], tuple[Found, float]]
+    """Image → what is found in it, and the best score of any object, below the threshold too."""
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+LARGEST_LABELS = 1 << 20
 EXAMPLES = """examples:
   python -m tools.detect models/demo/ssd-mobilenet.onnx demo-data/val2017 --output found
   python -m tools.detect models/demo photo.jpg --output found --threshold 0.3        the best checkpoint of a run
@@ -41,20 +48,25 @@ An ONNX file is looked at as detectNet does (its resize, its merging of boxes), 
 def build_parser() -> Parser:
     parser = Parser(
         prog="python -m tools.detect",
-        description="Detects objects in pictures; writes annotated pictures and detections.json.",
+        description="Detects objects in images; writes the images with boxes drawn on them, and detections.json.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="a run folder, a .pth checkpoint or an .onnx file")
-    add("pictures", type=Path, nargs="+", metavar="IMAGE_OR_FOLDER", help="pictures, or folders of pictures")
+    add(
+        "images",
+        nargs="+",
+        metavar="IMAGE_OR_FOLDER",
+        help="images, folders of images, or patterns ('*.jpg')",
+    )
     add("--output", type=Path, required=True, metavar="DIR", help="where the results go")
     add(
         "--threshold",
-        type=float,
+        type=fraction,
         default=0.5,
         metavar="S",
-        help="least score shown (%(default)s, as detectNet)",
+        help="least score shown, from 0 to 1 (%(default)s, as detectNet)",
     )
     add(
         "--resize",
@@ -66,73 +78,108 @@ def build_parser() -> Parser:
         choices=("nms", "detectnet"),
         help="what becomes of boxes that lie on each other (as --resize)",
     )
+    add("--exif", choices=("stored", "apply"), default="stored",
+        help="images that a camera marked as turned: as stored, or upright as viewers show them (%(default)s)")  # fmt: skip
     add("--labels", type=Path, metavar="FILE", help="class names for an .onnx file (labels.txt beside it)")
     return parser
 
 
 def detect(arguments: argparse.Namespace) -> int:
-    """Every picture that can be read is done; 1 when one could not."""
+    """Every image that can be read is done; 1 when one could not."""
     from vision.artefacts.files import publish_json
+    from vision.artefacts.writable import require_writable
 
+    claimed = claimed_in(arguments.output)
+    given = sort_out(arguments.images, claimed.paths(arguments.output))
+    for note in given.notes:
+        print(note)
     deployed = arguments.model.suffix == ".onnx"
     resize = arguments.resize or ("detectnet" if deployed else "bilinear")
     post = arguments.post or ("detectnet" if deployed else "nms")
     open_model = _open_onnx if deployed else _open_checkpoint
     predict, classes = open_model(arguments, resize, post)
-    paths = list(pictures_of(arguments.pictures))
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    rows, bad = [], 0
-    for name, path in named_apart(paths):
-        try:
-            rows.append(_one(path, arguments.output / name, predict, classes, arguments.threshold))
-        except (ValueError, OSError) as error:
-            print(f"not read: {path}: {error}", file=sys.stderr)
-            rows.append({"file": str(path), "error": str(error)})
-            bad += 1
-    publish_json(arguments.output / "detections.json", {"model": str(arguments.model), "images": rows})
-    total = sum(len(row.get("detections", ())) for row in rows)
-    print(f"{total} detections in {len(rows) - bad} pictures: {arguments.output}/  (detections.json)")
-    return 1 if bad else 0
+    require_writable(arguments.output, sum(path.stat().st_size for path in given.images))
+    rows = [_not_read(name, why) for name, why in given.wrong]
+    for path, name in zip(given.images, names_for(given.images, arguments.output, claimed), strict=True):
+        rows.append(_one(path, name, arguments, predict, classes))
+    record = {
+        "model": str(arguments.model), "images": rows,
+        "earlier": claimed.left(arguments.output, {row["source"] for row in rows if "source" in row}),
+    }  # fmt: skip
+    publish_json(arguments.output / RECORD, record)
+    print(summary(rows, arguments))
+    return 1 if any("error" in row for row in rows) else 0
 
 
-def pictures_of(paths: Sequence[Path]) -> Iterator[Path]:
-    """Files as named; of a folder its pictures, sorted. Raises ValueError for a folder without any."""
-    for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
-        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-        if not inside:
-            raise ValueError(f"{path}: no pictures in this folder ({', '.join(sorted(SUFFIXES))})")
-        yield from inside
+def summary(rows: Sequence[dict[str, Any]], arguments: argparse.Namespace) -> str:
+    """What was found in how many images, what was not, and what to try."""
+    read = [row for row in rows if "error" not in row]
+    total = sum(len(row["detections"]) for row in read)
+    said = [
+        f"{counted(total, 'detection')} in {counted(len(read), 'image')}: {arguments.output}/  ({RECORD})"
+    ]
+    if len(read) < len(rows):
+        said.append(f"{counted(len(rows) - len(read), 'name')} of {len(rows)} not looked at: see above")
+    if read and not total:
+        said.append(nothing_above(arguments.threshold, max(row["best_score"] for row in read)))
+    turned = [row for row in read if row["exif_orientation"] != 1]
+    if turned and arguments.exif == "stored":
+        said.append(
+            f"{counted(len(turned), 'image')} marked as turned by a camera (EXIF) and looked at as stored, as in training, "
+            f"e.g. {shown(turned[0]['file'])}: --exif apply turns them upright"
+        )
+    elif turned:
+        said.append(
+            f"{counted(len(turned), 'image')} turned upright (EXIF); the boxes are in the upright frame"
+        )
+    return "\n".join(said)
 
 
-def named_apart(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """Names for the results: two pictures of the same name in two folders do not overwrite each other."""
-    taken: set[str] = set()
-    for path in paths:
-        name, number = f"{path.stem}.jpg", 1
-        while name in taken:
-            number += 1
-            name = f"{path.stem}-{number}.jpg"
-        taken.add(name)
-        yield name, path
+def nothing_above(threshold: float, best: float) -> str:
+    """The threshold that would show something, where there is a sensible one."""
+    if best < 0.01:
+        return f"nothing has a score of {threshold:g}; the best was {best:.4f}: the network knows none of this yet"
+    step = 10 if best >= 0.1 else 100
+    lower = math.floor(best * step) / step
+    return f"nothing has a score of {threshold:g}; the best score was {best:.2f}: try --threshold {lower:g}"
+
+
+def _not_read(name: str, why: str) -> dict[str, Any]:
+    print(f"not read: {shown(name)}: {why}", file=sys.stderr)
+    return {"file": name, "error": why}
 
 
 def _one(
-    path: Path, output: Path, predict: Predictor, classes: list[str], threshold: float
+    path: Path, name: str | None, arguments: argparse.Namespace, predict: Predictor, classes: list[str]
+) -> dict[str, Any]:
+    """Looks at one image, draws, publishes; the row of ``detections.json``."""
+    if name is None:
+        return _not_read(str(path), f"{placed_name(path)} stands in {arguments.output} and is not ours")
+    try:
+        return _looked_at(path, arguments.output / name, arguments, predict, classes)
+    except ValueError as error:
+        return _not_read(str(path), str(error).removeprefix(f"{path}: "))
+    except OSError as error:
+        if error.filename is not None and Path(os.fsdecode(error.filename)) != path:
+            raise  # the results cannot be written: no fault of the image
+        return _not_read(str(path), reason(error))
+
+
+def _looked_at(
+    path: Path, output: Path, arguments: argparse.Namespace, predict: Predictor, classes: list[str]
 ) -> dict[str, Any]:
     import cv2
     import numpy as np
 
     from tools.drawing import draw_detections
     from vision.artefacts.files import publish_bytes
-    from vision.images.decode import decode_rgb
+    from vision.images.decode import decode_rgb, orientation_of
 
-    image = decode_rgb(path.read_bytes(), str(path))
-    boxes, scores, labels = predict(image)
-    shown = scores >= threshold
-    boxes, scores, labels = boxes[shown], scores[shown], labels[shown]
+    data = path.read_bytes()
+    image = decode_rgb(data, str(path), upright=arguments.exif == "apply")
+    (boxes, scores, labels), best = predict(image)
+    clear = scores >= arguments.threshold
+    boxes, scores, labels = boxes[clear], scores[clear], labels[clear]
     height, width = image.shape[:2]
     corners = boxes * np.array([width, height, width, height], dtype=np.float32)
     drawn = draw_detections(image, corners, scores, labels, classes)
@@ -146,8 +193,12 @@ def _one(
         }
         for box, score, label in zip(corners, scores, labels.tolist(), strict=True)
     ]
-    print(f"{path}: " + (", ".join(f"{one['class']} {one['score']:.2f}" for one in found) or "nothing"))
-    return {"file": str(path), "picture": output.name, "width": width, "height": height, "detections": found}
+    names = listed([f"{one['class']} {one['score']:.2f}" for one in found])
+    print(f"{shown(path)}: {names or 'nothing'}")
+    return {
+        "file": str(path), "source": source_of(path), "picture": output.name, "width": width, "height": height,
+        "exif_orientation": orientation_of(data, str(path)), "best_score": round(best, 4), "detections": found,
+    }  # fmt: skip
 
 
 def _open_checkpoint(arguments: argparse.Namespace, resize: str, post: str) -> tuple[Predictor, list[str]]:
@@ -156,7 +207,7 @@ def _open_checkpoint(arguments: argparse.Namespace, resize: str, post: str) -> t
     from vision.engine.opening import open_detector
     from vision.export.graph import DetectNetGraph
 
-    again = [*arguments.pictures, "--output", arguments.output]
+    again = [*arguments.images, "--output", arguments.output]
     opened = open_detector(arguments.model, ask=lambda run: command("python -m tools.detect", run, *again))
     print(f"{opened.path}: {opened.describe()}")
     graph = DetectNetGraph(opened.detector).eval()
@@ -195,6 +246,8 @@ def _open_onnx(arguments: argparse.Namespace, resize: str, post: str) -> tuple[P
     labels = arguments.labels or arguments.model.with_name(LABELS)
     if not labels.is_file():
         raise FileNotFoundError(f"{labels}: no such file; --labels names the class names of the network")
+    if labels.stat().st_size > LARGEST_LABELS:
+        raise ValueError(f"{labels}: {labels.stat().st_size:,} bytes are no list of class names, one a line")
     classes = read_labels(labels.read_bytes(), str(labels))
     session = _session(arguments.model)
     shape = session.get_inputs()[0].shape
@@ -217,15 +270,16 @@ def _predictor(
     post: str,
     threshold: float,
 ) -> Predictor:
-    """Picture of any size → resize → network → boxes that lie on each other merged or suppressed."""
+    """Image of any size → resize → network → boxes that lie on each other merged or suppressed."""
     from vision.engine import detectnet
     from vision.transforms.resize import RESIZES
 
-    def predict(image: np.ndarray) -> Found:
+    def predict(image: np.ndarray) -> tuple[Found, float]:
         scores, boxes = run(detectnet.network_input(RESIZES[resize](image, size_hw)))
+        best = float(scores[:, 1:].max(initial=0, where=scores[:, 1:] >= 0))  # no NaN
         if post == "detectnet":
-            return detectnet.found(scores, boxes, image.shape[:2], threshold)
-        return _suppressed(scores, boxes, threshold)
+            return detectnet.found(scores, boxes, image.shape[:2], threshold), best
+        return _suppressed(scores, boxes, threshold), best
 
     return predict
 

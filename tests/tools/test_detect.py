@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 import tools.detect
-from tools.detect import main, named_apart
+from tools.detect import build_parser, main, nothing_above
 from tools.export_onnx import main as export
 from vision.engine import detectnet
+from vision.images.frame import EXIF_CHOICES
 from vision.transforms.resize import RESIZES
 
 
@@ -58,9 +59,129 @@ def test_a_bad_picture_is_named_and_the_others_are_done(
     assert ["error" in row for row in rows] == [True, False] and (tmp_path / "out/good.jpg").is_file()
 
 
-def test_pictures_of_one_name_do_not_overwrite_each_other() -> None:
-    paths = [Path("a/x.jpg"), Path("b/x.png"), Path("c/x-2.jpg")]
-    assert [name for name, _ in named_apart(paths)] == ["x.jpg", "x-2.jpg", "x-2-2.jpg"]
+def test_the_user_is_told_what_would_show_something(
+    run: Path, miniature_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = str(sorted((miniature_root / "val2017").iterdir())[0])
+    line = [str(run / "ssd-mobilenet.onnx"), image, "--output", str(tmp_path / "o")]
+    assert main([*line, "--threshold", "1"]) == 0
+    said = capsys.readouterr().out
+    best = _detections(tmp_path / "o")[0]["best_score"]
+    assert "0 detections in 1 image:" in said and f"nothing has a score of 1; the best was {best:.4f}" in said
+
+
+def test_what_is_advised_shows_something() -> None:
+    for best in np.random.default_rng(0).uniform(0.01, 1, 500).tolist():
+        advised = float(nothing_above(1.0, best).rpartition("--threshold ")[2])
+        assert 0 < advised <= best and advised > best - 0.1
+
+
+@pytest.mark.parametrize(
+    ("best", "said"),
+    [
+        (0.31, "the best score was 0.31: try --threshold 0.3"),
+        (0.3, "try --threshold 0.3"),
+        (0.087, "the best score was 0.09: try --threshold 0.08"),
+        (0.004, "the best was 0.0040: the network knows none of this yet"),
+        (0.0, "the network knows none of this yet"),
+    ],
+)
+def test_what_is_advised_is_below_the_best(best: float, said: str) -> None:
+    assert nothing_above(0.5, best).endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"), [("5", "5 % is 0.05"), ("50%", "50 % is 0.5"), ("-0.1", ""), ("nan", "")]
+)
+def test_a_threshold_is_from_0_to_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, hint: str
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["x.onnx", "x.png", "--output", str(tmp_path / "o"), f"--threshold={text}"])
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and "expected a number from 0 to 1" in said and hint in said
+
+
+def test_images_that_a_camera_turned_are_told_and_turned_when_asked(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "phone.jpg", exif=exif)
+    line = [str(run / "ssd-mobilenet.onnx"), str(tmp_path / "phone.jpg"), "--output", str(tmp_path / "o")]
+    assert main(line) == 0
+    assert "1 image marked as turned by a camera (EXIF) and looked at as stored" in capsys.readouterr().out
+    assert _detections(tmp_path / "o")[0]["width"] == 60 and Image.open(tmp_path / "o/phone.jpg").size == (
+        60,
+        40,
+    )
+    assert main([*line, "--exif", "apply"]) == 0
+    assert "1 image turned upright (EXIF)" in capsys.readouterr().out
+    assert _detections(tmp_path / "o")[0]["width"] == 40 and Image.open(tmp_path / "o/phone.jpg").size == (
+        40,
+        60,
+    )
+
+
+def test_what_exif_takes_is_what_the_stages_take() -> None:
+    action = next(action for action in build_parser()._actions if action.dest == "exif")
+    assert (action.choices, action.default) == (EXIF_CHOICES, EXIF_CHOICES[0])
+
+
+def test_images_of_one_name_beside_the_users_own(run: Path, tmp_path: Path) -> None:
+    """Results go into the folder of the originals: none of those is touched, and a second run makes the same again."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, name in enumerate(("a.jpg", "a.png", "a.webp", "b.jpg")):
+        Image.fromarray(np.full((20, 20, 3), 40 * number, np.uint8)).save(folder / name)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    line = [str(run / "ssd-mobilenet.onnx"), str(folder), "--output", str(folder)]
+    assert main(line) == 0
+    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {name: first[name] for name in before} == before
+    made = {row["picture"] for row in _detections(folder)}
+    assert set(first) - set(before) == made | {"detections.json"} and len(made) == 4
+    assert {"a.png.jpg", "a.webp.jpg"} <= made
+    assert main(line) == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
+
+
+def test_a_foreign_record_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "x.png")
+    (tmp_path / "detections.json").write_text("[]")
+    assert main([str(run / "ssd-mobilenet.onnx"), str(tmp_path / "x.png"), "--output", str(tmp_path)]) == 1
+    assert "detections.json is in the way" in capsys.readouterr().err
+    assert (tmp_path / "detections.json").read_text() == "[]"
+
+
+def test_names_that_are_none_are_told_and_the_others_done(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "x.png")
+    (tmp_path / "clip.mp4").write_bytes(b"")
+    names = ["x.png", "clip.mp4", "gone.jpg", "no*.jpg"]
+    words = [str(tmp_path / name) for name in names] + ["csi://0"]
+    assert main([str(run / "ssd-mobilenet.onnx"), *words, "--output", str(tmp_path / "o")]) == 1
+    out, err = capsys.readouterr()
+    assert "4 names of 5 not looked at" in out and "Errno" not in err and len(err.splitlines()) == 4
+    assert [len(_detections(tmp_path / "o")), (tmp_path / "o/x.png.jpg").is_file()] == [5, True]
+
+
+def test_a_wrong_file_of_names_is_told_in_a_few_lines(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "x.png")
+    wrong = tmp_path / "README.md"
+    wrong.write_text("# A text\n\n" + "  a line of it, which is no name\n\n" * 300)
+    line = [str(run / "ssd-mobilenet.onnx"), str(tmp_path / "x.png"), "--output", str(tmp_path / "o")]
+    assert main([*line, "--labels", str(wrong)]) == 1
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) <= 6 and "more; is it a list of class names" in said
+    with wrong.open("r+b") as stream:
+        stream.truncate(2 << 30)
+    assert main([*line, "--labels", str(wrong)]) == 1
+    assert "2,147,483,648 bytes are no list of class names" in capsys.readouterr().err
 
 
 def test_labels_of_another_model_are_refused(

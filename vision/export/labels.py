@@ -5,9 +5,11 @@ jetson-inference counts lines and only logs a wrong count; every name after a st
 
 from __future__ import annotations
 
+from vision.artefacts.command_line import shortened
 from vision.export.contract import ContractBroken
 
 LABELS = "labels.txt"
+SENTENCES_SHOWN = 3
 _SYNSET_CHARACTERS = 10
 """A line with ``n`` first and a space in the 10th place loses its first 10 bytes there (ImageNet's synset ids)."""
 
@@ -20,7 +22,7 @@ def labels_text(classes: list[str]) -> bytes:
     """
     broken = broken_names(classes)
     if broken:
-        raise ContractBroken("labels.txt breaks detectNet's contract:\n  " + "\n  ".join(broken))
+        raise ContractBroken("labels.txt breaks detectNet's contract:\n  " + bounded(broken))
     return ("\n".join(classes) + "\n").encode()
 
 
@@ -41,8 +43,15 @@ def read_labels(data: bytes, where: str) -> list[str]:
         raise ContractBroken(f"{where} is not UTF-8: {error}") from None
     broken += broken_names(names)
     if broken:
-        raise ContractBroken(f"{where} breaks detectNet's contract:\n  " + "\n  ".join(broken))
+        raise ContractBroken(f"{where} breaks detectNet's contract:\n  " + bounded(broken))
     return names
+
+
+def bounded(sentences: list[str]) -> str:
+    """The first few, a line each: a file that is no list of names at all breaks the contract in every line."""
+    rest = len(sentences) - SENTENCES_SHOWN
+    more = [f"… and {rest:,} more; is it a list of class names, one a line?"] if rest > 0 else []
+    return "\n  ".join([*sentences[:SENTENCES_SHOWN], *more])
 
 
 def require_as_many(names: list[str], classes: int, onnx: str, labels: str) -> None:
@@ -59,10 +68,10 @@ def broken_names(classes: list[str]) -> list[str]:
     broken = [] if classes[:1] == ["BACKGROUND"] else ["the first line must be BACKGROUND"]
     for number, name in enumerate(classes):
         if not name or name != name.strip() or len(name.splitlines()) != 1:
-            broken.append(f"class {number} is {name!r}: blank, padded, or more than one line")
+            broken.append(f"class {number} is {shortened(name)!r}: blank, padded, or more than one line")
         bytes_ = name.encode()
         if bytes_[:1] == b"n" and bytes_[_SYNSET_CHARACTERS - 1 : _SYNSET_CHARACTERS] == b" ":
             broken.append(
-                f"class {number} is {name!r}: detectNet takes its first {_SYNSET_CHARACTERS} characters for a synset id"
+                f"class {number} is {shortened(name)!r}: detectNet takes its first {_SYNSET_CHARACTERS} characters for a synset id"
             )
     return broken
