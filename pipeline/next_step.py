@@ -9,6 +9,8 @@ from pipeline.stage import SPLITS, Settings
 from pipeline.stages import named
 from vision.artefacts.advice import command, quoted
 
+RECIPE = "configs/coco_mb2_ssd_lite.yaml"
+"""What README trains with; the trainer's bare defaults are those of the ancestors, kept for their commands."""
 TRAINED_ON = ("train", "val")
 """The splits that the trainer reads."""
 
@@ -17,8 +19,8 @@ def after_all(settings: Settings) -> list[str]:
     """Lines for a root of which every stage is done: training where both splits are there, else what is missing."""
     root, absent = settings.root, [split for split in TRAINED_ON if split not in settings.splits]
     if not absent:
-        folder = "models/my-experiment-1"
-        return ["next: " + command("python train_ssd.py", "--datasets", root, "--checkpoint-folder", folder)]
+        train = ("--config", RECIPE, "--datasets", root, "--checkpoint-folder", "models/my-experiment-1")
+        return ["next: " + command("python train_ssd.py", *train)]
     wanted = [split for split in SPLITS if split in {*settings.splits, *TRAINED_ON}]
     run = command("python -m pipeline run", "--root", root, "--splits", ",".join(wanted))
     look = "next: " + command("python -m pipeline.index query", "--root", root, "--limit", 5)

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline import trees
 from pipeline.__main__ import main
+from pipeline.next_step import RECIPE
 from pipeline.release import COCO_2017, read_release
 from pipeline.stage import StageError
 from pipeline.stages import NAMES
@@ -31,7 +32,9 @@ def test_every_stage_is_done_and_a_second_run_is_quick(
     started = time.monotonic()
     assert main(["run", "--root", str(miniature_root)]) == 0
     assert time.monotonic() - started < 2
-    assert f"next: python train_ssd.py --datasets {miniature_root} " in capsys.readouterr().out
+    assert (
+        f"next: python train_ssd.py --config {RECIPE} --datasets {miniature_root} " in capsys.readouterr().out
+    )
     assert main(["run", "--until", "extract", "--root", str(miniature_root)]) == 0
     assert "next:" not in capsys.readouterr().out
     assert main(["verify", "--deep", "--root", str(miniature_root)]) == 0

@@ -250,8 +250,10 @@ LATER: dict[str, str] = {
 
 EXAMPLES = """\
 examples:
-  python train_ssd.py --datasets=coco-data --epochs=100 --workers=12 --checkpoint-folder=models/my-experiment-1
-  python train_ssd.py --config configs/coco_mb2_ssd_lite.yaml           a recipe; flags after it win
+  python train_ssd.py --config configs/coco_mb2_ssd_lite.yaml --datasets coco-data --checkpoint-folder models/my-experiment-1
+                                                                        by the recipe; options after it win
+  python train_ssd.py --config configs/coco_mb2_ssd_lite.yaml --batch-size 32 --lr 0.025 …      on a smaller GPU
+  python train_ssd.py --datasets=coco-data --epochs=100 …               as pytorch-ssd trains: Adam, constant rate, no average
   python train_ssd.py --resume models/my-experiment-1                   go on, to the bit, with the run's arguments
   python train_ssd.py --resume auto --config … (the same line each time) for schedulers that run it again
   tensorboard --logdir models                                           watch

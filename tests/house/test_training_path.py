@@ -1,0 +1,57 @@
+"""One way to train is told: README, the end of the stages, ``--help`` and the recipe say the same command."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from pipeline.next_step import RECIPE, after_all
+from pipeline.stage import Settings
+from vision.engine import config
+
+COMMAND = (
+    f"python train_ssd.py --config {RECIPE} --datasets coco-data --checkpoint-folder models/my-experiment-1"
+)
+ANCESTORS = (
+    "--dataset-type=coco --datasets=coco-data --net=mb2-ssd-lite --epochs=100 --workers=12 "
+    "--checkpoint-folder=models/my-experiment-1"
+)
+
+
+def test_all_places_tell_the_same_command(repository: Path) -> None:
+    settings = Settings(Path("coco-data"), ("train", "val"), 1, {})
+    assert after_all(settings) == [f"next: {COMMAND}"]
+    readme = (repository / "README.md").read_text(encoding="utf-8")
+    path = readme[readme.index("## The one path") :]
+    assert f"\n{COMMAND}\n" in path and path.index("train_ssd.py") == path.index(COMMAND) + len("python ")
+    assert COMMAND in config.EXAMPLES
+    assert f"command   {COMMAND}\n" in (repository / RECIPE).read_text(encoding="utf-8")
+
+
+def test_it_trains_by_the_recipe(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository)
+    told = config.parse(shlex.split(COMMAND)[2:]).config
+    assert (told.optim_choose, told.scheduler, told.ema > 0, told.warmup_steps > 0) == (
+        "SGD",
+        "cosine",
+        True,
+        True,
+    )
+    assert (told.datasets, told.checkpoint_folder) == (("coco-data",), "models/my-experiment-1")
+
+
+def test_the_ancestors_bare_command_works_and_is_told_too(repository: Path) -> None:
+    readme = re.sub(r"\s+", " ", (repository / "README.md").read_text(encoding="utf-8"))
+    assert f"python train_ssd.py {ANCESTORS}" in readme
+    bare = config.parse(ANCESTORS.split()).config
+    assert (bare.optim_choose, bare.lr, bare.scheduler, bare.ema) == ("Adam", 0.001, "none", 0.0)
+
+
+def test_a_root_of_an_odd_name_is_quoted() -> None:
+    root = Path("a b$(touch X)")
+    (line,) = after_all(Settings(root, ("train", "val"), 1, {}))
+    words = shlex.split(line.removeprefix("next: python train_ssd.py "))
+    assert config.parse(words).config.datasets == (str(root),)
