@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train an SSD detector on COCO; go on exactly where it stopped. ``--help`` teaches.
+"""Train an SSD detector on COCO; resume exactly where it stopped. ``--help`` teaches.
 
 Config → data → model → loss → optimiser → resume or start → fit: this file is the table of contents.
 """
@@ -13,6 +13,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from vision.artefacts.terminal import painted
 from vision.engine.combinations import UsageError, unused
 from vision.engine.config import Parsed, parse, width_height
 
@@ -156,12 +157,14 @@ def _session(parsed: Parsed, stop: "StopRequest") -> int:
         if "WORLD_SIZE" not in os.environ:
             raise
         # a collective that fails is all that a process sees of the end of another one
-        return failed(f"another process is gone, or: {error}\n  go on with --resume auto", 1)
+        return failed(
+            f"another process is gone, or: {error}\n  fix: start all of them again with --resume auto", 1
+        )
     return stop.exit_status
 
 
 def failed(why: str, status: int) -> int:
-    print(f"train_ssd.py: {why}", file=sys.stderr)
+    print(f"{painted('train_ssd.py:', 'red', sys.stderr)} {why}", file=sys.stderr)
     return status
 
 

@@ -91,6 +91,7 @@ def build_parser() -> Parser:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Predicts, scores, publishes, prints."""
+    print("importing torch …", flush=True)
     from vision.artefacts.files import publish_json
     from vision.artefacts.writable import require_writable
     from vision.datasets.coco import CocoDetection

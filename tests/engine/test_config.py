@@ -124,8 +124,8 @@ def test_printed_configuration_is_a_recipe(tmp_path: Path, capsys: pytest.Captur
         ("epochs: 3\nnum-epochs: 4\n", ["twice"]),
         ("epochs: 3\nepochs: 4\n", ["epochs", "twice"]),
         ("- 3\n", ["expected option names"]),
-        ("a: [\n", ["can not be read"]),
-        ("x: !!python/object/apply:os.system [true]\n", ["can not be read"]),
+        ("a: [\n", ["cannot be read as YAML: line 2: "]),
+        ("x: !!python/object/apply:os.system [true]\n", ["cannot be read as YAML: line 1: "]),
     ],
 )
 def test_a_wrong_recipe_is_refused_by_name(
@@ -135,6 +135,19 @@ def test_a_wrong_recipe_is_refused_by_name(
     recipe.write_text(text)
     message = refused(["--config", str(recipe)], capsys)
     assert all(word in message for word in said), message
+
+
+@pytest.mark.parametrize("kind", ["absent", "folder", "bytes"])
+def test_a_recipe_that_cannot_be_read_is_said_in_two_lines(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "recipe.yaml"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "bytes":
+        path.write_bytes(b"lr: \xff\n")
+    said = refused(["--config", str(path)], capsys)
+    assert f"--config {path} cannot be read: " in said and "Errno" not in said and len(said.splitlines()) == 2
 
 
 @pytest.mark.parametrize(

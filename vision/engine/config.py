@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vision.artefacts.advice import shown
+from vision.artefacts.system_errors import reason
 from vision.engine.combinations import UsageError as UsageError
 from vision.engine.combinations import check_together
 from vision.engine.options import (
@@ -56,7 +58,7 @@ class TrainConfig:
         DATA, "named", choices=("ssd", "light", "none"),
     )  # fmt: skip
     workers: int = option(
-        min(6, CORES), "processes that read and augment pictures; 0 = in the training process. Changes no result",
+        min(6, CORES), "processes that read and augment images; 0 = in the training process. Changes no result",
         DATA, "free", aliases=("--num-workers",), low=0, high=512,
     )  # fmt: skip
 
@@ -174,7 +176,7 @@ class TrainConfig:
         aliases=("--model-dir",), metavar="DIR",
     )  # fmt: skip
     resume: str | None = option(
-        None, "go on: a checkpoint file, a run folder, or auto (the newest good checkpoint of "
+        None, "resume: a checkpoint file, a run folder, or auto (the newest good checkpoint of "
         "--checkpoint-folder, a fresh start if it has none)", RUN, "session", metavar="FILE|RUN|auto",
     )  # fmt: skip
     validation_epochs: int = option(
@@ -254,7 +256,7 @@ examples:
                                                                         by the recipe; options after it win
   python train_ssd.py --config configs/coco_mb2_ssd_lite.yaml --batch-size 32 --lr 0.025 …      on a smaller GPU
   python train_ssd.py --datasets=coco-data --epochs=100 …               as pytorch-ssd trains: Adam, constant rate, no average
-  python train_ssd.py --resume models/my-experiment-1                   go on, to the bit, with the run's arguments
+  python train_ssd.py --resume models/my-experiment-1                   resume, to the bit, with the run's arguments
   python train_ssd.py --resume auto --config … (the same line each time) for schedulers that run it again
   tensorboard --logdir models                                           watch
 
@@ -292,7 +294,7 @@ def _parser() -> Parser:
         LATER,
         prog="train_ssd.py",
         usage="train_ssd.py [--config FILE.yaml] [options]",
-        description="Train an SSD detector, and go on exactly where it stopped. Defaults in [brackets].",
+        description="Train an SSD detector, and resume exactly where it stopped. Defaults in [brackets].",
         epilog=EXAMPLES,
     )
     parser.add_argument(
@@ -309,8 +311,15 @@ def read_recipe(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         pairs = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"--config {path}: can not be read: {error}") from None
+    except OSError as error:
+        raise ValueError(f"--config {shown(path)} cannot be read: {reason(error)}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"--config {shown(path)} cannot be read: it is no UTF-8 text") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark is not None else ""
+        why = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ValueError(f"--config {shown(path)} cannot be read as YAML: {line}{shown(why)}") from None
     if not isinstance(content, dict) or not isinstance(pairs, yaml.MappingNode):
         raise ValueError(f"--config {path}: expected option names and values, found {type(content).__name__}")
     keys = [key.value for key, _ in pairs.value]

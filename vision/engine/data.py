@@ -21,12 +21,12 @@ def open_splits(config: TrainConfig) -> tuple[CocoDetection, CocoDetection]:
     for name, data in (("train", train), ("val", val)):
         if not len(data):
             raise DatasetError(
-                f"{root}: the {name} split has no usable picture; "
+                f"{root}: the {name} split has no usable image; "
                 + command("python -m pipeline status", "--root", root)
             )
     if not len(train.columns("labels")[0]):
         raise DatasetError(
-            f"{root}: no picture of the train split has a box of its {len(train.classes) - 1} classes, so there is "
+            f"{root}: no image of the train split has a box of its {len(train.classes) - 1} classes, so there is "
             f"nothing to learn.\n  Which were left out, and why: {root}/report/annotations.txt; "
             f"other classes: {command('python -m pipeline run', '--root', root)} --classes LIST (or all)"
         )

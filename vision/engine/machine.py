@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from vision.artefacts.terminal import counted
 from vision.engine.allocator import keep_freed_memory
 from vision.engine.config import TrainConfig
 from vision.engine.distributed import Group, join
@@ -31,7 +32,7 @@ class Machine:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
         precision = str(self.amp_dtype).removeprefix("torch.") if self.amp_dtype else "float32"
         peers = f", {self.group.world} processes" if self.group.world > 1 else ""
-        return f"{self.device} ({name}), {precision}, {self.threads} CPU threads{peers}"
+        return f"{self.device} ({name}), {precision}, {counted(self.threads, 'CPU thread')}{peers}"
 
 
 def prepare(config: TrainConfig, run_threads: int | None = None) -> Machine:
@@ -73,7 +74,7 @@ def choose_device(config: TrainConfig) -> torch.device:
     device = torch.device(config.device)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(
-            f"--device {config.device}: torch {torch.__version__} sees {torch.cuda.device_count()} GPU(s); "
+            f"--device {config.device}: torch {torch.__version__} sees {counted(torch.cuda.device_count(), 'GPU')}; "
             "python -m tools.doctor says why"
         )
     return device

@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 
-from vision.artefacts.advice import quoted
+from vision.artefacts.advice import quoted, shown
+from vision.artefacts.terminal import counted
+from vision.engine.board import METRICS_NAME
 from vision.engine.machine import Machine
 from vision.engine.resume import Plan, machine_notes
 from vision.engine.session import Session
@@ -45,40 +47,53 @@ def _rows(
     spec = model.input_spec
     parameters = sum(p.numel() for p in model.parameters())
     data = (
-        f"{', '.join(config.datasets)}: {order.length:,} training and {len(session.validation_data):,} "
-        f"validation pictures, {len(session.facts.classes) - 1} classes; {config.workers} workers"
+        f"{', '.join(map(shown, config.datasets))}: {counted(order.length, 'training image')}, "
+        f"{counted(len(session.validation_data), 'validation image')}, "
+        f"{counted(len(session.facts.classes) - 1, 'class')}; {counted(config.workers, 'worker')}"
     )
     net = (
-        f"{config.net}, {spec.width}×{spec.height} px, {parameters:,} parameters, "
-        f"{len(model.priors_cxcywh):,} priors ({config.priors})"
+        f"{config.net}, {spec.width}×{spec.height} px, {counted(parameters, 'parameter')}, "
+        f"{counted(len(model.priors_cxcywh), 'prior')} ({config.priors})"
     )
     parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
     parts += f" over {session.group.world} processes" if session.group.world > 1 else ""
     left_out = f" ({order.left_out} left out of each epoch, others each time)" if order.left_out else ""
+    batch = (
+        f"{counted(min(config.batch_size, order.length), 'image')} a step{parts}, "
+        f"{counted(order.steps_per_epoch, 'step')} an epoch{left_out}"
+    )
     return [
-        ("run", str(session.run.path)),
+        ("run", shown(session.run.path)),
         (
             "versions",
             f"Python {platform.python_version()}, torch {torch.__version__}, numpy {version('numpy')}",
         ),
-        ("device", machine.describe()),
+        ("device", machine.describe() + _no_gpu(session)),
         ("data", data),
         ("model", net),
         ("initial weights", initial_weights),
-        (
-            "batch",
-            f"{min(config.batch_size, order.length)} images a step{parts}, {order.steps_per_epoch:,} steps an epoch{left_out}",
-        ),
+        ("batch", batch),
         ("schedule", _schedule(session, state)),
         ("augmentation", config.augment),
     ]
 
 
+def _no_gpu(session: Session) -> str:
+    """Where a GPU would have been taken and there is none: who says why."""
+    asked = session.config.device == "auto" and session.config.use_cuda
+    return (
+        "; torch sees no GPU: python -m tools.doctor says why"
+        if asked and session.device.type == "cpu"
+        else ""
+    )
+
+
 def _schedule(session: Session, state: TrainState) -> str:
     config, schedule = session.config, state.schedule
     average = f", EMA {config.ema}" if config.ema else ""
+    kind = "constant" if schedule.kind == "none" else schedule.kind
     return (
-        f"{config.optim_choose}, lr {config.lr:g}, {schedule.kind} over {schedule.horizon:,} steps, "
+        f"{config.optim_choose}, lr {config.lr:g}, {kind} over {counted(schedule.horizon, 'step')}, "
         f"{schedule.warmup} of warm-up{average}; epoch {state.epoch} of {config.epochs}, step {state.step:,}"
     )
 
@@ -90,10 +105,13 @@ def end(session: Session, state: TrainState, finished: list[dict[str, Any]]) -> 
         ("epoch", "d"), ("train_total", ".3f"), ("val_loss", ".3f"), ("AP", ".3f"), ("AP50", ".3f"),
         ("APs", ".3f"), ("APm", ".3f"), ("APl", ".3f"), ("images_per_s", ".1f"), ("seconds", ".0f"),
     )  # fmt: skip
-    shown = finished[-SHOWN_EPOCHS:]
-    used = [(name, form) for name, form in columns if any(name in row for row in shown)]
-    rows = [[format(row[name], form) if name in row else "–" for name, form in used] for row in shown]
+    last = finished[-SHOWN_EPOCHS:]
+    used = [(name, form) for name, form in columns if any(name in row for row in last)]
+    rows = [[format(row[name], form) if name in row else "–" for name, form in used] for row in last]
     console.table([name for name, _ in used], rows)
+    if len(finished) > len(last):
+        earlier = counted(len(finished) - len(last), "earlier epoch")
+        console.say(f"  ({earlier} of this session: {shown(run / METRICS_NAME)})")
     if state.best:
         console.say(f"  best: epoch {state.best['epoch']}, {state.best['metric']} {state.best['value']:.4f}")
     saved = any(not record.pruned for record in session.run.records())
@@ -107,7 +125,7 @@ def end(session: Session, state: TrainState, finished: list[dict[str, Any]]) -> 
         patience = session.config.patience
         stalled = patience is not None and state.best and state.best["since"] >= patience
         more = f" --patience {state.best['since'] + (patience or 0)}" if stalled else ""
-        console.say(f"go on:     python train_ssd.py --resume {quoted(run)}{more}")
+        console.say(f"resume:    python train_ssd.py --resume {quoted(run)}{more}")
     if finished or state.best:
         console.say(f"evaluate:  python -m tools.evaluate {quoted(run)}")
         console.say(f"export:    python -m tools.export_onnx {quoted(run)}")
