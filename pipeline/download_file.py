@@ -15,6 +15,7 @@ from pipeline.space import require_space
 from pipeline.stage import Interrupted, StageError
 from pipeline.working_folder import working_folder
 from vision.artefacts.files import sha256_of
+from vision.artefacts.targets import require_file_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ def download_file(asked: OwnFile) -> int:
                 raise StageError(
                     f"{asked.output} is a folder", "--output takes the name of a file", "name a file in it"
                 )
+            require_file_place(asked.output)
             with working_folder([asked.output, *traces(asked.output)], "downloading"):
                 say(_download(asked, stop))
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from pipeline.command import StopFlag, reported, say
 from pipeline.image_check import ImageJob
@@ -15,6 +18,7 @@ from pipeline.image_survey import check_all
 from pipeline.stage import StageError
 from pipeline.working_folder import working_folder
 from vision.artefacts.files import atomic_publish
+from vision.artefacts.targets import require_file_place
 from vision.images.decode import ImageVerdict
 
 
@@ -27,6 +31,10 @@ def check_folder(images: Path, report: Path, workers: int, thorough: bool) -> in
     with StopFlag() as stop:
 
         def work() -> None:
+            if is_sink(report):
+                _check_into_sink(images, report, workers, thorough, stop)
+                return
+            require_file_place(report)
             with working_folder([report], "checking") as working:
                 names = list(_entries(images, report, working))
                 found = check_all([_job(images, name) for name in names], working, workers, thorough, stop)
@@ -35,6 +43,24 @@ def check_folder(images: Path, report: Path, workers: int, thorough: bool) -> in
             say(_summary(verdicts, report))
 
         return reported(work, stop)
+
+
+def is_sink(report: Path) -> bool:
+    """``-``, the output of this program, and /dev/null: written to and never replaced."""
+    return str(report) in ("-", os.devnull)
+
+
+def _check_into_sink(
+    images: Path, report: Path, workers: int, thorough: bool, stop: Callable[[], bool]
+) -> None:
+    """The lines on stdout, or none at all, and the summary on stderr: there is no report to go on from."""
+    with tempfile.TemporaryDirectory() as folder:
+        names = list(_entries(images, report, Path(folder)))
+        found = check_all([_job(images, name) for name in names], Path(folder), workers, thorough, stop)
+    verdicts = [(name, found[_job(images, name)]) for name in names]
+    if str(report) == "-":
+        _write(sys.stdout, verdicts)
+    print(_summary(verdicts, report), file=sys.stderr)
 
 
 def _entries(images: Path, report: Path, working: Path) -> Iterator[str]:
@@ -57,9 +83,13 @@ def _job(images: Path, name: str) -> ImageJob:
 
 def _publish(report: Path, verdicts: list[tuple[str, ImageVerdict]]) -> None:
     with atomic_publish(report) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for name, of in verdicts:
-            row = {"file": printable(name), "verdict": of.verdict, "reason": of.reason}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        _write(file, verdicts)
+
+
+def _write(file: TextIO, verdicts: list[tuple[str, ImageVerdict]]) -> None:
+    for name, of in verdicts:
+        row = {"file": printable(name), "verdict": of.verdict, "reason": of.reason}
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def _summary(verdicts: list[tuple[str, ImageVerdict]], report: Path) -> str:

@@ -239,8 +239,8 @@ class Part:
             span.have = span.noted = span.synced
         try:
             self._write_record()
-        except OSError:
-            self.record.unlink(missing_ok=True)
+        except OSError:  # without a record the bytes are worth nothing, and would look like another program's
+            remove_traces(self.path.with_name(self.path.name.removesuffix(".part")))
 
     @contextmanager
     def _named(self) -> Iterator[None]:

@@ -22,6 +22,7 @@ from pipeline.remap_report import report_text
 from pipeline.remapped import ImageCheck
 from pipeline.stage import StageError
 from pipeline.working_folder import working_folder
+from vision.artefacts.targets import require_file_place
 
 BESIDE = {"labels": ".labels.txt", "map": ".category_map.json", "dropped": ".dropped.jsonl"}
 
@@ -71,6 +72,8 @@ def remap_file(asked: FileRemap) -> int:
     with StopFlag() as stop:
 
         def work() -> None:
+            for path in asked.outputs():
+                require_file_place(path)
             try:
                 with working_folder(asked.outputs(), "remapping") as working:
                     say(_remap(asked, working, stop))

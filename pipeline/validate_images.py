@@ -94,7 +94,10 @@ def _parser() -> Parser:
         help="check every file below DIR; links to files are followed, links to folders are not",
     )
     group.add_argument(
-        "--report", type=Path, metavar="FILE.jsonl", help='a line for each: {"file", "verdict", "reason"}'
+        "--report",
+        type=Path,
+        metavar="FILE.jsonl",
+        help='a line for each: {"file", "verdict", "reason"}; - prints them, /dev/null keeps none',
     )
     add_common_options(parser)
     add_stage_options(parser)

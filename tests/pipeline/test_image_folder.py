@@ -101,3 +101,27 @@ def test_an_empty_folder_gives_an_empty_report(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     assert main(["--images", str(tmp_path / "pictures"), "--report", str(tmp_path / "r.jsonl")]) == 0
     assert (tmp_path / "r.jsonl").read_bytes() == b""
+
+
+def test_the_report_goes_to_the_output_or_nowhere(
+    odd_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--images", str(odd_folder), "--report", "-", "--workers", "1"]) == 0
+    said = capsys.readouterr()
+    rows = [json.loads(line) for line in said.out.splitlines()]
+    assert rows and all(set(row) == {"file", "verdict", "reason"} for row in rows)
+    assert "files:" in said.err
+    device = Path("/dev/null").stat()
+    assert main(["--images", str(odd_folder), "--report", "/dev/null", "--workers", "1"]) == 0
+    assert capsys.readouterr().out == "" and os.path.samestat(device, Path("/dev/null").stat())
+    assert not list(Path("/dev").glob(".null*")) and not Path("-").exists()
+
+
+def test_what_is_no_file_is_refused_before_a_picture_is_read(
+    odd_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "a b$(touch X)"
+    os.mkfifo(report)
+    monkeypatch.setattr("pipeline.image_folder.check_all", lambda *_: pytest.fail("the work has begun"))
+    assert main(["--images", str(odd_folder), "--report", str(report)]) == 1
+    assert "is a pipe and is not replaced" in capsys.readouterr().err and report.is_fifo()
