@@ -23,6 +23,7 @@ from pipeline.stages import NAMES, named
 from vision.artefacts.addresses import fault_of, redacted
 from vision.artefacts.command_line import Parser, no_such_choice, whole_from
 from vision.artefacts.system_errors import NO_THREAD, said_of, said_of_no_thread
+from vision.artefacts.terminal import painted
 
 
 class StopFlag:
@@ -223,11 +224,11 @@ def reported(work: Callable[[], None], stop: StopFlag) -> int:
     except KeyboardInterrupt:
         return 130
     except StageError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"{painted('error:', 'red', sys.stderr)} {error}", file=sys.stderr)
     except OSError as error:
-        print(f"error: {said_of(error)}", file=sys.stderr)
+        print(f"{painted('error:', 'red', sys.stderr)} {said_of(error)}", file=sys.stderr)
     except RuntimeError as error:
         if NO_THREAD not in str(error):
             raise
-        print(f"error: {said_of_no_thread()}", file=sys.stderr)
+        print(f"{painted('error:', 'red', sys.stderr)} {said_of_no_thread()}", file=sys.stderr)
     return 1

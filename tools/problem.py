@@ -6,6 +6,11 @@ import sys
 from collections.abc import Callable
 
 from vision.artefacts.system_errors import NO_THREAD, said_of, said_of_no_thread
+from vision.artefacts.terminal import painted
+
+
+def say_error(what: str) -> None:
+    print(f"{painted('error:', 'red', sys.stderr)} {what}", file=sys.stderr)
 
 
 def run_tool(work: Callable[[], int]) -> int:
@@ -13,15 +18,15 @@ def run_tool(work: Callable[[], int]) -> int:
     try:
         return work()
     except OSError as error:
-        print(f"error: {said_of(error)}", file=sys.stderr)
+        say_error(said_of(error))
         return 1
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say_error(str(error))
         return 1
     except RuntimeError as error:
         if NO_THREAD not in str(error):
             raise
-        print(f"error: {said_of_no_thread()}", file=sys.stderr)
+        say_error(said_of_no_thread())
         return 1
     except KeyboardInterrupt:
         print("interrupted; nothing half-done was published", file=sys.stderr)

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
+from vision.artefacts.terminal import painted
+
 NAMES_SHOWN = 12
 
 
@@ -62,7 +64,7 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, no_such_choice(value, action.choices))
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message}\n  all options: {self.prog} --help\n")
+        self.exit(2, f"{painted('error:', 'red', sys.stderr)} {message}\n  all options: {self.prog} --help\n")
 
 
 def no_such_choice(value: object, choices: Iterable[Any]) -> str:
