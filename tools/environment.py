@@ -107,10 +107,10 @@ def uv_pythons() -> list[str]:
 
 
 class Environment:
-    """``.venv`` below ``folder``. Its stamp says whether it is complete and of which requirements."""
+    """``.venv`` below ``folder``, or one of another ``name``. Its stamp says whether it is complete and of what."""
 
-    def __init__(self, folder: Path = REPOSITORY) -> None:
-        self.folder, self.venv = folder, folder / ".venv"
+    def __init__(self, folder: Path = REPOSITORY, name: str = ".venv") -> None:
+        self.folder, self.venv = folder, folder / name
         self.python = self.venv / "bin" / "python"
         self.stamp = self.venv / STAMP
 
@@ -147,13 +147,13 @@ class Environment:
         """Why something has to be done, or None when ``requirements`` are installed as they stand now."""
         stamp = self.read_stamp()
         if not self.venv.exists():
-            return "there is no .venv yet"
+            return f"there is no {self.venv.name} yet"
         if not self.starts():
-            return "the Python that .venv was made with is gone"
+            return f"the Python that {self.venv.name} was made with is gone"
         if stamp.get("state") == "installing":
             return "the last install was interrupted"
         if not stamp:
-            return ".venv was not made by this script"
+            return f"{self.venv.name} was not made by this script"
         if stamp.get("digests", {}).get(requirements) != self.digest(requirements, stamp.get("python", "")):
             return f"{requirements} or its constraints changed, or were not installed yet"
         return None
@@ -294,6 +294,9 @@ def build_parser() -> Parser:
         description="Makes or repairs .venv and prints the path of its Python. Nothing to do: a tenth of a second.",
         epilog="PYTHON=/path/to/python uses that one as it is and installs nothing.",
     )
+    parser.add_argument(
+        "--venv", metavar="NAME", help="make this folder instead of .venv, with the Python that runs this"
+    )
     parser.add_argument("--dev", action="store_true", help="with the tools that run_tests.sh needs")
     parser.add_argument(
         "--no-env", action="store_true", help="install nothing; use PYTHON=… or the python3 on PATH"
@@ -304,7 +307,10 @@ def build_parser() -> Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
-        if arguments.no_env or os.environ.get("PYTHON"):
+        if arguments.venv:
+            base = read_interpreter(sys.executable)
+            python = str(Environment(name=arguments.venv).ensure(base, dev=arguments.dev))
+        elif arguments.no_env or os.environ.get("PYTHON"):
             python = existing_python(os.environ).executable
         else:
             python = str(Environment().ensure(dev=arguments.dev))

@@ -108,7 +108,7 @@ found, now = [], [""]
 def culprit(frame):
     while frame is not None:
         name = frame.f_code.co_filename
-        if name.startswith(repository + os.sep) and os.sep + ".venv" + os.sep not in name:
+        if name.startswith(repository + os.sep) and os.sep + ".venv" not in name:
             return "%s:%d" % (os.path.relpath(name, repository), frame.f_lineno)
         if "site-packages" in name or "dist-packages" in name:
             return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -287,3 +289,25 @@ def test_command_prints_nothing_but_the_path(
     assert environment.main([]) == 1
     said = capsys.readouterr()
     assert not said.out and said.err.startswith("STOP: ")
+
+
+def test_an_environment_of_another_name(
+    project: Environment, installer: Installer, base: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of the oldest pair stands beside ``.venv`` and is made with the Python that asks for it."""
+    monkeypatch.setattr(environment, "REPOSITORY", project.folder)
+    other = Environment(project.folder, ".venv-oldest")
+    monkeypatch.setattr(environment, "Environment", lambda name: Environment(project.folder, name))
+    assert environment.main(["--dev", "--venv", ".venv-oldest"]) == 0
+    assert other.lacks(DEV) is None and project.lacks(DEV) == "there is no .venv yet"
+
+
+def test_the_oldest_pair_is_passed_over_aloud(repository: Path, tmp_path: Path) -> None:
+    environ = {**os.environ, "PYENV_ROOT": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    if shutil.which("python3.10", path=environ["PATH"]):
+        pytest.skip("there is a python3.10 of the system")
+    done = subprocess.run(
+        [repository / ".ci" / "oldest"], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert done.stderr.startswith("skipped: the oldest pair (Python 3.10, torch 2.5.1): no python3.10")
