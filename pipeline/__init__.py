@@ -17,7 +17,7 @@ validate_images.py ← image_table.py and image_folder.py (what there is to chec
     image_check.py (of one), image_files.py, image_absence.py, image_journal.py, image_rules.py, worker_pool.py; verdicts.py reads the
     table, image_rejects.py makes rejects.jsonl of it again
 remap_categories.py, remap_file.py ← remap_one.py, remapped.py (writes), annotations.py ← annotation_bytes.py,
-    json_scan.py, json_structure.py, json_strict.py (read), annotation_rules.py (what is kept), categories.py, category_map_file.py, remap_report.py,
+    json_scan.py, json_structure.py, json_strict.py (read), annotation_rules.py (what is kept), image_names.py, categories.py, category_map_file.py, remap_report.py,
     published_together.py
 index.py ← index_build.py, index_rules.py, columns.py, tables.py (SQLite), arrays.py (flat arrays), query.py (asks)
 miniature.py ← miniature_scene.py, miniature_shapes.py, coco_categories.py: the rendered release, to try all of it on

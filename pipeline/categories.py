@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,11 +102,11 @@ def read_categories(file: AnnotationFile, items: Iterable[Any] | None = None) ->
         category = _category(file, raw, f"categories[{index}]")
         if category.id in found or category.original_id in originals:
             raise _fault(file, f"categories[{index}].id", f"{category.id} comes twice")
-        if category.name in names:
+        if unicodedata.normalize("NFC", category.name) in names:
             raise _fault(file, f"categories[{index}].name", f"{category.name!r} comes twice")
         found[category.id] = category
         originals.add(category.original_id)
-        names.add(category.name)
+        names.add(unicodedata.normalize("NFC", category.name))
     if not found:
         raise _fault(file, "categories", "the list is empty")
     return tuple(found[key] for key in sorted(found))

@@ -24,6 +24,7 @@ from pipeline.annotation_rules import Drop
 from pipeline.annotations import AnnotationError, AnnotationFile, original_path, remapped_path
 from pipeline.categories import Category, CategoryMap, NoSuchClass, check_agrees, choose
 from pipeline.command import add_common_options, add_stage_options, refuse_others, stage_main
+from pipeline.image_rules import image_folder
 from pipeline.published_together import published_together
 from pipeline.remap_file import FileRemap, remap_file
 from pipeline.remap_one import remap_one
@@ -63,7 +64,7 @@ def remap(
                 map_of = partial(_map_of, file, map_, classes, original_path(splits[0]))
                 check = _verdict_check(verdicts[split]) if verdicts is not None else any_image
                 out, listing = files[paths[remapped_path(split)]], files[paths[LISTING]]
-                counts, map_ = remap_one(file, map_of, split, check, out, listing)
+                counts, map_ = remap_one(file, map_of, split, check, out, listing, root / image_folder(split))
                 results.append(counts)
         assert map_ is not None, "the runner gives at least one split"
         text = report_text(results, map_)

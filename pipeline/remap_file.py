@@ -111,7 +111,7 @@ def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> 
         # the remapped file gets its name last: where it is new, the others are
         with published_together(asked.outputs()[::-1]) as files:
             out, listing = files[asked.output], files[asked.beside("dropped")]
-            counts, map_ = remap_one(file, map_of, "", check, out, listing)
+            counts, map_ = remap_one(file, map_of, "", check, out, listing, asked.images)
             files[asked.beside("labels")].write(map_.labels_text())
             files[asked.beside("map")].write(map_.document_text(asked.annotations.name))
     return report_text([counts], map_).split("\n\n")[0] + "\n" + "\n".join(map(str, asked.outputs()))

@@ -7,6 +7,7 @@ which they or the images stand elsewhere than they seemed to is looked through f
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO
 
 from pipeline.annotations import AnnotationError, AnnotationFile, Part
@@ -24,10 +25,11 @@ def remap_one(
     check: ImageCheck,
     out: IO[bytes],
     listing: IO[bytes],
+    folder: Path | None = None,
 ) -> tuple[SplitCounts, CategoryMap]:
     """Writes the remapped file to ``out`` (empty, seekable) and a line for each drop or change to ``listing``.
 
-    Raises AnnotationError for a file that can not be read, or of which no image can be used; Interrupted.
+    ``folder`` is that of the images, where it is known. Raises AnnotationError for a file that can not be read, or of which no image can be used; Interrupted.
     """
     begun = listing.tell()
     ahead = file.guess("categories")
@@ -35,14 +37,14 @@ def remap_one(
     if ahead is not None and categories is not None:
         map_ = map_of(categories)
         try:
-            counts = Remapping(file, map_, split, check, listing, ahead.start).write(out)
+            counts = Remapping(file, map_, split, check, listing, ahead.start, folder).write(out)
             return _checked(counts, file), map_
         except OutOfOrder:
             for stream, position in ((out, 0), (listing, begun)):
                 stream.seek(position)
                 stream.truncate()
     map_ = map_of(read_categories(file))
-    counts = Remapping(file, map_, split, check, listing).write(out)
+    counts = Remapping(file, map_, split, check, listing, folder=folder).write(out)
     return _checked(counts, file), map_
 
 
@@ -58,7 +60,9 @@ def _categories(file: AnnotationFile, ahead: Part | None) -> tuple[Category, ...
 
 def _checked(counts: SplitCounts, file: AnnotationFile) -> SplitCounts:
     """A file of which no image can be used is a fault, not a result."""
-    if counts.images_in and not counts.images_kept:
+    if not counts.images_in:
+        raise AnnotationError(f"{file.path}: no image is left: the list of images is empty")
+    if not counts.images_kept:
         reasons = ", ".join(f"{count} {reason}" for reason, count in counts.images_dropped.most_common(3))
         raise AnnotationError(f"{file.path}: none of the {counts.images_in} images can be used ({reasons})")
     return counts

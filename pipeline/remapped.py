@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
 from tqdm import tqdm
@@ -24,6 +25,7 @@ from pipeline.annotation_rules import (
 )
 from pipeline.annotations import AnnotationFile, Part
 from pipeline.categories import CategoryMap
+from pipeline.image_names import ImageNames
 from pipeline.json_strict import dumps
 
 ImageCheck = Callable[[dict[str, Any]], Drop | None]
@@ -60,6 +62,7 @@ class Remapping:
 
     ``ahead`` is where the categories were found by a look ahead: the file is walked over once, and OutOfOrder is
     raised if they stand elsewhere or annotations before images. Without it the parts are taken in the needed order.
+    ``folder`` is that of the images, where it is known. AnnotationError: two images are one file, or one id two files.
     """
 
     def __init__(
@@ -70,9 +73,13 @@ class Remapping:
         check: ImageCheck,
         listing: IO[bytes],
         ahead: int | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.file, self.map, self.check, self.listing = file, map_, check, listing
         self.ahead = ahead
+        self._names = ImageNames(folder)
+        self._files: dict[int, str] = {}
+        self._boxes: set[int] = set()
         self.counts = SplitCounts(split)
         self._labels = map_.labels
         self._sizes: dict[int, tuple[int, int]] = {}
@@ -144,12 +151,13 @@ class Remapping:
         out.write(b"[]" if before == b"[" else b"\n]")
 
     def _images(self, part: Part) -> Iterator[bytes]:
-        counts = self.counts
+        counts, self._at = self.counts, part.start
         for index, raw in self._items(part):
             counts.images_in += 1
             drop = image_fault(raw) or self._known_image(raw)
             if drop is None:
                 counts.images_kept += 1
+                self._names.add(raw["file_name"], raw["id"])
                 self._sizes[raw["id"]] = (raw["width"], raw["height"])
                 yield dumps(raw)
                 continue
@@ -158,10 +166,17 @@ class Remapping:
             if type(id_) is int and id_ not in self._sizes:
                 self._lost[id_] = drop.reason
             self._list("image", index, raw, "dropped", drop)
+        if problem := self._names.problem():
+            raise self.file.error(part.start, "images", problem)
 
     def _known_image(self, raw: dict[str, Any]) -> Drop | None:
-        if raw["id"] in self._sizes:
-            return Drop("duplicate_id", f"id {raw['id']} was used before; the first image with it is kept")
+        id_, name = raw["id"], raw["file_name"]
+        first = self._files.setdefault(id_, name)
+        if first != name:
+            problem = f"id {id_} is that of {first!r} and of {name!r}: nothing tells whose its boxes are"
+            raise self.file.error(self._at, "images", problem)
+        if id_ in self._sizes:
+            return Drop("duplicate_id", f"id {id_} was used before; the first image with it is kept")
         return self.check(raw)
 
     def _annotations(self, part: Part) -> Iterator[bytes]:
@@ -174,10 +189,22 @@ class Remapping:
                 self._list("annotation", index, raw, "dropped", drop)
                 continue
             self._seen.add(raw["id"])
+            self._look_for_repeat(index, raw)
             counts.annotations_kept += 1
             counts.crowds += raw["iscrowd"]
             counts.per_label[raw["category_id"]] += 1
             yield dumps(raw)
+
+    def _look_for_repeat(self, index: int, raw: dict[str, Any]) -> None:
+        """An object that stands there twice is kept, since the published numbers count it twice, and listed."""
+        what = hash((raw["image_id"], raw["category_id"], *raw["bbox"], raw["iscrowd"]))
+        if what in self._boxes:
+            self.counts.changed["repeated"] += 1
+            why = Change(
+                "repeated", f"an earlier annotation of image {raw['image_id']} has this class and box, too"
+            )
+            self._list("annotation", index, raw, "kept", why)
+        self._boxes.add(what)
 
     def _misplaced(self, raw: dict[str, Any]) -> Drop | None:
         """What is wrong with an annotation in view of all others."""
