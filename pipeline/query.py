@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.artefacts.early import guard
+
+    guard()
+
 import argparse
 import difflib
 import json
@@ -13,6 +18,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from pipeline.annotation_rules import id_problem
 from pipeline.command import count
 from pipeline.index_rules import INDEX, USER_VERSION
 from vision.artefacts.advice import quoted
@@ -20,6 +26,7 @@ from vision.artefacts.command_line import Parser
 from vision.artefacts.output import words_are_the_result
 
 VIEWS = ("class_counts", "size_bins", "images_without_boxes", "images", "categories", "provenance")
+FILTERS = ("classes", "split", "image_id", "min_area", "max_area", "size", "crowd")
 SIZES = {"small": (0.0, 1024.0), "medium": (1024.0, 9216.0), "large": (9216.0, float("inf"))}
 """COCO's bounds of an object's area in px²: 32² and 96²."""
 
@@ -47,7 +54,7 @@ def parser() -> Parser:
     )
     made.add_argument("--classes", metavar="NAME[,NAME]", help="only these classes")
     made.add_argument("--split", choices=("train", "val", "test"), help="only this split")
-    made.add_argument("--image-id", type=int, metavar="ID", help="only this image")
+    made.add_argument("--image-id", type=image_id, metavar="ID", help="only this image")
     made.add_argument("--min-area", type=area, metavar="PX2", help="area in px² of at least this")
     made.add_argument("--max-area", type=area, metavar="PX2", help="area in px² below this")
     made.add_argument("--size", choices=tuple(SIZES), help="COCO's small (< 32²), medium (< 96²) or large")
@@ -58,6 +65,17 @@ def parser() -> Parser:
     )
     made.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     return made
+
+
+def image_id(text: str) -> int:
+    """A whole number that an image can have; SQLite holds no larger one."""
+    try:
+        value = int(text)
+    except ValueError:  # also more digits than Python takes
+        value = -1
+    if id_problem(value):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: expected a whole number in 0..2^63-1")
+    return value
 
 
 def area(text: str) -> float:
@@ -71,9 +89,13 @@ def area(text: str) -> float:
     return value
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Prints the answer; returns 0, or 1 where there is no index to ask."""
     options = parser().parse_args(argv)
+    if ignored := _ignored(options):
+        parser().error(
+            f"--show {options.show} takes no {', '.join(ignored)}: it would be passed over without a word"
+        )
     try:
         with closing(open_index(options.root / INDEX)) as index:
             names, rows, total = answer(index, options)
@@ -87,6 +109,20 @@ def main(argv: Sequence[str]) -> int:
     _print_json(names, rows) if options.json else _print_table(names, rows, total)
     sys.stdout.flush()
     return 0
+
+
+def _ignored(options: argparse.Namespace) -> list[str]:
+    """The filters that are given and that the table or view of ``--show`` has no column for."""
+    if not options.show:
+        return []
+    given = [name for name in FILTERS if getattr(options, name) is not None]
+    return [
+        f"--{name.replace('_', '-')}" for name in given if not (name == "split" and _has_split(options.show))
+    ]
+
+
+def _has_split(view: str) -> bool:
+    return view not in ("categories", "provenance")
 
 
 def open_index(path: Path) -> sqlite3.Connection:
@@ -116,8 +152,7 @@ def _broken(path: Path, problem: object) -> QueryError:
 def answer(index: sqlite3.Connection, options: argparse.Namespace) -> tuple[list[str], list[Any], int]:
     """Column names, rows, and how many rows there would be without the limit."""
     if options.show:
-        has_split = options.show not in ("categories", "provenance")
-        where, values = ("split = ?", [options.split]) if options.split and has_split else ("1", [])
+        where, values = ("split = ?", [options.split]) if options.split else ("1", [])
         source = f"FROM {options.show} WHERE {where}"
         columns, order = "*", "1, 2"
     else:
@@ -194,3 +229,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -263,33 +263,6 @@ def _bad_images() -> Iterator[Odd]:
         document(lambda made: made["images"].append(made["images"][1])),
         dropped=(("image", 2, "duplicate_id"),),
     )
-    yield Odd(
-        "image id of two files",
-        document(lambda made: made["images"].append(IMAGE | {"id": 2})),
-        refused=("images", "id 2 is that of '000000000002.jpg' and of 'four.jpg'"),
-    )
-    yield Odd(
-        "image id of two files, the first of which is no good",
-        document(lambda made: made["images"].insert(0, IMAGE | {"id": 2, "file_name": "unknown.jpg"})),
-        refused=("images", "id 2 is that of 'unknown.jpg'"),
-    )
-    yield Odd(
-        "two images of one file",
-        document(lambda made: made["images"].extend(made["images"][n] | {"id": 5 + n} for n in (0, 1))),
-        refused=("images", "id 1 and id 5 both name '000000000001.jpg', and 1 more pairs"),
-    )
-    yield Odd(
-        "two images whose names differ in case alone",
-        document(
-            lambda made: made["images"].append(made["images"][0] | {"id": 5, "file_name": "000000000001.JPG"})
-        ),
-        images=4,
-    )
-    yield Odd(
-        "no images",
-        document(lambda made: made.update(images=[], annotations=[])),
-        refused=("no image is left", "empty"),
-    )
 
 
 def _with_annotation(name: str, reason: str, fields: dict[str, Any]) -> Odd:

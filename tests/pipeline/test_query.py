@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from pipeline import index
+from pipeline import index, query
 from pipeline.annotations import remapped_path
 from pipeline.remap_categories import remap
 from tests.pipeline.annotation_root import make_root
+from tests.pipeline.image_root import REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +167,41 @@ def test_an_area_that_nothing_can_be_compared_with_is_refused(
 def test_an_empty_class_is_refused(root: Path, classes: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert index.main(["query", "--root", str(root), "--classes", classes]) == 1
     assert "one is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["9223372036854775808", "-1", "1e3", "9" * 5000, ""])
+def test_an_id_that_no_image_can_have_is_a_usage_error(
+    given: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        index.main(["query", "--root", str(root), "--image-id", given])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert "--image-id" in told and "0..2^63-1" in told and "Traceback" not in told and len(told) < 600
+
+
+def test_the_largest_id_is_asked_for(ask: Callable[..., list[dict[str, Any]]]) -> None:
+    assert ask("--image-id", str(2**63 - 1)) == []
+
+
+@pytest.mark.parametrize("view", query.VIEWS)
+@pytest.mark.parametrize(
+    "words", [["--classes", "cat"], ["--image-id", "1"], ["--min-area", "0"], ["--max-area", "9"], ["--size", "small"], ["--crowd", "no"], ["--split", "val"]]
+)  # fmt: skip
+def test_a_filter_that_a_view_would_ignore_is_refused(
+    view: str, words: list[str], root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["query", "--root", str(root), "--show", view, *words]
+    if words[0] == "--split" and view not in ("categories", "provenance"):
+        assert index.main(command) == 0
+        return
+    with pytest.raises(SystemExit) as ended:
+        index.main(command)
+    assert ended.value.code == 2
+    assert f"--show {view} takes no {words[0]}" in capsys.readouterr().err
+
+
+def test_the_module_itself_is_the_command(root: Path) -> None:
+    command = [sys.executable, "-m", "pipeline.query", "--root", str(root), "--show", "categories"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert "person" in done.stdout
