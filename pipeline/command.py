@@ -21,6 +21,7 @@ from pipeline.runner import decide_all, run_stages
 from pipeline.stage import SPLITS, Interrupted, Settings, Stage, StageError
 from pipeline.stages import NAMES, named
 from vision.artefacts.addresses import fault_of, redacted
+from vision.artefacts.advice import shown
 from vision.artefacts.command_line import Parser, no_such_choice, whole_from
 from vision.artefacts.system_errors import NO_THREAD, said_of, said_of_no_thread
 from vision.artefacts.terminal import painted
@@ -77,8 +78,19 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 
 def add_root_option(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
-        "--root", type=Path, default=Path("coco-data"), metavar="DIR", help="data folder (%(default)s)"
+        "--root", type=data_folder, default=Path("coco-data"), metavar="DIR", help="data folder (%(default)s)"
     )
+
+
+def data_folder(text: str) -> Path:
+    """A folder that is there or can be made; the empty word of a shell variable that is not set is none."""
+    path = Path(text)
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty: expected the data folder")
+    above = next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
+    if os.path.lexists(above) and not above.is_dir():
+        raise argparse.ArgumentTypeError(f"{shown(text)!r}: {shown(above)} is no folder")
+    return path
 
 
 def add_no_wait(parser: argparse._ActionsContainer) -> None:

@@ -249,3 +249,19 @@ def test_archives_that_are_not_to_be_kept_go_again_after_a_repair(
         assert picture.read_bytes() == good and len(list(root.glob("archives/**/*.zip"))) == 3
         assert main(["run", "--root", str(root)]) == 0
         assert len(list(root.glob("archives/**/*.zip"))) == 3
+
+
+@pytest.mark.parametrize("word", ["", "file", "file/below", "link", "/dev/null"])
+@pytest.mark.parametrize("name", ["run", "status", "verify", "clean"])
+def test_a_root_that_can_be_none_is_a_mistake_in_the_command(
+    tmp_path: Path, word: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The empty word is what a shell makes of a variable that is not set; it would mean the folder one is in."""
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(SystemExit) as left:
+        main([name, "--root", str(tmp_path / word) if word else ""])
+    assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert "is no folder" in said if word else "the name is empty" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
