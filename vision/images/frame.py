@@ -51,7 +51,7 @@ def choose_frame(
     if not fits_stored:
         raise BadImage(
             f"{FITS_UPRIGHT}: {stored} stored, {expected} in the annotations, as EXIF orientation {orientation} "
-            "turns it; --exif apply reads such images upright"
+            "turns it; boxes have to be in the stored frame"
         )
     why = "" if exif == "stored" else ": the annotated size is the stored one"
     return STORED, f"{NOT_APPLIED}: orientation {orientation} is not applied{why}"
