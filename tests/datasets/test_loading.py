@@ -144,7 +144,7 @@ def broken_coco(small_coco: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_broken_picture_is_named(broken_coco: Path, workers: int) -> None:
-    with pytest.raises(SampleError, match=r"000000000115\.png \(image id 115\): broken picture") as raised:
+    with pytest.raises(SampleError, match=r"000000000115\.png \(image id 115\): broken image") as raised:
         batches_of(broken_coco, workers)
     assert raised.value.__cause__ is None, "what is expected to happen needs no traceback"
 
