@@ -17,13 +17,19 @@ class ImageNames:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
+        self._plain: dict[str, int] = {}  # nearly all names are their own key: nothing beside it is kept
         self._known: dict[str, tuple[tuple[str, int], ...]] = {}
         self.shared: list[tuple[tuple[str, int], tuple[str, int]]] = []
         """Pairs of (name, image id), the earlier one first."""
 
     def add(self, name: str, image_id: int) -> None:
         key = unicodedata.normalize("NFC", name).casefold()
-        before = self._known.get(key, ())
+        if key == name and key not in self._known:
+            if (first := self._plain.setdefault(key, image_id)) == image_id:
+                return
+        else:
+            first = self._plain.get(key)
+        before = self._known.get(key, ()) or (((key, first),) if first is not None else ())
         for other in before:
             if other[0] == name or self._is_one_file(other[0], name):
                 self.shared.append((other, (name, image_id)))

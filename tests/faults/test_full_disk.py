@@ -146,7 +146,7 @@ def test_a_run_on_a_disk_that_becomes_full(
     line += ["--debug-steps=1", "--validation-epochs=100"]
     assert train(line) == 1
     said = capfd.readouterr().err
-    assert "no space left to write" in said and str(run) in said
+    assert ("no space left to write" in said or "not enough space in" in said) and str(run) in said
     assert "Traceback" not in said and "thread" not in said
     disk(LARGE)
     assert train(line) == 0

@@ -191,7 +191,7 @@ def test_a_pipe_in_the_place_of_an_archive_is_refused_by_name(own_root: Path, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["root"]
 
 
-def test_a_pipe_in_the_place_of_an_archive_is_named_and_fetched_again(
+def test_a_pipe_in_the_place_of_an_archive_is_named_and_stays(
     own_root: Path, miniature_release: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pipe = own_root / "archives/zips/val2017.zip"
@@ -200,6 +200,9 @@ def test_a_pipe_in_the_place_of_an_archive_is_named_and_fetched_again(
     assert main(["verify", "--root", str(own_root)]) == 1
     assert "output archives/zips/val2017.zip is a named pipe now, it was a file" in capsys.readouterr().err
     with mirror(miniature_release) as url:
+        assert main(["run", "--root", str(own_root), "--mirror", url, "--workers", "1"]) == 1
+        assert "is a pipe and is not replaced" in capsys.readouterr().err and pipe.is_fifo()
+        pipe.unlink()
         assert main(["run", "--root", str(own_root), "--mirror", url, "--workers", "1"]) == 0
     assert pipe.read_bytes() == (miniature_release / "zips/val2017.zip").read_bytes()
     assert main(["verify", "--root", str(own_root)]) == 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import image_table
+from pipeline import annotation_bytes, image_table
 from pipeline.image_table import survey_split
 from pipeline.stage import Interrupted, Settings, StageContext, StageError
 
@@ -55,7 +55,7 @@ def test_what_is_no_annotation_file_is_named(tmp_path: Path, text: str, message:
 def test_it_can_be_left_in_every_part_of_the_file(
     tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_table, "ASKED_EVERY", 2)
+    monkeypatch.setattr(annotation_bytes, "ASKED_EVERY", 2)
     root = root_with(tmp_path, json.dumps({"images": IMAGES, "annotations": [0] * 5, "categories": []}))
     asked: list[int] = []
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def by_hand(miniature_root: Path, tmp_path: Path) -> Path:
 
 def obey(line: str) -> subprocess.CompletedProcess[str]:
     """Runs a printed command in a shell, as a person would."""
-    path = f"{REPOSITORY / '.venv/bin'}:{os.environ['PATH']}"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run(
         line, shell=True, cwd=REPOSITORY, env={**os.environ, "PATH": path}, capture_output=True, text=True
     )

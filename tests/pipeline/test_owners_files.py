@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def put_own_things(folder: Path, outside: Path) -> dict[str, str]:
 
 def python(root: Path, line: str) -> int:
     """Runs a command that was printed, in a shell, as a person would."""
-    path = f"{REPOSITORY / '.venv/bin'}:{os.environ['PATH']}"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run(
         line, shell=True, cwd=REPOSITORY, env={**os.environ, "PATH": path}, check=False
     ).returncode
