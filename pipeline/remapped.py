@@ -15,6 +15,7 @@ from typing import IO, Any
 from tqdm import tqdm
 
 from pipeline.annotation_rules import (
+    MAX_SIDE,
     Change,
     Drop,
     annotation_fault,
@@ -35,6 +36,9 @@ ImageCheck = Callable[[dict[str, Any]], Drop | None]
 def any_image(raw: dict[str, Any]) -> Drop | None:
     """The check that lets every image pass."""
     return None
+
+
+SIDES = MAX_SIDE + 1
 
 
 @dataclass(slots=True)
@@ -82,7 +86,7 @@ class Remapping:
         self._boxes: set[int] = set()
         self.counts = SplitCounts(split)
         self._labels = map_.labels
-        self._sizes: dict[int, tuple[int, int]] = {}
+        self._sizes: dict[int, int] = {}  # width and height in one number: a pair takes three times the room
         self._lost: dict[int, str] = {}
         self._seen: set[int] = set()
         self._keys: list[str] = []
@@ -158,7 +162,7 @@ class Remapping:
             if drop is None:
                 counts.images_kept += 1
                 self._names.add(raw["file_name"], raw["id"])
-                self._sizes[raw["id"]] = (raw["width"], raw["height"])
+                self._sizes[raw["id"]] = raw["width"] * SIDES + raw["height"]
                 yield dumps(raw)
                 continue
             counts.images_dropped[drop.reason] += 1
@@ -225,7 +229,7 @@ class Remapping:
 
     def _box(self, index: int, raw: dict[str, Any]) -> Drop | None:
         """Judges the box; what is kept gets its new values in place."""
-        found = check_box(raw.get("bbox"), *self._sizes[raw["image_id"]])
+        found = check_box(raw.get("bbox"), *divmod(self._sizes[raw["image_id"]], SIDES))
         if isinstance(found, Drop):
             return found
         box, clipped = found
