@@ -17,6 +17,7 @@ from pipeline.image_files import list_entries, printable
 from pipeline.image_survey import check_all
 from pipeline.stage import StageError
 from pipeline.working_folder import working_folder
+from vision.artefacts.advice import command, shown
 from vision.artefacts.files import atomic_publish
 from vision.artefacts.targets import require_file_place
 from vision.images.decode import ImageVerdict
@@ -35,6 +36,7 @@ def check_folder(images: Path, report: Path, workers: int, thorough: bool) -> in
                 _check_into_sink(images, report, workers, thorough, stop)
                 return
             require_file_place(report)
+            _require_own_report(report)
             with working_folder([report], "checking") as working:
                 names = list(_entries(images, report, working))
                 found = check_all([_job(images, name) for name in names], working, workers, thorough, stop)
@@ -43,6 +45,38 @@ def check_folder(images: Path, report: Path, workers: int, thorough: bool) -> in
             say(_summary(verdicts, report))
 
         return reported(work, stop)
+
+
+ROW = ("file", "verdict", "reason")
+"""The keys of a line of the report."""
+LONGEST_LINE = 1 << 16
+"""Bytes: a path, a verdict and a reason are shorter."""
+
+
+def _require_own_report(report: Path) -> None:
+    """Raises StageError where a file stands that is no report of this check: it is its owner's."""
+    try:
+        with report.open("rb") as file:
+            while line := file.readline(LONGEST_LINE):
+                if not _is_row(line):
+                    break
+            else:
+                return
+    except FileNotFoundError:
+        return
+    raise StageError(
+        f"{shown(report)} is no report of this check and is not replaced",
+        f"a report has lines with {', '.join(ROW)} and nothing else; this file is somebody's",
+        f"name another --report, or move it away: {command('mv', report, report.with_name(report.name + '.old'))}",
+    )
+
+
+def _is_row(line: bytes) -> bool:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(row, dict) and tuple(row) == ROW
 
 
 def is_sink(report: Path) -> bool:

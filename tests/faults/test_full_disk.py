@@ -136,17 +136,26 @@ def test_an_error_of_the_disk_is_three_lines(
 
 @pytest.mark.parametrize("kilobytes", [8, 16, 48])
 def test_a_run_on_a_disk_that_becomes_full(
-    disk: Callable[[int], Path], miniature_root: Path, capfd: pytest.CaptureFixture[str], kilobytes: int
+    disk: Callable[[int], Path],
+    miniature_root: Path,
+    capfd: pytest.CaptureFixture[str],
+    kilobytes: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """While the logs are written, and in the first checkpoint: one line that names the file, and it goes on."""
-    from train_ssd import main as train
+    """While the logs are written, and in the first checkpoint: one line that names the file, and it goes on.
 
+    Others may fill a disk that had room when the run began, so what is asked before it begins is left out here.
+    """
+    from train_ssd import main as train
+    from vision.engine import disk as room
+
+    monkeypatch.setattr(room, "require_room", lambda *_: None)
     run = disk(kilobytes << 10) / "run"
     line = ["--datasets", str(miniature_root), *TINY, "--checkpoint-folder", str(run), "--resume=auto"]
     line += ["--debug-steps=1", "--validation-epochs=100"]
     assert train(line) == 1
     said = capfd.readouterr().err
-    assert ("no space left to write" in said or "not enough space in" in said) and str(run) in said
+    assert "no space left to write" in said and str(run) in said
     assert "Traceback" not in said and "thread" not in said
     disk(LARGE)
     assert train(line) == 0

@@ -125,3 +125,27 @@ def test_what_is_no_file_is_refused_before_a_picture_is_read(
     monkeypatch.setattr("pipeline.image_folder.check_all", lambda *_: pytest.fail("the work has begun"))
     assert main(["--images", str(odd_folder), "--report", str(report)]) == 1
     assert "is a pipe and is not replaced" in capsys.readouterr().err and report.is_fifo()
+
+
+@pytest.mark.parametrize(
+    "name", ["annotations.json", "a photograph.jpg", "notes $(touch X).txt", "rows.jsonl"]
+)
+def test_a_file_that_is_no_report_is_never_replaced(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Hand-made annotations, an image of the very folder, notes, lines of another program."""
+    mine = tmp_path / name
+    if name.endswith(".jpg"):
+        mine.write_bytes(corpus()[0].data)
+    else:
+        mine.write_text(
+            '{"file": "a.jpg", "verdict": "ok"}\n' if name == "rows.jsonl" else '{"images": []}\n'
+        )
+    before = mine.read_bytes()
+    line = ["--images", str(tmp_path), "--report", str(mine), "--workers", "1"]
+    assert main(line) == 1
+    said = capsys.readouterr().err
+    assert "is no report of this check and is not replaced" in said and mine.read_bytes() == before
+    subprocess.run(said.split("move it away: ")[1], shell=True, check=True, cwd=tmp_path)
+    assert main(line) == 0 and (tmp_path / f"{name}.old").read_bytes() == before
+    assert main(line) == 0, "a report of ours gives way to the next"

@@ -117,7 +117,9 @@ with WorkerPool(report_and_wait, 2) as pool:
 
 
 def report_and_wait(item: int) -> int:
-    print(os.getpid(), flush=True)
+    os.write(
+        1, b"%d\n" % os.getpid()
+    )  # in one piece: print writes the line break apart, and two processes would mix
     time.sleep(0.3)
     return item
 
