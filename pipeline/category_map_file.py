@@ -23,7 +23,7 @@ def given_map(file: AnnotationFile, categories: Iterable[Category], path: Path) 
     by_original = {category.original_id: category for category in categories}
     by_name = {category.name: category for category in categories}
     chosen = []
-    for label, (original_id, name, above) in enumerate(_rows(path), start=1):
+    for label, (original_id, name, above) in enumerate(read_rows(path), start=1):
         here, namesake = by_original.get(original_id), by_name.get(name)
         for other in (here, namesake):
             if other is not None and (other.original_id, other.name) != (original_id, name):
@@ -36,8 +36,8 @@ def given_map(file: AnnotationFile, categories: Iterable[Category], path: Path) 
     return CategoryMap(tuple(chosen), {category.id: category for category in categories})
 
 
-def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Original id, name and group by rising label."""
+def read_rows(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Original id, name and group by rising label. Raises StageError for what is no category map of ours."""
     try:
         found = read_json(path)
         rows = _checked(found)

@@ -24,12 +24,11 @@ class ImageNames:
 
     def add(self, name: str, image_id: int) -> None:
         key = unicodedata.normalize("NFC", name).casefold()
-        if key == name and key not in self._known:
-            if (first := self._plain.setdefault(key, image_id)) == image_id:
-                return
-        else:
-            first = self._plain.get(key)
-        before = self._known.get(key, ()) or (((key, first),) if first is not None else ())
+        first = self._plain.get(key)
+        before = self._known.get(key, () if first is None else ((key, first),))
+        if not before and key == name:
+            self._plain[key] = image_id
+            return
         for other in before:
             if other[0] == name or self._is_one_file(other[0], name):
                 self.shared.append((other, (name, image_id)))

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.annotation_rules import Drop, image_fault
 from pipeline.annotations import AnnotationError, AnnotationFile
 from pipeline.categories import Category, CategoryMap, NoSuchClass, check_agrees, choose, read_categories
-from pipeline.category_map_file import given_map
+from pipeline.category_map_file import given_map, read_rows
 from pipeline.command import StopFlag, reported, say
 from pipeline.published_together import published_together
 from pipeline.remap_one import remap_one
@@ -22,9 +22,11 @@ from pipeline.remap_report import report_text
 from pipeline.remapped import ImageCheck
 from pipeline.stage import StageError
 from pipeline.working_folder import working_folder
+from vision.artefacts.advice import command, shown
 from vision.artefacts.targets import require_file_place
 
-BESIDE = {"labels": ".labels.txt", "map": ".category_map.json", "dropped": ".dropped.jsonl"}
+BESIDE = {"labels": ".labels.txt", "dropped": ".dropped.jsonl", "map": ".category_map.json"}
+"""The map last: it is published first, and says of the others that they are ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ def remap_file(asked: FileRemap) -> int:
         def work() -> None:
             for path in asked.outputs():
                 require_file_place(path)
+            _require_own(asked)
             try:
                 with working_folder(asked.outputs(), "remapping") as working:
                     say(_remap(asked, working, stop))
@@ -86,6 +89,23 @@ def remap_file(asked: FileRemap) -> int:
                 ) from error
 
         return reported(work, stop)
+
+
+def _require_own(asked: FileRemap) -> None:
+    """Raises StageError where files would be replaced that are not of an earlier remap: they are their owner's."""
+    standing = [path for path in asked.outputs() if path.exists()]
+    if not standing:
+        return
+    try:
+        read_rows(asked.beside("map"))
+    except StageError as error:
+        moves = " && ".join(command("mv", path, path.with_name(path.name + ".old")) for path in standing)
+        raise StageError(
+            f"{shown(standing[0])} is there and is not replaced",
+            "only an earlier remap gives way, which has its category map beside it: "
+            f"{shown(asked.beside('map').name)}",
+            f"name another --output, or move away what is there: {moves}",
+        ) from error
 
 
 def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> str:

@@ -273,16 +273,16 @@ def test_a_signal_ends_it_within_seconds_and_the_same_command_goes_on(
 def test_a_full_disk_is_named_and_older_files_stay(
     failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = own(tmp_path)
-    for name in MADE:
-        (tmp_path / name).write_text("from before")
+    assert remap_categories.main(own(tmp_path)) == 0
+    before = {name: (tmp_path / name).read_bytes() for name in MADE}
+    asked = own(tmp_path, ("a.jpg",))
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(published_together, failing, full)
     assert remap_categories.main(asked) == 1
-    assert {(tmp_path / name).read_text() for name in MADE} == {"from before"}
+    assert {name: (tmp_path / name).read_bytes() for name in MADE} == before
     assert not list(tmp_path.glob(".tmp-*"))
     error = capsys.readouterr().err
     assert "No space" in error or "the disk is full" in error
@@ -322,3 +322,20 @@ def test_killed_at_some_points(tmp_path: Path) -> None:
 @pytest.mark.faults
 def test_killed_at_every_point(tmp_path: Path) -> None:
     check_kills(tmp_path, all_points(tmp_path))
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_file_of_the_owner_in_the_place_of_an_output_stays(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "a b$(touch X)"
+    asked = own(folder)
+    (folder / name).write_text("mine")
+    assert remap_categories.main(asked) == 1
+    said = capsys.readouterr().err
+    assert "is there and is not replaced" in said
+    assert names_in(folder) == sorted([name, "given.json", "pictures"])
+    subprocess.run(said.split("what is there: ")[1], shell=True, check=True, cwd=tmp_path)
+    assert remap_categories.main(asked) == 0 and (folder / f"{name}.old").read_text() == "mine"
+    assert remap_categories.main(asked) == 0, "an earlier remap gives way"
+    assert not (tmp_path / "X").exists()
