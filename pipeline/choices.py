@@ -7,13 +7,15 @@ back: ``--release coco``, ``--classes all``, ``--mirror default``, ``--no-thorou
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import receipts
 from pipeline.release import COCO_2017, Release, read_release, release_of
-from pipeline.stage import SPLITS, Settings, StageError
+from pipeline.stage import SPLITS, NoSuchChoice, Settings, StageError
 from vision.artefacts.addresses import redacted
 from vision.artefacts.advice import Word, command, quoted
 from vision.artefacts.files import publish_json
@@ -91,6 +93,23 @@ def write(settings: Settings) -> None:
         noted = False
     if not noted:
         publish_json(settings.root / CHOICES, to_plain(chosen))
+
+
+@contextmanager
+def noted_while(settings: Settings) -> Iterator[None]:
+    """Notes the choices of a run before it begins; classes that turn out not to be there are those of before again."""
+    try:
+        before = read(settings.root).classes
+    except StageError:
+        before = None
+    write(settings)
+    try:
+        yield
+    except NoSuchChoice:
+        publish_json(
+            settings.root / CHOICES, to_plain(replace(without_secrets(of(settings)), classes=before))
+        )
+        raise
 
 
 def without_secrets(choices: Choices) -> Choices:

@@ -208,9 +208,9 @@ def run_and_report(stages: Sequence[Stage], arguments: argparse.Namespace) -> in
                 own_data.require_splits(settings, named("extract"))
             with root_lock(settings.root, wait, say, stop):
                 own_data.require_room(stages, settings, stop)
-                choices.write(settings)
-                say_what_is_left_out(stages, settings, stop)
-                run_stages(stages, settings, force, say, stop)
+                with choices.noted_while(settings):
+                    say_what_is_left_out(stages, settings, stop)
+                    run_stages(stages, settings, force, say, stop)
 
         return reported(work, stop)
 

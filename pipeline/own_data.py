@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline import claims
+from pipeline.choices import read as remembered
 from pipeline.image_rules import image_folder
 from pipeline.ownership import claimed, names, unclaimed
 from pipeline.release import release_of
@@ -81,7 +82,9 @@ def way_on(settings: Settings, extract: Stage) -> list[str]:
     own = own_splits(settings, extract)
     if settings.options.get(OWN) or not set(settings.splits) & set(own):
         return []
-    splits = [] if set(settings.splits) <= set(own) else ["--splits", ",".join(own)]
+    usable = settings.splits if set(settings.splits) <= set(own) else own
+    # what was named for a run that is refused is not remembered
+    splits = [] if usable == remembered(settings.root).splits else ["--splits", ",".join(usable)]
     return ["--from", FIRST, *splits]
 
 

@@ -30,7 +30,7 @@ from pipeline.remap_file import FileRemap, remap_file
 from pipeline.remap_one import remap_one
 from pipeline.remap_report import counts_of, report_text
 from pipeline.remapped import ImageCheck, SplitCounts, any_image
-from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
+from pipeline.stage import Counts, NoSuchChoice, Settings, Stage, StageContext, StageError
 from pipeline.verdicts import IMAGE_REPORT, Verdict, read_verdicts
 from vision.artefacts.advice import quoted
 from vision.artefacts.command_line import Parser
@@ -134,7 +134,7 @@ def _run(context: StageContext) -> Counts:
             context.root, settings.splits, _classes(settings), verdicts, context.say, context.should_stop
         )
     except NoSuchClass as error:
-        raise StageError(
+        raise NoSuchChoice(
             str(error),
             f"the classes asked for are {', '.join(_classes(settings) or ())}",
             f"name others, or all of them: python -m pipeline run --root {quoted(context.root)} --classes all",

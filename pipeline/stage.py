@@ -76,6 +76,10 @@ class StageError(Exception):
         self.what, self.why, self.fix = what, why, fix
 
 
+class NoSuchChoice(StageError):
+    """What was chosen on the command line cannot be had in this root, and is not remembered for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One stage.

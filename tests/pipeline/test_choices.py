@@ -184,6 +184,9 @@ def test_a_class_that_is_not_there_names_the_way_back(
     assert main(["run", *root, "--classes", "prson"]) == 1
     said = capsys.readouterr().err
     assert "did you mean person" in said and "extract them again" not in said
+    assert choices.read(own_root).classes is None, "what cannot be had is not remembered"
+    assert main(["status", "--root", str(own_root)]) == 0
+    assert "stale" not in capsys.readouterr().out
     [fix] = [line for line in said.splitlines() if "fix:" in line]
     assert main(shlex.split(fix.split("python -m pipeline ")[1])) == 0
     assert main(["verify", "--root", str(own_root)]) == 0

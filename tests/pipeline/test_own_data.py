@@ -72,6 +72,17 @@ def test_it_is_refused_before_a_fetch_and_the_printed_command_uses_it(
     assert {name: own_files(by_hand)[name] for name in before} == before
 
 
+def test_the_printed_command_carries_the_splits_of_the_run_that_was_refused(
+    by_hand: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(by_hand / "val2017")
+    (by_hand / "annotations/instances_val2017.json").unlink()
+    assert run(by_hand, "--mirror", SERVER, "--splits", "train") == 1
+    done = obey(capsys.readouterr().err.split("as they are: ")[1].splitlines()[0])
+    assert done.returncode == 0, done.stderr
+    assert run(by_hand) == 0
+
+
 def test_what_status_prints_next_is_right_for_it(by_hand: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--root", str(by_hand)]) == 0
     line = capsys.readouterr().out.split("next: ")[1]
