@@ -26,6 +26,7 @@ def test_one_and_many(
     for words in ("16 training images, 8 validation images, 80 classes; 1 worker\n", "1 image a step, 16 steps an epoch",
                   "1 CPU thread\n"):  # fmt: skip
         assert words in said, said
+    assert "stopped after step 1 as asked, and saved at step 1\n" in said
     assert f"resume:    python train_ssd.py --resume {tmp_path / 'run'}\n" in said
 
 

@@ -11,6 +11,7 @@ import torch
 from vision.artefacts.advice import quoted, shown
 from vision.artefacts.terminal import counted
 from vision.engine.board import METRICS_NAME
+from vision.engine.config import TrainConfig
 from vision.engine.machine import Machine
 from vision.engine.resume import Plan, machine_notes
 from vision.engine.session import Session
@@ -121,6 +122,8 @@ def end(session: Session, state: TrainState, finished: list[dict[str, Any]]) -> 
             if saved
             else "interrupted before the first step: there is nothing to save; the same command begins again"
         )
+    elif saved and (stop := _planned_stop(session.config, state)):
+        console.say(f"stopped after {stop} as asked, and saved at step {state.step:,}")
     if saved and state.epoch < session.config.epochs:
         patience = session.config.patience
         stalled = patience is not None and state.best and state.best["since"] >= patience
@@ -130,3 +133,12 @@ def end(session: Session, state: TrainState, finished: list[dict[str, Any]]) -> 
         console.say(f"evaluate:  python -m tools.evaluate {quoted(run)}")
         console.say(f"export:    python -m tools.export_onnx {quoted(run)}")
     console.say(f"curves:    tensorboard --logdir {quoted(run.parent)}")
+
+
+def _planned_stop(config: TrainConfig, state: TrainState) -> str | None:
+    """``step 40`` or ``epoch 3``, where a session was told to end; None where it ended by itself."""
+    if config.stop_after_step is not None and state.step >= config.stop_after_step:
+        return f"step {config.stop_after_step:,}"
+    if config.stop_after_epoch is not None and state.epoch >= config.stop_after_epoch:
+        return f"epoch {config.stop_after_epoch:,}"
+    return None
