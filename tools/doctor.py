@@ -86,7 +86,7 @@ def check_python(interpreter: Interpreter) -> Iterator[Finding]:
         yield Finding(
             "python",
             f"{where} is newer than what was tested",
-            "3.10 to 3.13 are tested; some libraries may have no build for a newer one",
+            "3.10 to 3.13 are supported; some libraries may have no build for a newer one",
             "go on and see, or install python3.12 and run again with PYTHON=python3.12",
         )
 

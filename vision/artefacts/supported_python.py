@@ -8,7 +8,7 @@ script), nothing newer stands in them: no future import, and no annotation that 
 import sys
 
 OLDEST, NEWEST = (3, 10), (3, 13)
-"""The test-suite ran with these two and with what is between them."""
+"""What the pinned and ranged requirements can be installed for; docs/log.md says with which of them the tests ran."""
 
 
 def require_python(version=sys.version_info):  # type: ignore[no-untyped-def]
