@@ -5,11 +5,11 @@
 #   .venv, mostly torch + CUDA         3.0 GB      6.3 GB    1 with uv, 3-5 with pip; later runs 0
 #   train2017.zip, val2017.zip        20.2 GB     20.2 GB    27
 #   annotations_trainval2017.zip       0.25 GB     0.25 GB    -
-#   pictures, out of the archives       -          20.1 GB    1
-#   every picture decoded once          -            -        2-6
+#   images, out of the archives       -          20.1 GB    1
+#   every image decoded once          -            -        2-6
 #   remapped annotations, index         -           1-2 GB    2
 #
-#   --sample: val2017 only, 1.1 GB    --demo: no COCO at all, rendered pictures, 8-15 minutes on two cores
+#   --sample: val2017 only, 1.1 GB    --demo: no COCO at all, rendered images, 8-15 minutes on two cores
 #
 # Only choosing a Python to start with happens here; tools/setup.py does the rest and then runs
 # `python -m pipeline run` (or `python -m tools.demo`) with the Python of the environment.

@@ -3,7 +3,7 @@
     python -m benchmarks.annotations               # 118,287 + 5,000 images, 860,001 + 36,781 annotations; needs 2 GB of disk
     python -m benchmarks.annotations --share 0.1 --no-file
 
-The files have COCO's size and shape and random numbers (``benchmarks/synthetic_annotations.py``); no pictures are
+The files have COCO's size and shape and random numbers (``benchmarks/synthetic_annotations.py``); no images are
 needed, since the table of the image check is written as if all were sound. What is measured are the real commands in
 processes of their own, pinned to one core: with the start of Python, the digests of inputs and outputs and the receipt.
 """
@@ -48,7 +48,7 @@ class Cost(NamedTuple):
 
 
 def make_root(root: Path, share: float) -> int:
-    """Annotation files of ``share`` of COCO's length and the table of their pictures; returns the bytes of train's."""
+    """Annotation files of ``share`` of COCO's length and the table of their images; returns the bytes of train's."""
     (root / "annotations").mkdir(parents=True)
     (root / "report").mkdir()
     sizes = {}

@@ -62,7 +62,7 @@ def albumentations_recipe() -> Any:
 
 
 def one_by_one(dataset: CocoDetection, make: Callable[[Sample, int, int], object]) -> Callable[[], None]:
-    """Every picture once; another epoch each time."""
+    """Every image once; another epoch each time."""
     epochs = count()
 
     def way() -> None:
@@ -132,7 +132,7 @@ def report(
             f"{device()}, {os.cpu_count()} cores ({len(os.sched_getaffinity(0))} for this run), Python {platform.python_version()}, "
             f"OpenCV {cv2.__version__}"
         ),
-        f"{len(dataset):,} pictures of {dataset.root.name} {dataset.split}",
+        f"{len(dataset):,} images of {dataset.root.name} {dataset.split}",
         f"median of {rounds} rounds in turns",
         f"load average {os.getloadavg()[0]:.1f} at the end",
     )

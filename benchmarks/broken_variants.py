@@ -4,9 +4,9 @@
     python -m benchmarks.broken_variants priors   --recipe configs/demo.yaml --run models/broken-priors
     python -m benchmarks.broken_variants channels --run models/demo
 
-``objects`` trains with a matcher whose object index is off by one (a prior learns the next object of its picture, the
+``objects`` trains with a matcher whose object index is off by one (a prior learns the next object of its image, the
 last one's the first); ``priors`` with one whose prior index is (the next prior learns the object); ``channels`` scores
-a good run on pictures whose red and blue are swapped. Data: those of the demo (``demo-data``). Results go to docs/log.md
+a good run on images whose red and blue are swapped. Data: those of the demo (``demo-data``). Results go to docs/log.md
 by hand.
 """
 
@@ -31,7 +31,7 @@ from vision.ssd import loss, matching
 
 
 def next_object(good: matching.Matches, labels: torch.Tensor) -> matching.Matches:
-    """Each matched prior gets the next object of its picture. labels: (N, G) int64, 0 = padding."""
+    """Each matched prior gets the next object of its image. labels: (N, G) int64, 0 = padding."""
     count = (labels > 0).sum(dim=1, keepdim=True).clamp(min=1)
     return replace(good, gt_index=torch.where(good.gt_index >= 0, (good.gt_index + 1) % count, good.gt_index))
 

@@ -3,7 +3,7 @@
     python -m benchmarks.noop                       # about ten minutes, nearly all of it to make the tree
     python -m benchmarks.noop --train 2000 --val 500 --no-file
 
-A release of tiny pictures in COCO's layout goes through the real stages once; then the same command is measured,
+A release of tiny images in COCO's layout goes through the real stages once; then the same command is measured,
 each time in a process of its own, with the folders in the cache of the operating system.
 """
 
@@ -39,7 +39,7 @@ from tools.demo import mirror
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TRAIN, VAL = 118_287, 5_000
-"""Pictures of COCO 2017."""
+"""Images of COCO 2017."""
 SIDE = 8
 COLOURS = 64
 LIMIT_S = 3.0
@@ -54,7 +54,7 @@ class Measured(NamedTuple):
 
 
 def write_release(folder: Path, pictures: dict[str, int]) -> Path:
-    """Archives of tiny pictures, a box on each, as a server holds them; returns ``release.json``."""
+    """Archives of tiny images, a box on each, as a server holds them; returns ``release.json``."""
     notes = {}
     for split, count in pictures.items():
         names = (f"{split}2017/{number:012d}.jpg" for number in range(1, count + 1))
@@ -76,7 +76,7 @@ def _tiny_pictures(count: int) -> Iterator[bytes]:
 
 
 def annotation_file(count: int) -> dict[str, Any]:
-    """``count`` pictures with a box each, in COCO's form."""
+    """``count`` images with a box each, in COCO's form."""
     numbers = range(1, count + 1)
     box = {"iscrowd": 0, "bbox": [1, 1, 4, 4], "area": 16, "segmentation": [[1, 1, 5, 1, 5, 5, 1, 5]]}
     images = [{"id": n, "file_name": f"{n:012d}.jpg", "width": SIDE, "height": SIDE} for n in numbers]
@@ -108,7 +108,7 @@ def measure(root: Path, rounds: int) -> list[Measured]:
 
 
 def report(files: int, made_s: float, rounds: int, rows: Sequence[Measured]) -> str:
-    facts = f"{device()}, {os.cpu_count()} cores, Python {platform.python_version()}; {files:,} pictures"
+    facts = f"{device()}, {os.cpu_count()} cores, Python {platform.python_version()}; {files:,} images"
     lines = [
         f"## Nothing to do, {today()}", "",
         f"{facts}; made by the real stages in {made_s:,.0f} s; median of {rounds} runs in turns", "",
@@ -121,8 +121,8 @@ def report(files: int, made_s: float, rounds: int, rows: Sequence[Measured]) -> 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.noop", description="Speed of doing nothing.")
-    parser.add_argument("--train", type=int, default=TRAIN, help="pictures of train (%(default)s)")
-    parser.add_argument("--val", type=int, default=VAL, help="pictures of val (%(default)s)")
+    parser.add_argument("--train", type=int, default=TRAIN, help="images of train (%(default)s)")
+    parser.add_argument("--val", type=int, default=VAL, help="images of val (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each command (%(default)s)")
     parser.add_argument("--folder", type=Path, help="where the tree is made (the system's temporary folder)")
     parser.add_argument("--no-file", action="store_true", help="print only")

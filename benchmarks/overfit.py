@@ -1,9 +1,9 @@
-"""Does the trainer learn real pictures? 32 of COCO's, trained on and scored on, until they are known by heart.
+"""Does the trainer learn real images? 32 of COCO's, trained on and scored on, until they are known by heart.
 
     COCO_MINI=/path/to/coco-mini python -m benchmarks.overfit --folder overfit
     … killed or interrupted: the same command goes on
 
-The first 32 train pictures by id, none chosen, go through the real stages (once as train, once as val under other ids)
+The first 32 train images by id, none chosen, go through the real stages (once as train, once as val under other ids)
 into FOLDER/data; ``train_ssd.py`` trains mb2-ssd-lite at 300×300 from scratch by ``configs/overfit.yaml`` into FOLDER/run.
 The table gives AP50 by the objects' size, from pycocotools with the area ranges named there. The bar is AP50 ≥ 0.8 on
 medium and large objects (at least 32² px); nearly half of COCO's boxes are smaller.
@@ -45,7 +45,7 @@ SIZES = {
 
 
 def write_release(source: Path, folder: Path) -> Path:
-    """The pictures as a release in COCO's layout; gives its table."""
+    """The images as a release in COCO's layout; gives its table."""
     name = "annotations/instances_train2017.json"
     with zipfile.ZipFile(source / "annotations" / "annotations_trainval2017.zip") as given:
         train = first_pictures(json.loads(given.read(name)))
@@ -60,7 +60,7 @@ def write_release(source: Path, folder: Path) -> Path:
         for split, file in files.items()
     )
     write_zip(folder / "annotations" / "annotations_trainval2017.zip", documents, zipfile.ZIP_DEFLATED)
-    return write_table(folder, f"first {PICTURES} pictures")
+    return write_table(folder, f"first {PICTURES} images")
 
 
 def first_pictures(file: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def command(*words: str | Path) -> None:
 
 
 def ap50_by_size(truth: Path, results: Path) -> dict[str, tuple[float, int]]:
-    """Size → (AP50, boxes). Limit of 100 detections a picture, as COCO's."""
+    """Size → (AP50, boxes). Limit of 100 detections an image, as COCO's."""
     import numpy as np
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -125,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
     if "COCO_MINI" not in os.environ:
-        parser.error("COCO_MINI names no folder with real COCO pictures (release.json)")
+        parser.error("COCO_MINI names no folder with real COCO images (release.json)")
     folder = arguments.folder.resolve()
     data, run = folder / "data", folder / "run"
     if not (folder / "release" / "release.json").is_file():

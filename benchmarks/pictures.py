@@ -1,4 +1,4 @@
-"""The pictures that the stages are measured with: real COCO where COCO_MINI is set, else rendered ones."""
+"""The images that the stages are measured with: real COCO where COCO_MINI is set, else rendered ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PictureSet(NamedTuple):
 
 
 def linked(pictures: PictureSet, times: int) -> list[Path]:
-    """Every picture under ``times`` names: a run long enough that starting processes does not count, as with COCO."""
+    """Every image under ``times`` names: a run long enough that starting processes does not count, as with COCO."""
     names = []
     for path in sorted(pictures.folder.iterdir()):
         for time_ in range(times):

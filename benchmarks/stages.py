@@ -1,9 +1,9 @@
-"""How fast the stages are, beside the naive way, in the same run on the same pictures.
+"""How fast the stages are, beside the naive way, in the same run on the same images.
 
     python -m benchmarks.stages                    # prints a table, writes benchmarks/results/stages_<device>_<date>.md
     COCO_MINI=/path/to/coco-mini python -m benchmarks.stages --copies 8
 
-Pictures are those of COCO_MINI where that is set, else rendered ones. Ways are measured in turns, so that whatever
+Images are those of COCO_MINI where that is set, else rendered ones. Ways are measured in turns, so that whatever
 else the machine does falls on all of them; the median of the rounds counts.
 
 * extract: ``zipfile.extractall``, and the same brought to the disk, against the stage (plan, CRC-32, fsync, rename)
@@ -43,12 +43,12 @@ from pipeline.stage import Settings, StageContext
 from vision.artefacts.files import fsync_file
 
 LINKS = 5
-"""Names of each picture for the ways that use several processes."""
+"""Names of each image for the ways that use several processes."""
 OVERHEAD_LIMIT, SHARE_LIMIT = 0.25, 0.8
 
 
 class Way(NamedTuple):
-    """One way to do a job: median seconds for one set of pictures, and how many cores it may use."""
+    """One way to do a job: median seconds for one set of images, and how many cores it may use."""
 
     name: str
     seconds: float
@@ -81,7 +81,7 @@ def read_with_skimage(paths: Sequence[Path]) -> None:
 
 
 def decode_strictly(paths: Sequence[str]) -> int:
-    """What the check can not do without: reading the bytes, and libjpeg-turbo's strict pass."""
+    """What the check cannot do without: reading the bytes, and libjpeg-turbo's strict pass."""
     import numpy as np
     import simplejpeg
 
@@ -125,7 +125,7 @@ def measure_validation(pictures: PictureSet, folder: Path, workers: int, rounds:
 
 
 def processor_table(pictures: PictureSet, folder: Path, rounds: int) -> list[str]:
-    """Milliseconds of processor a picture: what stays true while other programs use the machine, too."""
+    """Milliseconds of processor an image: what stays true while other programs use the machine, too."""
     paths = sorted(pictures.folder.iterdir())
     jobs = [ImageJob("train", str(path.parent), path.name, None) for path in paths]
     gate = str(folder / "large.lock")
@@ -137,7 +137,7 @@ def processor_table(pictures: PictureSet, folder: Path, rounds: int) -> list[str
     }
     seconds = in_turns(ways, rounds, time.process_time)
     naive, bare, worker, parent = seconds.values()
-    lines = ["### Validate, processor time", "", "| what | ms a picture |", "|---|---|"]
+    lines = ["### Validate, processor time", "", "| what | ms an image |", "|---|---|"]
     lines += [f"| {name} | {1000 * value / pictures.files:.2f} |" for name, value in seconds.items()]
     total = worker + parent
     return [
@@ -226,7 +226,7 @@ def _verdict(met: bool) -> str:
 def report(pictures: PictureSet, workers: int, rounds: int, sections: Sequence[str]) -> str:
     facts = (
         f"{device()}, {os.cpu_count()} cores, {workers} workers, Python {platform.python_version()}",
-        f"{pictures.files:,} {pictures.kind} pictures, {pictures.bytes / 1e6:,.0f} MB",
+        f"{pictures.files:,} {pictures.kind} images, {pictures.bytes / 1e6:,.0f} MB",
         f"median of {rounds} rounds in turns",
         f"load average {os.getloadavg()[0]:.1f} at the end",
     )
@@ -236,7 +236,7 @@ def report(pictures: PictureSet, workers: int, rounds: int, sections: Sequence[s
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description="Speed of the stages.")
-    parser.add_argument("--copies", type=int, default=6, help="how often each picture is used (%(default)s)")
+    parser.add_argument("--copies", type=int, default=6, help="how often each image is used (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count (%(default)s)")
     parser.add_argument(
         "--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes (%(default)s)"

@@ -73,7 +73,7 @@ def a_batch(images: int, spec: InputSpec) -> Batch:
 
 
 def stepper(config: TrainConfig, device: torch.device, batch: Batch) -> Callable[[], dict[str, Any]]:
-    """One step each time it is called. Raises ValueError where ``device`` can not do what ``config`` says."""
+    """One step each time it is called. Raises ValueError where ``device`` cannot do what ``config`` says."""
     seed_everything(0)
     amp = machine.amp_dtype(config, device)
     spec = InputSpec(config.resolution[0], config.resolution[-1])
@@ -121,7 +121,7 @@ def measure(
         except (
             ValueError,
             RuntimeError,
-        ) as error:  # torch has no narrower one for "can not be compiled here"
+        ) as error:  # torch has no narrower one for "cannot be compiled here"
             why_not[name] = str(error).strip().splitlines()[0]
     seconds = in_turns({name: partial(_times, step, steps) for name, step in ready.items()}, rounds)
     rate = {name: steps * base.batch_size / spent for name, spent in seconds.items()}

@@ -123,7 +123,7 @@ def verify(arguments: argparse.Namespace, stop: StopFlag) -> int:
     gone = [path for decision in decisions for path in decision.gone]
     without = f"; not here any more, and not needed: {', '.join(gone)}" if gone else ""
     checked = [decision for decision in decisions if decision.state == "done"]
-    own = "; pictures and annotations are your own" if len(checked) < len(decisions) else ""
+    own = "; images and annotations are your own" if len(checked) < len(decisions) else ""
     print(f"{len(checked)} stages verified: every file is what its receipt says{own}{without}")
     return 0
 

@@ -17,7 +17,7 @@ from pipeline.stage import Interrupted, Settings
 def is_from_archives(settings: Settings, path: str, should_stop: Callable[[], bool]) -> bool:
     """Whether ``path``, an output of extract that nobody claims, may be taken for what extract would put there.
 
-    Of an annotation file size and CRC-32 decide, by the archives. In a folder of pictures extract itself replaces nothing
+    Of an annotation file size and CRC-32 decide, by the archives. In a folder of images extract itself replaces nothing
     that is not its own, when its archive is here; without it, and gigabytes to fetch, the annotations beside it decide.
     False where nobody can tell. Raises Interrupted.
     """

@@ -38,7 +38,7 @@ _SCALAR = re.compile(rb"[^,\]}\[{:\" \t\n\r]*")
 
 
 class AnnotationError(ValueError):
-    """An annotation file can not be read; one line: file, line, key, what is wrong."""
+    """An annotation file cannot be read; one line: file, line, key, what is wrong."""
 
 
 class AnnotationBytes:
@@ -293,7 +293,7 @@ def _map(path: Path) -> mmap.mmap | bytes:
         if not stat.S_ISREG(facts.st_mode):
             raise AnnotationError(f"{path}: not a regular file")
         if facts.st_size == 0:
-            return b""  # an empty file can not be mapped
+            return b""  # an empty file cannot be mapped
         return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
     finally:
         os.close(descriptor)

@@ -17,7 +17,7 @@ MAX_SIDE = 65_535
 MAX_COORDINATE = 1e7
 """Pixels; beyond it a box is no box."""
 ROUNDING_PX = 0.011
-"""COCO rounds x and width apart, to 0.01 px: a box that leaves the picture by no more is not touched."""
+"""COCO rounds x and width apart, to 0.01 px: a box that leaves the image by no more is not touched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ _NUMBERS = {int, float}
 
 
 def check_box(box: Any, width: int, height: int) -> tuple[Box, Change | None] | Drop:
-    """A box ``[x, y, w, h]`` in px of a width × height picture: kept, clipped to the picture, or dropped."""
+    """A box ``[x, y, w, h]`` in px of a width × height image: kept, clipped to the image, or dropped."""
     if type(box) is not list or len(box) != 4 or not _NUMBERS.issuperset(map(type, box)):
         return Drop("bad_box", f"bbox: expected four numbers, found {shown(box)}")
     x, y, w, h = box
@@ -115,7 +115,7 @@ def check_box(box: Any, width: int, height: int) -> tuple[Box, Change | None] | 
     if w == 0 or h == 0:
         return Drop("empty_box", f"bbox: {shown(box)} has no area")
     if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-        return Drop("box_outside", f"bbox: {shown(box)} lies outside the picture of {width}×{height} px")
+        return Drop("box_outside", f"bbox: {shown(box)} lies outside the image of {width}×{height} px")
     change = None
     if min(x, y) < -ROUNDING_PX or x + w > width + ROUNDING_PX or y + h > height + ROUNDING_PX:
         left, top = max(x, 0), max(y, 0)
@@ -136,7 +136,7 @@ def _has_area_in_float32(x: float, y: float, w: float, h: float, width: int, hei
 
 
 def corners_float32(x: float, y: float, w: float, h: float, width: int, height: int) -> Box:
-    """The corners in single precision, clamped to the picture; as the index stores them."""
+    """The corners in single precision, clamped to the image; as the index stores them."""
     left, top, right, bottom = struct.unpack("4f", struct.pack("4f", x, y, x + w, y + h))
     return (
         min(max(left, 0), width), min(max(top, 0), height), min(max(right, 0), width), min(max(bottom, 0), height),

@@ -35,7 +35,7 @@ def arrays_of(columns: Columns) -> dict[str, np.ndarray]:
 
 
 def corners_px(columns: Columns) -> np.ndarray:
-    """(B, 4) float32 corners, clamped to their picture."""
+    """(B, 4) float32 corners, clamped to their image."""
     low, size = columns.boxes_xywh_px[:, :2], columns.boxes_xywh_px[:, 2:]
     corners = np.concatenate([low, low + size], axis=1).astype(np.float32)
     image = np.searchsorted(columns.image_ids, columns.annotation_image_ids)

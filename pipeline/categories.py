@@ -165,7 +165,7 @@ def _name_problem(name: Any) -> str | None:
     if not isinstance(name, str):
         return "missing" if name is None else f"expected a text, found {type(name).__name__}"
     if not name or name != name.strip() or not name.isprintable():
-        return f"{name[:40]!r} can not be a line of labels.txt (empty, blanks around it, or unprintable)"
+        return f"{name[:40]!r} cannot be a line of labels.txt (empty, blanks around it, or unprintable)"
     if name.upper() == BACKGROUND:
         return f"{name!r} is the name of line 0 of labels.txt"
     if len(name.encode()) > MAX_NAME_BYTES:

@@ -17,7 +17,7 @@ def given_map(file: AnnotationFile, categories: Iterable[Category], path: Path) 
     """The labels of the map at ``path`` for the categories of ``file``, matched by original id.
 
     Categories that are not in the map were not chosen, then. Raises AnnotationError where an id or a name means
-    something else in the file than in the map, and StageError for a map that can not be read.
+    something else in the file than in the map, and StageError for a map that cannot be read.
     """
     categories = tuple(categories)
     by_original = {category.original_id: category for category in categories}

@@ -33,7 +33,7 @@ class Choices:
 
     * release: the whole table, since its file may be gone the next time; mirror: () for the release's own server
     * classes: the names that are kept, None for all
-    * own: pictures and annotations are the owner's; nothing is fetched (until a release is named)
+    * own: images and annotations are the owner's; nothing is fetched (until a release is named)
     """
 
     splits: tuple[str, ...] = ("train", "val")
@@ -121,7 +121,7 @@ def chosen(arguments: Namespace) -> Choices:
     """What the command line names, and for the rest what ``arguments.root`` was made with.
 
     Raises:
-        StageError: a table can not be read, or what is not named can not be known.
+        StageError: a table cannot be read, or what is not named cannot be known.
     """
     named = {name: value for name in NAMES if (value := getattr(arguments, name, None)) not in (None, [])}
     remembered = _remembered(arguments.root, named)

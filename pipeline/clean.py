@@ -1,7 +1,7 @@
 """Removes what stages made: first a list with bytes, then, when it is wanted, the files.
 
 Only what a stage has put there and what still is as recorded is removed; whatever else stands there stays and is named,
-also where a receipt lists it: an archive, annotations or pictures that were there before are used and stay their owner's.
+also where a receipt lists it: an archive, annotations or images that were there before are used and stay their owner's.
 Links are never followed, and nothing outside the root is touched. The receipt goes last, so that a clean that was
 killed can be run again.
 """
@@ -77,7 +77,7 @@ class Cleaning:
         try:
             receipt = receipts.read(self.root, stage)
         except RecordError as error:
-            self.stays.append(f"what {stage} made, since its receipt can not be read: {error}")
+            self.stays.append(f"what {stage} made, since its receipt cannot be read: {error}")
             return
         noted = brought.read(self.root, receipt if stage == "download" else None)
         for path, recorded in (receipt.outputs if receipt else {}).items():

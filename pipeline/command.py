@@ -120,11 +120,11 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--thorough", action=argparse.BooleanOptionalAction,
-        help="validate_images: a second decoder reads every picture, too (as in the last run, else not)",
+        help="validate_images: a second decoder reads every image, too (as in the last run, else not)",
     )  # fmt: skip
     group.add_argument(
         "--accept-missing", action="store_true",
-        help="validate_images: go on without pictures that are missing or cannot be read; else more than a few stop it",
+        help="validate_images: go on without images that are missing or cannot be read; else more than a few stop it",
     )  # fmt: skip
     group.add_argument(
         "--classes", type=class_list, metavar="LIST",
@@ -133,7 +133,7 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """What is named, and what is remembered of the root. Raises StageError when a table or a note can not be read."""
+    """What is named, and what is remembered of the root. Raises StageError when a table or a note cannot be read."""
     of_this_run = {name: getattr(arguments, name) for name in ("connections", "parallel", "accept_missing")}
     chosen = choices.chosen(arguments)
     return Settings(arguments.root, chosen.splits, arguments.workers, of_this_run | chosen.options())

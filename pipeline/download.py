@@ -171,7 +171,7 @@ def _require_space(context: StageContext, files: list[ReleaseFile], missing: lis
 
 
 def _is_unpacked(context: StageContext, file: ReleaseFile) -> bool:
-    """Whether its pictures are there; the little that comes out of annotations is counted each time."""
+    """Whether its images are there; the little that comes out of annotations is counted each time."""
     return file.split() is not None and (context.root / f"{file.split()}2017").is_dir()
 
 

@@ -1,4 +1,4 @@
-"""Stage: unpacks pictures into ``{split}2017/`` and the instance annotations into ``annotations/``.
+"""Stage: unpacks images into ``{split}2017/`` and the instance annotations into ``annotations/``.
 
 The archive's directory is checked as a whole first; members are unpacked by several threads into the staging
 folder, where a restart finds those that are already right by size and CRC-32; the folder is published by rename.
@@ -78,7 +78,7 @@ def _run(context: StageContext) -> Counts:
 
 
 def _source(context: StageContext, file: ReleaseFile, stack: ExitStack) -> Source:
-    """Opens an archive until ``stack`` is left. Of pictures all have to lie in the one folder ``{split}2017``."""
+    """Opens an archive until ``stack`` is left. Of images all have to lie in the one folder ``{split}2017``."""
     path = context.root / archive_path(file)
     with named(path, _get_it(context.root), file.bytes):
         archive = stack.enter_context(open_archive(path))
@@ -123,7 +123,7 @@ def _wanted_annotations(settings: Settings, sources: Sequence[Source]) -> dict[s
             raise StageError(
                 f"{where} {'have different files' if found else 'lacks'} {name}"
                 if where else f"release {release_of(settings).name!r} has no archive with {name}",
-                "nothing was published: these pictures can not be used without the annotations of their release",
+                "nothing was published: these images cannot be used without the annotations of their release",
                 "give a --release that has them, or leave the split out: --splits",
             )  # fmt: skip
     return {name: next(iter(found.values())) for name, found in holders.items()}
@@ -172,7 +172,7 @@ def _params(settings: Settings) -> dict[str, Any]:
 
 STAGE = Stage(
     name="extract",
-    summary="unpacks pictures and annotations, each file checked by size and CRC-32",
+    summary="unpacks images and annotations, each file checked by size and CRC-32",
     version=1,
     after=("download",),
     inputs=_inputs,

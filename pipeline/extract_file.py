@@ -55,7 +55,7 @@ def _extract(
 
     if not _holds_just(staging, files):
         raise StageError(
-            f"{output} can not be made",
+            f"{output} cannot be made",
             "what was unpacked is not what the archive lists",
             "this is a fault of the program; please report it with the archive",
         )

@@ -1,4 +1,4 @@
-"""Pictures that are named and are not there, or cannot be read: that is about the moment, not about the picture.
+"""Images that are named and are not there, or cannot be read: that is about the moment, not about the image.
 
 A few are listed as rejects. More of them stop the check with a question, since a disk or network folder that is not
 mounted, or a wrong folder, looks just like that; ``--accept-missing`` is the answer.
@@ -24,7 +24,7 @@ HANDFUL = 5
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """How to go on: ``bring`` the pictures (none is there), have them ``back`` (many are gone), or do ``without``."""
+    """How to go on: ``bring`` the images (none is there), have them ``back`` (many are gone), or do ``without``."""
 
     bring: str
     back: str
@@ -39,7 +39,7 @@ OF_A_FILE = Advice(
 
 
 def advice(root: Path, own: bool) -> Advice:
-    """For a data root, whose pictures are the owner's (``own``) or can be unpacked again."""
+    """For a data root, whose images are the owner's (``own``) or can be unpacked again."""
     run = command("python -m pipeline run", "--root", root)
     without = command("python -m pipeline run", "--root", root, "--from", NAME, "--accept-missing")
     if own:
@@ -61,7 +61,7 @@ def require_there(
         return
     first = absent[0]
     raise StageError(
-        f"{len(absent):,} of {len(jobs):,} pictures cannot be read in {folder}: "
+        f"{len(absent):,} of {len(jobs):,} images cannot be read in {folder}: "
         f"{', '.join(f'{count:,} {kind}' for kind, count in kinds.items())}, such as {shown(first.name)} "
         f"({found[first].reason})",
         "that may pass (a disk that is not mounted, permissions, a copy under way), so it is not taken for a verdict; "
@@ -78,7 +78,7 @@ def _none_there(folder: Path, absent: Sequence[ImageJob], to_do: Advice) -> Stag
     same = next((by_last[last] for job in absent if (last := job.name.rsplit("/", 1)[-1]) in by_last), None)
     hint = f"; {shown(same)!r} is there, so the names count from another folder" if same else ""
     return StageError(
-        f"none of the {len(absent):,} pictures that the annotations name is in {folder}",
+        f"none of the {len(absent):,} images that the annotations name is in {folder}",
         f"the first is {shown(absent[0].name)!r}, and the folder: {holds}{hint}",
         to_do.bring,
     )

@@ -1,4 +1,4 @@
-"""The check of one picture as a worker process does it, and the thumbnails of the bad ones."""
+"""The check of one image as a worker process does it, and the thumbnails of the bad ones."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from vision.images.contact_sheet import thumbnail
 from vision.images.decode import BadImage, ImageVerdict, check_image, read_header
 
 LARGE_PIXELS = 4_000_000
-"""Pictures above this are decoded one at a time over all workers, so that memory stays below 1 GiB in all."""
+"""Images above this are decoded one at a time over all workers, so that memory stays below 1 GiB in all."""
 
 
 class ImageJob(NamedTuple):
-    """One picture to check: ``name`` below ``folder``; ``expected_hw`` in px as annotated, or None."""
+    """One image to check: ``name`` below ``folder``; ``expected_hw`` in px as annotated, or None."""
 
     split: str
     folder: str
@@ -35,7 +35,7 @@ class Checked(NamedTuple):
 
 
 def check(job: ImageJob, thorough: bool, gate: str) -> Checked:
-    """Reads and checks one picture. ``gate`` is a file that is locked while a large picture is decoded."""
+    """Reads and checks one image. ``gate`` is a file that is locked while a large image is decoded."""
     try:
         data, facts = read_picture(job.folder, job.name)
     except BadImage as error:
@@ -61,7 +61,7 @@ def _one_at_a_time(gate: str) -> Iterator[None]:
 
 
 def thumbnail_of(job: ImageJob) -> np.ndarray | None:
-    """What can be seen of a bad picture, see ``vision.images.contact_sheet``; None for nothing."""
+    """What can be seen of a bad image, see ``vision.images.contact_sheet``; None for nothing."""
     try:
         data, _ = read_picture(job.folder, job.name)
         return thumbnail(data)

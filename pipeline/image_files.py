@@ -1,6 +1,6 @@
-"""Reads pictures out of a folder that nobody vouches for: nothing blocks, nothing is too big, no device is opened.
+"""Reads images out of a folder that nobody vouches for: nothing blocks, nothing is too big, no device is opened.
 
-Links, stated once: a link in the place of a picture is followed, wherever it leads, when there is a regular file at its
+Links, stated once: a link in the place of an image is followed, wherever it leads, when there is a regular file at its
 end; extraction makes no links, so whoever owns the folder has put it there. A folder on the way that is a link is not
 followed, so that a name stays inside the image folder. What is at the end of a link is held before it is looked at, and
 read only when it is a regular file.
@@ -45,7 +45,7 @@ _VERDICTS = {
 
 
 ABSENT = ("missing", "unreadable: permission denied")
-"""How the reasons begin that are about the moment and not about the picture: they may pass by themselves."""
+"""How the reasons begin that are about the moment and not about the image: they may pass by themselves."""
 
 
 class FileFacts(NamedTuple):
@@ -57,7 +57,7 @@ class FileFacts(NamedTuple):
 
 
 class DiskFault(OSError):
-    """A file could not be read for a cause that is not the file's: it is not thereby a bad picture."""
+    """A file could not be read for a cause that is not the file's: it is not thereby a bad image."""
 
 
 def facts_now(folder: Path, name: str) -> FileFacts | None:
@@ -94,7 +94,7 @@ def read_picture(folder: str, name: str) -> tuple[bytes, FileFacts]:
 def list_entries(folder: Path, below: str = "") -> Iterator[str]:
     """Every entry below ``folder`` in order of name, as paths relative to it.
 
-    Folders are gone into, links to folders never; a folder is listed itself when it is empty or named like a picture.
+    Folders are gone into, links to folders never; a folder is listed itself when it is empty or named like an image.
     """
     try:
         with os.scandir(folder / below) as found:
@@ -121,12 +121,12 @@ def printable(name: str) -> str:
 
 @cache
 def _folder(folder: str) -> int:
-    """Kept open: one look-up for a hundred thousand pictures, and renames above it change nothing."""
+    """Kept open: one look-up for a hundred thousand images, and renames above it change nothing."""
     return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def is_absent(reason: str | None) -> bool:
-    """Whether a reject says that there was no picture to be read just then, see ABSENT."""
+    """Whether a reject says that there was no image to be read just then, see ABSENT."""
     return (reason or "").startswith(ABSENT)
 
 
@@ -160,7 +160,7 @@ def _open_folder(name: str, folder: int) -> int:
     except OSError:
         if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
             raise BadImage(
-                f"link: the folder {name!r} is a link; links to pictures are followed, those to folders are not"
+                f"link: the folder {name!r} is a link; links to images are followed, those to folders are not"
             ) from None
         raise
 

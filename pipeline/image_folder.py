@@ -101,7 +101,7 @@ def _entries(images: Path, report: Path, working: Path) -> Iterator[str]:
     """Everything in the folder but our own report and working folder, should they be in it."""
     if not images.is_dir():
         raise StageError(
-            f"{images} is no folder", "--images takes the folder with the pictures", "check the path"
+            f"{images} is no folder", "--images takes the folder with the images", "check the path"
         )
     own = report.resolve()
     own_folder = working.resolve()

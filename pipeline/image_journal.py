@@ -1,6 +1,6 @@
-"""What the image check knew before it was stopped: a line for each picture done, with the file it was about.
+"""What the image check knew before it was stopped: a line for each image done, with the file it was about.
 
-The journal is a note, not an artefact: what can not be read of it, or is about other files or other settings, is
+The journal is a note, not an artefact: what cannot be read of it, or is about other files or other settings, is
 checked again. It is not synced, since a lost line costs one decode.
 """
 

@@ -1,4 +1,4 @@
-"""The image check's lines of ``rejects.jsonl`` out of its table: lost or changed, they need no picture read again."""
+"""The image check's lines of ``rejects.jsonl`` out of its table: lost or changed, they need no image read again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vision.artefacts.records import RecordError
 
 
 def mended(context: StageContext, version: int, params: dict[str, object]) -> Counts | None:
-    """Writes them anew where they alone are not as recorded; the counts of the last time. None: check the pictures."""
+    """Writes them anew where they alone are not as recorded; the counts of the last time. None: check the images."""
     try:
         receipt = receipts.read(context.root, NAME)
     except RecordError:

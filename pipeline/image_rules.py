@@ -12,14 +12,14 @@ NAME = "validate_images"
 SHEET = "report/bad_images.png"
 
 UNREADABLE = "unreadable"
-"""The note of a receipt with the pictures that were there and could not be read."""
+"""The note of a receipt with the images that were there and could not be read."""
 
 CHECK_VERSION = 2
-"""Raised when the same picture may get another verdict; older journals and receipts then count for nothing."""
+"""Raised when the same image may get another verdict; older journals and receipts then count for nothing."""
 
 
 def check_settings(thorough: bool) -> dict[str, object]:
-    """What changes a verdict beside the picture."""
+    """What changes a verdict beside the image."""
     return {"check": CHECK_VERSION, "thorough": thorough, "max_pixels": MAX_PIXELS, "max_bytes": MAX_BYTES}
 
 
@@ -28,7 +28,7 @@ def is_thorough(settings: Settings) -> bool:
 
 
 def image_folder(split: str) -> str:
-    """The folder of a split's pictures, below the root."""
+    """The folder of a split's images, below the root."""
     return f"{split}2017"
 
 

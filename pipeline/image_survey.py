@@ -1,4 +1,4 @@
-"""Checks many pictures: workers, journal, progress; the part that the stage and the folder mode share."""
+"""Checks many images: workers, journal, progress; the part that the stage and the folder mode share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vision.images.decode import ImageVerdict
 
 PRELOAD = "pipeline.image_check"
 ROUNDS = 3
-"""So often at most a picture is looked at that is another one each time."""
+"""So often at most an image is looked at that is another one each time."""
 
 
 def check_all(
@@ -36,7 +36,7 @@ def check_all(
     In the end every file is still the one that its verdict is about: what changed meanwhile is looked at again.
 
     :raises Interrupted: when ``should_stop`` says so; what is done is in the journal
-    :raises StageError: when the machine, not a picture, is at fault
+    :raises StageError: when the machine, not an image, is at fault
     """
     found: dict[ImageJob, Checked] = {}
     every = list(dict.fromkeys(jobs))
@@ -60,7 +60,7 @@ def check_all(
                     return {job: checked.verdict for job, checked in found.items()}
                 bar.update(-len(open_jobs))
     raise StageError(
-        f"{len(open_jobs):,} pictures change while they are checked, such as {open_jobs[0].folder}/{open_jobs[0].name}",
+        f"{len(open_jobs):,} images change while they are checked, such as {open_jobs[0].folder}/{open_jobs[0].name}",
         f"each of {ROUNDS} looks found another file, or none where there is one now",
         "run the same command again, when nothing else writes there any more",
     )
@@ -85,7 +85,7 @@ def _changed(found: Mapping[ImageJob, Checked], should_stop: Callable[[], bool])
 def thumbnails_of(
     jobs: Iterable[ImageJob], workers: int, should_stop: Callable[[], bool] = lambda: False
 ) -> dict[ImageJob, np.ndarray | None]:
-    """What can be seen of bad pictures; in processes again, since they may crash a lenient decoder."""
+    """What can be seen of bad images; in processes again, since they may crash a lenient decoder."""
     found: dict[ImageJob, np.ndarray | None] = {}
     with WorkerPool(thumbnail_of, workers, PRELOAD) as pool:
         for chunk in _said(pool, dict.fromkeys(jobs), should_stop):
@@ -102,8 +102,8 @@ def _said(
         name = f"{failure.item.folder}/{failure.item.name}"
         if isinstance(failure.cause, DiskFault):
             raise StageError(
-                f"{name} can not be read",
-                f"{failure.cause.strerror}; that says nothing about the picture, so it is not counted as bad",
+                f"{name} cannot be read",
+                f"{failure.cause.strerror}; that says nothing about the image, so it is not counted as bad",
                 "look after the disk or the memory (dmesg, df, free), then run the same command again",
             ) from failure
         raise StageError(
@@ -114,14 +114,14 @@ def _said(
 
 
 def _settled(job: ImageJob, result: Checked | Lost) -> Checked:
-    """A picture that crashes the decoder every time is bad; one whose process was killed is not thereby bad."""
+    """An image that crashes the decoder every time is bad; one whose process was killed is not thereby bad."""
     if not isinstance(result, Lost):
         return result
     if result.crashed:
         return Checked(ImageVerdict("reject", f"crashes_decoder: {result}", None, None), None)
     raise StageError(
         f"{job.folder}/{job.name} could not be checked",
-        f"its process was {result}, three times on this picture alone; that does not make it a bad picture",
+        f"its process was {result}, three times on this image alone; that does not make it a bad image",
         "free memory or use fewer --workers, then run the same command again: it goes on from here",
     )
 

@@ -27,7 +27,7 @@ from vision.images.decode import ImageVerdict
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the table: an annotated picture, or one that no annotation names (``image_id`` None)."""
+    """One line of the table: an annotated image, or one that no annotation names (``image_id`` None)."""
 
     split: str
     image_id: int | None
@@ -48,7 +48,7 @@ def survey_split(
     if not folder.is_dir():
         raise StageError(
             f"{folder} is missing",
-            "the pictures are not there yet",
+            "the images are not there yet",
             command("python -m pipeline run", "--root", root),
         )
     entries = _annotated(root, split, folder, should_stop, own)
@@ -67,11 +67,11 @@ def _annotated(
             return [_entry(split, str(folder), raw) for raw in _images(file)]
     except FileNotFoundError:
         fix = command("python -m pipeline run", "--root", root)
-        raise StageError(f"{path} is missing", "it names the pictures and their sizes", fix) from None
+        raise StageError(f"{path} is missing", "it names the images and their sizes", fix) from None
     except AnnotationError as error:
         again = command("python -m pipeline run", "--root", root, "--from", "download", "--force")
         fix = "repair the file at that place" if own else f"fetch it again: {again}"
-        raise StageError(f"{path} can not be read", str(error), fix) from error
+        raise StageError(f"{path} cannot be read", str(error), fix) from error
 
 
 def _images(file: AnnotationFile) -> list[Any]:
@@ -103,7 +103,7 @@ def _with_verdicts(entries: Iterable[Entry], found: dict[ImageJob, ImageVerdict]
 
 
 def make_table(context: StageContext) -> Counts:
-    """The work of the stage: checks every picture, publishes table, rejects and contact sheet."""
+    """The work of the stage: checks every image, publishes table, rejects and contact sheet."""
     settings, own = context.settings, bool(context.settings.options.get("own"))
     surveyed = [
         entry
@@ -153,9 +153,7 @@ def _publish_table(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def _publish_sheet(context: StageContext, bad: Sequence[Entry], total: int) -> None:
-    title = (
-        f"{len(bad):,} of {total:,} pictures are refused" if bad else f"none of {total:,} pictures is refused"
-    )
+    title = f"{len(bad):,} of {total:,} images are refused" if bad else f"none of {total:,} images is refused"
     shown = bad[:MOST]
     if len(bad) > MOST:
         title += f"; the first {MOST}, all of them in rejects.jsonl"
@@ -172,7 +170,7 @@ def _publish_sheet(context: StageContext, bad: Sequence[Entry], total: int) -> N
 
 
 def _viewable(root: Path, entry: Entry) -> ImageJob | None:
-    """Where a bad picture can be looked at: annotated under a safe name, or a stray file of the folder."""
+    """Where a bad image can be looked at: annotated under a safe name, or a stray file of the folder."""
     if entry.job is not None:
         return entry.job
     if entry.image_id is None and _verdict(entry).reason.startswith("not_in_annotations"):  # type: ignore[union-attr]
@@ -191,11 +189,11 @@ def _require_some(root: Path, entries: Iterable[Entry], splits: Iterable[str]) -
                 (e for e in of_split if reason_code(_verdict(e)) == reasons.most_common(1)[0][0]), None
             )
             raise StageError(
-                f"no picture of {image_folder(split)} can be used",
+                f"no image of {image_folder(split)} can be used",
                 f"{most}; the first: {shown(first.file_name)}: {_verdict(first).reason}"
                 if first
                 else "none annotated",
-                "do the pictures and the annotations belong together? When they do: "
+                "do the images and the annotations belong together? When they do: "
                 + command("python -m pipeline run", "--root", root),
             )
 
@@ -222,7 +220,7 @@ def _counts(entries: Sequence[Entry]) -> Counts:
 
 def summary_line(counts: Counts) -> str:
     """One line for people: how many, and why the others are not."""
-    line = f"{counts.kept:,} of {counts.taken_in:,} pictures can be used"
+    line = f"{counts.kept:,} of {counts.taken_in:,} images can be used"
     if counts.notes["convert"]:
         line += f", {_listed(counts.notes['convert'])} are converted when read"
     if counts.dropped:

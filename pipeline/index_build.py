@@ -57,7 +57,7 @@ def _provenance(root: Path, digests: dict[str, str], checked: bool) -> dict[str,
     found = {f"sha256 of {remapped_path(split)}": digest for split, digest in digests.items()}
     found |= {
         "dataset": DATASET,
-        "boxes": "x, y, w, h in px of the stored picture, origin at the top left",
+        "boxes": "x, y, w, h in px of the stored image, origin at the top left",
     }
     if checked:
         found[f"sha256 of {IMAGE_REPORT}"] = sha256_of(root / IMAGE_REPORT)

@@ -39,7 +39,7 @@ SPLIT_CODE = {"train": 1, "val": 2}
 
 @dataclass(frozen=True, slots=True)
 class MiniatureSpec:
-    """What to render: ``seed`` and the number of pictures a split."""
+    """What to render: ``seed`` and the number of images a split."""
 
     seed: int = 0
     train: int = 600
@@ -47,7 +47,7 @@ class MiniatureSpec:
 
     def __post_init__(self) -> None:
         if self.train < 1 or self.val < 1:
-            raise ValueError(f"--train {self.train} --val {self.val}: each split needs at least one picture")
+            raise ValueError(f"--train {self.train} --val {self.val}: each split needs at least one image")
 
     def pictures(self, split: str) -> int:
         return self.train if split == "train" else self.val
@@ -163,10 +163,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where to write")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="same seed, same bytes (%(default)s)")
-    parser.add_argument(
-        "--train", type=int, default=defaults.train, help="pictures to train on (%(default)s)"
-    )
-    parser.add_argument("--val", type=int, default=defaults.val, help="pictures to validate on (%(default)s)")
+    parser.add_argument("--train", type=int, default=defaults.train, help="images to train on (%(default)s)")
+    parser.add_argument("--val", type=int, default=defaults.val, help="images to validate on (%(default)s)")
     return parser.parse_args(argv)
 
 
@@ -178,7 +176,7 @@ def main(argv: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     release = write_release(arguments.output, spec)
-    print(f"rendered {spec.train} + {spec.val} pictures; release table: {release}")
+    print(f"rendered {spec.train} + {spec.val} images; release table: {release}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""One rendered picture of the miniature release: background, objects, crowd, and what COCO would note of them.
+"""One rendered image of the miniature release: background, objects, crowd, and what COCO would note of them.
 
 Legend: H × W pixels; a mask is (H, W) bool; boxes are COCO's ``[x, y, width, height]`` in pixels.
 """
@@ -16,11 +16,11 @@ import numpy as np
 from pipeline.miniature_shapes import SHAPES, Points, Shape
 
 PHOTOGRAPHS = ("coffee", "chelsea", "brick", "grass", "gravel", "rocket", "immunohistochemistry", "moon")
-"""Pictures that ship inside scikit-image: texture with nothing of the eight categories in it."""
+"""Images that ship inside scikit-image: texture with nothing of the eight categories in it."""
 SIDES_PX = (240, 400)
 OBJECTS = (1, 4)
 SIZE_SHARE = (0.22, 0.6)
-"""An object's longer side as a share of the picture's shorter side."""
+"""An object's longer side as a share of the image's shorter side."""
 MAX_HIDDEN = 0.35
 """No object hides more than this share of another: what is left can still be named."""
 MIN_PART_PX2 = 20
@@ -46,7 +46,7 @@ class _Placed:
 
 
 def render(rng: np.random.Generator) -> Scene:
-    """Draws one picture; everything random comes from ``rng``."""
+    """Draws one image; everything random comes from ``rng``."""
     height, width = (int(side) for side in rng.integers(SIDES_PX[0], SIDES_PX[1], size=2, endpoint=True))
     image = _background(rng, height, width)
     grey = bool(rng.random() < GREY_SHARE)

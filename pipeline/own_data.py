@@ -1,4 +1,4 @@
-"""A root whose pictures and annotations are its owner's: nothing is fetched or unpacked there, the rest is the same.
+"""A root whose images and annotations are its owner's: nothing is fetched or unpacked there, the rest is the same.
 
 Such a root is made by hand: ``{split}2017/`` and ``annotations/instances_{split}2017.json``. The first run that begins
 behind extract (``--from validate_images``) makes it one, and the choices remember that; ``--release`` names the way back.
@@ -29,11 +29,11 @@ def nothing_to_bring(settings: Settings) -> str | None:
     """Why download and extract have nothing to do; None where they have."""
     if not settings.options.get(OWN):
         return None
-    return "pictures and annotations of this root are its owner's: nothing is fetched or unpacked"
+    return "images and annotations of this root are its owner's: nothing is fetched or unpacked"
 
 
 def own_splits(settings: Settings, extract: Stage) -> tuple[str, ...]:
-    """The splits whose pictures and annotations both stand there and are no stage's work."""
+    """The splits whose images and annotations both stand there and are no stage's work."""
     every = replace(settings, splits=SPLITS)
     ours = claimed(extract, every)
 
@@ -48,7 +48,7 @@ def own_splits(settings: Settings, extract: Stage) -> tuple[str, ...]:
 
 
 def sources(split: str) -> tuple[str, str]:
-    """The folder of pictures and the annotation file of a split, below the root."""
+    """The folder of images and the annotation file of a split, below the root."""
     from pipeline.annotations import original_path  # the JSON reader: --help does not wait for it
 
     return image_folder(split), original_path(split)
@@ -72,7 +72,7 @@ def require_splits(settings: Settings, extract: Stage) -> None:
     run = command("python -m pipeline run", "--root", root, "--from", FIRST, "--splits", ",".join(own))
     raise StageError(
         f"{names(absent, root)} {'is' if len(absent) == 1 else 'are'} missing",
-        "pictures and annotations of this root are its owner's, and nothing is fetched in their place",
+        "images and annotations of this root are its owner's, and nothing is fetched in their place",
         f"put it there, or leave the split out: {run}",
     )
 
@@ -130,7 +130,7 @@ def _fix(stages: Sequence[Stage], settings: Settings, found: dict[str, list[str]
     run = command("python -m pipeline run", "--root", root, *use)
     as_it_is = f"{_moves(settings, later)} && {run}" if later else run
     return (
-        f"to use your own pictures and annotations as they are: {as_it_is}\n"
+        f"to use your own images and annotations as they are: {as_it_is}\n"
         f"       to have {release_of(settings).name} here instead, {to_release}"
     )
 

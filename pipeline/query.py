@@ -39,7 +39,7 @@ EXAMPLES = """examples:
 
 
 class QueryError(ValueError):
-    """The index can not answer; the text says why and what to do."""
+    """The index cannot answer; the text says why and what to do."""
 
 
 def parser() -> Parser:

@@ -60,7 +60,7 @@ def read(root: Path, stage: str) -> Receipt | None:
     """The receipt of ``stage``; None when there is none.
 
     Raises:
-        RecordError: there is one that can not be read or is of another schema.
+        RecordError: there is one that cannot be read or is of another schema.
     """
     path = receipt_path(root, stage)
     try:

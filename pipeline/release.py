@@ -49,7 +49,7 @@ class ReleaseFile:
 
     @property
     def unpacked_bytes(self) -> int:
-        """Rough, what comes out of it and what later stages make of that: pictures do not shrink in a zip; of COCO's
+        """Rough, what comes out of it and what later stages make of that: images do not shrink in a zip; of COCO's
         253 MB of annotations come 0.5 GB of JSON, as much remapped, and 0.2 GB of index and arrays."""
         return self.bytes if self.split() is not None else ANNOTATION_GROWTH * self.bytes
 
@@ -67,12 +67,12 @@ class Release:
             raise ValueError(f"path {paths[found.second]!r}: {found.how} {paths[found.first]!r}")
 
     def needed(self, splits: tuple[str, ...]) -> list[ReleaseFile]:
-        """Pictures of ``splits`` and the annotations that belong to them, largest last."""
+        """Images of ``splits`` and the annotations that belong to them, largest last."""
         wanted = [file for file in self.files if _wanted(file, splits)]
         for split in splits:
             if not any(file.split() == split for file in wanted):
                 raise StageError(
-                    f"release {self.name!r} has no pictures of {split}",
+                    f"release {self.name!r} has no images of {split}",
                     f"no file {split}2017.zip in its table",
                     "leave the split out: --splits",
                 )

@@ -1,4 +1,4 @@
-"""Stage: gives the categories labels 1..C−1 and writes down everything that can not be used.
+"""Stage: gives the categories labels 1..C−1 and writes down everything that cannot be used.
 
 The published annotation files stay as they are. For each split there is a new one beside it, and ``labels.txt``,
 ``category_map.json``, ``report/annotations.jsonl`` (a line for each image or annotation dropped or changed) and
@@ -52,7 +52,7 @@ def remap(
     """Remaps the annotation files of ``splits`` below ``root``; the first one defines the map.
 
     ``classes`` names a subset; ``verdicts`` are those of the image check (None: images are not looked at).
-    Raises AnnotationError for files that can not be read or do not agree; then nothing is published.
+    Raises AnnotationError for files that cannot be read or do not agree; then nothing is published.
     """
     results: list[SplitCounts] = []
     map_: CategoryMap | None = None
@@ -142,7 +142,7 @@ def _run(context: StageContext) -> Counts:
     except AnnotationError as error:
         raise StageError(
             str(error),
-            "the annotations can not be used as they are",
+            "the annotations cannot be used as they are",
             FIX.format(root=quoted(context.root)),
         ) from error
     except FileNotFoundError as error:
@@ -158,7 +158,7 @@ FIX = "extract them again (python -m pipeline.extract --root {root} --force), or
 
 STAGE = Stage(
     name="remap_categories",
-    summary="gives the categories labels 1..80 and lists every annotation that can not be used",
+    summary="gives the categories labels 1..80 and lists every annotation that cannot be used",
     version=1,
     after=("extract", "validate_images"),
     inputs=_inputs,
@@ -200,8 +200,8 @@ def _parser() -> Parser:
     parser = Parser(
         prog=f"python -m pipeline.{STAGE.name}",
         description=f"Stage {STAGE.name}: {STAGE.summary}.",
-        epilog="What can not be used is a result, not a failure: it is listed by id with its reason, and the exit code "
-        "is 0. A file that can not be read is refused with its line and key: exit code 1, and nothing is written.",
+        epilog="What cannot be used is a result, not a failure: it is listed by id with its reason, and the exit code "
+        "is 0. A file that cannot be read is refused with its line and key: exit code 1, and nothing is written.",
     )
     group = parser.add_argument_group("one file of your own, instead of --root")
     group.add_argument(
@@ -211,7 +211,7 @@ def _parser() -> Parser:
         "--images",
         type=Path,
         metavar="DIR",
-        help="the folder of its pictures; every one is decoded and checked",
+        help="the folder of its images; every one is decoded and checked",
     )
     group.add_argument(
         "--output", type=Path, metavar="FILE.json",

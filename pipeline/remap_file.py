@@ -35,8 +35,8 @@ class FileRemap:
 
     * annotations: the file as it is; images: the folder that its ``file_name`` are in; output: the new file
     * classes: a subset by name, None for all; category_map: labels of an earlier remap, None to make them
-    * workers: processes that decode the pictures
-    * accept_missing: leave out pictures that are missing or cannot be read, however many
+    * workers: processes that decode the images
+    * accept_missing: leave out images that are missing or cannot be read, however many
     """
 
     annotations: Path
@@ -85,7 +85,7 @@ def remap_file(asked: FileRemap) -> int:
                 raise StageError(str(error), why, "name others with --classes, or leave it out") from error
             except AnnotationError as error:
                 raise StageError(
-                    str(error), "the annotations can not be used as they are", "repair the file at that place"
+                    str(error), "the annotations cannot be used as they are", "repair the file at that place"
                 ) from error
 
         return reported(work, stop)
@@ -111,12 +111,12 @@ def _require_own(asked: FileRemap) -> None:
 def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> str:
     if not asked.images.is_dir():
         raise StageError(
-            f"{asked.images} is no folder", "--images takes the folder with the pictures", "check the path"
+            f"{asked.images} is no folder", "--images takes the folder with the images", "check the path"
         )
     for option, path in (("--annotations", asked.annotations), ("--category-map", asked.category_map)):
         if path is not None and not path.is_file():
             why = f"{option} takes a file" if path.exists() else "no such file"
-            raise StageError(f"{path} can not be read", f"{option}: {why}", "check the path")
+            raise StageError(f"{path} cannot be read", f"{option}: {why}", "check the path")
     with AnnotationFile(asked.annotations, should_stop) as file:
 
         def map_of(categories: tuple[Category, ...]) -> CategoryMap:
@@ -126,7 +126,7 @@ def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> 
             check_agrees(file, categories, map_, str(asked.annotations))
             return map_
 
-        map_of(read_categories(file))  # a fault there is found before a picture is looked at
+        map_of(read_categories(file))  # a fault there is found before an image is looked at
         check = _image_check(asked, file, working, should_stop)
         # the remapped file gets its name last: where it is new, the others are
         with published_together(asked.outputs()[::-1]) as files:
@@ -140,7 +140,7 @@ def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> 
 def _image_check(
     asked: FileRemap, file: AnnotationFile, working: Path, should_stop: Callable[[], bool]
 ) -> ImageCheck:
-    """Decodes every picture; drops images whose picture is no plain file in the folder, or can not be used."""
+    """Decodes every image; drops images whose image is no plain file in the folder, or cannot be used."""
     from pipeline.image_absence import OF_A_FILE, require_there
     from pipeline.image_check import ImageJob  # the decoders: a mistake in the command does not wait for them
     from pipeline.image_survey import check_all

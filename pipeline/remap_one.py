@@ -29,7 +29,7 @@ def remap_one(
 ) -> tuple[SplitCounts, CategoryMap]:
     """Writes the remapped file to ``out`` (empty, seekable) and a line for each drop or change to ``listing``.
 
-    ``folder`` is that of the images, where it is known. Raises AnnotationError for a file that can not be read, or of which no image can be used; Interrupted.
+    ``folder`` is that of the images, where it is known. Raises AnnotationError for a file that cannot be read, or of which no image can be used; Interrupted.
     """
     begun = listing.tell()
     ahead = file.guess("categories")

@@ -30,7 +30,7 @@ from pipeline.image_names import ImageNames
 from pipeline.json_strict import dumps
 
 ImageCheck = Callable[[dict[str, Any]], Drop | None]
-"""From a sound entry of ``images``: why this image can not be used, or None."""
+"""From a sound entry of ``images``: why this image cannot be used, or None."""
 
 
 def any_image(raw: dict[str, Any]) -> Drop | None:

@@ -60,7 +60,7 @@ def decide(
     try:
         receipt = receipts.read(settings.root, stage.name)
     except RecordError as error:
-        return Decision(stage.name, "stale", f"its receipt can not be read: {error}")
+        return Decision(stage.name, "stale", f"its receipt cannot be read: {error}")
     if receipt is None:
         begun = (settings.root / STAGING / stage.name / PLAN).exists()
         return Decision(

@@ -59,7 +59,7 @@ def make_folder(context: StageContext, folder: str, archive: Archive, members: M
         # what was proven while it was written need not be read again for the receipt
         trees.write_manifest(noted, proven(final, files), ours)
     if old:
-        context.say(f"{folder}: removed {len(old):,} pictures of an earlier release, such as {old[0]!r}")
+        context.say(f"{folder}: removed {len(old):,} images of an earlier release, such as {old[0]!r}")
 
 
 def _contents(member: Member) -> frozenset[trees.Content]:
@@ -155,12 +155,12 @@ def _require_own_folder(folder: Path, missing: int, old: int) -> None:
             )
         raise StageError(
             f"{folder} is a link to {folder.readlink()}",
-            f"{missing:,} pictures are missing or damaged there, {old:,} are of an earlier release; "
+            f"{missing:,} images are missing or damaged there, {old:,} are of an earlier release; "
             "a link is not followed to change what it names, and never replaced",
             fix,
         )
     if os.path.lexists(folder) and not folder.is_dir():
-        raise StageError(f"{folder} is no folder", "the pictures are to stand there", "move it elsewhere")
+        raise StageError(f"{folder} is no folder", "the images are to stand there", "move it elsewhere")
 
 
 def _sweep(staging: Path, files: Collection[str]) -> None:
@@ -200,7 +200,7 @@ def _of_earlier_releases(
     """Files that the stage has put there out of another archive: their names, in order.
 
     ``own``: what the stage has put there, None where that is not on record; then ``known`` is what stood there
-    once, empty where that is lost, None where the stage was never there. Raises StageError where pictures may be such
+    once, empty where that is lost, None where the stage was never there. Raises StageError where images may be such
     files and nobody knows.
     """
     if not folder.is_dir():
@@ -218,7 +218,7 @@ def _of_earlier_releases(
     doubtful = [name for name in pictures if not known or name in known]
     if doubtful and known is not None:
         raise StageError(
-            f"{folder} holds {len(doubtful):,} pictures that are not of the archive, such as {doubtful[0]!r}",
+            f"{folder} holds {len(doubtful):,} images that are not of the archive, such as {doubtful[0]!r}",
             "it is not on record whether they are yours or came out of the archive of another release",
             "move them elsewhere; they can come back when the stage is done",
         )

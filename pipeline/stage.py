@@ -69,7 +69,7 @@ class Interrupted(Exception):
 
 
 class StageError(Exception):
-    """A stage can not go on. ``what`` is wrong, ``why``, and how to ``fix`` it: three lines for people."""
+    """A stage cannot go on. ``what`` is wrong, ``why``, and how to ``fix`` it: three lines for people."""
 
     def __init__(self, what: str, why: str, fix: str) -> None:
         super().__init__(f"{what}\n  why: {why}\n  fix: {fix}")

@@ -157,7 +157,7 @@ def take_along(
         folder = entry.is_dir() and not entry.is_symlink()
         if entry.name in members and folder:
             raise StageError(
-                f"{entry} is a folder", "a picture of the archive has this name", "move the folder elsewhere"
+                f"{entry} is a folder", "an image of the archive has this name", "move the folder elsewhere"
             )
         if entry.name not in members and entry.name not in leave:
             _second_name(entry, new / entry.name, folder, should_stop)

@@ -1,7 +1,7 @@
-"""Stage: decodes every picture strictly and says which can be used, which need converting, which are refused.
+"""Stage: decodes every image strictly and says which can be used, which need converting, which are refused.
 
-Reads the pictures and the annotated sizes, changes neither, and writes ``report/images.jsonl`` (a line for each
-picture), ``rejects.jsonl`` (the refused ones) and ``report/bad_images.png`` (what they look like).
+Reads the images and the annotated sizes, changes neither, and writes ``report/images.jsonl`` (a line for each
+image), ``rejects.jsonl`` (the refused ones) and ``report/bad_images.png`` (what they look like).
 
 A folder of your own: ``python -m pipeline.validate_images --images DIR --report FILE.jsonl``.
 """
@@ -51,7 +51,7 @@ def _params(settings: Settings) -> dict[str, Any]:
 
 STAGE = Stage(
     name=NAME,
-    summary="decodes every picture strictly; lists what can be used and what not, and why",
+    summary="decodes every image strictly; lists what can be used and what not, and why",
     version=1,
     after=("extract",),
     inputs=_inputs,
@@ -83,7 +83,7 @@ def _parser() -> Parser:
     parser = Parser(
         prog=f"python -m pipeline.{NAME}",
         description=f"Stage {NAME}: {STAGE.summary}.",
-        epilog="Verdicts: ok (plain 8-bit RGB), convert (readable; becomes 8-bit RGB when read), reject. Bad pictures "
+        epilog="Verdicts: ok (plain 8-bit RGB), convert (readable; becomes 8-bit RGB when read), reject. Bad images "
         "are a result, not a failure: the exit code is 0 when the report is written. Nothing is changed or moved.",
     )
     group = parser.add_argument_group("a folder of your own, instead of --root")

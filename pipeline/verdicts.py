@@ -1,4 +1,4 @@
-"""Reads ``report/images.jsonl``, the table of the image check: one verdict for each picture."""
+"""Reads ``report/images.jsonl``, the table of the image check: one verdict for each image."""
 
 from __future__ import annotations
 
@@ -55,6 +55,4 @@ def _take(found: dict[str, dict[int, Verdict]], row: dict[str, Any]) -> None:
 
 
 def _unusable(what: str, why: str) -> StageError:
-    return StageError(
-        what, why, "check the pictures: python -m pipeline.validate_images, with the same --root"
-    )
+    return StageError(what, why, "check the images: python -m pipeline.validate_images, with the same --root")

@@ -54,7 +54,7 @@ class Lost:
 
 
 class WorkFailed(Exception):
-    """The work raised for ``item``; ``cause`` is what it raised, or its text where it can not travel."""
+    """The work raised for ``item``; ``cause`` is what it raised, or its text where it cannot travel."""
 
     def __init__(self, item: Any, cause: BaseException, trace: str) -> None:
         super().__init__(f"{item}: {type(cause).__name__}: {cause}\n{trace}")

@@ -21,16 +21,16 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def coco_mini() -> Path:
-    """The folder with real COCO pictures in the layout of the official release, or a skip."""
+    """The folder with real COCO images in the layout of the official release, or a skip."""
     folder = os.environ.get("COCO_MINI")
     if not folder or not Path(folder, "release.json").is_file():
-        pytest.skip("COCO_MINI does not name a folder with real COCO pictures (release.json)")
+        pytest.skip("COCO_MINI does not name a folder with real COCO images (release.json)")
     return Path(folder)
 
 
 @pytest.fixture(scope="session")
 def miniature_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A rendered release of 16 + 8 pictures: zips, annotations, release.json, as a server holds them."""
+    """A rendered release of 16 + 8 images: zips, annotations, release.json, as a server holds them."""
     from pipeline.miniature import MiniatureSpec, write_release
 
     return write_release(tmp_path_factory.mktemp("release"), MiniatureSpec(seed=3, train=16, val=8)).parent

@@ -22,11 +22,11 @@ COCO_2017 = {
     "annotations/image_info_test2017.zip": 1_144_034,
 }
 
-# Pictures come out of an archive at their own size (a JPEG does not shrink in a zip), and the archives stay. Of
+# Images come out of an archive at their own size (a JPEG does not shrink in a zip), and the archives stay. Of
 # COCO's 253 MB of annotations come 0.5 GB of JSON, as much remapped, and 0.2 GB of index and arrays.
 ANNOTATION_GROWTH = 5
 FETCH_BYTES_PER_MINUTE = 100e6 / 8 * 60  # a line of 100 Mbit/s
-WORK_BYTES_PER_MINUTE = 4e9  # four cores: unpack, decode every picture once, remap, index
+WORK_BYTES_PER_MINUTE = 4e9  # four cores: unpack, decode every image once, remap, index
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def split_of(path: str) -> str | None:
 
 
 def needed_files(table: Mapping[str, int], splits: Iterable[str]) -> dict[str, int]:
-    """The files of a release that belong to ``splits``: their pictures and the annotations of those."""
+    """The files of a release that belong to ``splits``: their images and the annotations of those."""
     asked = set(splits)
 
     def wanted(path: str) -> bool:
@@ -73,7 +73,7 @@ def data_cost(table: Mapping[str, int], splits: Iterable[str]) -> Cost:
 
 
 def missing_bytes(table: Mapping[str, int], splits: Iterable[str], root: Path) -> int:
-    """Disk that the run will still take in ``root``: archives, picture folders and annotations that are not there."""
+    """Disk that the run will still take in ``root``: archives, image folders and annotations that are not there."""
     total = 0
     for path, size in needed_files(table, splits).items():
         archive, split = root / "archives" / path, split_of(path)

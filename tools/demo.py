@@ -39,7 +39,7 @@ class DemoPlan:
     * data: root of the data stages; the rendered release is kept below it, in ``release/``
     * run: folder of the training run
     * recipe: the training recipe; its run folder and data root are overridden by ``run`` and ``data``
-    * train, val: pictures to render
+    * train, val: images to render
     * stop_after_epoch: where training is stopped once, to be resumed
     """
 
@@ -103,7 +103,7 @@ def demo(plan: DemoPlan) -> Journey:
         str(model),
         *map(str, pictures),
         "--output",
-        str(plan.run / "pictures"),
+        str(plan.run / "drawn"),
     )
     return journey
 
@@ -137,8 +137,8 @@ def parse(argv: list[str]) -> DemoPlan:
     parser.add_argument("--data", type=Path, default=Path("demo-data"), help="data root (%(default)s)")
     parser.add_argument("--run", type=Path, default=Path("models/demo"), help="run folder (%(default)s)")
     parser.add_argument("--recipe", type=Path, default=Path("configs/demo.yaml"), help="recipe (%(default)s)")
-    parser.add_argument("--train", type=int, default=800, help="pictures to train on (%(default)s)")
-    parser.add_argument("--val", type=int, default=120, help="pictures to validate on (%(default)s)")
+    parser.add_argument("--train", type=int, default=800, help="images to train on (%(default)s)")
+    parser.add_argument("--val", type=int, default=120, help="images to validate on (%(default)s)")
     parser.add_argument(
         "--stop-after-epoch",
         type=int,
@@ -156,7 +156,7 @@ def report(plan: DemoPlan, journey: Journey) -> str:
     lines.append(f"  {sum(journey.seconds.values()):7.1f} s  in all")
     where = {
         "data": plan.data, "run": plan.run, "scores": plan.run / "metrics.json",
-        "model": plan.run / "ssd-mobilenet.onnx", "pictures": plan.run / "pictures",
+        "model": plan.run / "ssd-mobilenet.onnx", "drawn": plan.run / "drawn",
     }  # fmt: skip
     lines += [f"{name:>9}: {_shown(path)}" for name, path in where.items()]
     lines += ["", "next, with real COCO (about 20 GB to fetch):", "  ./setup_coco.sh"]

@@ -48,7 +48,7 @@ WHERE_WHEELS = "pytorch.org/get-started/locally lists the commands"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be. ``stops``: the work can not go on until it is fixed."""
+    """One thing that is not as it should be. ``stops``: the work cannot go on until it is fixed."""
 
     name: str
     what: str
@@ -178,7 +178,7 @@ def check_compiler(interpreter: Interpreter, machine: Machine) -> Iterator[Findi
 
 
 def check_gpu(gpu: Gpu | None, interpreter: Interpreter) -> Iterator[Finding]:
-    """A GPU that the installed torch can not use. No finding without a GPU, or before torch is installed."""
+    """A GPU that the installed torch cannot use. No finding without a GPU, or before torch is installed."""
     if gpu is None or interpreter.torch is None:
         return
     problem = unreachable(gpu) or wrong_wheel(gpu, interpreter)
@@ -242,7 +242,7 @@ def try_gpu(gpu: Gpu | None, interpreter: Interpreter) -> Iterator[Finding]:
         )
         yield Finding(
             "gpu",
-            f"{gpu.name} is there, but torch can not use it: {versions}",
+            f"{gpu.name} is there, but torch cannot use it: {versions}",
             f"training would run on the CPU; torch says: {said or 'nothing'}",
             f"install torch and torchvision for the driver's CUDA, or update the driver: {WHERE_WHEELS}",
         )

@@ -1,4 +1,4 @@
-"""Boxes with names on pictures."""
+"""Boxes with names on images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def draw_detections(
     labels: np.ndarray,
     classes: Sequence[str],
 ) -> np.ndarray:
-    """A copy of the (H, W, 3) uint8 RGB picture with (D, 4) boxes in px, the least likely first."""
+    """A copy of the (H, W, 3) uint8 RGB image with (D, 4) boxes in px, the least likely first."""
     canvas = image.copy()
     thickness = max(1, round(min(image.shape[:2]) / 240))
     for index in np.argsort(scores):

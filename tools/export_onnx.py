@@ -54,7 +54,7 @@ def build_parser() -> Parser:
         "--data",
         type=Path,
         metavar="DIR",
-        help="data root whose validation pictures are compared on (that of the training)",
+        help="data root whose validation images are compared on (that of the training)",
     )
     return parser
 
@@ -75,14 +75,14 @@ def export(arguments: argparse.Namespace) -> int:
 
 
 def comparison_pictures(named: Path | None, opened: Opened) -> tuple[list[np.ndarray], str]:
-    """Validation pictures as detectNet feeds them: of the root that was ``named``, which must have some, else of the
+    """Validation images as detectNet feeds them: of the root that was ``named``, which must have some, else of the
     training's; where that one is gone or has none, photographs of scikit-image."""
     from vision.datasets.contract import DatasetError, SampleError
     from vision.engine import detectnet
 
     root = named or opened.data_root
     try:
-        pictures, source = _validation_pictures(root), f"pictures of {root}"
+        pictures, source = _validation_pictures(root), f"images of {root}"
     except (DatasetError, SampleError) as error:
         if named:
             raise
@@ -98,7 +98,7 @@ def _validation_pictures(root: Path) -> list[np.ndarray]:
 
     data = CocoDetection(root, "val")
     if not len(data):
-        raise DatasetError(f"{root}: its split 'val' has no pictures")
+        raise DatasetError(f"{root}: its split 'val' has no images")
     return [data.load(index).image for index in range(min(PICTURES, len(data)))]
 
 

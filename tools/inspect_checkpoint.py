@@ -86,7 +86,7 @@ def report(checkpoint: Checkpoint, path: Path) -> str:
         "optimiser": f"{args.get('optim_choose')}, {len(checkpoint.optimizer['state'])} parameters with moments",
         "schedule": ", ".join(f"{key} {value}" for key, value in checkpoint.scheduler.items()),
         "scaler": f"scale {checkpoint.scaler['scale']:g}" if checkpoint.scaler else "none",
-        "data": f"{order.get('length'):,} pictures, digest {checkpoint.dataset_digest[:16]}…",
+        "data": f"{order.get('length'):,} images, digest {checkpoint.dataset_digest[:16]}…",
         "order": f"seed {order.get('seed')}, {order.get('batch_size')} images a step",
         "metrics": ", ".join(f"{key} {value:.4f}" for key, value in checkpoint.metrics.items()) or "none",
         "made with": ", ".join(made_with),

@@ -231,7 +231,7 @@ def parse_nvidia_smi(text: str) -> Gpu | None:
 
 
 def ask_driver(gpu: Gpu) -> Gpu:
-    """``gpu`` with the newest CUDA its driver speaks, and the reason when it can not be reached."""
+    """``gpu`` with the newest CUDA its driver speaks, and the reason when it cannot be reached."""
     said = run_probe(sys.executable, DRIVER_PROBE, seconds=30) or {"error": "the CUDA driver does not answer"}
     version = said.get("cuda") or 0
     cuda = (version // 1000, version % 1000 // 10) if version else None

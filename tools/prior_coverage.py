@@ -45,7 +45,7 @@ def build_parser() -> Parser:
     )
     add = parser.add_argument
     add("datasets", type=Path, metavar="DIR", help="data root")
-    add("--split", choices=("train", "val"), default="train", help="which pictures (%(default)s)")
+    add("--split", choices=("train", "val"), default="train", help="which images (%(default)s)")
     add(
         "--images", type=int, default=2000, metavar="N", help="look at most at N, evenly spread (%(default)s)"
     )
@@ -58,7 +58,7 @@ def build_parser() -> Parser:
 
 
 def objects(data: CocoDetection, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Of at most ``most`` pictures: (G, 4) corners as fractions, (G,) mask areas in px²; no crowd regions."""
+    """Of at most ``most`` images: (G, 4) corners as fractions, (G,) mask areas in px²; no crowd regions."""
     import numpy as np
 
     names = ("heights", "widths", "boxes_xyxy_px", "is_crowd", "area")
@@ -99,7 +99,7 @@ def report(arguments: argparse.Namespace) -> int:
     found = {name: measure(images, make_priors(row, maps, spec)) for name, row in variant.priors.items()}
     boxes = sum(len(one) for one, _ in images)
     print(
-        f"{boxes:,} objects of {len(images):,} of {len(data):,} pictures ({arguments.split}); "
+        f"{boxes:,} objects of {len(images):,} of {len(data):,} images ({arguments.split}); "
         f"{variant.name} at {spec.width}×{spec.height} px"
     )
     print(table(found))

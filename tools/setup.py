@@ -40,7 +40,7 @@ DEMO_COST = Cost(0, 0.3 * GB, 10)
 DEFAULT_ROOT, DEMO_ROOT, SAMPLE = "coco-data", "demo-data", "val"
 
 DESCRIPTION = """\
-From a clean clone to checked training data: makes .venv, fetches COCO 2017, checks every picture, remaps the
+From a clean clone to checked training data: makes .venv, fetches COCO 2017, checks every image, remaps the
 category ids and builds the index. Safe to stop (Ctrl-C) and to run again: it goes on where it was, and a second
 run with nothing to do takes seconds. Nothing outside this folder is changed, and nothing needs root.
 """
@@ -50,14 +50,14 @@ def cost_table() -> str:
     """The rows of ``--help``, computed like the cost that is said before a run."""
     rows = [
         ("environment", ENVIRONMENT_COST, "torch with its CUDA libraries, mostly; none with --no-env"),
-        ("--demo", DEMO_COST, "rendered pictures; trains, evaluates and exports, without a GPU"),
+        ("--demo", DEMO_COST, "rendered images; trains, evaluates and exports, without a GPU"),
         (
             "--sample",
             data_cost(COCO_2017, [SAMPLE]),
-            "the 5,000 real pictures of val2017, to evaluate and look",
+            "the 5,000 real images of val2017, to evaluate and look",
         ),
-        ("train,val", data_cost(COCO_2017, ["train", "val"]), "118,287 + 5,000 pictures; the default"),
-        ("train,val,test", data_cost(COCO_2017, SPLITS), "and 40,670 pictures without annotations"),
+        ("train,val", data_cost(COCO_2017, ["train", "val"]), "118,287 + 5,000 images; the default"),
+        ("train,val,test", data_cost(COCO_2017, SPLITS), "and 40,670 images without annotations"),
     ]
     lines = ["what it costs           fetched    on disk  minutes (100 Mbit/s, four cores)"]
     for name, cost, text in rows:
@@ -78,7 +78,7 @@ def build_parser() -> Parser:
     add(
         "--demo",
         action="store_true",
-        help="no COCO: the whole path on rendered pictures (demo-data, models/demo)",
+        help="no COCO: the whole path on rendered images (demo-data, models/demo)",
     )
     add("--sample", action="store_true", help="little to fetch: the same as --splits val")
     add("--root", metavar="DIR", help="where the data goes (default: coco-data beside this script)")

@@ -145,7 +145,7 @@ def test_a_kill_while_a_tree_is_replaced_leaves_one_of_them(
     if system_can_exchange:
         (tmp_path / "a").touch(), (tmp_path / "b").touch()
         if not files.exchange(tmp_path / "a", tmp_path / "b"):
-            pytest.skip("names can not change places on this system")
+            pytest.skip("names cannot change places on this system")
     else:
         monkeypatch.setattr(files, "exchange", lambda one, other: False)
     replacing(monkeypatch, calls)
@@ -164,7 +164,7 @@ def test_a_kill_while_a_tree_is_replaced_leaves_one_of_them(
 def test_two_names_change_places(tmp_path: Path) -> None:
     _tree(tmp_path / "one", "1"), _tree(tmp_path / "other", "2")
     if not files.exchange(tmp_path / "one", tmp_path / "other"):
-        pytest.skip("names can not change places on this system")
+        pytest.skip("names cannot change places on this system")
     assert (tmp_path / "one/file").read_text() == "2" and (tmp_path / "other/file").read_text() == "1"
     with pytest.raises(OSError, match="missing"):
         files.exchange(tmp_path / "missing", tmp_path / "one")

@@ -1,4 +1,4 @@
-"""The benchmark goes through every way that it promises, on a handful of pictures."""
+"""The benchmark goes through every way that it promises, on a handful of images."""
 
 from __future__ import annotations
 

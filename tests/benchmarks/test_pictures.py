@@ -1,4 +1,4 @@
-"""Archive and folder hold the same pictures, and the table that names the archive is a release."""
+"""Archive and folder hold the same images, and the table that names the archive is a release."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import pytest
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture to write: id, size, and (label, x1, y1, x2, y2, crowd) for each box."""
+    """One image to write: id, size, and (label, x1, y1, x2, y2, crowd) for each box."""
 
     image_id: int
     width: int
@@ -23,7 +23,7 @@ class Picture:
 
 
 def write_coco(root: Path, pictures: Sequence[Picture], split: str = "train", classes: int = 3) -> Path:
-    """Pictures of noise with their arrays; returns ``root``."""
+    """Images of noise with their arrays; returns ``root``."""
     images, arrays = root / f"{split}2017", root / "arrays" / f"{split}2017"
     images.mkdir(parents=True)
     arrays.mkdir(parents=True)
@@ -60,7 +60,7 @@ def write_coco(root: Path, pictures: Sequence[Picture], split: str = "train", cl
 
 @pytest.fixture(scope="session")
 def small_coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """21 pictures of sizes from 40 to 120 px: without boxes, with a crowd region, with up to four objects."""
+    """21 images of sizes from 40 to 120 px: without boxes, with a crowd region, with up to four objects."""
     draw = np.random.default_rng(5)
     pictures = []
     for number in range(21):

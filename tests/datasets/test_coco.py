@@ -64,7 +64,7 @@ def test_whole_columns_can_be_had_and_not_changed(root: Path) -> None:
 
 
 def big(root: Path, images: int = 118_287, boxes: int = 860_001) -> Path:
-    """Arrays of COCO's size, without the pictures."""
+    """Arrays of COCO's size, without the images."""
     write_coco(root, [Picture(1, 8, 8, [(1, 0, 0, 4, 4, False)])])
     folder = root / "arrays" / "train2017"
     for name in (

@@ -1,4 +1,4 @@
-"""Batches: the same for any number of workers, drawn from no global generator, and failures that name the picture."""
+"""Batches: the same for any number of workers, drawn from no global generator, and failures that name the image."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def batches_of(root: Path, workers: int, epochs: int = 2, **rest: object) -> lis
     found = []
     for epoch in range(epochs):
         sampler.set_epoch(epoch)
-        assert len(loader) == 5  # 21 pictures: the single one at the end joins the fifth batch
+        assert len(loader) == 5  # 21 images: the single one at the end joins the fifth batch
         found += list(loader)
     return found
 

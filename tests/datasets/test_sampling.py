@@ -122,7 +122,7 @@ def test_batches_are_keys_of_their_epoch() -> None:
     ("arguments", "expected"),
     [
         ({"length": 0, "batch_size": 4}, "data set is empty"),
-        ({"length": 9, "batch_size": 2, "world": 3}, "every process needs a picture"),
+        ({"length": 9, "batch_size": 2, "world": 3}, "every process needs an image"),
         ({"length": 9, "batch_size": 4, "world": 2, "rank": 2}, "rank 2 of 2"),
         ({"length": 9, "batch_size": 4, "start_step": 4}, "3 steps of 4|2 steps of 4"),
     ],

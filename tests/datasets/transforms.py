@@ -31,7 +31,7 @@ class Shrink:
 
 @dataclass(frozen=True)
 class Mishap(Shrink):
-    """Does ``deed`` at the picture ``at``; ``dawdle`` at every one."""
+    """Does ``deed`` at the image ``at``; ``dawdle`` at every one."""
 
     deed: str = "raise"
     at: int = 5

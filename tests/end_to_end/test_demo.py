@@ -1,4 +1,4 @@
-"""The demo in miniature: every public command once, on pictures rendered for this test."""
+"""The demo in miniature: every public command once, on images rendered for this test."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_demo_goes_the_whole_way_and_again(repository: Path, tmp_path: Path)
     assert {"ssd-mobilenet.onnx", "labels.txt", "metrics.json", "checkpoints.json"} <= {
         p.name for p in run.iterdir()
     }
-    assert len(list((run / "pictures").glob("*.jpg"))) == 6
+    assert len(list((run / "drawn").glob("*.jpg"))) == 6
     epochs = [row["epoch"] for row in json.loads((run / "checkpoints.json").read_text())["checkpoints"]]
     assert epochs == [0, 1]
     assert "./setup_coco.sh" in done.stdout

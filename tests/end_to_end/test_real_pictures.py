@@ -1,4 +1,4 @@
-"""The one path on real COCO pictures: stages over loopback, two epochs, a third after a resume, the tools."""
+"""The one path on real COCO images: stages over loopback, two epochs, a third after a resume, the tools."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ TINY = [
     "--validation-map=false",
     "--debug-steps=3",
 ]
-"""16 pictures in steps of 4: 4 steps an epoch, 16 in all."""
+"""16 images in steps of 4: 4 steps an epoch, 16 in all."""
 
 
 def differences(a: Any, b: Any, where: str = "") -> list[str]:

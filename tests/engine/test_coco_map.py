@@ -23,7 +23,7 @@ BACKENDS = ["pycocotools", "hotcoco"]
 
 
 def truth(seed: int = 0, images: int = 12) -> GroundTruth:
-    """Pictures of 640 × 480 with 0 to 5 objects of all sizes, some of them crowd regions."""
+    """Images of 640 × 480 with 0 to 5 objects of all sizes, some of them crowd regions."""
     draw = np.random.default_rng(seed)
     counts = draw.integers(0, 6, images)
     boxes = int(counts.sum())

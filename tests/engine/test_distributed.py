@@ -74,7 +74,7 @@ STEPS = 8
 
 @pytest.fixture(scope="module")
 def alone(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run of one process, and beside it the pictures of its steps."""
+    """The run of one process, and beside it the images of its steps."""
     folder = tmp_path_factory.mktemp("alone")
     line = ["--datasets", miniature_root, *TINY, *FIXED, "--checkpoint-folder", folder / "run"]
     ((status, said),) = ends(train_ranks(1, folder, *line, before=noting, given=(folder / "images",)))
@@ -190,7 +190,7 @@ def test_a_signal_while_the_first_one_scores_ends_all_alike(tiny: list[str], tmp
 
 
 def noting(images: Path) -> None:
-    """Appends the pictures of each step to a file a rank."""
+    """Appends the images of each step to a file a rank."""
     from vision.engine import loop
 
     step = loop.train_step
@@ -207,7 +207,7 @@ def noting(images: Path) -> None:
 
 
 def images_of_steps(folder: Path) -> dict[int, list[int]]:
-    """The pictures of each step over all ranks, in order."""
+    """The images of each step over all ranks, in order."""
     found: dict[int, list[int]] = {}
     for file in sorted(folder.iterdir()):
         for row in log.read(file):

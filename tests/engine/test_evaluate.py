@@ -1,4 +1,4 @@
-"""Detections come out in px of the original pictures and with the ids of the published annotations."""
+"""Detections come out in px of the original images and with the ids of the published annotations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ORIGINAL_IDS = [0, 18, 90, 3]
 
 
 class Oracle(nn.Module):
-    """Sees in the first pixel of each picture which prior to be sure of: red n = prior n has label n + 1."""
+    """Sees in the first pixel of each image which prior to be sure of: red n = prior n has label n + 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Oracle(nn.Module):
 
 
 def batches(sizes: list[int]) -> Iterator[Batch]:
-    """Five pictures of 200 × 100 to 200 × 500 px (width, height), the fourth with nothing on it, in ``sizes``."""
+    """Five images of 200 × 100 to 200 × 500 px (width, height), the fourth with nothing on it, in ``sizes``."""
     first = 0
     for size in sizes:
         numbers = list(range(first, first + size))

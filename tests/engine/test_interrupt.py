@@ -185,7 +185,7 @@ def test_many_kills_at_random_moments(seed: int, device: str, miniature_root: Pa
     assert_equal_ends(run, long_reference)
 
 
-# ---------------------------------------------------------------- workers and pictures
+# ---------------------------------------------------------------- workers and images
 
 
 def children(pid: int) -> list[int]:

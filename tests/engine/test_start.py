@@ -82,7 +82,7 @@ def test_data_without_a_box_are_refused(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Such as those of classes that none of the pictures has."""
+    """Such as those of classes that none of the images has."""
     root = Path(shutil.copytree(miniature_root, tmp_path / "data"))
     assert pipeline(["run", "--root", str(root), "--workers", "1", "--classes", "hair drier"]) == 0
     assert train(*tiny, "--datasets", root, "--checkpoint-folder", tmp_path / "run") == 1

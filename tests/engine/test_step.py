@@ -32,7 +32,7 @@ from vision.ssd.variants import find
 
 
 def a_batch(images: int = 4, side: int = 64) -> Batch:
-    """Noise with two boxes in every picture but the last, which is background."""
+    """Noise with two boxes in every image but the last, which is background."""
     draw = torch.Generator().manual_seed(5)
     boxes = torch.tensor([[0.1, 0.1, 0.6, 0.7], [0.4, 0.3, 0.9, 0.9]]).repeat(images, 1, 1)
     labels = torch.tensor([[1, 2]]).repeat(images, 1)

@@ -89,11 +89,11 @@ def test_memory_layout_changes_nothing_that_is_saved(
 
 PICTURES, BATCH = 8, 3
 MISTAKEN = (2, 5)
-"""Pictures whose true box is elsewhere, so that AP is neither 0 nor 1."""
+"""Images whose true box is elsewhere, so that AP is neither 0 nor 1."""
 
 
 class Shown:
-    """Eight pictures; the first pixel of picture n tells ``Oracle`` to be sure of prior n mod 3."""
+    """Eight images; the first pixel of image n tells ``Oracle`` to be sure of prior n mod 3."""
 
     def __len__(self) -> int:
         return PICTURES
@@ -129,7 +129,7 @@ class Shown:
 
 
 def validated(group: Group) -> tuple[int, list[dict[str, Any]], dict[str, float]]:
-    """Pictures of this process's share; what it gives to the scorer; the metrics."""
+    """Images of this process's share; what it gives to the scorer; the metrics."""
     oracle, shown, scored = Oracle(), Shown(), []
     order = BatchSampler(PICTURES, BATCH, shuffle=False, rank=group.rank, world=group.world)
     shares = [[key.index for key in keys] for keys in order]
@@ -150,7 +150,7 @@ def validated(group: Group) -> tuple[int, list[dict[str, Any]], dict[str, float]
 
 @pytest.mark.parametrize("world", [2, 3])
 def test_shares_are_gathered_and_scored_as_one(world: int, tmp_path: Path) -> None:
-    """8 pictures in batches of 3, 3 and 2: the shares differ in pictures, and for three in batches."""
+    """8 images in batches of 3, 3 and 2: the shares differ in images, and for three in batches."""
     _, expected, metrics = validated(Group())
     assert len({row["image_id"] for row in expected}) == PICTURES and 0.2 < metrics["AP"] < 0.9
     found = in_ranks(world, tmp_path, validated)
@@ -158,7 +158,7 @@ def test_shares_are_gathered_and_scored_as_one(world: int, tmp_path: Path) -> No
     assert [bool(scored) for _, scored, _ in found] == [True] + [False] * (world - 1), "the first one scores"
 
     def by_picture(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return sorted(rows, key=lambda row: int(row["image_id"]))  # stable: the order within a picture stays
+        return sorted(rows, key=lambda row: int(row["image_id"]))  # stable: the order within an image stays
 
     assert by_picture(found[0][1]) == expected
     for _, _, theirs in found:

@@ -119,7 +119,7 @@ def test_each_difference_is_named_on_resume(
     said = capsys.readouterr().out
     for name, now in versions.versions().items():
         assert f"note: {name} 0.1 → {now or 'none'}: " in said, name
-    assert f"opencv 0.1 → {versions.versions()['opencv']}: the pixels of the pictures may differ" in said
+    assert f"opencv 0.1 → {versions.versions()['opencv']}: the pixels of the images may differ" in said
     assert "processes 2 → 1" in said
 
 

@@ -25,7 +25,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Opened:
 
 @pytest.fixture
 def images() -> list[np.ndarray]:
-    """Two pictures of noise, (1, 3, H, W) float32 in [−1, 1]."""
+    """Two images of noise, (1, 3, H, W) float32 in [−1, 1]."""
     draw = np.random.default_rng(0)
     return [draw.uniform(-1, 1, (1, 3, *HW)).astype(np.float32) for _ in range(2)]
 

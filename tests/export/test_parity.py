@@ -1,4 +1,4 @@
-"""The comparison with onnxruntime, on files that are wrong in ways a contract can not see."""
+"""The comparison with onnxruntime, on files that are wrong in ways a contract cannot see."""
 
 from __future__ import annotations
 

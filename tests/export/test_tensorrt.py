@@ -73,7 +73,7 @@ KERNEL = {"W": np.zeros((3, 3, 1, 1), np.float32), "bias_of_it": np.zeros(3, np.
 
 
 def _convolution(what: str) -> Change:
-    """Of the picture itself; its result is looked at by nobody."""
+    """Of the image itself; its result is looked at by nobody."""
     inputs = ["input_0", *(f"{name}_made" if name == what else name for name in KERNEL)]
     nodes = [node("Identity", [what], [f"{what}_made"]), node("Conv", inputs, ["seen"], name="asked")]
     return _beside(*nodes, constants=KERNEL)
@@ -130,11 +130,11 @@ COMPUTED: dict[str, tuple[Change, str]] = {
 
 NOT_READ: dict[str, tuple[Change, str]] = {
     "Hardmax": (_between(node("Hardmax", ["wide"], ["logits"])), r"Hardmax: the parser of TensorRT 8\.0–8\.2 .* has no Hardmax"),
-    "NonZero": (_beside(node("NonZero", ["logits"], ["where"])), "the size of what NonZero gives depends on the picture"),
-    "Unique": (_beside(node("Unique", ["logits"], ["kinds"])), "the size of what Unique gives depends on the picture"),
+    "NonZero": (_beside(node("NonZero", ["logits"], ["where"])), "the size of what NonZero gives depends on the image"),
+    "Unique": (_beside(node("Unique", ["logits"], ["kinds"])), "the size of what Unique gives depends on the image"),
     "Compress": (
         _beside(node("Compress", ["logits", "these"], ["some"]), constants={"these": np.array([True, False])}),
-        "the size of what Compress gives depends on the picture",
+        "the size of what Compress gives depends on the image",
     ),
     "Einsum": (_beside(node("Einsum", ["logits"], ["sum"], equation="abc->a")), r"TensorRT 8\.0–8\.2 \(JetPack 4\.6\) has no Einsum"),
     "Det": (_beside(node("Det", ["square"], ["determinant"]), constants={"square": np.eye(3, dtype=np.float32)}), "has no Det"),
@@ -230,7 +230,7 @@ TYPES: dict[str, tuple[Change, str]] = {
         _between(node("Cast", ["wide"], ["bytes"], to=TensorProto.UINT8), node("Cast", ["bytes"], ["logits"], to=TensorProto.FLOAT)),
         "tensor bytes of node Cast: UINT8",
     ),
-    "a weight that FP16 can not hold, in a ConstantOfShape": (
+    "a weight that FP16 cannot hold, in a ConstantOfShape": (
         _beside(
             node("ConstantOfShape", ["size"], ["filled"], value=numpy_helper.from_array(np.array([1e6], np.float32))),
             constants={"size": _whole(3)},

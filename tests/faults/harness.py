@@ -61,10 +61,10 @@ class Shim:
 
 
 def build(folder: Path) -> Shim:
-    """Compiles the shim; skips the test where that can not be done."""
+    """Compiles the shim; skips the test where that cannot be done."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None or not sys.platform.startswith("linux"):
-        pytest.skip("no C compiler, or not Linux: system calls can not be counted")
+        pytest.skip("no C compiler, or not Linux: system calls cannot be counted")
     library = folder / "shim.so"
     source = Path(__file__).with_name("shim.c")
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"], check=True)

@@ -67,7 +67,7 @@ def test_while_the_directory_is_read_and_looked_at(
 
 
 def test_while_what_stands_beside_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a file system has no second names, and its owner has put a large file beside the pictures."""
+    """Where a file system has no second names, and its owner has put a large file beside the images."""
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError("no second names here")

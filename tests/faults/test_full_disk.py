@@ -39,7 +39,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     folder = tmp_path / "disk"
     folder.mkdir()
     if not mount("-t", "tmpfs", "-o", f"size={LARGE}", "tmpfs", str(folder)):
-        pytest.skip("small file systems can not be mounted here (needs root)")
+        pytest.skip("small file systems cannot be mounted here (needs root)")
 
     def sized(size: int) -> Path:
         assert mount("-o", f"remount,size={size}", str(folder))

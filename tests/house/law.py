@@ -1,4 +1,4 @@
-"""The law of the house, read out of the table in docs/house.md, so that the document and the tests can not differ."""
+"""The law of the house, read out of the table in docs/house.md, so that the document and the tests cannot differ."""
 
 from __future__ import annotations
 

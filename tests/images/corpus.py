@@ -1,4 +1,4 @@
-"""Odd pictures made by code, each with the verdict that it has to get. Loaded by path (see conftest.py)."""
+"""Odd images made by code, each with the verdict that it has to get. Loaded by path (see conftest.py)."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def _no_pictures() -> Iterator[Odd]:
         ("dos_program.jpg", b"\xc5\xd0\xd3\xc6" + bytes(40), "postscript"),
         ("document.jpg", b"%PDF-1.7\n", "pdf"),
         ("pointer.jpg", lfs, "git_lfs_pointer"),
-        ("notes.txt", b"not a picture at all\n", "text"),
+        ("notes.txt", b"not an image at all\n", "text"),
         ("answer.jpg", b'{"error": "rate limited"}', "text"),
         ("archive.jpg", b"PK\x03\x04" + bytes(40), "archive"),
         ("phone.heic", b"\0\0\0\x18ftypheic" + bytes(40), "unsupported_format"),

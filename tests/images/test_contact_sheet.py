@@ -1,4 +1,4 @@
-"""What can be seen of bad pictures, and the sheet that shows it."""
+"""What can be seen of bad images, and the sheet that shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every odd picture gets its verdict; what is not refused decodes, to the size that was checked."""
+"""Every odd image gets its verdict; what is not refused decodes, to the size that was checked."""
 
 from __future__ import annotations
 

@@ -222,7 +222,7 @@ def _bad_categories() -> Iterator[Odd]:
 
 
 def _bad_images() -> Iterator[Odd]:
-    """A fourth image that can not be used, and an annotation that lies in it."""
+    """A fourth image that cannot be used, and an annotation that lies in it."""
 
     def add(made: dict[str, Any], image: Any, image_id: Any) -> None:
         made["images"].append(image)
@@ -383,7 +383,7 @@ def _odd_but_fine() -> Iterator[Odd]:
         ("without outline", {"segmentation": REMOVED}),
         ("with run lengths", {"iscrowd": 1, "segmentation": {"counts": [5, 3], "size": [2, 4]}}),
         ("with packed run lengths", {"segmentation": {"counts": '1}2\\"{', "size": [2, 4]}}),
-        ("box of the whole picture", {"bbox": [0, 0, WIDTH, HEIGHT]}),
+        ("box of the whole image", {"bbox": [0, 0, WIDTH, HEIGHT]}),
         ("box over the edge by rounding", {"bbox": [600.01, 20, 40, 40]}),
     ):
         yield Odd(name, one_more(**fields), annotations=4)

@@ -1,4 +1,4 @@
-"""A data folder without pictures: annotation files and the table of the image check, and stages killed on it."""
+"""A data folder without images: annotation files and the table of the image check, and stages killed on it."""
 
 from __future__ import annotations
 

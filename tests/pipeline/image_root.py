@@ -1,4 +1,4 @@
-"""A small data root with good, odd and bad pictures, and processes that are killed while they check it."""
+"""A small data root with good, odd and bad images, and processes that are killed while they check it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ODD = (
 
 
 def make_root(root: Path, good: int = 12) -> Path:
-    """train: ``good`` sound pictures, the ODD ones, a missing one, a link, a wrong size and a stray; val: 3 sound."""
+    """train: ``good`` sound images, the ODD ones, a missing one, a link, a wrong size and a stray; val: 3 sound."""
     annotations = root / "annotations"
     annotations.mkdir(parents=True)
     odd = {one.name: one.data for one in corpus()}

@@ -146,7 +146,7 @@ def test_a_hostile_receipt_removes_nothing_outside(root: Path, path: str, kind: 
 def test_without_a_readable_receipt_its_outputs_stay(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     receipts.receipt_path(root, "index").write_text("{")
     assert run(root, "--only", "index", "--yes") == 0
-    assert "its receipt can not be read" in capsys.readouterr().out
+    assert "its receipt cannot be read" in capsys.readouterr().out
     assert (root / "index.sqlite").exists() and not receipts.receipt_path(root, "index").exists()
 
 

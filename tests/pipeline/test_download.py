@@ -143,7 +143,7 @@ def test_a_wrong_archive_makes_room_only_where_there_is_none_for_both(
 
 @pytest.fixture
 def with_test(miniature_release: Path, tmp_path: Path) -> Path:
-    """The miniature release with a test split as COCO has it: pictures, and sizes without boxes."""
+    """The miniature release with a test split as COCO has it: images, and sizes without boxes."""
     import zipfile
 
     from pipeline.miniature import write_zip

@@ -29,7 +29,7 @@ class Releases:
     def make(
         self, name: str, pictures: Collection[int] = range(8), annotations: dict[str, bytes] | None = None
     ) -> Path:
-        """A release with these pictures of val, by place, and these annotation files; returns its table."""
+        """A release with these images of val, by place, and these annotation files; returns its table."""
         folder = self.folder / name
         shutil.copytree(self.base, folder)
         members = contents(self.base / VAL)
@@ -56,7 +56,7 @@ def contents(path: Path) -> dict[str, bytes]:
 
 
 def published(root: Path) -> dict[str, str]:
-    """Pictures and annotations, without what the runner notes and without the archives."""
+    """Images and annotations, without what the runner notes and without the archives."""
     return snapshot(root, lambda name: name.startswith((".pipeline", "archives", "report", "rejects")))
 
 
@@ -110,7 +110,7 @@ def test_an_archive_without_a_picture_is_refused(
 def test_pictures_of_an_earlier_release_go_and_those_of_the_owner_stay(
     releases: Releases, damaged: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Also when every picture of the new release is right already, and the folder need not be made again."""
+    """Also when every image of the new release is right already, and the folder need not be made again."""
     root, names = releases.root, val_names(releases.root)
     (root / "val2017/mine.jpg").write_bytes((root / "val2017" / names[0]).read_bytes())
     (root / "val2017/notes.txt").write_text("mine")
@@ -120,7 +120,7 @@ def test_pictures_of_an_earlier_release_go_and_those_of_the_owner_stay(
     assert releases.extract(table) == 0
     assert val_names(root) == sorted([*names[:2], "mine.jpg", "notes.txt"])
     said = capsys.readouterr().out
-    assert f"val2017: removed 6 pictures of an earlier release, such as '{names[2]}'" in said
+    assert f"val2017: removed 6 images of an earlier release, such as '{names[2]}'" in said
     assert (
         main(["run", "--root", str(root), "--from", "validate_images", "--accept-missing", "--workers", "1"])
         == 0
@@ -169,12 +169,12 @@ def test_where_it_is_not_on_record_whose_the_pictures_are_the_owner_is_asked(
     before = val_names(root)
     assert releases.extract(releases.make("B", range(2))) == 1
     said = capsys.readouterr().err
-    assert "holds 6 pictures that are not of the archive" in said and "not on record" in said
+    assert "holds 6 images that are not of the archive" in said and "not on record" in said
     assert val_names(root) == before
 
 
 def test_a_folder_that_the_stage_never_made_is_its_owners(releases: Releases) -> None:
-    """Pictures that somebody else has unpacked there are taken over, and those beside them stay."""
+    """Images that somebody else has unpacked there are taken over, and those beside them stay."""
     shutil.rmtree(releases.root / ".pipeline")
     before = val_names(releases.root)
     table = releases.make("B", range(2))
@@ -190,7 +190,7 @@ def test_nothing_of_a_refused_archive_stays_in_the_staging_folder(
     archive = table.parent / VAL
     shutil.rmtree(root / "val2017")
     data = archive.read_bytes()
-    at = data.index(b"PK\1\2") - 9  # in the last picture
+    at = data.index(b"PK\1\2") - 9  # in the last image
     archive.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
     assert releases.extract(table) == 1
     said = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Pictures that are not there just now: a few are listed, many are a question, none at all is another folder."""
+"""Images that are not there just now: a few are listed, many are a question, none at all is another folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ODD = "a b$(touch X)"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """30 pictures in train and in val, by hand; all may be missing but one."""
+    """30 images in train and in val, by hand; all may be missing but one."""
     root = tmp_path / ODD
     (root / "annotations").mkdir(parents=True)
     for split in ("train", "val"):
@@ -56,7 +56,7 @@ def test_more_than_a_handful_is_a_question_and_nothing_is_published(
         path.rename(root / path.name)
     assert run(root) == 1
     said = capsys.readouterr().err
-    assert "6 of 30 pictures cannot be read" in said and "6 missing, such as 000.jpg" in said
+    assert "6 of 30 images cannot be read" in said and "6 missing, such as 000.jpg" in said
     assert f"run --root '{root}' --from validate_images --accept-missing" in said
     assert not (root / "report/images.jsonl").exists()
     for path in sorted(root.glob("*.jpg")):
@@ -108,7 +108,7 @@ def test_another_folder_is_told_from_missing_pictures(
     words += ["--output", str(tmp_path / "made.json")]
     assert remap_categories.main([*words, "--images", str(other)]) == 1
     said = capsys.readouterr().err
-    assert f"none of the 30 pictures that the annotations name is in {other}" in said
+    assert f"none of the 30 images that the annotations name is in {other}" in said
     assert "it holds 1 others, such as 'cat.jpg'" in said and "repair the file" not in said
     assert remap_categories.main([*words, "--images", str(root)]) == 1
     assert "is there, so the names count from another folder" in capsys.readouterr().err
@@ -148,7 +148,7 @@ def test_what_never_stops_changing_ends_by_name(tmp_path: Path, monkeypatch: pyt
     job = ImageJob("", str(tmp_path), "a.jpg", None)
     absent = Checked(ImageVerdict("reject", "missing: no such file", None, None), None)
     monkeypatch.setattr(image_survey, "_said", lambda *_: iter([[(job, absent)]]))
-    with pytest.raises(StageError, match=r"1 pictures change while they are checked, such as .*a\.jpg"):
+    with pytest.raises(StageError, match=r"1 images change while they are checked, such as .*a\.jpg"):
         image_survey.check_all([job], tmp_path, 1)
 
 

@@ -63,7 +63,7 @@ def test_facts_are_those_of_the_file(tmp_path: Path) -> None:
 
 
 def test_a_link_to_a_file_is_read_wherever_it_leads(tmp_path: Path) -> None:
-    """The usual way to make a split: links to pictures that stand elsewhere; also links to links."""
+    """The usual way to make a split: links to images that stand elsewhere; also links to links."""
     (tmp_path / "all").mkdir()
     (tmp_path / "split").mkdir()
     (tmp_path / "all/a.jpg").write_bytes(b"xyz")

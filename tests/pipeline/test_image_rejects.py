@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def never(context: StageContext) -> Counts:
-    raise AssertionError("a picture would be read again")
+    raise AssertionError("an image would be read again")
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

@@ -1,4 +1,4 @@
-"""Several mirrors: one that can not go on is passed over as long as another one can."""
+"""Several mirrors: one that cannot go on is passed over as long as another one can."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ SERVER = "http://127.0.0.1:9"
 
 @pytest.fixture
 def by_hand(miniature_root: Path, tmp_path: Path) -> Path:
-    """Pictures and annotations alone, as somebody would put them there."""
+    """Images and annotations alone, as somebody would put them there."""
     root = tmp_path / ODD
     for name in ("train2017", "val2017"):
         shutil.copytree(miniature_root / name, root / name)

@@ -42,7 +42,7 @@ def first(folder: Path) -> Path:
 def put_own_things(folder: Path, outside: Path) -> dict[str, str]:
     """Files, folders and links of the owner's; what ``snapshot`` finds of them."""
     before = set(snapshot(folder))
-    shutil.copy(first(folder), folder / "mine.jpg")  # the bytes of a picture of the archive
+    shutil.copy(first(folder), folder / "mine.jpg")  # the bytes of an image of the archive
     (folder / "mine.txt").write_text("mine")
     (folder / "empty").mkdir()
     (folder / "deep/er").mkdir(parents=True)
@@ -79,7 +79,7 @@ def test_what_was_put_beside_the_pictures_stays_when_they_are_cleaned(
 def test_what_its_owner_has_unpacked_himself_is_used_and_stays(
     miniature_release: Path, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    """Pictures, annotations and archives that were there before the first run, all of them right; one is missing."""
+    """Images, annotations and archives that were there before the first run, all of them right; one is missing."""
     root, names = (
         tmp_path / ODD,
         ["zips/train2017.zip", "zips/val2017.zip", "annotations/annotations_trainval2017.zip"],
@@ -238,7 +238,7 @@ def test_a_part_of_another_program_is_neither_cleaned_nor_replaced(
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "folder"])
-@pytest.mark.parametrize("when", ["before the first run", "instead of a picture of ours"])
+@pytest.mark.parametrize("when", ["before the first run", "instead of an image of ours"])
 def test_under_the_name_of_a_picture_it_is_not_replaced(
     own_root: Path, tmp_path: Path, kind: str, when: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -263,7 +263,7 @@ def test_under_the_name_of_a_picture_it_is_not_replaced(
         assert run(root, "--until", "extract") == 0, "the name is on record: what is damaged is mended"
         return
     if kind == "link" and when != "before the first run":
-        assert run(root, "--until", "extract") == 0, "a picture behind a link is a picture: it is right"
+        assert run(root, "--until", "extract") == 0, "an image behind a link is an image: it is right"
         assert snapshot(root / "val2017") == before
         return
     assert run(root, "--until", "extract") == 1

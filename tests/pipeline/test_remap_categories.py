@@ -1,4 +1,4 @@
-"""The stage on a data folder: one map for all splits, rejected pictures, idempotence, and whole files whatever happens."""
+"""The stage on a data folder: one map for all splits, rejected images, idempotence, and whole files whatever happens."""
 
 from __future__ import annotations
 

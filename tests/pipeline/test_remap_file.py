@@ -1,4 +1,4 @@
-"""The remap of one's own file: exit codes, what is beside the output, pictures, labels of an earlier remap."""
+"""The remap of one's own file: exit codes, what is beside the output, images, labels of an earlier remap."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CATEGORIES = [{"id": 3, "name": "car"}, {"id": 1, "name": "person"}, {"id": 90, 
 
 
 def own(folder: Path, names: tuple[str, ...] = ("a.jpg", "sub/b.jpg"), **changes: Any) -> list[str]:
-    """Pictures, an annotation in each, and the arguments of the command."""
+    """Images, an annotation in each, and the arguments of the command."""
     picture = encoded(pixels(1), "JPEG")
     for name in names:
         (folder / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -123,7 +123,7 @@ def test_a_damaged_receipt_is_named_and_made_again(settings: Settings) -> None:
     run(settings)
     receipts.receipt_path(settings.root, "first").write_text("{")
     state, why = states(settings)[0]
-    assert state == "stale" and "receipt can not be read" in why
+    assert state == "stale" and "receipt cannot be read" in why
     run(settings)
     assert states(settings)[0][0] == "done"
 

@@ -63,7 +63,7 @@ def test_a_download_asks_for_what_will_come_out_of_it(
     shutil.rmtree(own_root / "train2017")
     free(0)
     all_of_train = train.bytes + train.unpacked_bytes + annotations.unpacked_bytes
-    assert asked_for(own_root, capsys) == all_of_train, "pictures of val are there and need no room"
+    assert asked_for(own_root, capsys) == all_of_train, "images of val are there and need no room"
     shutil.rmtree(own_root / "val2017")
     assert asked_for(own_root, capsys) == all_of_train + val.unpacked_bytes, "though its archive is here"
     archive.with_name(archive.name + ".part").write_bytes(b"x" * 8192)

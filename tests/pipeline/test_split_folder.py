@@ -1,4 +1,4 @@
-"""A folder of pictures is mended at the cost of what is missing: the others are neither unpacked nor asked for again."""
+"""A folder of images is mended at the cost of what is missing: the others are neither unpacked nor asked for again."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def settle(root: Path) -> list[Path]:
-    """The pictures of train, known by time and inode."""
+    """The images of train, known by time and inode."""
     assert main(["run", "--root", str(root), "--until", "extract", "--workers", "1"]) == 0
     return sorted((root / "train2017").iterdir())
 
@@ -169,7 +169,7 @@ def test_a_file_that_changes_after_it_was_linked_is_not_believed(own_root: Path)
 def test_a_link_in_the_place_of_the_folder_is_never_replaced(
     own_root: Path, tmp_path: Path, damage: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The pictures are kept on another disk: fine while they are right; when they are not, their owner is asked."""
+    """The images are kept on another disk: fine while they are right; when they are not, their owner is asked."""
     link, other = own_root / "train2017", tmp_path / "other disk"
     link.rename(other)
     link.symlink_to(other)
@@ -181,7 +181,7 @@ def test_a_link_in_the_place_of_the_folder_is_never_replaced(
     assert link.readlink() == other and snapshot(other) == before
     if damage:
         said = capsys.readouterr().err
-        assert f"{link} is a link to {other}" in said and "1 pictures are missing or damaged" in said
+        assert f"{link} is a link to {other}" in said and "1 images are missing or damaged" in said
         assert f"rm {link} && mv '{other}' {link}" in said
         link.unlink()
         other.rename(link)

@@ -1,4 +1,4 @@
-"""A folder of pictures that is made again keeps what else its owner has put there."""
+"""A folder of images that is made again keeps what else its owner has put there."""
 
 from __future__ import annotations
 

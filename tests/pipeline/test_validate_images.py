@@ -133,9 +133,7 @@ def test_no_usable_picture_is_a_failure_that_says_so(tmp_path: Path) -> None:
         path.write_bytes(b"<html>")
     done = run(root)
     assert (
-        done.returncode == 1
-        and "no picture of val2017 can be used" in done.stderr
-        and "3 html" in done.stderr
+        done.returncode == 1 and "no image of val2017 can be used" in done.stderr and "3 html" in done.stderr
     )
     assert not (root / ".pipeline/validate_images.json").exists()
 
@@ -158,7 +156,7 @@ def test_other_stages_keep_their_lines_in_rejects(tmp_path: Path) -> None:
     assert stages == ["other", "validate_images"]
 
 
-# The machine's faults are not the pictures'
+# The machine's faults are not the images'
 
 
 def jobs_of(root: Path) -> list[ImageJob]:
@@ -175,7 +173,7 @@ def test_a_killed_worker_stops_the_stage_and_rejects_nothing(
         "run",
         lambda self, items, stop: iter([[(next(iter(items)), Lost(exit_code))]]),
     )
-    with pytest.raises(StageError, match="does not make it a bad picture"):
+    with pytest.raises(StageError, match="does not make it a bad image"):
         check_all(jobs_of(made), tmp_path, 1)
 
 
@@ -202,7 +200,7 @@ def test_a_disk_that_fails_is_not_a_bad_picture(
         raise WorkFailed(next(iter(items)), DiskFault(5, "Input/output error", "x"), "")
 
     monkeypatch.setattr(image_survey.WorkerPool, "run", run_)
-    with pytest.raises(StageError, match="Input/output error; that says nothing about the picture"):
+    with pytest.raises(StageError, match="Input/output error; that says nothing about the image"):
         check_all(jobs_of(made), tmp_path, 1)
 
 

@@ -1,4 +1,4 @@
-"""Where an output can not be made, every stage says so in words; nothing is touched."""
+"""Where an output cannot be made, every stage says so in words; nothing is touched."""
 
 from __future__ import annotations
 

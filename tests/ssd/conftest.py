@@ -1,4 +1,4 @@
-"""What the tests of this room share: boxes at random, and the annotations of the real pictures."""
+"""What the tests of this room share: boxes at random, and the annotations of the real images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def detector() -> Detector:
 
 @pytest.fixture
 def random_boxes():
-    """(seed, shape) → boxes (*shape, 4) as corners in [0, 1], sides 2 to 60 % of the picture."""
+    """(seed, shape) → boxes (*shape, 4) as corners in [0, 1], sides 2 to 60 % of the image."""
 
     def draw(seed: int, *shape: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
@@ -56,6 +56,6 @@ def _boxes(archive: Path, split: str) -> Boxes:
 
 @pytest.fixture(scope="session")
 def coco_boxes(coco_mini: Path) -> dict[str, Boxes]:
-    """True boxes of real COCO pictures."""
+    """True boxes of real COCO images."""
     archive = coco_mini / "annotations" / "annotations_trainval2017.zip"
     return {split: _boxes(archive, split) for split in ("train", "val")}

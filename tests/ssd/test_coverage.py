@@ -60,7 +60,7 @@ def test_no_boxes_at_all():
 def test_ancestor_profile_is_as_coarse_as_published(coco_boxes, split):
     """Published for these priors: 0, 52 and 99 % covered, 11 % of the boxes without a prior.
 
-    A split has a few hundred medium boxes in pictures of their own style, so theirs varies by some points.
+    A split has a few hundred medium boxes in images of their own style, so theirs varies by some points.
     """
     found = measure(coco_boxes[split], _priors("ancestor"))
     print(f"ancestor, {split}: {found}")
@@ -73,7 +73,7 @@ def test_ancestor_profile_is_as_coarse_as_published(coco_boxes, split):
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_coco_profile_covers_what_a_19_by_19_map_can(coco_boxes, split):
-    """Sizes were chosen on train; the same bounds hold on val, so they are not fitted to these pictures."""
+    """Sizes were chosen on train; the same bounds hold on val, so they are not fitted to these images."""
     found = measure(coco_boxes[split], _priors("coco"))
     print(f"coco, {split}: {found}")
     assert found.small > 0.14

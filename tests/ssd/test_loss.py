@@ -86,7 +86,7 @@ def test_against_float64_with_crowds_and_empty_images(detector, random_boxes):
     boxes[1] = 0
     labels[2, 3:] = 0
     ignore = random_boxes(4, 5, 2)
-    ignore[3] = torch.tensor([0.0, 0.0, 1.0, 1.0])  # a crowd all over the picture
+    ignore[3] = torch.tensor([0.0, 0.0, 1.0, 1.0])  # a crowd all over the image
     logits, offsets = _outputs(5)
     loss, batch = build_loss(detector), _batch(boxes, labels, ignore)
     matches = loss.match(batch)
@@ -121,7 +121,7 @@ def test_images_without_boxes_train_as_background(detector):
 
 
 def test_nothing_to_learn_is_zero_not_nan(detector):
-    """One picture that is all crowd: no positives, no negatives."""
+    """One image that is all crowd: no positives, no negatives."""
     logits, offsets = _outputs(1)
     region = torch.tensor([[[-1.0, -1.0, 2.0, 2.0]]])  # priors reach over the border, so the crowd does too
     found = build_loss(detector)(

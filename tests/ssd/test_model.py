@@ -120,7 +120,7 @@ def test_same_seed_same_weights():
 
 
 def test_a_few_steps_lower_the_loss():
-    """Four pictures of noise with one box each, 12 steps: the parts work together."""
+    """Four images of noise with one box each, 12 steps: the parts work together."""
     detector = _small().train()
     generator = torch.Generator().manual_seed(3)
     batch = Batch(

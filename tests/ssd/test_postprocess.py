@@ -103,9 +103,9 @@ def test_boxes_outside_the_picture_are_dropped():
 
 
 def test_small_boxes_of_late_classes_keep_their_digits():
-    """40 pairs of boxes of 1/1000 of the picture with IoU 0.446 in class 79: the threshold, 0.45, keeps all of them apart.
+    """40 pairs of boxes of 1/1000 of the image with IoU 0.446 in class 79: the threshold, 0.45, keeps all of them apart.
 
-    Classes are kept apart by moving their boxes, by 118 pictures here, where float32 knows 1/130 of such a box.
+    Classes are kept apart by moving their boxes, by 118 images here, where float32 knows 1/130 of such a box.
     """
     side, shift = 0.001, 0.000383  # IoU = (1 − 0.383) / (1 + 0.383)
     x, y = (

@@ -1,4 +1,4 @@
-"""tools.detect: pictures and JSON from a checkpoint and from the exported file; bad pictures are named."""
+"""tools.detect: images and JSON from a checkpoint and from the exported file; bad images are named."""
 
 from __future__ import annotations
 

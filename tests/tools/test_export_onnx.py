@@ -49,7 +49,7 @@ def test_the_file_meets_the_contract(run: Path, opset: int, capsys: pytest.Captu
 
 
 def test_scores_and_boxes_are_those_of_evaluation(run: Path) -> None:
-    """The file, post-processed by hand for one picture, finds what ``detect`` finds in torch."""
+    """The file, post-processed by hand for one image, finds what ``detect`` finds in torch."""
     assert main([str(run)]) == 0
     opened = open_detector(run)
     image = np.random.default_rng(0).uniform(-1, 1, (1, 3, 64, 96)).astype(np.float32)
@@ -129,7 +129,7 @@ def test_pictures_are_compared_as_the_device_feeds_them(small_run: Path, miniatu
     """Truncating nearest neighbour and p / 127.5 − 1, computed here from the files."""
     opened = open_detector(small_run)
     images, source = export_onnx.comparison_pictures(miniature_root, opened)
-    assert len(images) == 8 and source == f"pictures of {miniature_root}"
+    assert len(images) == 8 and source == f"images of {miniature_root}"
     record = json.loads((miniature_root / "annotations/instances_val2017.json").read_text())
     first = min(record["images"], key=lambda row: row["id"])["file_name"]
     pixels = np.asarray(Image.open(miniature_root / "val2017" / first).convert("RGB"))

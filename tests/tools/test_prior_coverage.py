@@ -14,7 +14,7 @@ from vision.ssd.coverage import Coverage
 
 
 class _Data:
-    """Ten pictures of 100 × 50 px with two boxes each, the second a crowd region."""
+    """Ten images of 100 × 50 px with two boxes each, the second a crowd region."""
 
     def __len__(self) -> int:
         return 10

@@ -1,4 +1,4 @@
-"""Pictures whose content can be recognised after they were moved."""
+"""Images whose content can be recognised after they were moved."""
 
 from __future__ import annotations
 

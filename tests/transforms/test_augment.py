@@ -58,7 +58,7 @@ def test_pixels_are_those_of_the_plain_chain(
     difference = np.abs(found.astype(int) - expected.astype(int)).max(axis=2)
     assert np.percentile(difference, 95) <= 2, "rounding of bilinear weights"
     filled = (expected == 128).all(axis=2)
-    seam = np.ones_like(filled)  # the half pixel between picture and fill, which only the plain chain blends
+    seam = np.ones_like(filled)  # the half pixel between image and fill, which only the plain chain blends
     seam[cv2.erode(filled.astype(np.uint8), np.ones((5, 5))) > 0] = False
     seam[cv2.erode((~filled).astype(np.uint8), np.ones((5, 5))) > 0] = False
     assert difference[~seam].max(initial=0) <= 4
@@ -85,7 +85,7 @@ def test_a_box_stays_on_its_object(
     x1, y1, x2, y2 = shown.boxes_xyxy_px[0]
     if x2 - x1 > 2 and y2 - y1 > 2:
         found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-        slack = 1.0 + 0.5 * max(300 / w, 300 / h)  # bilinear spreads an edge over one px of the picture
+        slack = 1.0 + 0.5 * max(300 / w, 300 / h)  # bilinear spreads an edge over one px of the image
         np.testing.assert_allclose(found, [x1, y1, x2, y2], atol=slack)
 
 

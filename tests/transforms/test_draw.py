@@ -88,7 +88,7 @@ def centred(window: list[float], boxes: np.ndarray) -> bool:
 
 
 def test_rules_are_drawn_equally_often() -> None:
-    """One object over nearly the whole picture: every rule can be met, so each has its seventh of the draws."""
+    """One object over nearly the whole image: every rule can be met, so each has its seventh of the draws."""
     step, boxes = IouCrop(), np.array([[2, 2, 198, 98]], np.float32)
     numbers = np.random.default_rng(0).random((3500, step.numbers))
     whole_ones = sum(not step.draw(whole(100, 200), boxes, row).centred_only for row in numbers)
@@ -118,7 +118,7 @@ def test_zooming_out_keeps_picture_and_shape(seed: int) -> None:
     [
         ([0.5, 0.9, 0.5, 0.5], (0, 0, 200, 100)),  # the coin says no
         ([0.4, 0.0, 0.5, 0.5], (0, 0, 200, 100)),  # once as large
-        ([0.4, 1.0, 0.0, 0.0], (0, 0, 800, 400)),  # four times, the picture in its upper left corner
+        ([0.4, 1.0, 0.0, 0.0], (0, 0, 800, 400)),  # four times, the image in its upper left corner
         ([0.4, 1.0, 1.0, 1.0], (-600, -300, 200, 100)),
         ([0.4, 1 / 3, 0.5, 0.25], (-100, -25, 300, 175)),  # twice
     ],

@@ -25,7 +25,7 @@ unit = st.floats(0, 1, allow_nan=False, width=32)
 
 @st.composite
 def boxes_in(draw: st.DrawFn, height: int = 90, width: int = 120) -> np.ndarray:
-    """(G, 4) float32, 0 to 6 boxes inside the picture; some of them empty."""
+    """(G, 4) float32, 0 to 6 boxes inside the image; some of them empty."""
     rows = draw(st.lists(st.tuples(unit, unit, unit, unit), max_size=6))
     corners = np.array(rows, np.float32).reshape(-1, 2, 2) * np.array([width, height], np.float32)
     return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)

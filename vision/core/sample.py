@@ -1,8 +1,8 @@
-"""The words that every room speaks: what a picture, a batch and a result are made of.
+"""The words that every room speaks: what an image, a batch and a result are made of.
 
 Legend: N images a batch, G boxes an image (padded in a batch), K crowd regions, D detections,
 H × W pixels. Boxes are corners ``x1, y1, x2, y2``; the suffix says the unit: ``_px`` is pixels of the
-picture at hand, no suffix is fractions of its width and height.
+image at hand, no suffix is fractions of its width and height.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture with its objects, in NumPy; what datasets give and transforms take and give.
+    """One image with its objects, in NumPy; what datasets give and transforms take and give.
 
     * image: (H, W, 3) uint8, RGB
     * boxes_xyxy_px: (G, 4) float32, pixels of ``image``
     * labels: (G,) int64 in 1..C−1
     * is_crowd: (G,) bool; a crowd box marks a region, it is no target
-    * area: (G,) float32, px² of the object's mask in the original picture
+    * area: (G,) float32, px² of the object's mask in the original image
     * image_id: COCO's id
     * original_hw: height and width in px of the file, before any transform
     """
@@ -68,7 +68,7 @@ class Sample:
         return int(self.image.shape[1])
 
     def with_objects(self, boxes_xyxy_px: np.ndarray, keep: np.ndarray) -> Sample:
-        """The same picture with ``boxes_xyxy_px`` (G, 4) and only the objects where ``keep`` (G,) is true."""
+        """The same image with ``boxes_xyxy_px`` (G, 4) and only the objects where ``keep`` (G,) is true."""
         return replace(
             self,
             boxes_xyxy_px=np.ascontiguousarray(boxes_xyxy_px[keep], dtype=np.float32),
@@ -80,7 +80,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Batch:
-    """What the loader hands to the trainer. Pictures stay uint8 until they are on the device.
+    """What the loader hands to the trainer. Images stay uint8 until they are on the device.
 
     * images: (N, 3, H, W) uint8, RGB
     * boxes_xyxy: (N, G, 4) float32 in [0, 1], zero where padded
@@ -116,9 +116,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """What was found in one picture, best score first.
+    """What was found in one image, best score first.
 
-    * boxes_xyxy: (D, 4) float32, fractions of the picture, in [0, 1]
+    * boxes_xyxy: (D, 4) float32, fractions of the image, in [0, 1]
     * scores: (D,) float32 in [0, 1]
     * labels: (D,) int64 in 1..C−1
     """

@@ -1,8 +1,8 @@
 """Files on disk → ``Sample``, and samples in a reproducible order → ``Batch``.
 
-* ``contract.py``  what every data set offers, and the errors that name the picture
-* ``coco.py``      COCO as the data stages leave it: flat arrays mapped into memory, pictures decoded when asked for
-* ``sampling.py``  which pictures make which batch: a pure function of (seed, epoch, step, rank)
+* ``contract.py``  what every data set offers, and the errors that name the image
+* ``coco.py``      COCO as the data stages leave it: flat arrays mapped into memory, images decoded when asked for
+* ``sampling.py``  which images make which batch: a pure function of (seed, epoch, step, rank)
 * ``loading.py``   samples → batches: padding, transport, worker processes
 * ``workers.py``   what a worker process may do to the run: its signals, its time limit, how its death is told
 

@@ -1,4 +1,4 @@
-"""COCO as the data stages leave it: flat arrays mapped into memory, pictures decoded when they are asked for."""
+"""COCO as the data stages leave it: flat arrays mapped into memory, images decoded when they are asked for."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class ArraysRecord:
 class CocoDetection:
     """One split of a data root.
 
-    Opening costs milliseconds at any size; worker processes share the mapped pages. Pictures that the validation
-    rejected are not in it, pictures without boxes are.
+    Opening costs milliseconds at any size; worker processes share the mapped pages. Images that the validation
+    rejected are not in it, images without boxes are.
 
     :param root: the data root, ``coco-data``
     :param split: ``train`` or ``val``
@@ -106,7 +106,7 @@ class CocoDetection:
         return hashlib.sha256(json.dumps(defining, sort_keys=True).encode()).hexdigest()
 
     def path(self, index: int) -> Path:
-        """The picture's file."""
+        """The image's file."""
         return self.image_folder / bytes(self._arrays["file_names"][index]).decode()
 
     def describe(self, index: int) -> str:
@@ -117,12 +117,12 @@ class CocoDetection:
         return [self._arrays[name] for name in names]
 
     def boxes_of(self, index: int) -> slice:
-        """Where this picture's boxes stand in the arrays."""
+        """Where this image's boxes stand in the arrays."""
         first, end = self._arrays["first_box"][index : index + 2].tolist()
         return slice(first, end)
 
     def load(self, index: int) -> Sample:
-        """Raises SampleError for a picture that is missing, broken or of another size than its boxes mean."""
+        """Raises SampleError for an image that is missing, broken or of another size than its boxes mean."""
         arrays = self._arrays
         image = self._read(index)
         height, width = int(arrays["heights"][index]), int(arrays["widths"][index])

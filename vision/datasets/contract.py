@@ -8,15 +8,15 @@ from vision.core.sample import InputSpec, Sample
 
 
 class DatasetError(ValueError):
-    """A data set can not be opened; the message says what was expected where, and which command makes it."""
+    """A data set cannot be opened; the message says what was expected where, and which command makes it."""
 
 
 class SampleError(ValueError):
-    """One picture can not be loaded or transformed; the message names its file and image id."""
+    """One image cannot be loaded or transformed; the message names its file and image id."""
 
 
 class Dataset(Protocol):
-    """A list of pictures with boxes.
+    """A list of images with boxes.
 
     * classes: names by label; ``classes[0] == "BACKGROUND"``
     * original_category_ids: by label, 0 for background
@@ -39,7 +39,7 @@ class Dataset(Protocol):
     def __len__(self) -> int: ...
 
     def load(self, index: int) -> Sample:
-        """The picture as stored, decoded, with its boxes. Raises SampleError."""
+        """The image as stored, decoded, with its boxes. Raises SampleError."""
         ...
 
     def describe(self, index: int) -> str:

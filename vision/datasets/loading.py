@@ -1,6 +1,6 @@
-"""Samples → batches: padding, transport between processes, and errors that name the picture.
+"""Samples → batches: padding, transport between processes, and errors that name the image.
 
-Legend: N pictures a batch, G boxes and K crowd regions a picture (padded), H × W pixels.
+Legend: N images a batch, G boxes and K crowd regions an image (padded), H × W pixels.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _Arrays = tuple[np.ndarray, ...]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A picture that could not be made, on its way from the worker to the main process."""
+    """An image that could not be made, on its way from the worker to the main process."""
 
     message: str
     details: str | None
@@ -72,7 +72,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     """Samples of one size → a batch.
 
     Images share memory as (N, H, W, 3), that is, they are (N, 3, H, W) in the channels-last layout. Crowd boxes
-    become ``ignore_xyxy``; boxes are clipped to the picture. G and K are those of the fullest picture, maybe 0.
+    become ``ignore_xyxy``; boxes are clipped to the image. G and K are those of the fullest image, maybe 0.
 
     :raises ValueError: no samples, or of different sizes
     """
@@ -82,7 +82,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
 def _to_arrays(samples: Sequence[Sample]) -> _Arrays:
     sizes = {sample.image.shape for sample in samples}
     if len(sizes) != 1:
-        raise ValueError(f"a batch needs pictures of one size, found {sorted(sizes) or 'none'}")
+        raise ValueError(f"a batch needs images of one size, found {sorted(sizes) or 'none'}")
     fractions = [_fractions(sample) for sample in samples]
     crowd = [sample.is_crowd for sample in samples]
     return (
@@ -148,7 +148,7 @@ class _BatchReader:
 
 
 def _details(error: SampleError) -> str | None:
-    """The traceback of what was not expected; an unreadable picture needs none."""
+    """The traceback of what was not expected; an unreadable image needs none."""
     cause = error.__cause__
     return "".join(traceback.format_exception(cause)) if cause is not None else None
 
@@ -158,7 +158,7 @@ def _as_it_is(batch: Any) -> Any:
 
 
 class Loader(DataLoader):
-    """A DataLoader that gives ``Batch``es, and whose errors name pictures. Made by :func:`make_loader`."""
+    """A DataLoader that gives ``Batch``es, and whose errors name images. Made by :func:`make_loader`."""
 
     def __init__(self, reader: _BatchReader, sampler: BatchSampler, **arguments: Any) -> None:
         super().__init__(reader, batch_sampler=sampler, collate_fn=_as_it_is, **arguments)  # type: ignore[arg-type]
@@ -220,7 +220,7 @@ class Loader(DataLoader):
 
 
 class WorkerError(RuntimeError):
-    """A worker process died; the message says which, how, and at which picture."""
+    """A worker process died; the message says which, how, and at which image."""
 
 
 class InWorker(Exception):
@@ -255,7 +255,7 @@ def make_loader(
     :param time_limit_s: a worker whose batch takes longer is ended, 0 = never
     :param method: how workers are started: fork (default where there is it), forkserver, spawn
 
-    Iterating raises SampleError for a picture that can not be made and WorkerError for a worker that died.
+    Iterating raises SampleError for an image that cannot be made and WorkerError for a worker that died.
     """
     samples = TransformedDataset(dataset, transform)
     if not workers:

@@ -11,7 +11,7 @@ SPLITS = ("train", "val")
 
 
 def arrays_wanted(root: Path, split: str) -> str:
-    """How the arrays of ``split`` come to be: out of COCO, or out of pictures and annotations of the user's own."""
+    """How the arrays of ``split`` come to be: out of COCO, or out of images and annotations of the user's own."""
     own = own_splits(root)
     if own and split not in own:
         return f"put {_sources(root, split)} there, then: {_run(root, '--from', 'validate_images')}"
@@ -29,17 +29,17 @@ def arrays_wanted(root: Path, split: str) -> str:
 
 
 def picture_gone(root: Path) -> str:
-    """For a picture that was there when the stages ran."""
+    """For an image that was there when the stages ran."""
     return ("bring it back, then: " if own_splits(root) else "") + _run(root)
 
 
 def picture_changed(root: Path) -> str:
-    """For a picture that is not what the stages found any more."""
+    """For an image that is not what the stages found any more."""
     return _run(root, "--from", "validate_images", "--force")
 
 
 def own_splits(root: Path) -> tuple[str, ...]:
-    """The splits whose pictures and annotations stand there without a note of extract that it has made them."""
+    """The splits whose images and annotations stand there without a note of extract that it has made them."""
     notes = (root / ".pipeline/extract.json", root / ".pipeline/claims/extract.json")
     if any(note.exists() for note in notes) and not _is_noted_as_own(root):
         return ()

@@ -1,4 +1,4 @@
-"""Which pictures make which batch: pure functions of (seed, epoch), for any number of workers and processes."""
+"""Which images make which batch: pure functions of (seed, epoch), for any number of workers and processes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _ORDER_STREAM = 0x6F72646572
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One picture of one epoch: what augmentation is drawn from."""
+    """One image of one epoch: what augmentation is drawn from."""
 
     epoch: int
     index: int
 
 
 class EpochOrder:
-    """The order in which an epoch sees ``length`` pictures.
+    """The order in which an epoch sees ``length`` images.
 
-    Pictures are sorted by 64 random bits each of Philox (Salmon et al. 2011), counted from (seed, epoch). NumPy
+    Images are sorted by 64 random bits each of Philox (Salmon et al. 2011), counted from (seed, epoch). NumPy
     guarantees this bit stream across versions, which it does not do for ``Generator.permutation``.
     """
 
@@ -49,16 +49,16 @@ class BatchSampler:
     """Batches of one epoch as lists of ``Key``; the position is (epoch, start_step) and nothing else.
 
     The global batches are the same at any world size; each rank gets a contiguous part of each, sizes differing by
-    one at most. What is left at the end of an epoch, fewer than ``batch_size`` pictures:
+    one at most. What is left at the end of an epoch, fewer than ``batch_size`` images:
 
-    * ``drop_last=False``: a short last batch; a single picture joins the batch before it instead, since batch
-      normalisation can not train on one picture whose map is 1×1. A rank for which nothing is left has one step
+    * ``drop_last=False``: a short last batch; a single image joins the batch before it instead, since batch
+      normalisation cannot train on one image whose map is 1×1. A rank for which nothing is left has one step
       less, so with ``world > 1`` this is for evaluation only.
-    * ``drop_last=True``: ``left_out`` pictures are not seen in this epoch (others in the next, where the order is
-      another). With fewer than ``batch_size`` pictures in all, they make one short batch.
+    * ``drop_last=True``: ``left_out`` images are not seen in this epoch (others in the next, where the order is
+      another). With fewer than ``batch_size`` images in all, they make one short batch.
 
-    :param length: pictures in the data set
-    :param batch_size: pictures a step over all ranks
+    :param length: images in the data set
+    :param batch_size: images a step over all ranks
     :param start_step: steps of this epoch that are already done
     :param shuffle: False gives them by rising index
     """
@@ -89,14 +89,14 @@ class BatchSampler:
 
     @property
     def left_out(self) -> int:
-        """Pictures that an epoch does not see."""
+        """Images that an epoch does not see."""
         return self.length - self._bounds[-1]
 
     def set_epoch(self, epoch: int, start_step: int = 0) -> None:
         """The next iteration gives ``epoch`` from ``start_step`` on."""
         if epoch < 0 or not 0 <= start_step <= self.steps_per_epoch:
             raise ValueError(
-                f"epoch {epoch}, step {start_step}: an epoch of {self.length} pictures has "
+                f"epoch {epoch}, step {start_step}: an epoch of {self.length} images has "
                 f"{self.steps_per_epoch} steps of {self.batch_size}; was it another data set or batch size?"
             )
         self.epoch, self.start_step = epoch, start_step
@@ -123,10 +123,10 @@ class BatchSampler:
 
 def _check_arguments(length: int, batch_size: int, rank: int, world: int) -> None:
     if length < 1:
-        raise ValueError("no pictures: the data set is empty")
+        raise ValueError("no images: the data set is empty")
     if batch_size < 1 or world < 1 or batch_size < world:
         raise ValueError(
-            f"batch size {batch_size} for {world} processes: every process needs a picture a step"
+            f"batch size {batch_size} for {world} processes: every process needs an image a step"
         )
     if not 0 <= rank < world:
         raise ValueError(f"rank {rank} of {world} processes")

@@ -1,4 +1,4 @@
-"""A data set through a detector: batches → detections in px of the original pictures.
+"""A data set through a detector: batches → detections in px of the original images.
 
 Legend: N images a batch, P priors, C classes with background, D detections of the batch.
 """
@@ -35,7 +35,7 @@ def predict(
     observe: Observer | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Results:
-    """Detections of every picture that ``loader`` gives; of one shard where the loader gives a shard.
+    """Detections of every image that ``loader`` gives; of one shard where the loader gives a shard.
 
     :param original_category_ids: by label, ``[0, …]`` as the data set has it
     :param amp_dtype: autocast to it; None computes in float32

@@ -1,4 +1,4 @@
-"""The true boxes of a split, as the scorers want them: original category ids, px of the original picture.
+"""The true boxes of a split, as the scorers want them: original category ids, px of the original image.
 
 Legend: I images, B boxes with crowd regions.
 """

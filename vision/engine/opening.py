@@ -1,4 +1,4 @@
-"""A run folder or a checkpoint → a detector that is ready to look at pictures."""
+"""A run folder or a checkpoint → a detector that is ready to look at images."""
 
 from __future__ import annotations
 

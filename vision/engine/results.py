@@ -1,6 +1,6 @@
 """What was found in a data set, as COCO's results format has it: original category ids, boxes in px of the file.
 
-Legend: D detections over all pictures.
+Legend: D detections over all images.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ SCORE_DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Detections of many pictures, best score first within each.
+    """Detections of many images, best score first within each.
 
     * image_ids: (D,) int64
     * category_ids: (D,) int64, the ids of the published annotations, not labels
-    * boxes_xywh_px: (D, 4) float64, corner and size in px of the original picture
+    * boxes_xywh_px: (D, 4) float64, corner and size in px of the original image
     * scores: (D,) float64 in [0, 1]
     """
 

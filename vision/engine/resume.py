@@ -264,7 +264,7 @@ def write_run_files(config: TrainConfig, run: Path, classes: list[str]) -> None:
 
 
 def check_data(plan: Plan, train: CocoDetection, validation: CocoDetection) -> Plan:
-    """The plan, with a note about what can not be told. Raises Refused where the data are not the checkpoint's."""
+    """The plan, with a note about what cannot be told. Raises Refused where the data are not the checkpoint's."""
     if plan.checkpoint is None:
         return plan
     _check_classes(plan.checkpoint, train)
@@ -291,7 +291,7 @@ def _check_classes(checkpoint: Checkpoint, data: CocoDetection) -> None:
 
 
 def _check_digest(kind: str, done: str, was: str, now: str) -> None:
-    """Validation data too: the best of a run is the best on one set of pictures."""
+    """Validation data too: the best of a run is the best on one set of images."""
     if was != now:
         raise Refused(
             f"--datasets: other {kind}data than the checkpoint was {done} (digest {now[:12]}…, "

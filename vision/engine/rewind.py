@@ -28,7 +28,7 @@ def rewind(run: Path, step: int, epochs: int, epoch_finished: bool) -> list[str]
     * epochs: how many are finished in the checkpoint
     * epoch_finished: the checkpoint was made after the row of the last of them
 
-    Later rows go to ``metrics.<n>.jsonl``; lines that can not be read to ``metrics.damaged.<n>.jsonl``.
+    Later rows go to ``metrics.<n>.jsonl``; lines that cannot be read to ``metrics.damaged.<n>.jsonl``.
     TensorBoard's event files are rewritten without the later rows, and get what they lack from ``metrics.jsonl``.
     """
 
@@ -83,7 +83,7 @@ def _rewind_lines(run: Path, belongs: Belongs) -> list[str]:
     if damaged:
         name = free_name(run, "metrics.damaged", ".jsonl")
         publish_bytes(run / name, b"".join(damaged))
-        notes.append(f"{path}: {len(damaged)} line(s) can not be read; moved to {name}")
+        notes.append(f"{path}: {len(damaged)} line(s) cannot be read; moved to {name}")
     if later or damaged:
         with atomic_publish(path) as temporary, temporary.open("wb") as stream:
             for line, row in _lines(path):

@@ -23,7 +23,7 @@ _NAME = re.compile(r"COMBO_CHECKPOINT_[A-Za-z0-9_.-]+\.pth")
 
 
 class DamagedCheckpoint(ValueError):
-    """A checkpoint file that is not what its record says, or can not be read."""
+    """A checkpoint file that is not what its record says, or cannot be read."""
 
 
 class NoCheckpoint(ValueError):

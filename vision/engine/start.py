@@ -33,7 +33,7 @@ def freeze(model: Detector, config: TrainConfig) -> None:
 def placed(model: Detector, config: TrainConfig, device: torch.device) -> Detector:
     """Frozen as told, on the device, in the memory layout of ``--channels-last``, with ``--sync-bn`` layers.
 
-    Raises ValueError where ``--sync-bn`` or ``--parallel`` can not be had here.
+    Raises ValueError where ``--sync-bn`` or ``--parallel`` cannot be had here.
     """
     distributed.check(config, device)
     freeze(model, config)

@@ -19,7 +19,7 @@ PIXELS = {
     "albumentations": ("albumentations",),
     "albucore": ("albucore",),
 }  # fmt: skip
-"""Libraries that decode and augment pictures, and the distributions that they come in."""
+"""Libraries that decode and augment images, and the distributions that they come in."""
 
 
 def versions() -> dict[str, str]:
@@ -68,7 +68,5 @@ def cpu_model(info: Path = Path("/proc/cpuinfo")) -> str:
 
 def change(name: str, was: str, now: str) -> str:
     """A sentence about what another version of ``name`` may do to the numbers."""
-    what = (
-        "the pixels of the pictures may differ" if name in PIXELS else "results may differ in the last bits"
-    )
+    what = "the pixels of the images may differ" if name in PIXELS else "results may differ in the last bits"
     return f"{name} {was or 'none'} → {now or 'none'}: {what}"

@@ -5,7 +5,7 @@
 * ``tensorrt.py``, ``tensorrt_operators.py``   what the parser of each TensorRT reads: the check, and its table
 * ``graphs.py``    walks a file: nodes and constants, wherever they are
 * ``labels.py``    names as detectNet reads them, a line each
-* ``parity.py``    the same pictures through torch and onnxruntime
+* ``parity.py``    the same images through torch and onnxruntime
 * ``onnx.py``      export → contract → parity → publish, and the report
 
 Each proof is a module of its own, so that it can be run on any file.

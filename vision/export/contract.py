@@ -107,7 +107,7 @@ def _about_clips(model: Any) -> list[str]:
     """TensorRT 7 takes the bounds of a Clip for weights without looking whether they are there (NVIDIA/TensorRT #1178)."""
     clips = [node for node in nodes(model) if node.op_type == "Clip"]
     bare = [named(node) for node in clips if len([name for name in node.input if name]) != 3]
-    return [f"node {name}: a Clip without both bounds, which TensorRT 7 can not read" for name in bare]
+    return [f"node {name}: a Clip without both bounds, which TensorRT 7 cannot read" for name in bare]
 
 
 def _about_tensors(model: Any, classes: int) -> list[str]:

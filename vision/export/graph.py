@@ -14,7 +14,7 @@ from vision.ssd.model import Detector
 class DetectNetGraph(nn.Module):
     """(1, 3, H, W) float32 ``pixel / 127.5 − 1`` → scores (1, P, C) by softmax, boxes (1, P, 4) as corners.
 
-    Boxes are fractions of the picture and not clamped: detectNet does that after merging. Priors and variances
+    Boxes are fractions of the image and not clamped: detectNet does that after merging. Priors and variances
     are constants of the graph.
     """
 

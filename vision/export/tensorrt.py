@@ -48,12 +48,12 @@ def constant_names(model: Any) -> set[str]:
 
 def _about_operators(model: Any, targets: tuple[Target, ...]) -> Iterator[str]:
     if len(model.functions):
-        yield f"{len(model.functions)} functions of its own ({model.functions[0].name}), which TensorRT before 9 can not read"
+        yield f"{len(model.functions)} functions of its own ({model.functions[0].name}), which TensorRT before 9 cannot read"
     for node in nodes(model):
         if node.op_type in CONTROL_FLOW:
-            yield f"node {named(node)}: {node.op_type} is control flow; one picture takes one way through the net"
+            yield f"node {named(node)}: {node.op_type} is control flow; one image takes one way through the net"
         if node.op_type in DATA_DEPENDENT:
-            yield f"node {named(node)}: the size of what {node.op_type} gives depends on the picture"
+            yield f"node {named(node)}: the size of what {node.op_type} gives depends on the image"
         lacking = [target for target in targets if node.op_type not in target.operators]
         if lacking:
             yield f"node {named(node)}: the parser of {_names(lacking)} has no {node.op_type}"
@@ -62,7 +62,7 @@ def _about_operators(model: Any, targets: tuple[Target, ...]) -> Iterator[str]:
 def _about_constants(model: Any, targets: tuple[Target, ...]) -> Iterator[str]:
     """Their types, and integers that do not fit where they are cast to 32 bits."""
     if len(model.graph.sparse_initializer):
-        yield "sparse weights, which the parser can not read"
+        yield "sparse weights, which the parser cannot read"
     for node in nodes(model):
         other = [a.name for a in node.attribute if node.op_type == "Constant" and a.name != "value"]
         if other:

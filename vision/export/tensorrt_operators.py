@@ -144,7 +144,7 @@ one release or another, and everything that says a shape: all shapes of this gra
 a computed one is a fault of the export (constants that were not folded), which older parsers fail on."""
 
 DATA_DEPENDENT = frozenset({"Compress", "NonMaxSuppression", "NonZero", "StringSplit", "Unique"})
-"""The size of what they give depends on the picture; detectNet reads fixed sizes."""
+"""The size of what they give depends on the image; detectNet reads fixed sizes."""
 
 CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 

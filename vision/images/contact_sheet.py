@@ -1,4 +1,4 @@
-"""A picture of pictures: the bad ones with name and reason, for a look at what was refused."""
+"""An image of images: the bad ones with name and reason, for a look at what was refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PAPER, _INK, _RED, _NOTHING = (255, 255, 255), (30, 30, 30), (170, 20, 20), (22
 
 
 def thumbnail(data: bytes) -> np.ndarray | None:
-    """(H, W, 3) uint8 of what a lenient decoder sees of a bad picture, at most THUMBNAIL_WH; None for nothing.
+    """(H, W, 3) uint8 of what a lenient decoder sees of a bad image, at most THUMBNAIL_WH; None for nothing.
 
     Only for the eyes: it is grey where data are lost. For a process that makes thumbnails and nothing else.
     """

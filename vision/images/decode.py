@@ -1,6 +1,6 @@
 """Bytes → (H, W, 3) uint8 RGB for everybody, and the strict check that says ok, convert or reject.
 
-A picture that ``check_image`` does not reject is one that ``decode_rgb`` decodes, to the size that was checked.
+An image that ``check_image`` does not reject is one that ``decode_rgb`` decodes, to the size that was checked.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def orientation_of(data: bytes, where: str = "") -> int:
 def image_size(data: bytes, where: str = "") -> tuple[int, int]:
     """(height, width) in px of the stored frame, from the header alone.
 
-    :raises BadImage: when it is no picture, or has too many pixels
+    :raises BadImage: when it is no image, or has too many pixels
     """
     try:
         header = read_header(data)
@@ -135,7 +135,7 @@ def check_image(
 def read_header(data: bytes) -> Header:
     """Format, size and oddities by the header alone.
 
-    :raises BadImage: when it is no picture, or means more than may be decoded
+    :raises BadImage: when it is no image, or means more than may be decoded
     """
     if len(data) > MAX_BYTES:
         raise BadImage(f"too_many_bytes: {len(data):,}, at most {MAX_BYTES:,}")

@@ -1,18 +1,18 @@
-"""What the bytes of a picture are, told from the bytes and never from the name."""
+"""What the bytes of an image are, told from the bytes and never from the name."""
 
 from __future__ import annotations
 
 from pathlib import PurePath
 
 MAX_PIXELS = 50_000_000
-"""Pictures with more pixels are refused before they are decoded; 50 megapixels take 0.8 GiB at most."""
+"""Images with more pixels are refused before they are decoded; 50 megapixels take 0.8 GiB at most."""
 
 MAX_BYTES = 128 * 2**20
 """Files with more bytes are refused before they are read."""
 
 
 class BadImage(ValueError):
-    """The bytes are no picture that can be trusted. ``reason`` is a code, or ``code: what was found``."""
+    """The bytes are no image that can be trusted. ``reason`` is a code, or ``code: what was found``."""
 
     def __init__(self, reason: str, where: str = "") -> None:
         super().__init__(f"{where}: {reason}" if where else reason)
@@ -48,7 +48,7 @@ _MAGIC = (
 _FOREIGN_MAGIC = (
     (
         b"version https://git-lfs",
-        "git_lfs_pointer: the file is a pointer; fetch the picture with `git lfs pull`",
+        "git_lfs_pointer: the file is a pointer; fetch the image with `git lfs pull`",
     ),
     (b"%!PS", "postscript: EPS and PostScript are programs, they are never run"),
     (b"\xc5\xd0\xd3\xc6", "postscript: EPS and PostScript are programs, they are never run"),

@@ -13,7 +13,7 @@ from vision.images.formats import BadImage
 from vision.images.orientation import STORED, read_exif
 
 MAX_SCANS = 100
-"""A progressive picture of more scans is refused: each scan costs a pass over all coefficients."""
+"""A progressive image of more scans is refused: each scan costs a pass over all coefficients."""
 
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
@@ -129,7 +129,7 @@ def refuse_zero_run(data: bytes, frame: Frame) -> None:
     """A block of lost bytes that reads as zeros can keep the bits in step; most of the time the tables tell.
 
     Where zero bits are not the code for "rest of the block is zero", 64 zero bytes are blocks of 63 equal
-    coefficients each, which no picture holds. Not for progressive pictures: their correction bits may be zeros.
+    coefficients each, which no image holds. Not for progressive images: their correction bits may be zeros.
 
     :raises BadImage: ``zero_run``
     """
@@ -147,7 +147,7 @@ def _has_zero_word(data: bytes, start: int) -> bool:
 
 
 def with_usual_header(data: bytes, frame: Frame) -> bytes:
-    """A copy with JFIF revision 1 and, in a sequential picture's first scan, the only parameters that can be."""
+    """A copy with JFIF revision 1 and, in a sequential image's first scan, the only parameters that can be."""
     usual = bytearray(data)
     if data[6:11] == b"JFIF\0":
         usual[11] = 1
@@ -159,7 +159,7 @@ def with_usual_header(data: bytes, frame: Frame) -> bytes:
 
 @dataclass(slots=True)
 class _Scans:
-    """What the scans of a picture have delivered: for each component the lowest bit of each coefficient."""
+    """What the scans of an image have delivered: for each component the lowest bit of each coefficient."""
 
     count: int = 0
     low_bit: dict[int, list[int | None]] = field(default_factory=dict)
@@ -174,7 +174,7 @@ class _Scans:
 
 
 def require_all_scans(data: bytes, frame: Frame) -> None:
-    """A picture cut between two scans and closed with an end marker decodes without a warning; this finds it.
+    """An image cut between two scans and closed with an end marker decodes without a warning; this finds it.
 
     :raises BadImage: ``early_eoi`` when a component or coefficient never came in full, ``truncated``,
         ``too_many_scans``

@@ -54,7 +54,7 @@ def decode(data: bytes, image_format: str) -> tuple[np.ndarray, str]:
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise RuntimeError(
-            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set: damaged pictures would pass as good ones"
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set: damaged images would pass as good ones"
         )
     with _faults("corrupt"):
         _require_structure(data, image_format)
@@ -102,7 +102,7 @@ def _faults(code: str) -> Iterator[None]:
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
-        return "the header can not be read"
+        return "the header cannot be read"
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 

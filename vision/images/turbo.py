@@ -23,7 +23,7 @@ def strict_pass(data: bytes, frame: jpeg.Frame) -> str | None:
     """The whole entropy decode of a JPEG; the text of a warning that does no harm, or None.
 
     :raises BadImage: ``truncated``, ``early_eoi``, ``corrupt``, ``zero_run``, ``lying_header``, ``unsupported_…``
-    :raises MemoryError: when there is not enough; it says nothing about the picture
+    :raises MemoryError: when there is not enough; it says nothing about the image
     """
     space = "CMYK" if len(frame.components) == 4 else "GRAY"
     expected = -(-frame.height // _EIGHTH), -(-frame.width // _EIGHTH)
@@ -86,7 +86,7 @@ def _meaning(warning: str) -> Exception:
 
 
 def _scratch(size: int) -> np.ndarray:
-    """Memory that is used again for every picture of common size; fresh pages cost more than the decode saves."""
+    """Memory that is used again for every image of common size; fresh pages cost more than the decode saves."""
     return _small_scratch() if size <= 2**20 else np.empty(size, np.uint8)
 
 

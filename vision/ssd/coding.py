@@ -17,10 +17,10 @@ LARGEST_LOG_RATIO = math.log(1000 / 16)
 """No box is decoded to more than 62.5 times its prior: exp() of a wild offset would leave FP16's range."""
 
 SMALLEST_LOG_RATIO = -30.0
-"""A box of 10⁻¹³ of its prior is empty in float32; the bound is there because TensorRT 7 can not read a clip without one."""
+"""A box of 10⁻¹³ of its prior is empty in float32; the bound is there because TensorRT 7 cannot read a clip without one."""
 
 SMALLEST_SIDE = 1e-6
-"""Sides are at least this when encoded, so that no target is −∞; a millionth of the picture is far below a pixel."""
+"""Sides are at least this when encoded, so that no target is −∞; a millionth of the image is far below a pixel."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class BoxCoder:
         return torch.cat([xy, wh], dim=-1)
 
     def decode(self, offsets: Tensor, priors_cxcywh: Tensor) -> Tensor:
-        """Offsets (..., P, 4) → boxes (..., P, 4) as corners, in the unit of the priors; not clamped to the picture."""
+        """Offsets (..., P, 4) → boxes (..., P, 4) as corners, in the unit of the priors; not clamped to the image."""
         prior_xy, prior_wh = priors_cxcywh[..., :2], priors_cxcywh[..., 2:4]
         xy = offsets[..., :2] * self.centre_variance * prior_wh + prior_xy
         log_ratio = (offsets[..., 2:4] * self.size_variance).clamp(SMALLEST_LOG_RATIO, LARGEST_LOG_RATIO)

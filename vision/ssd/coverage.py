@@ -17,7 +17,7 @@ from vision.core.boxes import cxcywh_to_xyxy, pairwise_iou
 from vision.ssd.matching import own_boxes
 
 SMALL_AREA_PX, LARGE_AREA_PX = 32**2, 96**2
-"""COCO's bounds between small, medium and large: area of the mask in the original picture, px²."""
+"""COCO's bounds between small, medium and large: area of the mask in the original image, px²."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def measure(
 ) -> Coverage:
     """Priors (P, 4) as fractions of the input against the objects of ``images``, crowd regions left out.
 
-    An image is (boxes_xyxy (G, 4) as fractions of the picture, area (G,) of the masks in px²); it counts as it
+    An image is (boxes_xyxy (G, 4) as fractions of the image, area (G,) of the masks in px²); it counts as it
     is, without augmentation. Computes on the CPU.
     """
     priors_xyxy = cxcywh_to_xyxy(priors_cxcywh.cpu())

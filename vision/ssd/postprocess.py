@@ -62,7 +62,7 @@ def best(
     """Scores (N, P, C) and boxes (N, P, 4) as fractions → one ``Detections`` an image.
 
     Only pairs that can be shown compete for the ``candidates`` places: one whose score is not a number, or whose box is not
-    or has nothing inside the picture, takes none.
+    or has nothing inside the image, takes none.
     """
     boxes = boxes_xyxy.clamp(0.0, 1.0)
     objects = scores[..., 1:]  # (N, P, C−1)

@@ -1,7 +1,7 @@
 """Prior profiles: which boxes an SSD starts from. Data only, no torch.
 
-A shape is (width, height) as fractions of the input's width and height. Pictures are resized to the input
-without keeping their aspect, so a shape means the same share of the picture at every resolution.
+A shape is (width, height) as fractions of the input's width and height. Images are resized to the input
+without keeping their aspect, so a shape means the same share of the image at every resolution.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ ANCESTOR_MOBILENET = PriorProfile(
 )
 
 
-# COCO's pictures are wider than tall, so a square object is taller than wide as fractions of the picture
+# COCO's images are wider than tall, so a square object is taller than wide as fractions of the image
 COCO_WIDTH_TO_HEIGHT = 0.8
 
 
@@ -75,8 +75,8 @@ def _coco_map(sizes: Sequence[float], ratios: Sequence[float]) -> MapPriors:
     return MapPriors(tuple((size * side, size / side) for size in sizes for side in sides))
 
 
-# Sizes and ratios were chosen by the coverage of the boxes in 208 training pictures and kept to this form
-# (16 numbers, not 72) because coverage on other pictures is then the same: docs/ssd.md, "Priors for COCO".
+# Sizes and ratios were chosen by the coverage of the boxes in 208 training images and kept to this form
+# (16 numbers, not 72) because coverage on other images is then the same: docs/ssd.md, "Priors for COCO".
 # The finest map gets three sizes: 3 of 4 COCO boxes are small or medium, and it alone can hold them.
 _NARROW_WIDE = (1.7, 1 / 1.7)
 _EVEN_NARROW_WIDE = (1.0, 2.4, 1 / 2.4)

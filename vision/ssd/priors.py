@@ -42,6 +42,6 @@ def _map_priors(single: MapPriors, hw: tuple[int, int], input_spec: InputSpec) -
 
 
 def _centres(cells: int, side_px: int, cells_at_300: float | None) -> Tensor:
-    # the ancestors' grid is a little wider than the picture (18.75 cells for 19); their weights expect it
+    # the ancestors' grid is a little wider than the image (18.75 cells for 19); their weights expect it
     divisions = cells_at_300 if cells_at_300 and side_px == 300 else cells
     return (torch.arange(cells, dtype=torch.float64) + 0.5) / divisions

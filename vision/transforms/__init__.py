@@ -1,6 +1,6 @@
 """``Sample`` → ``Sample`` of the network's size. What is drawn and what is done to pixels are apart.
 
-* ``geometry.py``  ``View``: which window of a picture is shown, mirrored or not, in which colours; boxes follow
+* ``geometry.py``  ``View``: which window of an image is shown, mirrored or not, in which colours; boxes follow
 * ``colour.py``    brightness, contrast, saturation and hue as one 3×4 matrix
 * ``draw.py``      the random steps: crop, zoom-out, flip, colour, each a pure function of its random numbers
 * ``resize.py``    to the network's size without chance: bilinear, or what detectNet does on the device

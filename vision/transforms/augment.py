@@ -1,7 +1,7 @@
 """Pixels through a ``View``. The only module that imports albumentations, so that leaving it stays a small change.
 
 Nothing is drawn here: albumentations' functional layer is called with our numbers. Its ``Compose`` would draw from
-a generator of its own and cost milliseconds a picture.
+a generator of its own and cost milliseconds an image.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _functional() -> tuple[Any, Any]:
         from albumentations.augmentations.pixel import functional as colour
     except ImportError as error:
         raise AugmentationMissing(
-            f"augmentation needs albumentations 2.0.8, which can not be imported here ({error})\n"
+            f"augmentation needs albumentations 2.0.8, which cannot be imported here ({error})\n"
             "  fix: pip install -r requirements.txt, or train with --augment none"
         ) from error
     return geometry, colour
@@ -48,7 +48,7 @@ def require() -> None:
 def show(sample: Sample, view: View, fill: int, smallest_side_px: float) -> Sample:
     """The sample as ``view`` shows it, uint8 and of ``view.result_hw``.
 
-    :param fill: value of all channels where the window reaches beyond the picture
+    :param fill: value of all channels where the window reaches beyond the image
     :param smallest_side_px: objects with a shorter side in the result are left out
     """
     boxes, keep = objects_to_keep(sample.boxes_xyxy_px, sample.is_crowd, view, smallest_side_px)
@@ -56,7 +56,7 @@ def show(sample: Sample, view: View, fill: int, smallest_side_px: float) -> Samp
 
 
 def _show_pixels(image: np.ndarray, view: View, fill: int) -> np.ndarray:
-    """Only the part of the result that shows the picture is sampled and coloured; the rest is fill."""
+    """Only the part of the result that shows the image is sampled and coloured; the rest is fill."""
     height, width = view.result_hw
     left, top, right, bottom = _covered(image.shape, view)
     if right <= left or bottom <= top:
@@ -70,7 +70,7 @@ def _show_pixels(image: np.ndarray, view: View, fill: int) -> np.ndarray:
 
 
 def _covered(shape: tuple[int, ...], view: View) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom in px of the result, where the picture is seen."""
+    """Left, top, right, bottom in px of the result, where the image is seen."""
     height, width = view.result_hw
     picture = np.array([[0, 0, shape[1], shape[0]]], np.float64)
     corners = np.rint(show_boxes(picture, view)[0]).clip(0, [width, height, width, height])
@@ -79,7 +79,7 @@ def _covered(shape: tuple[int, ...], view: View) -> tuple[int, int, int, int]:
 
 
 def _sampled(image: np.ndarray, view: View, part_ltrb: tuple[int, int, int, int]) -> np.ndarray:
-    """The part of the result, bilinear; the picture's border pixels go on where a half pixel is missing."""
+    """The part of the result, bilinear; the image's border pixels go on where a half pixel is missing."""
     import cv2
 
     left, top, right, bottom = part_ltrb
@@ -93,7 +93,7 @@ def _sampled(image: np.ndarray, view: View, part_ltrb: tuple[int, int, int, int]
         ]
     )
     size_hw = (bottom - top, right - left)
-    if np.abs(matrix - _IDENTITY).max() < 2e-5:  # warp_affine would give the whole picture, whatever the size
+    if np.abs(matrix - _IDENTITY).max() < 2e-5:  # warp_affine would give the whole image, whatever the size
         return image[: size_hw[0], : size_hw[1]].copy()
     return _functional()[0].warp_affine(
         image,

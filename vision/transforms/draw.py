@@ -1,6 +1,6 @@
 """The random steps. Each is a pure function (view, boxes, random numbers) → view; no pixel is touched here.
 
-A step takes a fixed count of uniform numbers in [0, 1), so that what one picture needs never shifts what another
+A step takes a fixed count of uniform numbers in [0, 1), so that what one image needs never shifts what another
 step draws. Legend: G boxes of objects (no crowd regions), T tries.
 """
 
@@ -24,7 +24,7 @@ class Step(Protocol):
     def numbers(self) -> int: ...
 
     def draw(self, view: View, boxes_xyxy_px: np.ndarray, uniform: np.ndarray) -> View:
-        """``boxes_xyxy_px`` (G, 4) float32 in px of the stored picture; ``uniform`` (numbers,) float64."""
+        """``boxes_xyxy_px`` (G, 4) float32 in px of the stored image; ``uniform`` (numbers,) float64."""
         ...
 
 
@@ -65,7 +65,7 @@ class Colour:
 
 @dataclass(frozen=True, slots=True)
 class ZoomOut:
-    """The picture on a canvas up to ``largest`` times as wide and high (Liu et al. 2016 §3.6: makes small objects)."""
+    """The image on a canvas up to ``largest`` times as wide and high (Liu et al. 2016 §3.6: makes small objects)."""
 
     probability: float = 0.5
     largest: float = 4.0
@@ -118,7 +118,7 @@ class IouCrop:
         return view
 
     def _windows(self, view: View, uniform: np.ndarray) -> np.ndarray:
-        """(T, 4) uniform → (T, 4) windows in px of the stored picture, inside the view's window."""
+        """(T, 4) uniform → (T, 4) windows in px of the stored image, inside the view's window."""
         scale = self.smallest + (1 - self.smallest) * uniform[:, 0]
         lowest, highest = np.maximum(0.5, scale**2), np.minimum(2.0, scale**-2)
         aspect = lowest + (highest - lowest) * uniform[:, 1]  # within these bounds no side is above 1
@@ -129,7 +129,7 @@ class IouCrop:
 
 
 def _meets(rule: float, windows_xyxy_px: np.ndarray, boxes_xyxy_px: np.ndarray) -> np.ndarray:
-    """(T,) bool. A picture without objects has nothing to lose: every window will do."""
+    """(T,) bool. An image without objects has nothing to lose: every window will do."""
     if not len(boxes_xyxy_px):
         return np.ones(len(windows_xyxy_px), bool)
     some_object = centres_inside(boxes_xyxy_px, windows_xyxy_px).any(axis=1)

@@ -1,6 +1,6 @@
-"""What of a picture is shown: a window, mirrored or not, in which colours. Boxes follow the window.
+"""What of an image is shown: a window, mirrored or not, in which colours. Boxes follow the window.
 
-Legend: G boxes; a window is in px of the stored picture and may reach beyond it (zoom-out).
+Legend: G boxes; a window is in px of the stored image and may reach beyond it (zoom-out).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 class View:
     """What the steps so far have decided.
 
-    * window_xyxy_px: (x1, y1, x2, y2) float, px of the stored picture; what lies outside the picture is filled
+    * window_xyxy_px: (x1, y1, x2, y2) float, px of the stored image; what lies outside the image is filled
     * mirrored: left and right are swapped, after the window is cut
     * colour: (3, 4) float32, RGB1 → RGB in 0..255, or None to leave the colours
     * centred_only: objects whose centre is outside the window are left out (the rule of SSD's crop)
@@ -42,12 +42,12 @@ class View:
 
 
 def whole(height: int, width: int) -> View:
-    """The view of a whole picture, nothing changed."""
+    """The view of a whole image, nothing changed."""
     return View((0.0, 0.0, float(width), float(height)))
 
 
 def scales_and_offsets(view: View) -> tuple[float, float, float, float]:
-    """(sx, ox, sy, oy): a point (x, y) of the stored picture is shown at (sx·x + ox, sy·y + oy)."""
+    """(sx, ox, sy, oy): a point (x, y) of the stored image is shown at (sx·x + ox, sy·y + oy)."""
     height, width = view.result_hw
     left, top, right, _ = view.window_xyxy_px
     scale_x, scale_y = width / view.width, height / view.height
@@ -57,7 +57,7 @@ def scales_and_offsets(view: View) -> tuple[float, float, float, float]:
 
 
 def show_boxes(boxes_xyxy_px: np.ndarray, view: View) -> np.ndarray:
-    """(G, 4) px of the stored picture → (G, 4) float32 px of what is shown, not clipped."""
+    """(G, 4) px of the stored image → (G, 4) float32 px of what is shown, not clipped."""
     scale_x, offset_x, scale_y, offset_y = scales_and_offsets(view)
     scale = np.array([scale_x, scale_y, scale_x, scale_y])
     shown = boxes_xyxy_px * scale + np.array([offset_x, offset_y, offset_x, offset_y])
@@ -67,7 +67,7 @@ def show_boxes(boxes_xyxy_px: np.ndarray, view: View) -> np.ndarray:
 
 
 def clip_boxes(boxes_xyxy_px: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    """(G, 4) px → the same, cut off at the border of a picture of ``size_hw``."""
+    """(G, 4) px → the same, cut off at the border of an image of ``size_hw``."""
     height, width = size_hw
     return boxes_xyxy_px.clip(0, np.array([width, height, width, height], boxes_xyxy_px.dtype))
 
@@ -92,7 +92,7 @@ def pairwise_iou(boxes_xyxy_px: np.ndarray, windows_xyxy_px: np.ndarray) -> np.n
 def objects_to_keep(
     boxes_xyxy_px: np.ndarray, is_crowd: np.ndarray, view: View, smallest_side_px: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes (G, 4) in px of the stored picture → (G, 4) clipped px of what is shown, and (G,) bool which stay.
+    """Boxes (G, 4) in px of the stored image → (G, 4) clipped px of what is shown, and (G,) bool which stay.
 
     A crowd region stays as long as any of it is seen. An object stays when its centre is in the window (where the
     view asks for that) and both sides are at least ``smallest_side_px`` of what is shown; empty boxes never stay.

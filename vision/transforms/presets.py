@@ -1,6 +1,6 @@
 """Augmentations by name: lists of named steps, drawn from (seed, epoch, index).
 
-The numbers of a picture do not depend on the order it came in, on the worker or on any generator's state.
+The numbers of an image do not depend on the order it came in, on the worker or on any generator's state.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vision.transforms.geometry import View, whole
 from vision.transforms.resize import RESIZES, Resize, resize_sample
 
 _AUGMENT_STREAM = 0x6175676D656E74
-"""The second word of the Philox key; the order of pictures has another."""
+"""The second word of the Philox key; the order of images has another."""
 
 SMALLEST_SIDE_PX = 1.0
 """An object whose shown box has a shorter side, in px of the network's input, is no target after augmentation."""
@@ -55,7 +55,7 @@ class Augmentation:
     resize: Resize
 
     def __call__(self, sample: Sample, epoch: int, index: int) -> Sample:
-        """The sample in the size of ``input_spec``, augmented. What its picture shows, its boxes say.
+        """The sample in the size of ``input_spec``, augmented. What its image shows, its boxes say.
 
         Objects may be left out: whose centre was cropped away (SSD's rule), or smaller than a pixel.
         """

@@ -38,7 +38,7 @@ RESIZES: dict[str, Resize] = {"bilinear": bilinear, "detectnet": detectnet}
 
 
 def resize_sample(sample: Sample, size_hw: tuple[int, int], resize: Resize = bilinear) -> Sample:
-    """Picture and boxes at another size; only boxes without any area are left out."""
+    """Image and boxes at another size; only boxes without any area are left out."""
     view = replace(whole(sample.height, sample.width), size_hw=size_hw)
     boxes, keep = objects_to_keep(sample.boxes_xyxy_px, sample.is_crowd, view, smallest_side_px=0.0)
     return replace(sample, image=resize(sample.image, size_hw)).with_objects(boxes, keep)
