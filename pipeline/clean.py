@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline import brought, choices, claims, leftovers, part, receipts, trees
 from pipeline.lock import LOCK
-from pipeline.owners_files import lacking
+from pipeline.owners_files import edited, lacking
 from pipeline.receipts import Recorded
 from pipeline.rejects import REJECTS, has_rejects, remove_rejects
 from pipeline.release import ARCHIVES
@@ -193,11 +193,9 @@ class Cleaning:
     def _add_older(self, older: Path, folder: Path) -> None:
         """A folder that was replaced, unless it holds something of its owner's that the new one lacks."""
         own = trees.read_own(trees.manifest_path(self.root, self._name(folder)))
-        others = [] if own is None else lacking(older, folder, own)
+        others = [] if own is None else [*lacking(older, folder, own), *edited(older, folder, own)]
         if others:
-            self.stays.append(
-                f"{self._name(older)}: it alone holds {others[0]!r}; the next run puts that back"
-            )
+            self.stays.append(f"{self._name(older)}: it alone holds {others[0]!r}; the next run keeps that")
         else:
             self._add_whole(older, "older folder of a stopped run")
 

@@ -31,7 +31,7 @@ def folders(stages: Iterable[Stage], settings: Settings) -> list[Path]:
 def sweep(stage: Stage, settings: Settings, say: Callable[[str], None]) -> None:
     """Removes what a kill left in the folders of ``stage``; the root's lock is held by the caller."""
     for path in stage.outputs(settings):
-        recover_folder(settings.root, path)
+        recover_folder(settings.root, path, say)
     removed = [path for folder in folders([stage], settings) for path in remove_stale_temporaries(folder)]
     if removed:
         say(f"{stage.name}: removed {len(removed)} temporary files of a run that was killed")

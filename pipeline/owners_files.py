@@ -1,6 +1,8 @@
 """What the owner of a data root has put beside the files of a stage: whatever the stage's own record does not have.
 
 A stage's file is known by name, size and CRC-32 (``trees.Brought``). Anything else stays, wherever its folder goes.
+What has a stage's name and not its content is kept beside the folder, ``{folder}.replaced-<n>/{name}``, where no stage
+takes it for an image of the folder; unless all that it holds is the stage's own bytes, cut off or with zeros in them.
 """
 
 from __future__ import annotations
@@ -10,7 +12,22 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from pipeline import trees
+from vision.artefacts.advice import shown
 from vision.artefacts.files import fsync_folder, recover_tree
+
+ASIDE = ".replaced-"
+"""Between the name of an output and a number: what stood there, was not as its receipt has it, and was made again."""
+SECTOR = 512
+"""Bytes that a disk loses together."""
+Say = Callable[[str], None]
+
+
+def free_name(root: Path, path: str) -> str:
+    """``path.replaced-<n>`` with the first number that is free below ``root``."""
+    number = 1
+    while os.path.lexists(root / f"{path}{ASIDE}{number}"):
+        number += 1
+    return f"{path}{ASIDE}{number}"
 
 
 def is_ours(
@@ -36,19 +53,31 @@ def in_the_way(folder: Path, wanted: Collection[str], own: trees.Brought) -> lis
         )
 
 
-def recover_folder(root: Path, folder: str) -> None:
+def recover_folder(root: Path, folder: str, say: Say = lambda line: None) -> None:
     """Mends what a kill while ``folder`` was replaced has left; what its owner has put there meanwhile is not lost."""
-
-    def rescue(older: Path) -> None:
-        rescue_from(older, root, folder)
-
-    recover_tree(root / folder, rescue)
+    recover_tree(root / folder, lambda older: rescue_from(older, root, folder, say))
 
 
-def rescue_from(older: Path, root: Path, folder: str) -> list[str]:
-    """``bring_back`` into ``root/folder``, where its manifest knows what a stage has put there."""
+def rescue_from(older: Path, root: Path, folder: str, say: Say) -> None:
+    """What its owner has in ``older``, which is to be removed, goes into ``root/folder`` or is kept beside it."""
     own = trees.read_own(trees.manifest_path(root, folder))
-    return [] if own is None else bring_back(older, root / folder, own)
+    if own is None:
+        return
+    for name in bring_back(older, root / folder, own):
+        say(f"{folder}: {shown(name)!r}, which came meanwhile, stays")
+    names = edited(older, root / folder, own)
+    if names:
+        aside = root / free_name(root, folder)
+        aside.mkdir()
+        bytes_ = sum((older / name).stat().st_size for name in names)
+        for name in names:
+            os.replace(older / name, aside / name)
+        fsync_folder(aside)
+        fsync_folder(root)
+        say(
+            f"{folder}: not as extract left them and made again: {len(names):,}, such as {shown(names[0])!r}; "
+            f"what stood there is kept: {shown(aside)} ({bytes_:,} bytes)"
+        )
 
 
 def bring_back(older: Path, folder: Path, own: trees.Brought) -> list[str]:
@@ -76,6 +105,44 @@ def lacking(older: Path, folder: Path, own: trees.Brought) -> list[str]:
         elif entry.name not in own and _is_newer(entry, place):
             found.append(entry.name)
     return found
+
+
+def edited(older: Path, folder: Path, own: trees.Brought) -> list[str]:
+    """Names of a stage (``own``) whose files in ``older`` are not as it left them, and hold something of their own.
+
+    ``folder`` has them as they should be. Those that are one file in both are not read.
+    """
+    with os.scandir(older) as entries:
+        names = sorted(
+            entry.name for entry in entries if entry.name in own and entry.is_file(follow_symlinks=False)
+        )
+
+    def holds_more(name: str) -> bool:
+        one, other = older / name, folder / name
+        return not (_is_same(one, other) or is_ours(one, name, own) or _is_remains(one, other))
+
+    return [name for name in names if holds_more(name)]
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samestat(one.lstat(), other.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _is_remains(path: Path, whole: Path) -> bool:
+    """Whether ``path`` is no more than a part of ``whole``: each sector is the same, or zeros; it may end early."""
+    if not whole.is_file() or path.stat().st_size > whole.stat().st_size:
+        return False
+    with path.open("rb") as one, whole.open("rb") as other:
+        while here := one.read(trees.CHUNK):
+            there = other.read(len(here))
+            for start in range(0, len(here) if here != there else 0, SECTOR):
+                sector = here[start : start + SECTOR]
+                if sector != there[start : start + SECTOR] and sector.strip(b"\0"):
+                    return False
+    return True
 
 
 def _is_folder(path: Path) -> bool:

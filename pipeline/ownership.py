@@ -17,12 +17,11 @@ from pipeline import claims, receipts
 from pipeline.claims import Aside
 from pipeline.leftovers import STAGING
 from pipeline.observe import Observer
+from pipeline.owners_files import ASIDE, free_name
 from pipeline.receipts import Recorded
 from pipeline.stage import Settings, Stage
 from vision.artefacts.files import fsync_folder
 from vision.artefacts.records import RecordError
-
-ASIDE = ".replaced-"
 
 
 def claimed(stage: Stage, settings: Settings) -> frozenset[str]:
@@ -67,7 +66,7 @@ def put_aside(stage: Stage, settings: Settings, observer: Observer) -> dict[str,
             each.sha256 for name, each in aside.items() if each.of == path and os.path.lexists(root / name)
         }
         if not digest or digest not in held:
-            fresh[_free_name(root, path)] = Aside(path, digest)
+            fresh[free_name(root, path)] = Aside(path, digest)
     aside |= fresh
     claims.note(root, stage.name, stage.outputs(settings), aside)
     for name, each in fresh.items():
@@ -102,13 +101,6 @@ def _not_as_recorded(stage: Stage, settings: Settings, observer: Observer) -> It
             continue
         elif path not in recorded or (now.kind, now.sha256) != (recorded[path].kind, recorded[path].sha256):
             yield path, now.sha256
-
-
-def _free_name(root: Path, path: str) -> str:
-    number = 1
-    while os.path.lexists(root / f"{path}{ASIDE}{number}"):
-        number += 1
-    return f"{path}{ASIDE}{number}"
 
 
 def _second_name(path: Path, target: Path) -> None:

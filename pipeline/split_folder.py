@@ -33,7 +33,7 @@ def make_folder(context: StageContext, folder: str, archive: Archive, members: M
         Interrupted: asked to stop.
     """
     final, noted = context.root / folder, trees.manifest_path(context.root, folder)
-    recover_folder(context.root, folder)
+    recover_folder(context.root, folder, context.say)
     files = members.below(f"{folder}/")
     known, vouched = trees.read_manifest(noted), _vouched(context.root, folder)
     seen = known or receipt_path(context.root, "extract").exists()
@@ -118,11 +118,9 @@ def _replace(
         if context.should_stop():
             raise Interrupted("while writing to disk")
 
-    def rescue(older: Path) -> None:
-        for name in rescue_from(older, context.root, folder):
-            context.say(f"{folder}: {name!r}, which came meanwhile, stays")
-
-    publish_tree(staging, final, check_stop, rescue)
+    publish_tree(
+        staging, final, check_stop, lambda older: rescue_from(older, context.root, folder, context.say)
+    )
 
 
 def _joined(one: trees.Brought, other: trees.Brought) -> trees.Brought:

@@ -149,6 +149,10 @@ def test_killed_or_out_of_disk_while_it_mends_the_originals_stay_whole(
         assert snapshot(stands) in (whole, damaged), f"at {at} of {total}"
         assert run(own_root) == 0
         assert snapshot(own_root / "train2017") == whole
+        kept = [path.read_bytes() for path in own_root.glob("train2017.replaced-*/*")]
+        assert kept == [b"x" * pictures[5].stat().st_size], (
+            f"what may be an edit is kept once, at {at} of {total}"
+        )
         assert {path.stat().st_nlink for path in (own_root / "train2017").iterdir()} == {1}
 
 
@@ -205,3 +209,39 @@ def test_what_is_no_folder_is_not_replaced_either(
     said = capsys.readouterr().err
     assert f"{place} is " in said and "fix:" in said
     assert place.read_text() == "mine" if kind == "file" else place.is_symlink() or place.is_fifo()
+
+
+def damage(pictures: list[Path]) -> dict[str, bytes]:
+    """Two edited ones, one of them of the same size; three that a disk has cut, emptied and holed. The edited ones."""
+    whole = [path.read_bytes() for path in pictures]
+    edits = {
+        pictures[0].name: whole[0] + b"mine",
+        pictures[1].name: whole[1][:600] + b"mine" + whole[1][604:],
+    }
+    for name, data in edits.items():
+        (pictures[0].parent / name).write_bytes(data)
+    pictures[2].write_bytes(whole[2][:1000])
+    pictures[3].write_bytes(b"")
+    pictures[4].write_bytes(whole[4][:512] + bytes(1024) + whole[4][1536:])
+    return edits
+
+
+def test_an_edited_image_is_kept_beside_the_folder_and_damage_is_not(
+    own_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = settle(own_root)
+    before = snapshot(own_root / "train2017")
+    edits = damage(pictures)
+    capsys.readouterr()
+    assert run(own_root) == 0
+    aside = own_root / "train2017.replaced-1"
+    assert snapshot(own_root / "train2017") == before
+    assert {path.name: path.read_bytes() for path in aside.iterdir()} == edits
+    said = [line for line in capsys.readouterr().out.splitlines() if "kept" in line and str(aside) in line]
+    assert len(said) == 1 and ": 2, such as" in said[0] and pictures[0].name in said[0]
+    pictures[0].write_bytes(b"again")
+    assert run(own_root) == 0
+    assert (own_root / f"train2017.replaced-2/{pictures[0].name}").read_bytes() == b"again"
+    assert main(["run", "--root", str(own_root), "--workers", "1"]) == 0, "no later stage stops at them"
+    table = (own_root / "report/images.jsonl").read_text()
+    assert "replaced" not in table and "not_in_annotations" not in table
