@@ -46,7 +46,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     from vision.core.sample import InputSpec
     from vision.datasets.loading import make_loader
     from vision.datasets.sampling import BatchSampler
-    from vision.engine import data, disk, initial, report, resume, start
+    from vision.engine import coco_map, data, disk, initial, report, resume, start
     from vision.engine.board import Board, NoBoard
     from vision.engine.checkpoint import RunFacts
     from vision.engine.loop import fit
@@ -59,6 +59,8 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     from vision.transforms import presets
 
     config, group = plan.config, host.group
+    if config.validation_map:
+        coco_map.choose_backend("auto")  # not only after the first epoch
     variant = find(config.net)
     width, height = width_height(config)
     spec = InputSpec(height=height, width=width)
@@ -173,8 +175,3 @@ if __name__ == "__main__":
         sys.exit(main())
     except KeyboardInterrupt:  # before anything could be asked to stop
         sys.exit(130)
-    except ModuleNotFoundError as missing:
-        sys.exit(
-            f"train_ssd.py: {missing} in {sys.executable}\n"
-            "  fix: source .venv/bin/activate; ./setup_coco.sh makes it"
-        )

@@ -27,6 +27,7 @@ from pathlib import Path
 from tools.looked_at import looked_at
 from tools.machine import Gpu, Interpreter, Machine, read_interpreter, read_machine, torch_reaches_gpu
 from vision.artefacts.command_line import Parser
+from vision.artefacts.imports import required_distributions
 from vision.artefacts.supported_python import NEWEST as NEWEST_PYTHON
 from vision.artefacts.supported_python import OLDEST as OLDEST_PYTHON
 
@@ -259,16 +260,6 @@ def examine(
     findings += check_compiler(interpreter, machine)
     findings += check_gpu(machine.gpu, interpreter)
     return findings
-
-
-def required_distributions(requirements: Path = REPOSITORY / "requirements.txt") -> tuple[str, ...]:
-    """The names in requirements.txt, without versions and comments."""
-    names = []
-    for line in requirements.read_text(encoding="utf-8").splitlines():
-        line = line.split("#")[0].strip()
-        if line and not line.startswith("-"):
-            names.append("".join(c if c.isalnum() or c in "-_." else " " for c in line).split()[0])
-    return tuple(names)
 
 
 def build_parser() -> Parser:

@@ -32,6 +32,7 @@ from tools.doctor import check_python
 from tools.machine import Interpreter, read_interpreter
 from vision.artefacts.advice import quoted
 from vision.artefacts.command_line import Parser
+from vision.artefacts.imports import required_distributions
 from vision.artefacts.supported_python import NEWEST, OLDEST
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -156,7 +157,17 @@ class Environment:
             return f"{self.venv.name} was not made by this script"
         if stamp.get("digests", {}).get(requirements) != self.digest(requirements, stamp.get("python", "")):
             return f"{requirements} or its constraints changed, or were not installed yet"
-        return None
+        gone = (
+            self.gone(requirements) if stamp.get("ours") else []
+        )  # another one may see the system's packages
+        return f"{', '.join(gone)} no longer in {self.venv.name}" if gone else None
+
+    def gone(self, requirements: str) -> list[str]:
+        """What ``requirements`` name and site-packages has no record of, as after an uninstall by hand."""
+        records = self.venv.glob("lib/python*/site-packages/*.dist-info")
+        there = {record.name.partition("-")[0].lower() for record in records}
+        named = required_distributions(self.folder / requirements)
+        return [name for name in named if re.sub(r"[-_.]+", "_", name).lower() not in there]
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

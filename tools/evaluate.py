@@ -114,6 +114,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     root = Path(arguments.datasets or opened.data_root)
     data = CocoDetection(root, arguments.split)
     _require_same_classes(opened, data.classes)
+    coco_map.choose_backend(arguments.coco_backend)
     device = choose_device(arguments.device)
     asked = Asked(data.digest, root, arguments.split, arguments.resize, arguments.score_threshold)
     folder, found = place(opened, asked, arguments.output), f"detections_{arguments.split}2017.json"

@@ -27,13 +27,13 @@ from tools.doctor import (
     check_gpu,
     examine,
     gigabytes,
-    required_distributions,
 )
 from tools.environment import RUN, Environment, EnvironmentProblem, existing_python, find_python
 from tools.machine import Interpreter, Machine, read_interpreter, read_machine
 from vision.artefacts.addresses import redacted_text
 from vision.artefacts.advice import command as spelled
 from vision.artefacts.command_line import Parser
+from vision.artefacts.imports import required_distributions
 
 ENVIRONMENT_COST = Cost(3 * GB, ENVIRONMENT_BYTES, 3)  # measured: 28 s with uv, 185 s with pip
 DEMO_COST = Cost(0, 0.3 * GB, 10)

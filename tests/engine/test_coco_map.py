@@ -141,18 +141,18 @@ def test_backends_are_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) -
 
         def find(name: str) -> object:
             if name in missing:
-                raise ImportError(name)
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
             return real(name)
 
         monkeypatch.setattr(coco_map.importlib, "import_module", find)
 
     lacking("hotcoco")
     assert choose_backend("auto") == "pycocotools"
-    with pytest.raises(ValueError, match="hotcoco not installed; fix: pip install"):
+    with pytest.raises(ImportError, match="No module named 'hotcoco'"):
         choose_backend("hotcoco")
     monkeypatch.undo()
     lacking("hotcoco", "pycocotools")
-    with pytest.raises(ValueError, match="neither hotcoco nor pycocotools installed"):
+    with pytest.raises(ImportError, match="No module named 'pycocotools'"):
         choose_backend("auto")
 
 

@@ -140,13 +140,6 @@ def test_command_prints_json_and_its_exit_status_says_whether_work_stops(
     ]
 
 
-def test_required_distributions_are_names_only(tmp_path: Path) -> None:
-    (tmp_path / "r.txt").write_text(
-        "-r other.txt\n# text\nnumpy>=2.1,<2.6   # why\nopencv-python-headless\n\nonnx==1\n"
-    )
-    assert doctor.required_distributions(tmp_path / "r.txt") == ("numpy", "opencv-python-headless", "onnx")
-
-
 BOOTSTRAP = ("doctor", "looked_at", "machine", "environment", "costs", "setup")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from tools.environment import (
     find_python,
 )
 from tools.machine import Interpreter, read_interpreter
+from vision.artefacts.imports import required_distributions
 
 
 class Installer:
@@ -37,7 +40,16 @@ class Installer:
         self.calls.append((requirements.name, pins.name if pins else None))
         if self.cut_off:
             raise KeyboardInterrupt
-        Path(inside.executable).with_name("installed").touch()
+        venv = Path(inside.executable).parents[1]
+        (venv / "bin" / "installed").touch()
+        for name in {
+            name for file in (RUN, DEV) for name in required_distributions(requirements.with_name(file))
+        }:
+            site_packages(venv).joinpath(f"{name}-1.0.dist-info").mkdir(exist_ok=True)
+
+
+def site_packages(venv: Path) -> Path:
+    return next(venv.glob("lib/python*/site-packages"))
 
 
 @pytest.fixture
@@ -103,6 +115,16 @@ def test_the_pins_hold_the_tools_for_the_tests_as_well(
     project.ensure(base)
     project.ensure(base, dev=True)
     assert len(installer.calls) == 1 and project.lacks(DEV) is None
+
+
+def test_what_was_uninstalled_by_hand_comes_back(
+    project: Environment, installer: Installer, base: Interpreter
+) -> None:
+    project.ensure(base, dev=True)
+    site_packages(project.venv).joinpath("numpy-1.0.dist-info").rmdir()
+    assert project.lacks(RUN) == "numpy no longer in .venv" and project.lacks(DEV) is None
+    project.ensure(base)
+    assert len(installer.calls) == 2 and project.lacks(RUN) is None
 
 
 @pytest.fixture
@@ -311,3 +333,45 @@ def test_the_oldest_pair_is_passed_over_aloud(repository: Path, tmp_path: Path) 
     )
     assert done.returncode == 0
     assert done.stderr.startswith("skipped: the oldest pair (Python 3.10, torch 2.5.1): no python3.10")
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    """A small package in a folder that pip takes as its only index."""
+    path, info = tmp_path / "links" / "tiny_thing-1.0-py3-none-any.whl", "tiny_thing-1.0.dist-info"
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("tiny_thing.py", "")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-thing\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return path
+
+
+def test_a_file_whose_hash_differs_is_not_installed(
+    project: Environment,
+    wheel: Path,
+    base: Interpreter,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture,
+) -> None:
+    """With the real pip."""
+    if not base.pip:
+        pytest.skip("no pip in this Python")
+    monkeypatch.setattr(environment, "try_imports", lambda python: None)
+    found = shutil.which
+    monkeypatch.setattr(environment.shutil, "which", lambda name: None if name == "uv" else found(name))
+    pip = [base.executable, "-m", "pip", "--python", str(project.python)]
+    monkeypatch.setattr(environment, "pip_for", lambda inside, base: pip)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    for file in (RUN, DEV):
+        (project.folder / file).write_text("tiny-thing\n")
+    pins = next((project.folder / "constraints").iterdir())
+    pins.write_text(f"tiny-thing==1.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(EnvironmentProblem, match="Where hashes differ"):
+        project.ensure(base)
+    said = capfd.readouterr().err
+    assert "DO NOT MATCH THE HASHES" in said and hashlib.sha256(wheel.read_bytes()).hexdigest() in said
+    assert not list(site_packages(project.venv).glob("tiny_thing*"))
+    assert project.lacks(RUN) == "the last install was interrupted"

@@ -128,7 +128,7 @@ def test_without_albumentations_only_augmentation_is_missing(repository: Path) -
         [sys.executable, "-c", WITHOUT], cwd=repository, capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("none\n")
-    assert "needs albumentations 2.0.8" in done.stdout and "--augment none" in done.stdout
+    assert "No module named 'albumentations" in done.stdout
 
 
 def test_albumentations_does_not_phone_home(repository: Path) -> None:

@@ -1,6 +1,7 @@
 """Room 0: what a file on disk is and how it is written safely. Standard library and numpy only.
 
 supported_python.py  whether this Python is new enough for the rest
+imports.py        what cannot be imported: what, why, fix
 files.py          atomic publishing, digests, the full disk: every file of the project is written through it
 targets.py        what may stand where something is published
 records.py        strict JSON in, typed records out: what others wrote is data and is checked

@@ -6,6 +6,7 @@ import os
 import sys
 from types import TracebackType
 
+from vision.artefacts.imports import said_of_import
 from vision.artefacts.output import protect, words_are_the_result
 from vision.artefacts.system_errors import NO_THREAD, said_of, said_of_no_thread
 
@@ -28,6 +29,8 @@ def _said(kind: type[BaseException], error: BaseException, trace: TracebackType 
         os._exit(130)  # the interpreter would end by the signal itself
     if isinstance(error, OSError):
         _print(f"error: {said_of(error)}")
+    elif isinstance(error, ImportError) and (said := said_of_import(error)):
+        _print(f"error: {said}")
     elif isinstance(error, RuntimeError) and NO_THREAD in str(error):
         _print(f"error: {said_of_no_thread()}")
     elif isinstance(error, MemoryError):

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from vision.artefacts.advice import shown
+from vision.artefacts.imports import said_of_import
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 NO_THREAD = "can't start new thread"
@@ -48,6 +49,10 @@ def said_of(error: OSError) -> str:
     own = str(error.strerror or "")
     if "\n  fix: " in own:
         return own
+    if error.errno is None and "shared object file" in str(
+        error
+    ):  # torch loads libraries of CUDA in this way
+        return said_of_import(ImportError(str(error))) or str(error)
     if error.errno is None and len(error.args) == 1 and error.args[0]:  # one of ours, not the system's
         return str(error)
     what, why, fix = what_why_fix(error)

@@ -88,17 +88,16 @@ def score(results: Results, dataset: Any, backend: str = "auto") -> Scores:
 
 
 def choose_backend(wanted: str) -> str:
-    """``auto`` → the fastest scorer that is installed. Raises ValueError with what to install."""
+    """``auto`` → the fastest scorer that is installed. Raises ValueError for an unknown one, ImportError without any."""
     if wanted not in BACKENDS:
         raise ValueError(f"--coco-backend {wanted}: there is {', '.join(BACKENDS)}")
-    for name in ("hotcoco", "pycocotools") if wanted == "auto" else (wanted,):
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            continue
-        return name
-    missing = "neither hotcoco nor pycocotools" if wanted == "auto" else f"{wanted} not"
-    raise ValueError(f"COCO scores: {missing} installed; fix: pip install -r requirements.txt")
+    if wanted == "auto":
+        with contextlib.suppress(ImportError):
+            importlib.import_module("hotcoco")
+            return "hotcoco"
+        wanted = "pycocotools"
+    importlib.import_module(wanted)
+    return wanted
 
 
 def _require_known(results: Results, truth: GroundTruth) -> None:

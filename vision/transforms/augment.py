@@ -19,29 +19,20 @@ from vision.transforms.geometry import View, objects_to_keep, scales_and_offsets
 _IDENTITY = np.eye(3)
 
 
-class AugmentationMissing(ImportError):
-    """albumentations is not installed here."""
-
-
 @cache
 def _functional() -> tuple[Any, Any]:
     """albumentations' geometry and colour functions; imported when first used, since that takes seconds."""
     os.environ.setdefault(
         "NO_ALBUMENTATIONS_UPDATE", "1"
     )  # it asks the network for its newest version otherwise
-    try:
-        from albumentations.augmentations.geometric import functional as geometry
-        from albumentations.augmentations.pixel import functional as colour
-    except ImportError as error:
-        raise AugmentationMissing(
-            f"augmentation needs albumentations 2.0.8, which cannot be imported here ({error})\n"
-            "  fix: pip install -r requirements.txt, or train with --augment none"
-        ) from error
+    from albumentations.augmentations.geometric import functional as geometry
+    from albumentations.augmentations.pixel import functional as colour
+
     return geometry, colour
 
 
 def require() -> None:
-    """Imports albumentations now, in the parent of all workers. Raises AugmentationMissing."""
+    """Imports albumentations now, in the parent of all workers. Raises ImportError."""
     _functional()
 
 

@@ -90,7 +90,7 @@ def build(name: str, input_spec: InputSpec, seed: int, resize: str = "bilinear")
     :param seed: 0 ≤ seed < 2**64; with epoch and index it decides everything
     :param resize: ``bilinear``, or ``detectnet`` to see what the device sees (with ``none`` only)
     :raises ValueError: an unknown name, or a resize that does not go with it
-    :raises AugmentationMissing: ``ssd`` or ``light`` without albumentations
+    :raises ImportError: ``ssd`` or ``light`` without albumentations
     """
     if name not in PRESETS:
         raise ValueError(f"augmentation {name!r}: there is {', '.join(PRESETS)}")
