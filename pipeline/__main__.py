@@ -31,7 +31,7 @@ from pipeline.lock import root_lock
 from pipeline.runner import Decision, decide_all
 from pipeline.stage import Stage
 from pipeline.stages import NAMES, all_stages, named
-from vision.artefacts.advice import quoted
+from vision.artefacts.advice import command, quoted
 from vision.artefacts.command_line import Parser
 from vision.artefacts.output import words_are_the_result
 
@@ -54,9 +54,9 @@ def build_parser() -> Parser:
     clean_help = "remove what the stages made, or half-done work"
     add_clean_options(commands.add_parser("clean", help=clean_help, description=CLEAN))
     commands.add_parser("list", help="the stages, a line each")
-    for command in (run, status, verify):
-        add_common_options(command)
-        add_stage_options(command)
+    for looks in (run, status, verify):
+        add_common_options(looks)
+        add_stage_options(looks)
     run.add_argument("--only", choices=NAMES, metavar="STAGE", help="this stage alone")
     run.add_argument(
         "--from", dest="first", choices=NAMES, metavar="STAGE", help="this stage and those after it"
@@ -171,6 +171,8 @@ def clean(arguments: argparse.Namespace, stop: StopFlag) -> None:
             cleaning = plan(root, selection, stop)
             print("\n".join(listing(cleaning)), flush=True)
             remove(cleaning, say, stop)
+        if selection.stages:
+            print("next: " + command("python -m pipeline run", "--root", root))
 
 
 def discard_archives(arguments: argparse.Namespace, stop: StopFlag) -> None:

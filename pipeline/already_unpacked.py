@@ -26,9 +26,9 @@ def is_from_archives(settings: Settings, path: str, should_stop: Callable[[], bo
         (pictures,) = (file for file in needed if f"{file.split()}2017" == path)
         if (settings.root / archive_path(pictures)).is_file():
             return True
-        path = original_path(str(pictures.split()))
-        if not (settings.root / path).is_file():
-            return False
+        folder, path = path, original_path(str(pictures.split()))
+        if not (settings.root / path).is_file():  # after a clean: the record says what is whose
+            return trees.read_own(trees.manifest_path(settings.root, folder)) is not None
     return _is_published(settings, path, should_stop)
 
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pipeline import brought, choices, claims, leftovers, part, receipts, trees
+from pipeline.image_rules import image_folder
 from pipeline.lock import LOCK
 from pipeline.owners_files import edited, lacking
 from pipeline.receipts import Recorded
@@ -24,12 +25,12 @@ from pipeline.release import ARCHIVES
 from pipeline.runner import STAGING
 from pipeline.stage import SPLITS, Interrupted, Settings, Stage, StageError
 from pipeline.stages import all_stages
-from vision.artefacts.advice import command
+from vision.artefacts.advice import command, shown
 from vision.artefacts.files import TEMPORARY, sha256_of
 from vision.artefacts.records import RecordError
 
-SHOWN = 20
-"""How many of the things that stay are named."""
+SHOWN, ENTRIES = 20, 12
+"""How many of the things that stay are named with their reason, and how many entries of the root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class Cleaning:
     items: list[Item] = field(default_factory=list)
     stays: list[str] = field(default_factory=list)
     rejects_of: list[str] = field(default_factory=list)
+    records: dict[str, trees.Brought] = field(default_factory=dict)
+    """What extract has put into a folder and its owner has changed since: by folder, for the run that comes."""
 
     @property
     def bytes(self) -> int:
@@ -125,15 +128,24 @@ class Cleaning:
             return
         now = trees.survey(self.root / path, known, tick=self._tick)
         gone = [name for name, member in now.items() if trees.content(member) in own.get(name, ())]
-        self.stays += [
-            f"{path}/{name}: "
-            + (f"it is not as {stage} left it" if name in own else "no stage has put it there")
-            for name in sorted(set(now) - set(gone))
-        ]
         files = tuple(f"{path}/{name}" for name in gone)
+        left = sorted({*_leaves(self.root, path)}.difference(files, [path]))
+        known_names = {name for each in left if (name := each.removeprefix(f"{path}/")) in own}
+        self.stays += [
+            f"{shown(each)}: "
+            + (
+                f"it is not as {stage} left it"
+                if each.removeprefix(f"{path}/") in known_names
+                else "no stage has put it there"
+            )
+            for each in left
+        ]
         size = sum(now[name].bytes for name in gone)
         self.items.append(Item(f"{path}/", f"output of {stage}", files, size))
-        self._add_own(manifest, f"list of the files of {path}")
+        if not left or stage not in brought.STAGES:
+            self._add_own(manifest, f"list of the files of {path}")
+        else:  # the next run is to know that extract has worked beside its owner's files
+            self.records[path] = {name: own[name] for name in known_names}
 
     def _brought(
         self, path: str, known: trees.Manifest, recorded: Recorded, stage: str
@@ -199,10 +211,17 @@ class Cleaning:
         else:
             self._add_whole(older, "older folder of a stopped run")
 
-    def add_notes(self) -> None:
-        """What the pipeline notes about the root."""
+    def add_notes(self, chosen: choices.Choices) -> None:
+        """What the pipeline notes about the root; not ``chosen``, without which the next run would make another root."""
         self._add_own(self.root / brought.BROUGHT, "what the stages have put there")
-        self._add_own(self.root / choices.CHOICES, "choices of the last run")
+        for split in SPLITS:
+            if not (self.root / image_folder(split)).is_dir():
+                noted = trees.manifest_path(self.root, image_folder(split))
+                self._add_own(noted, f"list of the files of {image_folder(split)}")
+        if chosen == choices.Choices():
+            self._add_own(self.root / choices.CHOICES, "choices of the last run")
+        else:
+            self.stays.append(f"{choices.CHOICES}: what was chosen for this root; the next run takes it")
         self._add_own(self.root / LOCK, "lock")
 
     def _add_whole(self, folder: Path, what: str) -> None:
@@ -256,9 +275,10 @@ class Cleaning:
 def plan(root: Path, selection: Selection, should_stop: Callable[[], bool] = lambda: False) -> Cleaning:
     """What ``selection`` means on this disk; nothing is touched. Raises Interrupted when asked to stop."""
     try:
-        remembered = choices.read(root)
+        remembered = chosen = choices.read(root)
     except StageError:  # they say only where to look for temporary files: everywhere then
         remembered = choices.Choices(SPLITS)
+        chosen = choices.Choices()
     settings = Settings(root, remembered.splits, 1, remembered.options())
     cleaning = Cleaning(root, selection.everything, should_stop)
     if not root.is_dir():
@@ -271,7 +291,7 @@ def plan(root: Path, selection: Selection, should_stop: Callable[[], bool] = lam
         cleaning.add_outputs(stage)
         cleaning.add_receipt(stage)
     if selection.everything:
-        cleaning.add_notes()
+        cleaning.add_notes(chosen)
     return cleaning
 
 
@@ -296,6 +316,8 @@ def remove(cleaning: Cleaning, say: Callable[[str], None], should_stop: Callable
         if item.whole:
             shutil.rmtree(cleaning.root / item.path)
         _remove_empty(cleaning.root, [item.path, *item.files])
+        if (own := cleaning.records.get(item.path.rstrip("/"))) is not None:
+            trees.write_manifest(trees.manifest_path(cleaning.root, item.path), {}, own)
     _remove_rejects(cleaning)
     if cleaning.everything:
         _remove_empty(cleaning.root, [STAGING])
@@ -330,7 +352,38 @@ def listing(cleaning: Cleaning) -> list[str]:
         f"{item.bytes:>{width},} bytes in {len(item.files):>7,}  {item.path}  ({item.what})"
         for item in cleaning.items
     ]
-    shown = [f"stays: {line}" for line in cleaning.stays[:SHOWN]]
+    stays = [f"stays: {line}" for line in cleaning.stays[:SHOWN]]
     if len(cleaning.stays) > SHOWN:
-        shown.append(f"stays: {len(cleaning.stays) - SHOWN:,} more")
-    return [*rows, *shown, f"in all {cleaning.bytes:,} bytes, files: {cleaning.files:,}"]
+        stays.append(f"stays: {len(cleaning.stays) - SHOWN:,} more")
+    return [*rows, *stays, _left(cleaning), f"in all {cleaning.bytes:,} bytes, files: {cleaning.files:,}"]
+
+
+def _left(cleaning: Cleaning) -> str:
+    """Everything that stays in the root, by its entries: ``annotations/ (3), notes.txt``."""
+    if not cleaning.root.is_dir():
+        return f"there is no folder {shown(cleaning.root)}"
+    going = {path for item in cleaning.items for path in item.files}
+    whole = {item.path.rstrip("/") for item in cleaning.items if item.whole}
+    entries = []
+    for name in sorted(os.listdir(cleaning.root)):
+        path = cleaning.root / name
+        if path.is_dir() and not path.is_symlink():
+            count = sum(each not in going for each in _leaves(cleaning.root, name, whole))
+            entries += [f"{shown(name)}/ ({count:,})"] if count else []
+        elif name not in going:
+            entries.append(shown(name))
+    if len(entries) > ENTRIES:
+        entries[ENTRIES:] = [f"{len(entries) - ENTRIES:,} more"]
+    return f"stays in {shown(cleaning.root)}: {', '.join(entries) or 'nothing; the folder itself stays'}"
+
+
+def _leaves(root: Path, path: str, whole: Collection[str] = ()) -> Iterator[str]:
+    """Whatever is below ``path`` and no folder, and folders with nothing in them."""
+    if path in whole:
+        return
+    with os.scandir(root / path) as found:
+        entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+    if not entries:
+        yield path
+    for name, is_folder in entries:
+        yield from _leaves(root, f"{path}/{name}", whole) if is_folder else [f"{path}/{name}"]

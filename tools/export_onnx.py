@@ -69,9 +69,16 @@ def export(arguments: argparse.Namespace) -> int:
     print(f"{opened.path}: {opened.describe()} ({opened.chosen})")
     output = arguments.output or opened.folder / DEFAULT_NAME
     images, source = comparison_pictures(arguments.datasets, opened)
-    result = onnx.export(opened, output, images, arguments.opset)
+    result = onnx.export(opened, output, images, arguments.opset, lambda other: _again(arguments, other))
     print(report(result, output, source, opened))
     return 0
+
+
+def _again(arguments: argparse.Namespace, output: Path) -> str:
+    """The same export to another place."""
+    data = ("--datasets", arguments.datasets) if arguments.datasets else ()
+    asked = (arguments.model, "--which", arguments.which, "--opset", arguments.opset, *data)
+    return command("python -m tools.export_onnx", *asked, "--output", output)
 
 
 def comparison_pictures(named: Path | None, opened: Opened) -> tuple[list[np.ndarray], str]:

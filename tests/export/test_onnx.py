@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -58,7 +59,16 @@ def test_every_opset_that_is_offered(opened: Opened, images: Images, tmp_path: P
 
 
 def _older(folder: Path) -> dict[str, bytes]:
-    older = {"net.onnx": b"older network", "labels.txt": labels_text(CLASSES), "export_report.json": b"{}"}
+    network = b"older network"
+    report = {
+        "onnx": "net.onnx",
+        "sha256": hashlib.sha256(network).hexdigest(),
+    }  # as earlier versions wrote it
+    older = {
+        "net.onnx": network,
+        "labels.txt": labels_text(CLASSES),
+        "export_report.json": json.dumps(report).encode(),
+    }
     for name, data in older.items():
         (folder / name).write_bytes(data)
     return older
@@ -146,6 +156,7 @@ def test_a_kill_at_any_point_leaves_a_network_with_its_names(images: Images, tmp
         assert _agree(folder) and read_labels((folder / "labels.txt").read_bytes(), "") == CLASSES
         left = [path for path in folder.iterdir() if path.name.startswith(".tmp-")]
         assert len(left) == 0 or outcomes[point - 1] == "killed"
+        assert room._require_own(folder / "net.onnx", CLASSES, str), "the next export takes it for its own"
     assert seen == {new, sha256_of(start / "net.onnx")}
 
 
@@ -167,9 +178,45 @@ def test_names_of_another_model_are_not_overwritten(
     opened: Opened, images: Images, tmp_path: Path, names: str
 ) -> None:
     (tmp_path / "labels.txt").write_text(names)
-    with pytest.raises(ValueError, match=r"names other classes than the checkpoint .*Choose another folder"):
+    with pytest.raises(
+        ValueError, match=r"names other classes than the checkpoint .*\n  fix: export to another"
+    ):
         export(opened, tmp_path / "net.onnx", images)
     assert _contents(tmp_path) == {"labels.txt": names.encode()}
+
+
+@pytest.mark.parametrize("foreign", ["network", "edited", "renamed", "report", "damaged report"])
+def test_what_no_export_has_made_is_not_replaced(
+    opened: Opened, images: Images, tmp_path: Path, foreign: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor a network of ours under a name that its owner gave it, such as a backup."""
+    if foreign != "network":
+        _older(tmp_path)
+    if foreign in ("network", "edited"):
+        (tmp_path / "net.onnx").write_bytes(b"mine")
+    elif foreign == "renamed":
+        (tmp_path / "net.onnx").rename(tmp_path / "best.onnx")
+    else:
+        text = '{"mine": 1}' if foreign == "report" else "{"
+        (tmp_path / "export_report.json").write_text(text)
+    before = _contents(tmp_path)
+    monkeypatch.setattr(room, "as_onnx", lambda *_: pytest.fail("it is refused before the work"))
+    name = "best.onnx" if foreign == "renamed" else "net.onnx"
+    with pytest.raises(
+        ValueError, match=r"is not replaced\n  why: .*\n  fix: export to another place: --output"
+    ):
+        export(opened, tmp_path / name, images)
+    assert _contents(tmp_path) == before
+
+
+def test_several_networks_of_one_folder_are_all_its_own(
+    opened: Opened, images: Images, tmp_path: Path
+) -> None:
+    for name in ("a.onnx", "b.onnx", "a.onnx"):
+        export(opened, tmp_path / name, images[:1])
+    written = json.loads((tmp_path / "export_report.json").read_text())
+    digest = sha256_of(tmp_path / "a.onnx")
+    assert written["onnx"] == "a.onnx" and written["exported"] == {"a.onnx": [digest], "b.onnx": [digest]}
 
 
 def test_the_same_names_written_otherwise_are_put_right(

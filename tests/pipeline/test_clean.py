@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline import clean, receipts
 from pipeline.__main__ import main
+from pipeline.choices import CHOICES, Choices
 from pipeline.clean import Selection, plan, remove
 from pipeline.lock import root_lock
 from pipeline.rejects import publish_rejects
 from pipeline.stage import Interrupted
 from pipeline.stages import NAMES
+from tests.faults.harness import REPOSITORY
 from tools.demo import mirror
+from vision.artefacts.files import publish_json
+from vision.artefacts.records import to_plain
 
 
 @pytest.fixture
@@ -75,14 +81,72 @@ def test_all_leaves_what_the_pipeline_did_not_make(root: Path) -> None:
     for path in own:
         path.write_bytes(b"mine")
     assert run(root, "--all", "--yes") == 0
-    assert sorted(root / name for name in everything(root)) == sorted(own)
+    kept = [name for name in everything(root) if not name.startswith(".pipeline/")]
+    assert sorted(root / name for name in kept) == sorted(own)
     assert run(root, "--all", "--yes") == 0
 
 
 def test_all_leaves_an_empty_root_when_there_is_nothing_else(root: Path) -> None:
     publish_rejects(root, "extract", [("val", "x.jpg", "why")])
+    publish_json(root / CHOICES, to_plain(Choices()))
     assert run(root, "--all", "--yes") == 0
     assert os.listdir(root) == []
+
+
+def test_after_all_of_it_the_printed_command_brings_the_root_back_as_it_was(
+    miniature_root: Path, miniature_release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Release, mirror, splits and classes are remembered; the owner's files are beside it and stop nothing."""
+    root = tmp_path / "a b$(touch X)"
+    shutil.copytree(miniature_root, root)
+    picture = sorted((root / "val2017").iterdir())[0]
+    with mirror(miniature_release) as url:
+        chosen = ("--splits", "val", "--classes", "person", "--thorough", "--mirror", url)
+        assert main(["run", "--root", str(root), "--workers", "1", *chosen]) == 0
+        before = {name: data for name, data in everything(root).items() if "pipeline" not in name}
+        own = {"val2017/notes.txt": b"mine", "mine/a": b"a", f"val2017/{picture.name}": b"edited"}
+        for name, data in own.items():
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_bytes(data)
+        (root / "val2017/link").symlink_to("/etc/hosts")
+        capsys.readouterr()
+        assert run(root, "--all", "--yes") == 0
+        said = capsys.readouterr().out.splitlines()
+        next_ = [line.removeprefix("next: ") for line in said if line.startswith("next: ")]
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            next_[0],
+            shell=True,
+            cwd=REPOSITORY,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stderr
+    again = {name: data for name, data in everything(root).items() if "pipeline" not in name}
+    assert again.pop(f"val2017.replaced-1/{picture.name}") == b"edited"
+    assert (again.pop("val2017/notes.txt"), again.pop("mine/a")) == (b"mine", b"a")
+    assert again.pop("val2017/link") and (root / "val2017/link").is_symlink()
+    changed = {"report/images.jsonl", "report/bad_images.png", "rejects.jsonl", "index.sqlite"}
+    assert again.keys() == before.keys()
+    assert {name for name in before if again[name] != before[name]} <= changed, (
+        "two entries are not annotated"
+    )
+    summary = next(line for line in said if line.startswith("stays in "))
+    assert all(each in summary for each in ("val2017/ (3)", "mine/ (1)", "train2017/ (16)", ".pipeline/"))
+
+
+def test_every_entry_that_stays_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "mine").mkdir()
+    assert run(root, "--only", "index") == 0
+    assert (
+        "annotations/ (6), archives/ (3), mine/ (1), rejects.jsonl, report/ (4), train2017/ (16)"
+        in capsys.readouterr().out
+    )
+    for number in range(clean.ENTRIES):
+        (root / f"z{number}").touch()
+    assert run(root, "--all", "--yes") == 0
+    assert ", 2 more\n" in capsys.readouterr().out
 
 
 def test_a_file_that_is_not_as_recorded_stays_and_is_named(
@@ -203,7 +267,7 @@ def test_a_clean_that_was_stopped_is_completed_by_the_same_command(root: Path) -
         remove(plan(root, selection), print, stop_soon)
     assert len(everything(root)) > 0
     remove(plan(root, selection), print, lambda: False)
-    assert os.listdir(root) == []
+    assert list(everything(root)) == [CHOICES]
 
 
 def test_it_waits_for_the_lock(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -242,7 +306,7 @@ def test_rejects_of_other_stages_stay(root: Path) -> None:
 def test_the_list_names_only_some_of_what_stays(root: Path) -> None:
     for number in range(clean.SHOWN + 5):
         (root / f"val2017/mine{number}").touch()
-    shown = [line for line in clean.listing(plan(root, Selection(stages=("extract",)))) if "stays" in line]
+    shown = [line for line in clean.listing(plan(root, Selection(stages=("extract",)))) if "stays:" in line]
     assert len(shown) == clean.SHOWN + 1 and "5 more" in shown[-1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -137,3 +138,18 @@ def test_pictures_are_compared_as_the_device_feeds_them(small_run: Path, miniatu
     expected = pixels[rows][:, columns].transpose(2, 0, 1)[None] / 127.5 - 1
     np.testing.assert_allclose(images[0], expected, atol=0.1)  # two JPEG decoders may differ by some levels
     assert np.abs(images[0] - expected).mean() < 0.01
+
+
+def test_the_printed_command_exports_beside_a_network_of_ones_own(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = run.rename(tmp_path / "a b$(touch X)")
+    (odd / "ssd-mobilenet.onnx").write_bytes(b"mine")
+    assert main([str(odd), "--opset", "11"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 3 and "Traceback" not in said
+    words = shlex.split(said.split("fix: export to another place: ")[1])
+    assert words[:3] == ["python", "-m", "tools.export_onnx"] and main(words[3:]) == 0
+    assert (odd / "ssd-mobilenet.onnx").read_bytes() == b"mine"
+    made = onnx.load(str(odd / "ssd-mobilenet-2/ssd-mobilenet.onnx"))
+    assert made.opset_import[0].version == 11 and (odd / "ssd-mobilenet-2/labels.txt").is_file()

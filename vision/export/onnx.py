@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vision.artefacts.advice import quoted, shown
 from vision.artefacts.files import TEMPORARY, atomic_publish, publish_bytes, publish_json, sha256_of
-from vision.artefacts.records import to_plain
+from vision.artefacts.records import RecordError, read_json, to_plain
+from vision.artefacts.targets import require_file_place
 from vision.engine.opening import Opened
 from vision.export import contract, parity
 from vision.export.contract import BOXES, INPUT, SCORES, GraphFacts
@@ -44,17 +47,25 @@ class ExportReport:
     classes: int
     graph: GraphFacts
     parity: ParityReport
+    exported: dict[str, list[str]]
+    """The digests of all networks that exports have made in the folder, by name: what may be replaced there."""
 
 
 def export(
-    opened: Opened, output: Path, images: Sequence[np.ndarray], opset: int = DEFAULT_OPSET
+    opened: Opened,
+    output: Path,
+    images: Sequence[np.ndarray],
+    opset: int = DEFAULT_OPSET,
+    elsewhere: Callable[[Path], str] = lambda output: f"--output {quoted(output)}",
 ) -> ExportReport:
     """Writes ``output``, ``labels.txt`` and ``export_report.json`` beside it.
 
     :param images: (1, 3, H, W) float32, normalised, to compare on
+    :param elsewhere: the command that makes this export under another name, to be printed
     :raises ContractBroken, ParityBroken, OutOfSpace: no network was published, an older file is as it was
-    :raises ValueError: an opset that is not offered, a name that does not end in ``.onnx``, or a folder whose
-        ``labels.txt`` belongs to another model
+    :raises ValueError: an opset that is not offered, a name that does not end in ``.onnx``, or a file there that no export
+        has made, or names of another model
+    :raises NotReplaced: what stands in the place of a file is none
     """
     if opset not in OPSETS:
         raise ValueError(f"--opset {opset}: {OPSETS[0]} to {OPSETS[-1]} are offered")
@@ -63,7 +74,7 @@ def export(
             f"--output {output}: detectNet knows the kind of file by its name; it must end in .onnx"
         )
     labels = labels_text(opened.classes)
-    _require_own_labels(output.parent / LABELS, opened.classes)
+    exported = _require_own(output, opened.classes, elsewhere)
     _remove_leftovers(output)
     detector = opened.detector.eval()
     with atomic_publish(output) as temporary:
@@ -71,31 +82,70 @@ def export(
         facts = contract.check(temporary, opset, len(opened.classes))
         compared = parity.compare(temporary, detector, images)
         digest = sha256_of(temporary)
+        exported[output.name] = [each for each in exported.get(output.name, []) if each != digest] + [digest]
+        report = ExportReport(
+            output.name,
+            digest,
+            opened.path.name,
+            sha256_of(opened.path),
+            opened.weights,
+            len(opened.classes),
+            facts,
+            compared,
+            exported,
+        )
         publish_bytes(output.parent / LABELS, labels)  # first: a new network never stands beside old names
-    report = ExportReport(
-        output.name,
-        digest,
-        opened.path.name,
-        sha256_of(opened.path),
-        opened.weights,
-        len(opened.classes),
-        facts,
-        compared,
-    )
-    publish_json(output.parent / REPORT, to_plain(report))
+        publish_json(
+            output.parent / REPORT, to_plain(report)
+        )  # before the network: nobody's, if a kill comes between
     return report
 
 
-def _require_own_labels(path: Path, classes: list[str]) -> None:
-    """Names that are there already, maybe with ``\\r`` or a byte order mark, have to be the same ones."""
-    if not path.is_file():
-        return
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    if [line.strip() for line in lines if line.strip()] != classes:
-        raise ValueError(
-            f"{path}: names other classes than the checkpoint ({len(classes)} with background); it belongs to "
-            "another model. Choose another folder with --output, or move the file away"
+def _require_own(output: Path, classes: list[str], elsewhere: Callable[[Path], str]) -> dict[str, list[str]]:
+    """That nothing is replaced but what exports have made; the digests of those, by name.
+
+    Raises ValueError (three lines) for anything else; NotReplaced.
+    """
+    report, names = output.parent / REPORT, output.parent / LABELS
+    for path in (output, report, names):
+        require_file_place(path)
+    exported = _exported(report)
+    number = 2
+    while os.path.lexists(other := output.parent / f"{output.stem}-{number}" / output.name):
+        number += 1
+
+    def refused(path: Path, why: str) -> ValueError:
+        return ValueError(
+            f"{shown(path)} is not replaced\n  why: {why}\n  fix: export to another place: {elsewhere(other)}"
         )
+
+    if exported is None:
+        raise refused(report, "it is no report of an export")
+    if output.exists() and sha256_of(output) not in exported.get(output.name, []):
+        raise refused(output, f"no {REPORT} beside it says that an export made it: it is somebody's")
+    if names.exists() and _other_names(names, classes):
+        raise refused(names, f"it names other classes than the checkpoint ({len(classes)} with background)")
+    return exported
+
+
+def _exported(report: Path) -> dict[str, list[str]] | None:
+    """What exports have made in the folder, by their report; None where the file is no report."""
+    try:
+        found = read_json(report)
+        last = {
+            str(found["onnx"]): [str(found["sha256"])]
+        }  # reports of earlier versions have no more than this
+        return {str(name): [str(each) for each in of] for name, of in found.get("exported", last).items()}
+    except FileNotFoundError:
+        return {}
+    except (RecordError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _other_names(path: Path, classes: list[str]) -> bool:
+    """Whether the names that are there, maybe with ``\\r`` or a byte order mark, are not the same ones."""
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    return [line.strip() for line in lines if line.strip()] != classes
 
 
 def _remove_leftovers(output: Path) -> None:
