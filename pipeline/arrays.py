@@ -7,19 +7,26 @@ and is written last; the whole folder appears at once.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.columns import Columns
-from pipeline.index_rules import ARRAYS_SCHEMA
+from pipeline.index_rules import ARRAYS_SCHEMA, UPRIGHT_SCHEMA
 from vision.artefacts.files import publish_json, sha256_of
+from vision.images.formats import STORED
 
 
-def arrays_of(columns: Columns) -> dict[str, np.ndarray]:
-    """The arrays by name; shapes and types are those of ``docs/house.md``."""
+def arrays_of(columns: Columns, orientations: Sequence[int] = ()) -> dict[str, np.ndarray]:
+    """The arrays by name; shapes and types are those of ``docs/house.md``.
+
+    ``orientations``: EXIF's by image where it is applied, else 1; the array is there only when one is applied, so
+    that data without such images are the same bytes, with the same digest, as ever.
+    """
     first = np.searchsorted(columns.annotation_image_ids, columns.image_ids, side="left")
     names = [name.encode() for name in columns.file_names]
+    upright = any(one != STORED for one in orientations)
     return {
         "image_ids": columns.image_ids,
         "heights": columns.heights.astype(np.int32),
@@ -31,6 +38,7 @@ def arrays_of(columns: Columns) -> dict[str, np.ndarray]:
         "is_crowd": columns.is_crowd,
         "area": columns.area.astype(np.float32),
         "annotation_ids": columns.ids,
+        **({"orientations": np.array(orientations, np.uint8)} if upright else {}),
     }
 
 
@@ -50,17 +58,19 @@ def _save(path: Path, values: np.ndarray) -> None:
     path.write_bytes(encoded.getbuffer())
 
 
-def write_arrays(columns: Columns, folder: Path, source: str, source_sha256: str) -> None:
+def write_arrays(
+    columns: Columns, folder: Path, source: str, source_sha256: str, orientations: Sequence[int] = ()
+) -> None:
     """Writes the arrays of one split and then ``arrays.json`` into the empty ``folder``."""
-    digests = {}
-    for name, values in arrays_of(columns).items():
+    digests, arrays = {}, arrays_of(columns, orientations)
+    for name, values in arrays.items():
         path = folder / f"{name}.npy"
         _save(path, np.ascontiguousarray(values))
         digests[path.name] = sha256_of(path)
     publish_json(
         folder / "arrays.json",
         {
-            "schema": ARRAYS_SCHEMA,
+            "schema": UPRIGHT_SCHEMA if "orientations" in arrays else ARRAYS_SCHEMA,
             "split": columns.split,
             "image_folder": f"{columns.split}2017",
             "counts": {"images": len(columns.image_ids), "boxes": len(columns.ids)},

@@ -1,7 +1,8 @@
 """What was chosen for a root the last time: so that ``status`` and a later ``run`` need not be told again.
 
 Everything is here that says what the root is. A choice holds until another is named; each has a word for the way
-back: ``--release coco``, ``--classes all``, ``--mirror default``, ``--no-thorough``, ``--keep-archives``.
+back: ``--release coco``, ``--classes all``, ``--mirror default``, ``--exif stored``, ``--no-thorough``,
+``--keep-archives``.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from vision.artefacts.addresses import redacted
 from vision.artefacts.advice import Word, command, quoted
 from vision.artefacts.files import publish_json
 from vision.artefacts.records import RecordError, from_plain, read_json, to_plain
+from vision.images.formats import EXIF_CHOICES
 
 CHOICES = ".pipeline/choices.json"
 COCO, ALL, DEFAULT = "coco", "all", "default"
 """The ways back: COCO's own release, every class, the release's own server."""
-NAMES = ("release", "splits", "mirror", "classes", "thorough", "keep_archives")
+NAMES = ("release", "splits", "mirror", "classes", "exif", "thorough", "keep_archives")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Choices:
     * release: the whole table, since its file may be gone the next time; mirror: () for the release's own server
     * classes: the names that are kept, None for all
     * own: images and annotations are the owner's; nothing is fetched (until a release is named)
+    * exif: whether images that a camera marked as turned are used as stored or upright; ``vision.images.frame``
     """
 
     splits: tuple[str, ...] = ("train", "val")
@@ -43,19 +46,22 @@ class Choices:
     mirror: tuple[str, ...] = ()
     keep_archives: bool = True
     own: bool = False
+    exif: str = EXIF_CHOICES[0]
 
     def __post_init__(self) -> None:
         if not self.splits or list(self.splits) != [split for split in SPLITS if split in self.splits]:
             raise ValueError(f"splits: some of {', '.join(SPLITS)} in this order, found {list(self.splits)}")
         if self.classes is not None and not (self.classes and all(map(str.strip, self.classes))):
             raise ValueError(f"classes: names, or null for all, found {list(self.classes)}")
+        if self.exif not in EXIF_CHOICES:
+            raise ValueError(f"exif: one of {', '.join(EXIF_CHOICES)}, found {self.exif!r}")
 
     def options(self) -> dict[str, Any]:
         """As stages find them in ``Settings.options``."""
         return {
             "release": self.release, "mirror": list(self.mirror), "thorough": self.thorough,
             "keep_archives": self.keep_archives, "classes": None if self.classes is None else list(self.classes),
-            "own": self.own,
+            "own": self.own, "exif": self.exif,
         }  # fmt: skip
 
 
@@ -65,7 +71,7 @@ def of(settings: Settings) -> Choices:
     return Choices(
         settings.splits, release_of(settings), tuple(classes) if classes else None, bool(asked.get("thorough")),
         tuple(asked.get("mirror") or ()), bool(asked.get("keep_archives", True)),
-        bool(asked.get("own")),
+        bool(asked.get("own")), str(asked.get("exif") or EXIF_CHOICES[0]),
     )  # fmt: skip
 
 
@@ -167,14 +173,14 @@ def _may_be_coco(root: Path) -> bool:
 def _say_all_of_it(root: Path) -> str:
     return (
         f"say all of it once: python -m pipeline run --root {quoted(root)} --release FILE (or {COCO}) --splits LIST "
-        f"--mirror URL (or {DEFAULT}) --classes LIST (or {ALL}) --thorough or --no-thorough, and --keep-archives or not"
+        f"--mirror URL (or {DEFAULT}) --classes LIST (or {ALL}) --exif {' or '.join(EXIF_CHOICES)} --thorough or --no-thorough, and --keep-archives or not"
     )
 
 
 def spelled(arguments: Namespace) -> str:
     """``--root`` and the choices that ``arguments`` name, for a command that is printed."""
     words: list[Word] = ["--root", arguments.root]
-    for name in ("release", "splits", "mirror", "classes"):
+    for name in ("release", "splits", "mirror", "classes", "exif"):
         value = getattr(arguments, name, None)
         if isinstance(value, tuple):
             value = ",".join(value) or ALL

@@ -25,6 +25,7 @@ from vision.artefacts.advice import shown
 from vision.artefacts.command_line import Parser, no_such_choice, whole_from
 from vision.artefacts.system_errors import NO_THREAD, said_of, said_of_no_thread
 from vision.artefacts.terminal import painted
+from vision.images.formats import EXIF_CHOICES
 
 
 class StopFlag:
@@ -121,6 +122,11 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--thorough", action=argparse.BooleanOptionalAction,
         help="validate_images: a second decoder reads every image, too (as in the last run, else not)",
+    )  # fmt: skip
+    group.add_argument(
+        "--exif", choices=EXIF_CHOICES,
+        help="validate_images: photographs that their camera marked as turned, as stored (COCO's boxes are so) or upright as "
+        "viewers and labelling tools show them, where the annotated size does not say otherwise (as in the last run, else stored)",
     )  # fmt: skip
     group.add_argument(
         "--accept-missing", action="store_true",

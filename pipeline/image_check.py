@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.image_files import FileFacts, read_picture
+from pipeline.image_rules import How
 from vision.images.contact_sheet import thumbnail
 from vision.images.decode import BadImage, ImageVerdict, check_image, read_header
 
@@ -34,7 +35,7 @@ class Checked(NamedTuple):
     facts: FileFacts | None
 
 
-def check(job: ImageJob, thorough: bool, gate: str) -> Checked:
+def check(job: ImageJob, how: How, gate: str) -> Checked:
     """Reads and checks one image. ``gate`` is a file that is locked while a large image is decoded."""
     try:
         data, facts = read_picture(job.folder, job.name)
@@ -46,7 +47,7 @@ def check(job: ImageJob, thorough: bool, gate: str) -> Checked:
         return Checked(ImageVerdict("reject", error.reason, None, None), facts)
     is_large = header.height * header.width > LARGE_PIXELS
     with _one_at_a_time(gate) if is_large else contextlib.nullcontext():
-        return Checked(check_image(data, job.name, job.expected_hw, thorough, header), facts)
+        return Checked(check_image(data, job.name, job.expected_hw, how.thorough, header, how.exif), facts)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from typing import TextIO
 from pipeline.command import StopFlag, reported, say
 from pipeline.image_check import ImageJob
 from pipeline.image_files import list_entries, printable
+from pipeline.image_rules import How
 from pipeline.image_survey import check_all
 from pipeline.stage import StageError
 from pipeline.working_folder import working_folder
@@ -23,7 +24,7 @@ from vision.artefacts.targets import require_file_place
 from vision.images.decode import ImageVerdict
 
 
-def check_folder(images: Path, report: Path, workers: int, thorough: bool) -> int:
+def check_folder(images: Path, report: Path, workers: int, how: How) -> int:
     """Writes ``report``, one line ``{"file", "verdict", "reason"}`` for every entry below ``images``.
 
     Gives the exit code: 0 when the report is written, whatever is in it; 1 when something is in the way; 130 or 143
@@ -33,13 +34,13 @@ def check_folder(images: Path, report: Path, workers: int, thorough: bool) -> in
 
         def work() -> None:
             if is_sink(report):
-                _check_into_sink(images, report, workers, thorough, stop)
+                _check_into_sink(images, report, workers, how, stop)
                 return
             require_file_place(report)
             _require_own_report(report)
             with working_folder([report], "checking") as working:
                 names = list(_entries(images, report, working))
-                found = check_all([_job(images, name) for name in names], working, workers, thorough, stop)
+                found = check_all([_job(images, name) for name in names], working, workers, how, stop)
                 verdicts = [(name, found[_job(images, name)]) for name in names]
                 _publish(report, verdicts)
             say(_summary(verdicts, report))
@@ -84,13 +85,11 @@ def is_sink(report: Path) -> bool:
     return str(report) in ("-", os.devnull)
 
 
-def _check_into_sink(
-    images: Path, report: Path, workers: int, thorough: bool, stop: Callable[[], bool]
-) -> None:
+def _check_into_sink(images: Path, report: Path, workers: int, how: How, stop: Callable[[], bool]) -> None:
     """The lines on stdout, or none at all, and the summary on stderr: there is no report to go on from."""
     with tempfile.TemporaryDirectory() as folder:
         names = list(_entries(images, report, Path(folder)))
-        found = check_all([_job(images, name) for name in names], Path(folder), workers, thorough, stop)
+        found = check_all([_job(images, name) for name in names], Path(folder), workers, how, stop)
     verdicts = [(name, found[_job(images, name)]) for name in names]
     if str(report) == "-":
         _write(sys.stdout, verdicts)

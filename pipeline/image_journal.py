@@ -56,7 +56,8 @@ class ImageJournal:
 
 def _row(job: ImageJob, checked: Checked) -> dict[str, Any]:
     of = checked.verdict
-    row = job._asdict() | {"verdict": [of.verdict, of.reason, of.width, of.height], "facts": checked.facts}
+    verdict = [of.verdict, of.reason, of.width, of.height, of.orientation]
+    row = job._asdict() | {"verdict": verdict, "facts": checked.facts}
     return row | {"folder": printable(job.folder), "name": printable(job.name)}
 
 

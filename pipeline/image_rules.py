@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline.stage import Settings
-from vision.images.formats import MAX_BYTES, MAX_PIXELS
+from vision.artefacts.advice import command
+from vision.images.formats import EXIF_CHOICES, MAX_BYTES, MAX_PIXELS
 
 NAME = "validate_images"
 SHEET = "report/bad_images.png"
@@ -18,13 +21,31 @@ CHECK_VERSION = 2
 """Raised when the same image may get another verdict; older journals and receipts then count for nothing."""
 
 
-def check_settings(thorough: bool) -> dict[str, object]:
-    """What changes a verdict beside the image."""
-    return {"check": CHECK_VERSION, "thorough": thorough, "max_pixels": MAX_PIXELS, "max_bytes": MAX_BYTES}
+@dataclass(frozen=True, slots=True)
+class How:
+    """How strictly images are decoded, and which frame of a photograph that was turned is used (EXIF_CHOICES)."""
+
+    thorough: bool = False
+    exif: str = EXIF_CHOICES[0]
 
 
-def is_thorough(settings: Settings) -> bool:
-    return bool(settings.options.get("thorough", False))
+PLAIN = How()
+
+
+def how(settings: Settings) -> How:
+    return How(bool(settings.options.get("thorough")), str(settings.options.get("exif") or EXIF_CHOICES[0]))
+
+
+def check_settings(by: How) -> dict[str, object]:
+    """What changes a verdict beside the picture; what was always so is not named, so that older receipts hold."""
+    named: dict[str, object] = {"check": CHECK_VERSION, "thorough": by.thorough}
+    named |= {"max_pixels": MAX_PIXELS, "max_bytes": MAX_BYTES}
+    return named if by.exif == EXIF_CHOICES[0] else named | {"exif": by.exif}
+
+
+def to_apply(root: Path) -> str:
+    """The command that uses photographs upright that were labelled so."""
+    return command("python -m pipeline run", "--root", root, "--exif", "apply")
 
 
 def image_folder(split: str) -> str:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from pipeline.image_check import Checked, ImageJob, check, thumbnail_of
 from pipeline.image_files import DiskFault, facts_now, is_absent, is_readable
 from pipeline.image_journal import ImageJournal
-from pipeline.image_rules import NAME, check_settings
+from pipeline.image_rules import NAME, PLAIN, How, check_settings
 from pipeline.stage import Interrupted, StageError
 from pipeline.worker_pool import Lost, WorkerPool, WorkFailed
 from vision.images.decode import ImageVerdict
@@ -28,7 +28,7 @@ def check_all(
     jobs: Sequence[ImageJob],
     staging: Path,
     workers: int,
-    thorough: bool = False,
+    how: How = PLAIN,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> dict[ImageJob, ImageVerdict]:
     """A verdict for every job; goes on from the journal in ``staging`` and leaves it there.
@@ -40,13 +40,13 @@ def check_all(
     """
     found: dict[ImageJob, Checked] = {}
     every = list(dict.fromkeys(jobs))
-    with ImageJournal(staging / "journal.jsonl", check_settings(thorough), should_stop) as journal:
+    with ImageJournal(staging / "journal.jsonl", check_settings(how), should_stop) as journal:
         for job in every:
             if should_stop():
                 raise Interrupted(job.name)
             if (known := journal.find(job)) is not None:
                 found[job] = known
-        work = partial(check, thorough=thorough, gate=str(staging / "large.lock"))
+        work = partial(check, how=how, gate=str(staging / "large.lock"))
         open_jobs = [job for job in every if job not in found]
         with _bar(len(every), len(found)) as bar, WorkerPool(work, workers, PRELOAD) as pool:
             for _ in range(ROUNDS):

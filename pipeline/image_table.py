@@ -14,7 +14,7 @@ from pipeline.annotations import AnnotationError, AnnotationFile, original_path
 from pipeline.image_absence import advice, require_there, unreadable
 from pipeline.image_check import ImageJob
 from pipeline.image_files import list_entries, printable
-from pipeline.image_rules import NAME, SHEET, UNREADABLE, image_folder, is_thorough
+from pipeline.image_rules import NAME, SHEET, UNREADABLE, how, image_folder, to_apply
 from pipeline.image_survey import check_all, thumbnails_of
 from pipeline.rejects import publish_rejects
 from pipeline.stage import Counts, StageContext, StageError
@@ -23,6 +23,7 @@ from vision.artefacts.advice import command, shown
 from vision.artefacts.files import atomic_publish, remove_stale_temporaries
 from vision.images.contact_sheet import MOST, draw_sheet, publish_sheet
 from vision.images.decode import ImageVerdict
+from vision.images.formats import FITS_UPRIGHT, STORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def make_table(context: StageContext) -> Counts:
         for entry in survey_split(context.root, split, context.should_stop, own)
     ]
     jobs = [entry.job for entry in surveyed if entry.job is not None]
-    found = check_all(jobs, context.staging, settings.workers, is_thorough(settings), context.should_stop)
+    found = check_all(jobs, context.staging, settings.workers, how(settings), context.should_stop)
     if not settings.options.get("accept_missing"):
         to_do = advice(context.root, own)
         for split in settings.splits:
@@ -129,6 +130,8 @@ def make_table(context: StageContext) -> Counts:
     if names := unreadable(found):
         counts.notes[UNREADABLE] = names
     context.say(summary_line(counts) + (f"; see {context.root / SHEET}" if bad else ""))
+    if upright := counts.dropped.get(FITS_UPRIGHT):
+        context.say(f"to use the {upright:,} that are labelled upright: {to_apply(context.root)}")
     return counts
 
 
@@ -139,10 +142,11 @@ def _verdict(entry: Entry) -> ImageVerdict:
 
 def _row(entry: Entry) -> dict[str, Any]:
     of = _verdict(entry)
-    return {
+    row = {
         "split": entry.split, "image_id": entry.image_id, "file_name": entry.file_name,
         "verdict": of.verdict, "reason": of.reason, "width": of.width, "height": of.height,
     }  # fmt: skip
+    return row if of.orientation == STORED else row | {"orientation": of.orientation}
 
 
 def _publish_table(path: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -188,13 +192,15 @@ def _require_some(root: Path, entries: Iterable[Entry], splits: Iterable[str]) -
             first = next(
                 (e for e in of_split if reason_code(_verdict(e)) == reasons.most_common(1)[0][0]), None
             )
+            again = command("python -m pipeline run", "--root", root)
+            generic = f"do the images and the annotations belong together? When they do: {again}"
+            upright = f"use those upright that are labelled so: {to_apply(root)}"
             raise StageError(
                 f"no image of {image_folder(split)} can be used",
                 f"{most}; the first: {shown(first.file_name)}: {_verdict(first).reason}"
                 if first
                 else "none annotated",
-                "do the images and the annotations belong together? When they do: "
-                + command("python -m pipeline run", "--root", root),
+                upright if FITS_UPRIGHT in reasons else generic,
             )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from pipeline import query
 from pipeline.annotations import AnnotationError, remapped_path
 from pipeline.command import stage_main
-from pipeline.index_rules import ARRAYS_SCHEMA, INDEX, USER_VERSION, arrays_path
+from pipeline.index_rules import INDEX, UPRIGHT_SCHEMA, USER_VERSION, arrays_path
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from pipeline.verdicts import IMAGE_REPORT, read_verdicts
 from vision.artefacts.advice import quoted
@@ -32,7 +32,7 @@ def _outputs(settings: Settings) -> list[str]:
 
 
 def _params(settings: Settings) -> dict[str, Any]:
-    return {"splits": list(settings.splits), "user_version": USER_VERSION, "arrays_schema": ARRAYS_SCHEMA}
+    return {"splits": list(settings.splits), "user_version": USER_VERSION, "arrays_schema": UPRIGHT_SCHEMA}
 
 
 def _run(context: StageContext) -> Counts:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from pipeline.annotations import remapped_path
 from pipeline.arrays import write_arrays
-from pipeline.columns import read_columns
+from pipeline.columns import Columns, read_columns
 from pipeline.index_rules import DATASET, INDEX, arrays_path
 from pipeline.stage import Interrupted
 from pipeline.tables import write_tables
 from pipeline.verdicts import IMAGE_REPORT, Verdict
 from vision.artefacts.files import atomic_publish, publish_tree, sha256_of
+from vision.images.formats import STORED
 
 
 def build_index(
@@ -39,13 +40,20 @@ def build_index(
     for of in columns:
         _go_on(should_stop)
         (made / of.split).mkdir(parents=True)
-        write_arrays(of, made / of.split, remapped_path(of.split), digests[of.split])
+        turned = _orientations(of, (verdicts or {}).get(of.split, {}))
+        write_arrays(of, made / of.split, remapped_path(of.split), digests[of.split], turned)
     with atomic_publish(root / INDEX) as temporary:
         tables = [(of, (verdicts or {}).get(of.split)) for of in columns]
         write_tables(temporary, tables, _provenance(root, digests, verdicts is not None), should_stop)
     for split in splits:
         publish_tree(made / split, root / arrays_path(split))
     return {of.split: (len(of.image_ids), len(of.ids)) for of in columns}
+
+
+def _orientations(columns: Columns, verdicts: dict[int, Verdict]) -> list[int]:
+    """EXIF's by image: 2..8 where it is applied, else 1."""
+    known = (verdicts.get(id_) for id_ in columns.image_ids.tolist())
+    return [verdict.orientation if verdict else STORED for verdict in known]
 
 
 def _go_on(should_stop: Callable[[], bool]) -> None:
@@ -57,7 +65,7 @@ def _provenance(root: Path, digests: dict[str, str], checked: bool) -> dict[str,
     found = {f"sha256 of {remapped_path(split)}": digest for split, digest in digests.items()}
     found |= {
         "dataset": DATASET,
-        "boxes": "x, y, w, h in px of the stored image, origin at the top left",
+        "boxes": "x, y, w, h in px of the image as stored, or as images.orientation turns it; origin at the top left",
     }
     if checked:
         found[f"sha256 of {IMAGE_REPORT}"] = sha256_of(root / IMAGE_REPORT)

@@ -20,7 +20,7 @@ from typing import Any
 
 from pipeline.annotation_rules import id_problem
 from pipeline.command import count
-from pipeline.index_rules import INDEX, USER_VERSION
+from pipeline.index_rules import INDEX, READABLE_VERSIONS, USER_VERSION
 from vision.artefacts.advice import quoted
 from vision.artefacts.command_line import Parser
 from vision.artefacts.output import words_are_the_result
@@ -137,7 +137,7 @@ def open_index(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         index.close()
         raise _broken(path, error) from error
-    if version != USER_VERSION:
+    if version not in READABLE_VERSIONS:
         index.close()
         raise _broken(path, f"version {version}, expected {USER_VERSION}")
     return index

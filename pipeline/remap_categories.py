@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.annotation_rules import Drop
+from pipeline.annotation_rules import Change, Drop
 from pipeline.annotations import AnnotationError, AnnotationFile, original_path, remapped_path
 from pipeline.categories import Category, CategoryMap, NoSuchClass, check_agrees, choose
 from pipeline.command import add_common_options, add_stage_options, refuse_others, stage_main
@@ -29,11 +29,12 @@ from pipeline.published_together import published_together
 from pipeline.remap_file import FileRemap, remap_file
 from pipeline.remap_one import remap_one
 from pipeline.remap_report import counts_of, report_text
-from pipeline.remapped import ImageCheck, SplitCounts, any_image
+from pipeline.remapped import ImageCheck, SplitCounts, any_image, judged
 from pipeline.stage import Counts, NoSuchChoice, Settings, Stage, StageContext, StageError
 from pipeline.verdicts import IMAGE_REPORT, Verdict, read_verdicts
 from vision.artefacts.advice import quoted
 from vision.artefacts.command_line import Parser
+from vision.images.formats import EXIF_CHOICES
 
 LABELS = "annotations/labels.txt"
 CATEGORY_MAP = "annotations/category_map.json"
@@ -92,13 +93,11 @@ def _map_of(
 def _verdict_check(verdicts: dict[int, Verdict]) -> ImageCheck:
     """Drops what the image check rejected or never saw."""
 
-    def check(raw: dict[str, Any]) -> Drop | None:
+    def check(raw: dict[str, Any]) -> Drop | Change | None:
         found = verdicts.get(raw["id"])
         if found is None:
             return Drop("not_checked", f"{raw['file_name']}: not in {IMAGE_REPORT}")
-        if found.verdict == "reject":
-            return Drop("rejected", f"{raw['file_name']}: {found.reason}")
-        return None
+        return judged(raw["file_name"], found.verdict, found.reason, found.orientation)
 
     return check
 
@@ -180,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _parser().error(
                 f"--{name} is missing: --annotations FILE.json, --images DIR and --output FILE.json go together"
             )
-    refuse_others(_parser(), arguments, (*own, "--classes", "--workers", "--accept-missing"))
+    refuse_others(_parser(), arguments, (*own, "--classes", "--workers", "--accept-missing", "--exif"))
     one = FileRemap(
         asked.annotations,
         asked.images,
@@ -189,6 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         asked.category_map,
         asked.workers,
         asked.accept_missing,
+        asked.exif or EXIF_CHOICES[0],
     )
     problem = one.problem()
     if problem:

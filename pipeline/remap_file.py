@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.annotation_rules import Drop, image_fault
+from pipeline.annotation_rules import Change, Drop, image_fault
 from pipeline.annotations import AnnotationError, AnnotationFile
 from pipeline.categories import Category, CategoryMap, NoSuchClass, check_agrees, choose, read_categories
 from pipeline.category_map_file import given_map, read_rows
@@ -19,11 +19,12 @@ from pipeline.command import StopFlag, reported, say
 from pipeline.published_together import published_together
 from pipeline.remap_one import remap_one
 from pipeline.remap_report import report_text
-from pipeline.remapped import ImageCheck
+from pipeline.remapped import ImageCheck, judged
 from pipeline.stage import StageError
 from pipeline.working_folder import working_folder
-from vision.artefacts.advice import command, shown
+from vision.artefacts.advice import Word, command, shown
 from vision.artefacts.targets import require_file_place
+from vision.images.formats import EXIF_CHOICES, FITS_UPRIGHT
 
 BESIDE = {"labels": ".labels.txt", "dropped": ".dropped.jsonl", "map": ".category_map.json"}
 """The map last: it is published first, and says of the others that they are ours."""
@@ -37,6 +38,7 @@ class FileRemap:
     * classes: a subset by name, None for all; category_map: labels of an earlier remap, None to make them
     * workers: processes that decode the images
     * accept_missing: leave out images that are missing or cannot be read, however many
+    * exif: the frame of photographs that were turned, one of EXIF_CHOICES
     """
 
     annotations: Path
@@ -46,6 +48,7 @@ class FileRemap:
     category_map: Path | None = None
     workers: int = 1
     accept_missing: bool = False
+    exif: str = EXIF_CHOICES[0]
 
     def outputs(self) -> list[Path]:
         """The files that are written, the remapped one first."""
@@ -53,6 +56,15 @@ class FileRemap:
 
     def beside(self, what: str) -> Path:
         return self.output.with_name(self.output.name.removesuffix(".json") + BESIDE[what])
+
+    def to_apply(self) -> str:
+        """The command that uses photographs upright that were labelled so."""
+        words: list[Word] = ["--annotations", self.annotations, "--images", self.images]
+        words += ["--output", self.output]
+        words += ["--classes", ",".join(self.classes)] if self.classes else []
+        words += ["--category-map", self.category_map] if self.category_map else []
+        words += ["--accept-missing"] if self.accept_missing else []
+        return command("python -m pipeline.remap_categories", *words, "--exif", "apply")
 
     def problem(self) -> str | None:
         """What is wrong with the command, before anything is read."""
@@ -127,36 +139,47 @@ def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> 
             return map_
 
         map_of(read_categories(file))  # a fault there is found before an image is looked at
-        check = _image_check(asked, file, working, should_stop)
+        check, note = _image_check(asked, file, working, should_stop)
         # the remapped file gets its name last: where it is new, the others are
         with published_together(asked.outputs()[::-1]) as files:
             out, listing = files[asked.output], files[asked.beside("dropped")]
             counts, map_ = remap_one(file, map_of, "", check, out, listing, asked.images)
             files[asked.beside("labels")].write(map_.labels_text())
             files[asked.beside("map")].write(map_.document_text(asked.annotations.name))
-    return report_text([counts], map_).split("\n\n")[0] + "\n" + "\n".join(map(str, asked.outputs()))
+    return "\n".join([report_text([counts], map_).split("\n\n")[0], *map(str, asked.outputs()), *note])
 
 
 def _image_check(
     asked: FileRemap, file: AnnotationFile, working: Path, should_stop: Callable[[], bool]
-) -> ImageCheck:
-    """Decodes every image; drops images whose image is no plain file in the folder, or cannot be used."""
+) -> tuple[ImageCheck, list[str]]:
+    """Decodes every image; drops those that are no plain file in the folder, or cannot be used.
+
+    Also the lines that say how more of them can be used.
+    """
     from pipeline.image_absence import OF_A_FILE, require_there
     from pipeline.image_check import ImageJob  # the decoders: a mistake in the command does not wait for them
+    from pipeline.image_rules import How
     from pipeline.image_survey import check_all
 
     def job_of(raw: dict[str, Any]) -> ImageJob:
         return ImageJob("", str(asked.images), raw["file_name"], (raw["height"], raw["width"]))
 
     jobs = [job_of(raw) for raw in file.items("images") if image_fault(raw) is None]
-    found = check_all(jobs, working, asked.workers, False, should_stop)
+    found = check_all(jobs, working, asked.workers, How(exif=asked.exif), should_stop)
     if not asked.accept_missing:
         require_there(asked.images, list(dict.fromkeys(jobs)), found, OF_A_FILE)
 
-    def check(raw: dict[str, Any]) -> Drop | None:
-        verdict = found[job_of(raw)]
-        return (
-            Drop("rejected", f"{raw['file_name']}: {verdict.reason}") if verdict.verdict == "reject" else None
+    upright = [job for job, verdict in found.items() if (verdict.reason or "").startswith(FITS_UPRIGHT)]
+    if upright and all(verdict.verdict == "reject" for verdict in found.values()):
+        raise StageError(
+            f"no image of {asked.images} can be used",
+            f"the first that is labelled upright: {shown(upright[0].name)}: {found[upright[0]].reason}",
+            f"use those upright that are labelled so: {asked.to_apply()}",
         )
 
-    return check
+    def check(raw: dict[str, Any]) -> Drop | Change | None:
+        of = found[job_of(raw)]
+        return judged(raw["file_name"], of.verdict, of.reason, of.orientation)
+
+    note = f"to use the {len(upright):,} that are labelled upright: {asked.to_apply()}"
+    return check, [note] if upright else []

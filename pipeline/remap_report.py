@@ -50,6 +50,7 @@ def report_text(results: Sequence[SplitCounts], map_: CategoryMap) -> str:
 def _reasons(result: SplitCounts) -> list[str]:
     tables = (
         ("images dropped", result.images_dropped),
+        ("images to look at", result.images_noted),
         ("annotations dropped", result.annotations_dropped),
         ("annotations changed", result.changed),
     )

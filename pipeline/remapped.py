@@ -28,13 +28,23 @@ from pipeline.annotations import AnnotationFile, Part
 from pipeline.categories import CategoryMap
 from pipeline.image_names import ImageNames
 from pipeline.json_strict import dumps
+from vision.images.formats import STORED
 
-ImageCheck = Callable[[dict[str, Any]], Drop | None]
-"""From a sound entry of ``images``: why this image cannot be used, or None."""
+ImageCheck = Callable[[dict[str, Any]], Drop | Change | None]
+"""From a sound entry of ``images``: why this image cannot be used, what there is to say of it, or None."""
 
 
-def any_image(raw: dict[str, Any]) -> Drop | None:
+def any_image(raw: dict[str, Any]) -> Drop | Change | None:
     """The check that lets every image pass."""
+    return None
+
+
+def judged(file_name: str, verdict: str, reason: str | None, orientation: int) -> Drop | Change | None:
+    """What the verdict of the image check means for an image, see ImageCheck."""
+    if verdict == "reject":
+        return Drop("rejected", f"{file_name}: {reason}")
+    if orientation != STORED:
+        return Change("exif_upright", f"{file_name}: {reason}")
     return None
 
 
@@ -52,6 +62,7 @@ class SplitCounts:
     annotations_kept: int = 0
     crowds: int = 0
     images_dropped: Counter[str] = field(default_factory=Counter)
+    images_noted: Counter[str] = field(default_factory=Counter)
     annotations_dropped: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
     per_label: Counter[int] = field(default_factory=Counter)
@@ -158,22 +169,25 @@ class Remapping:
         counts, self._at = self.counts, part.start
         for index, raw in self._items(part):
             counts.images_in += 1
-            drop = image_fault(raw) or self._known_image(raw)
-            if drop is None:
+            found = image_fault(raw) or self._known_image(raw)
+            if not isinstance(found, Drop):
+                if found is not None:
+                    counts.images_noted[found.reason] += 1
+                    self._list("image", index, raw, "kept", found)
                 counts.images_kept += 1
                 self._names.add(raw["file_name"], raw["id"])
                 self._sizes[raw["id"]] = raw["width"] * SIDES + raw["height"]
                 yield dumps(raw)
                 continue
-            counts.images_dropped[drop.reason] += 1
+            counts.images_dropped[found.reason] += 1
             id_ = raw.get("id") if isinstance(raw, dict) else None
             if type(id_) is int and id_ not in self._sizes:
-                self._lost[id_] = drop.reason
-            self._list("image", index, raw, "dropped", drop)
+                self._lost[id_] = found.reason
+            self._list("image", index, raw, "dropped", found)
         if problem := self._names.problem():
             raise self.file.error(part.start, "images", problem)
 
-    def _known_image(self, raw: dict[str, Any]) -> Drop | None:
+    def _known_image(self, raw: dict[str, Any]) -> Drop | Change | None:
         id_, name = raw["id"], raw["file_name"]
         first = self._files.setdefault(id_, name)
         if first != name:

@@ -14,6 +14,7 @@ from pipeline.columns import Columns
 from pipeline.index_rules import DATASET, USER_VERSION
 from pipeline.stage import Interrupted
 from pipeline.verdicts import Verdict
+from vision.images.formats import STORED
 
 SCHEMA = """
 CREATE TABLE categories (
@@ -30,7 +31,8 @@ CREATE TABLE images (
     width INTEGER,                   -- px; NULL where a rejected file did not tell
     height INTEGER,
     verdict TEXT NOT NULL,           -- ok, convert, reject, or unchecked
-    reason TEXT NOT NULL
+    reason TEXT NOT NULL,
+    orientation INTEGER NOT NULL     -- EXIF's (2..8) where it is applied, else 1: the frame as stored
 );
 CREATE TABLE annotations (
     id INTEGER NOT NULL,
@@ -120,7 +122,7 @@ def _write(
 def _fill(database: sqlite3.Connection, columns: Columns, verdicts: dict[int, Verdict] | None) -> int:
     database.executemany("INSERT OR IGNORE INTO categories VALUES (?, ?, ?, ?)", _category_rows(columns))
     rows = _image_rows(columns, verdicts)
-    database.executemany("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    database.executemany("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     database.executemany(
         "INSERT INTO annotations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _annotation_rows(columns)
     )
@@ -146,6 +148,7 @@ def _image_rows(columns: Columns, verdicts: dict[int, Verdict] | None) -> list[t
             found.height,
             "reject",
             reason,
+            found.orientation,
         )
     sizes = zip(
         columns.image_ids.tolist(),
@@ -156,8 +159,8 @@ def _image_rows(columns: Columns, verdicts: dict[int, Verdict] | None) -> list[t
     )
     for id_, file_name, width, height in sizes:
         known = (verdicts or {}).get(id_)
-        verdict, reason = (known.verdict, known.reason) if known else ("unchecked", "")
-        rows[id_] = (id_, columns.split, DATASET, file_name, width, height, verdict, reason)
+        judged = (known.verdict, known.reason, known.orientation) if known else ("unchecked", "", STORED)
+        rows[id_] = (id_, columns.split, DATASET, file_name, width, height, *judged)
     return [rows[id_] for id_ in sorted(rows)]
 
 

@@ -21,11 +21,12 @@ from typing import Any
 from pipeline.annotations import original_path
 from pipeline.command import add_common_options, add_stage_options, refuse_others, stage_main
 from pipeline.image_rejects import mended
-from pipeline.image_rules import NAME, SHEET, check_settings, image_folder, is_thorough, readable_again
+from pipeline.image_rules import NAME, SHEET, How, check_settings, how, image_folder, readable_again
 from pipeline.rejects import REJECTS
 from pipeline.stage import Counts, Settings, Stage, StageContext
 from pipeline.verdicts import IMAGE_REPORT
 from vision.artefacts.command_line import Parser
+from vision.images.formats import EXIF_CHOICES
 
 
 def _run(context: StageContext) -> Counts:
@@ -46,7 +47,7 @@ def _outputs(settings: Settings) -> list[str]:
 
 
 def _params(settings: Settings) -> dict[str, Any]:
-    return check_settings(is_thorough(settings))
+    return check_settings(how(settings))
 
 
 STAGE = Stage(
@@ -73,10 +74,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             _parser().error(f"--{name} is missing: --images DIR and --report FILE.jsonl go together")
     if asked.report.is_dir():
         _parser().error(f"--report {asked.report} is a folder; it takes the name of the file to make")
-    refuse_others(_parser(), arguments, ("--images", "--report", "--workers", "--thorough", "--no-thorough"))
+    refuse_others(
+        _parser(), arguments, ("--images", "--report", "--workers", "--thorough", "--no-thorough", "--exif")
+    )
     from pipeline.image_folder import check_folder
 
-    return check_folder(asked.images, asked.report, asked.workers, bool(asked.thorough))
+    by = How(bool(asked.thorough), asked.exif or EXIF_CHOICES[0])
+    return check_folder(asked.images, asked.report, asked.workers, by)
 
 
 def _parser() -> Parser:

@@ -10,13 +10,18 @@ from typing import Any
 from pipeline import json_strict
 from pipeline.json_strict import NotStrict
 from pipeline.stage import StageError
+from vision.images.formats import STORED
 
 IMAGE_REPORT = "report/images.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the image check found: ``ok``, ``convert`` (usable, not plain 8-bit RGB) or ``reject``."""
+    """What the image check found: ``ok``, ``convert`` (usable, not plain 8-bit RGB) or ``reject``.
+
+    * width, height: px of the frame that is used
+    * orientation: EXIF's (1..8), where it is to be applied; 1: the frame as stored
+    """
 
     image_id: int
     file_name: str
@@ -24,6 +29,7 @@ class Verdict:
     reason: str
     width: int | None
     height: int | None
+    orientation: int = STORED
 
 
 def read_verdicts(path: Path, splits: Iterable[str]) -> dict[str, dict[int, Verdict]]:
@@ -49,9 +55,12 @@ def _take(found: dict[str, dict[int, Verdict]], row: dict[str, Any]) -> None:
     of_split, image_id = found.get(row["split"]), row["image_id"]
     if of_split is None or image_id is None or image_id in of_split:
         return
+    orientation = row.get("orientation", STORED)
+    if type(orientation) is not int or not 1 <= orientation <= 8:
+        raise TypeError(f"orientation {orientation!r} of image {image_id}: expected 1 to 8")
     of_split[image_id] = Verdict(
-        image_id, row["file_name"], row["verdict"], row["reason"] or "", row["width"], row["height"]
-    )
+        image_id, row["file_name"], row["verdict"], row["reason"] or "", row["width"], row["height"], orientation
+    )  # fmt: skip
 
 
 def _unusable(what: str, why: str) -> StageError:

@@ -26,6 +26,7 @@ from vision.artefacts.command_line import Parser, fraction, listed
 from vision.artefacts.file_kinds import HEAD_BYTES, kind_by_head
 from vision.artefacts.system_errors import reason
 from vision.artefacts.terminal import counted
+from vision.images.formats import EXIF_CHOICES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,7 +79,7 @@ def build_parser() -> Parser:
         choices=("nms", "detectnet"),
         help="what becomes of boxes that lie on each other (as --resize)",
     )
-    add("--exif", choices=("stored", "apply"), default="stored",
+    add("--exif", choices=EXIF_CHOICES, default=EXIF_CHOICES[0],
         help="images that a camera marked as turned: as stored, or upright as viewers show them (%(default)s)")  # fmt: skip
     add("--labels", type=Path, metavar="FILE", help="class names for an .onnx file (labels.txt beside it)")
     return parser
@@ -125,8 +126,8 @@ def summary(rows: Sequence[dict[str, Any]], arguments: argparse.Namespace) -> st
     turned = [row for row in read if row["exif_orientation"] != 1]
     if turned and arguments.exif == "stored":
         said.append(
-            f"{counted(len(turned), 'image')} marked as turned by a camera (EXIF) and looked at as stored, as in training, "
-            f"e.g. {shown(turned[0]['file'])}: --exif apply turns them upright"
+            f"{counted(len(turned), 'image')} marked as turned by a camera (EXIF) and looked at as stored, "
+            f"e.g. {shown(turned[0]['file'])}: --exif apply turns them upright, as training data made with --exif apply are"
         )
     elif turned:
         said.append(

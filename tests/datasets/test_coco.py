@@ -117,7 +117,7 @@ def change_record(root: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"schema": 99}, "expected schema 1, found 99"),
+        ({"schema": 99}, "expected schema 1 or 2, found 99"),
         ({"classes": ["cat", "dog", "cow"]}, "expected BACKGROUND first"),
         ({"original_category_ids": [0, 1]}, "3 classes and 2 ids"),
         ({"image_folder": "../elsewhere"}, "leaves the data root"),
@@ -131,6 +131,25 @@ def test_a_damaged_record_is_refused(root: Path, changes: dict[str, object], exp
     with pytest.raises(DatasetError) as raised:
         CocoDetection(root)
     assert expected in str(raised.value) and "python -m pipeline.index" in str(raised.value)
+
+
+def test_orientations_are_checked_when_they_are_opened(root: Path) -> None:
+    before = CocoDetection(root).digest
+    change_record(root, schema=2)
+    with pytest.raises(DatasetError, match=r"orientations.npy"):
+        CocoDetection(root)
+    path = root / "arrays" / "train2017" / "orientations.npy"
+    for values, problem in (
+        (np.array([1, 1], np.uint8), "expected 3 numbers from 1 to 8"),
+        (np.array([1, 0, 1], np.uint8), "expected 3 numbers from 1 to 8"),
+        (np.array([9, 1, 1], np.uint8), "expected 3 numbers from 1 to 8"),
+        (np.array([1, 1, 1], np.int64), "expected uint8, found int64"),
+    ):
+        np.save(path, values)
+        with pytest.raises(DatasetError, match=problem):
+            CocoDetection(root)
+    np.save(path, np.ones(3, np.uint8))
+    assert CocoDetection(root).load(0).original_hw == (40, 60) and CocoDetection(root).digest != before
 
 
 def test_a_damaged_array_is_refused(root: Path) -> None:

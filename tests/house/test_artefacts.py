@@ -107,7 +107,7 @@ def test_what_the_stages_have_put_there(root: Path) -> None:
 
 def test_choices_release_and_archives(root: Path, miniature_release: Path) -> None:
     choices = plain(root / ".pipeline/choices.json")
-    named = {"splits", "release", "classes", "thorough", "mirror", "keep_archives", "own"}
+    named = {"splits", "release", "classes", "thorough", "mirror", "keep_archives", "own", "exif"}
     assert set(choices) == named and choices["splits"] == list(SPLITS)
     assert choices["classes"] is None and choices["mirror"][0].startswith("http://127.0.0.1:")
     assert (choices["thorough"], choices["keep_archives"]) == (False, True)

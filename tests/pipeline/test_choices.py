@@ -49,6 +49,7 @@ def test_it_is_written_only_when_it_changes(tmp_path: Path) -> None:
         ({"classes": []}, "classes: names, or null for all"),
         ({"classes": ["person", " "]}, "classes"),
         ({"mirror": "http://x"}, "expected a list"),
+        ({"exif": "upright"}, "exif: one of stored, apply, found 'upright'"),
         ({"more": 1}, "unknown key"),
     ],
 )
@@ -58,12 +59,16 @@ def test_a_damaged_note_is_an_error_with_a_fix(tmp_path: Path, change: dict[str,
     (tmp_path / CHOICES).write_text(json.dumps(noted | change))
     with pytest.raises(StageError, match=message) as caught:
         choices.read(tmp_path)
-    assert all(word in caught.value.fix for word in ("--release FILE", "--splits", "--classes", "--mirror"))
+    assert all(
+        word in caught.value.fix for word in ("--release FILE", "--splits", "--classes", "--mirror", "--exif")
+    )
 
 
 # ---------------------------------------------------------------- through the command line
 
-NAMED = ["--splits", "val", "--classes", "person,car", "--mirror", "http://127.0.0.1:9/x", "--thorough"]
+NAMED = [
+    "--splits", "val", "--classes", "person,car", "--mirror", "http://127.0.0.1:9/x", "--exif", "apply", "--thorough",
+]  # fmt: skip
 
 
 def chosen(root: Path, *words: str) -> Choices:
@@ -86,13 +91,16 @@ def test_every_choice_that_defines_the_root_holds_until_another_is_named(tmp_pat
     root, table = tmp_path / "root", own_table(tmp_path)
     first = chosen(root, "--release", table, *NAMED, "--no-keep-archives")
     assert first == Choices(
-        ("val",), choices.read_release(Path(table)), ("car", "person"), True, ("http://127.0.0.1:9/x",), False
-    )
+        ("val",), choices.read_release(Path(table)), ("car", "person"), True, ("http://127.0.0.1:9/x",), False,
+        exif="apply",
+    )  # fmt: skip
     assert chosen(root) == first == choices.read(root)
     back = chosen(
         root,
         "--classes",
         "all",
+        "--exif",
+        "stored",
         "--no-thorough",
         "--mirror",
         "default",
@@ -139,6 +147,7 @@ def test_a_printed_command_carries_what_was_named(tmp_path: Path, capsys: pytest
         words = shlex.split(line.split("python -m pipeline ")[1])
         assert choices.chosen(build_parser().parse_args(words)).classes == ("car", "person")
         assert choices.chosen(build_parser().parse_args(words)).thorough
+        assert choices.chosen(build_parser().parse_args(words)).exif == "apply"
         assert words[:5] == ["run", "--root", str(tmp_path / "a b"), "--release", named[3]]
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.validate_images import main
 from tests.images.corpus import corpus
+from tests.photographs import Photograph, encoded
 from tests.pipeline.image_root import REPOSITORY
 
 
@@ -125,6 +126,17 @@ def test_what_is_no_file_is_refused_before_a_picture_is_read(
     monkeypatch.setattr("pipeline.image_folder.check_all", lambda *_: pytest.fail("the work has begun"))
     assert main(["--images", str(odd_folder), "--report", str(report)]) == 1
     assert "is a pipe and is not replaced" in capsys.readouterr().err and report.is_fifo()
+
+
+def test_the_frame_of_photographs_that_were_turned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "phone.jpg").write_bytes(encoded(Photograph("phone.jpg", 6)))
+    reasons = []
+    for options in ([], ["--exif", "apply"]):
+        assert main(["--images", str(tmp_path), "--report", "-", "--workers", "1", *options]) == 0
+        reasons.append(json.loads(capsys.readouterr().out)["reason"].split(":")[0])
+    assert reasons == ["exif_rotation", "exif_upright_assumed"]
 
 
 @pytest.mark.parametrize(

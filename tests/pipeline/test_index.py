@@ -346,6 +346,18 @@ def check_kills(tmp_path: Path, root: Path, points: list[int]) -> None:
         shutil.rmtree(killed)
 
 
+def test_an_index_of_an_older_version_is_made_again_and_says_why(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receipt = json.loads((root / ".pipeline/index.json").read_text())
+    receipt["params"] |= {"user_version": 1, "arrays_schema": 1}
+    (root / ".pipeline/index.json").write_text(json.dumps(receipt))
+    before = files(root, "arrays")
+    assert index.main(["--root", str(root)]) == 0
+    assert "index: running, since arrays_schema was 1, now 2" in capsys.readouterr().out
+    assert rows(root, "PRAGMA user_version") == [(2,)] and files(root, "arrays") == before
+
+
 def all_points(tmp_path: Path, root: Path) -> list[int]:
     counted = tmp_path / "counted"
     shutil.copytree(root, counted)

@@ -136,6 +136,26 @@ def test_an_index_that_can_not_answer_is_named_with_the_way_out(
     assert (tmp_path / "index.sqlite").exists() == (how != "missing")
 
 
+def test_an_index_of_before_there_were_orientations_is_still_read(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "index.sqlite"
+    path.write_bytes((root / "index.sqlite").read_bytes())
+    of_one = "id, split, dataset, file_name, width, height, verdict, reason"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            f"CREATE TABLE old AS SELECT {of_one} FROM images; DROP VIEW images_without_boxes; DROP TABLE images;"
+            "ALTER TABLE old RENAME TO images; PRAGMA user_version = 1"
+        )
+    said = []
+    for folder in (root, tmp_path):
+        assert index.main(["query", "--root", str(folder), "--classes", "person", "--limit", "0"]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    assert index.main(["query", "--root", str(tmp_path), "--show", "images", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out.splitlines()[0])) == of_one.split(", ")
+
+
 @pytest.mark.parametrize(
     "options",
     [["--size", "huge"], ["--limit", "x"], ["--limit", "-1"], ["--nonsense"], ["--show", "sqlite_master"]],

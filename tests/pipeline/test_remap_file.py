@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,8 @@ import pytest
 
 from pipeline import published_together, remap_categories
 from tests.images.corpus import HEIGHT, WIDTH, corpus, encoded, pixels
+from tests.photographs import Photograph, document
+from tests.photographs import encoded as photograph
 from tests.pipeline.annotation_corpus import Odd
 from tests.pipeline.annotation_corpus import corpus as annotation_corpus
 from tests.pipeline.annotation_root import killed_at, points_of
@@ -322,6 +325,41 @@ def test_killed_at_some_points(tmp_path: Path) -> None:
 @pytest.mark.faults
 def test_killed_at_every_point(tmp_path: Path) -> None:
     check_kills(tmp_path, all_points(tmp_path))
+
+
+def photographs(folder: Path, *of: Photograph) -> list[str]:
+    (folder / "pictures").mkdir(parents=True)
+    for one in of:
+        (folder / "pictures" / one.name).write_bytes(photograph(one))
+    (folder / "given.json").write_text(json.dumps(document(of)))
+    return arguments(folder)
+
+
+@pytest.mark.parametrize("first", [1, 6], ids=["some", "all"])
+def test_photographs_that_are_labelled_upright_are_taken_by_the_printed_command(
+    first: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "a b$(touch X)"
+    asked = photographs(folder, Photograph("a.jpg", first), Photograph("b.jpg", 8))
+    asked += ["--classes", "red,blue", "--accept-missing"]
+    refused = first == 6
+    assert remap_categories.main(asked) == refused
+    said = capsys.readouterr()
+    if refused:
+        assert "exif_size_mismatch" in said.err and not set(MADE) & set(names_in(folder))
+        line = said.err.split("use those upright that are labelled so: ")[1]
+    else:
+        assert [row[:3] for row in dropped(folder) if row[0] == "image"] == [("image", 2, "rejected")]
+        line = said.out.split("to use the 1 that are labelled upright: ")[1]
+    python, option, module, *words = shlex.split(line)
+    assert (python, option, module) == ("python", "-m", "pipeline.remap_categories")
+    assert remap_categories.main(words) == 0
+    assert [one["id"] for one in load(folder / "made.json")["images"]] == [1, 2]
+    assert [one["name"] for one in load(folder / "made.json")["categories"]] == ["red", "blue"]
+    listed = [row for row in map(json.loads, (folder / "made.dropped.jsonl").read_text().splitlines())]
+    noted = {row["id"]: row["detail"] for row in listed if (row["kind"], row["action"]) == ("image", "kept")}
+    turned = [number for number, of in ((1, first), (2, 8)) if of != 1]
+    assert sorted(noted) == turned and "orientation 8 is applied" in noted[2]
 
 
 @pytest.mark.parametrize("name", MADE)

@@ -14,7 +14,7 @@ import tools.detect
 from tools.detect import build_parser, main, nothing_above
 from tools.export_onnx import main as export
 from vision.engine import detectnet
-from vision.images.frame import EXIF_CHOICES
+from vision.images.formats import EXIF_CHOICES
 from vision.transforms.resize import RESIZES
 
 

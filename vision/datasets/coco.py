@@ -17,15 +17,19 @@ from vision.artefacts.system_errors import reason
 from vision.core.sample import Sample
 from vision.datasets import root_advice
 from vision.datasets.contract import DatasetError, SampleError
-from vision.images.decode import BadImage, decode_rgb
+from vision.images.decode import BadImage, decode_rgb, orientation_of
+from vision.images.formats import STORED
 
 ARRAYS_SCHEMA = 1
-"""The schema of ``arrays.json`` that this module reads."""
+"""The schema of ``arrays.json``."""
+UPRIGHT_SCHEMA = 2
+"""The same with ``orientations.npy``: some images are used as their EXIF orientation turns them."""
 
 _DTYPES = {
     "image_ids": "int64", "heights": "int32", "widths": "int32", "first_box": "int64",
     "boxes_xyxy_px": "float32", "labels": "int64", "is_crowd": "bool", "area": "float32",
 }  # fmt: skip
+_OPTIONAL = {"orientations": "uint8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,8 @@ class ArraysRecord:
     annotations_sha256: str = ""
 
     def __post_init__(self) -> None:
-        if self.schema != ARRAYS_SCHEMA:
-            raise ValueError(f"expected schema {ARRAYS_SCHEMA}, found {self.schema}")
+        if self.schema not in (ARRAYS_SCHEMA, UPRIGHT_SCHEMA):
+            raise ValueError(f"expected schema {ARRAYS_SCHEMA} or {UPRIGHT_SCHEMA}, found {self.schema}")
         if len(self.classes) != len(self.original_category_ids) or self.classes[:1] != ["BACKGROUND"]:
             raise ValueError(
                 f"expected BACKGROUND first and an original id for each class, found {self.classes[:1]}, "
@@ -77,7 +81,9 @@ class CocoDetection:
 
     def _map_arrays(self) -> None:
         try:
-            self._arrays = {name: _map(self.arrays_folder, name) for name in (*_DTYPES, "file_names")}
+            optional = ("orientations",) if self._record.schema == UPRIGHT_SCHEMA else ()
+            names = (*_DTYPES, "file_names", *optional)
+            self._arrays = {name: _map(self.arrays_folder, name) for name in names}
             _check_arrays(self._arrays, self._record.counts, len(self.classes))
         except (OSError, ValueError) as error:
             raise _damaged(self.arrays_folder, str(error), self.root) from None
@@ -122,7 +128,10 @@ class CocoDetection:
         return slice(first, end)
 
     def load(self, index: int) -> Sample:
-        """Raises SampleError for an image that is missing, broken or of another size than its boxes mean."""
+        """The image in the frame of its boxes: as stored, or as its EXIF orientation turns it.
+
+        Raises SampleError for an image that is missing, broken or of another size than its boxes mean.
+        """
         arrays = self._arrays
         image = self._read(index)
         height, width = int(arrays["heights"][index]), int(arrays["widths"][index])
@@ -142,9 +151,18 @@ class CocoDetection:
             original_hw=(height, width),
         )
 
+    def _orientation(self, index: int) -> int:
+        """EXIF's, where it is to be applied; 1: the frame as stored."""
+        return int(self._arrays["orientations"][index]) if "orientations" in self._arrays else STORED
+
     def _read(self, index: int) -> np.ndarray:
+        checked = self._orientation(index)
         try:
-            return decode_rgb(self.path(index).read_bytes())
+            data = self.path(index).read_bytes()
+            now = STORED if checked == STORED else orientation_of(data)
+            if now == checked:
+                return decode_rgb(data, upright=checked != STORED)
+            fix, problem = root_advice.picture_changed(self.root), f"EXIF orientation {now}, was {checked}"
         except FileNotFoundError:
             fix, problem = root_advice.picture_gone(self.root), "no such file"
         except OSError as error:
@@ -181,7 +199,7 @@ def _missing(folder: Path, root: Path, split: str) -> str:
 
 def _map(folder: Path, name: str) -> np.ndarray:
     array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-    expected = _DTYPES.get(name)
+    expected = (_DTYPES | _OPTIONAL).get(name)
     if str(array.dtype) != expected if expected else array.dtype.kind != "S":
         raise ValueError(f"{name}.npy: expected {expected or 'bytes'}, found {array.dtype}")
     return np.asarray(array)  # a plain view of the same pages: np.memmap costs a Python call an access
@@ -195,6 +213,11 @@ def _check_arrays(arrays: dict[str, np.ndarray], counts: dict[str, int], classes
     for name, expected in {**shapes, "boxes_xyxy_px": (boxes, 4)}.items():
         if arrays[name].shape != expected:
             raise ValueError(f"{name}.npy: expected shape {expected}, found {arrays[name].shape}")
+    turned = arrays.get("orientations")
+    if turned is not None and (
+        turned.shape != (images,) or (images and not 1 <= turned.min() <= turned.max() <= 8)
+    ):
+        raise ValueError(f"orientations.npy: expected {images} numbers from 1 to 8")
     first_box = arrays["first_box"]
     if images and (first_box[0] != 0 or first_box[-1] != boxes or (np.diff(first_box) < 0).any()):
         raise ValueError(f"first_box.npy: expected rising offsets from 0 to {boxes}")

@@ -39,7 +39,7 @@ class Dataset(Protocol):
     def __len__(self) -> int: ...
 
     def load(self, index: int) -> Sample:
-        """The image as stored, decoded, with its boxes. Raises SampleError."""
+        """The image, decoded in the frame of its boxes. Raises SampleError."""
         ...
 
     def describe(self, index: int) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from vision.images import jpeg, orientation, raster, turbo
 from vision.images.convert import to_rgb8
-from vision.images.formats import MAX_BYTES, MAX_PIXELS, BadImage, format_of, suffix_fits
+from vision.images.formats import MAX_BYTES, MAX_PIXELS, STORED, BadImage, format_of, suffix_fits
 from vision.images.frame import choose_frame
 
 __all__ = [
@@ -38,7 +38,7 @@ class ImageVerdict:
     reason: str | None
     width: int | None
     height: int | None
-    orientation: int = orientation.STORED
+    orientation: int = STORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def check_image(
     :param exif: ``stored`` or ``apply``, the frame that boxes are in; ``vision.images.frame`` has the rules
     """
     width = height = None
-    applied = orientation.STORED
+    applied = STORED
     try:
         header = header or read_header(data)
         width, height = header.width, header.height

@@ -10,6 +10,15 @@ MAX_PIXELS = 50_000_000
 MAX_BYTES = 128 * 2**20
 """Files with more bytes are refused before they are read."""
 
+STORED = 1
+"""EXIF's orientation that changes nothing: the frame as stored."""
+
+EXIF_CHOICES = ("stored", "apply")
+"""What ``--exif`` takes, the default first; ``vision.images.frame`` has the rules."""
+
+FITS_UPRIGHT = "exif_size_mismatch"
+"""The code of a refusal that ``--exif apply`` takes back."""
+
 
 class BadImage(ValueError):
     """The bytes are no image that can be trusted. ``reason`` is a code, or ``code: what was found``."""

@@ -12,16 +12,11 @@ both (a square, orientations    stored                                 upright: 
 
 from __future__ import annotations
 
-from vision.images.formats import BadImage
-from vision.images.orientation import STORED, is_turned
+from vision.images.formats import FITS_UPRIGHT, STORED, BadImage
+from vision.images.orientation import is_turned
 
-EXIF_CHOICES = ("stored", "apply")
-"""What ``--exif`` takes, the default first."""
-
-FITS_UPRIGHT, UPRIGHT, ASSUMED, NOT_APPLIED = (
-    "exif_size_mismatch", "exif_upright", "exif_upright_assumed", "exif_rotation",
-)  # fmt: skip
-"""The code of the refusal, and those of the images that are used."""
+UPRIGHT, ASSUMED, NOT_APPLIED = "exif_upright", "exif_upright_assumed", "exif_rotation"
+"""The codes of the images that are used; ``formats.FITS_UPRIGHT`` is that of the refusal."""
 
 
 def choose_frame(
@@ -31,7 +26,7 @@ def choose_frame(
 
     :param stored_hw: height and width in px as stored; ``orientation``: EXIF's, 1..8
     :param expected_hw: height and width in px that the annotations give, or None
-    :param exif: one of ``EXIF_CHOICES``
+    :param exif: one of ``vision.images.formats.EXIF_CHOICES``
     :raises BadImage: ``size_mismatch``, or ``exif_size_mismatch`` where ``--exif apply`` would take the image
     """
     upright_hw = stored_hw[::-1] if is_turned(orientation) else stored_hw
@@ -51,7 +46,7 @@ def choose_frame(
     if not fits_stored:
         raise BadImage(
             f"{FITS_UPRIGHT}: {stored} stored, {expected} in the annotations, as EXIF orientation {orientation} "
-            "turns it; boxes have to be in the stored frame"
+            "turns it (fix: --exif apply)"
         )
     why = "" if exif == "stored" else ": the annotated size is the stored one"
     return STORED, f"{NOT_APPLIED}: orientation {orientation} is not applied{why}"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vision.images.formats import BadImage
-from vision.images.orientation import STORED, read_exif
+from vision.images.formats import STORED, BadImage
+from vision.images.orientation import read_exif
 
 MAX_SCANS = 100
 """A progressive image of more scans is refused: each scan costs a pass over all coefficients."""

@@ -2,7 +2,8 @@
 
 Only the tag 0x0112 of the first directory is read, by a walk over its entries: nothing else of the EXIF data is
 looked at, copied or trusted. Values as in the EXIF standard (2.32, 4.6.4): 1 = as stored, 2 = mirrored, 3 = upside
-down, 4 = flipped, 5 to 8 = the same with rows and columns exchanged. Checked against ``PIL.ImageOps.exif_transpose``.
+down, 4 = flipped, 5 to 8 = the same with rows and columns exchanged. Missing or broken data count as 1.
+Checked against ``PIL.ImageOps.exif_transpose``.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-STORED = 1
-"""The orientation that changes nothing, and what counts where the EXIF data are missing or broken."""
+from vision.images.formats import STORED
 
 _PREFIX = b"Exif\0\0"
 _BYTE_ORDERS = {b"II*\0": "<", b"II\0*": "<", b"MM\0*": ">", b"MM*\0": ">"}

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from vision.images import orientation
-from vision.images.formats import MAX_PIXELS, BadImage
+from vision.images.formats import MAX_PIXELS, STORED, BadImage
 
 DECODER_ERRORS = (
     OSError, ValueError, SyntaxError, ArithmeticError, LookupError, TypeError, AttributeError,
@@ -144,11 +144,11 @@ def _orientation(image: Image.Image, data: bytes) -> int:
     """EXIF's; that of a TIFF is among its own tags."""
     if image.format == "TIFF":
         value = image.tag_v2.get(0x0112)  # type: ignore[attr-defined]
-        return value if isinstance(value, int) and 1 <= value <= 8 else orientation.STORED
+        return value if isinstance(value, int) and 1 <= value <= 8 else STORED
     if image.format == "PNG":
         return orientation.read_png(data, image.info.items())
     exif = image.info.get("exif") if image.format == "WEBP" else None
-    return orientation.read_exif(exif) if isinstance(exif, bytes) else orientation.STORED
+    return orientation.read_exif(exif) if isinstance(exif, bytes) else STORED
 
 
 def _stored_size(image: Image.Image) -> tuple[int, int]:
@@ -162,12 +162,12 @@ def _stored_size(image: Image.Image) -> tuple[int, int]:
 def _turned_by_pillow(image: Image.Image) -> int:
     """The orientation that loading will apply, which Pillow does to TIFFs alone (with XMP's where EXIF has none)."""
     if image.format != "TIFF":
-        return orientation.STORED
+        return STORED
     try:
-        value = image.getexif().get(0x0112, orientation.STORED)
+        value = image.getexif().get(0x0112, STORED)
     except DECODER_ERRORS:
-        return orientation.STORED
-    return value if value in range(1, 9) else orientation.STORED
+        return STORED
+    return value if value in range(1, 9) else STORED
 
 
 def _require_structure(data: bytes, image_format: str) -> None:

@@ -1,0 +1,34 @@
+"""The table of verdicts as the later stages read it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.stage import StageError
+from pipeline.verdicts import read_verdicts
+
+ROW = {
+    "split": "val", "image_id": 7, "file_name": "a.jpg", "verdict": "convert", "reason": "exif_upright: …",
+    "width": 48, "height": 64,
+}  # fmt: skip
+
+
+def table(folder: Path, **more: Any) -> Path:
+    path = folder / "images.jsonl"
+    path.write_text(json.dumps(ROW | more) + "\n", encoding="utf-8")
+    return path
+
+
+def test_the_orientation_that_is_applied(tmp_path: Path) -> None:
+    assert read_verdicts(table(tmp_path), ("val",))["val"][7].orientation == 1
+    assert read_verdicts(table(tmp_path, orientation=6), ("val",))["val"][7].orientation == 6
+
+
+@pytest.mark.parametrize("value", [0, 9, -1, "6", 6.0, True, None, [6]])
+def test_one_that_there_is_not_makes_the_table_damaged(tmp_path: Path, value: Any) -> None:
+    with pytest.raises(StageError, match=r"is damaged: orientation .* of image 7"):
+        read_verdicts(table(tmp_path, orientation=value), ("val",))
