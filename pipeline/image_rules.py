@@ -37,7 +37,7 @@ def how(settings: Settings) -> How:
 
 
 def check_settings(by: How) -> dict[str, object]:
-    """What changes a verdict beside the picture; what was always so is not named, so that older receipts hold."""
+    """What changes a verdict beside the image; what was always so is not named, so that older receipts hold."""
     named: dict[str, object] = {"check": CHECK_VERSION, "thorough": by.thorough}
     named |= {"max_pixels": MAX_PIXELS, "max_bytes": MAX_BYTES}
     return named if by.exif == EXIF_CHOICES[0] else named | {"exif": by.exif}

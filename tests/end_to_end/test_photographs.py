@@ -123,7 +123,7 @@ def test_where_none_can_be_used_the_command_is_the_fix(
     root = make_root(tmp_path / ODD, train=PORTRAITS[4:], val=VAL)
     assert run(root, "--from", "validate_images") == 1
     said = capsys.readouterr().err
-    assert "no picture of train2017 can be used" in said and "exif_size_mismatch: 64×48 stored" in said
+    assert "no image of train2017 can be used" in said and "exif_size_mismatch: 64×48 stored" in said
     obey(said.split("use those upright that are labelled so: ")[1])
     assert all(map(is_painted, samples(CocoDetection(root)).values()))
 
