@@ -244,7 +244,7 @@ def test_index(document: str, root: Path, remapped: dict[str, Any]) -> None:
     table = section(document, "The remap and the index").split("| table | columns |", 1)[1].split("\n\n")[0]
     expected = {row.split("|")[1].split("`")[1]: row.split("|")[2] for row in table.splitlines()[2:]}
     with closing(sqlite3.connect(f"file:{root / 'index.sqlite'}?mode=ro", uri=True)) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+        assert database.execute("PRAGMA user_version").fetchone() == (2,)
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         for name, words in expected.items():
             columns = [row[1] for row in database.execute(f"PRAGMA table_info({name})")]

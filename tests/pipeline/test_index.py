@@ -188,7 +188,7 @@ def test_views_against_counting_by_hand(root: Path) -> None:
 
 
 def test_one_plain_file_with_its_version(root: Path) -> None:
-    assert rows(root, "PRAGMA user_version") == [(1,)]
+    assert rows(root, "PRAGMA user_version") == [(2,)]
     assert rows(root, "PRAGMA integrity_check") == [("ok",)]
     assert rows(root, "PRAGMA journal_mode") == [("delete",)]  # not wal: nothing beside the file at rest
     header = (root / "index.sqlite").read_bytes()[:20]
