@@ -22,6 +22,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 KILL = "KILL"
 FULL, BROKEN = str(errno.ENOSPC), str(errno.EIO)
@@ -54,9 +56,9 @@ class Shim:
         told = {"FAULT_UNDER": str(under), "FAULT_COUNT": str(counted), "LD_PRELOAD": str(self.library)}
         if what:
             told |= {"FAULT_AT": str(at), "FAULT_DO": what}
-        return subprocess.run(
-            command, cwd=REPOSITORY, env={**os.environ, **told}, timeout=timeout, check=False,
-            capture_output=True, text=True, start_new_session=True,
+        return warm.run(
+            command, cwd=REPOSITORY, env={**os.environ, **told}, timeout=timeout, capture_output=True, text=True,
+            light=True,
         )  # fmt: skip
 
 
@@ -77,9 +79,7 @@ def python(*words: str | Path) -> list[str]:
 
 def killed_after(command: Sequence[str], seconds: float) -> bool:
     """Starts ``command``, kills all its processes after ``seconds``; False where it had ended by itself."""
-    process = subprocess.Popen(
-        command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    process = warm.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(seconds)
     alive = process.poll() is None
     if alive:
@@ -107,9 +107,8 @@ def snapshot(root: Path, leave_out: Callable[[str], bool] = lambda name: False) 
 
 
 def spread(total: int, points: int, seed: int = 0) -> list[int]:
-    """``points`` of 1..total: the first and the last ones, and some in each stretch between; all where they are few."""
+    """``points`` of 1..total, all where they are few: the last but one, where much is settled, and one in each stretch."""
     if total <= points:
         return list(range(1, total + 1))
-    draw = random.Random(seed)
-    inner = {1 + int((k + draw.random()) * total / points) for k in range(points)}
-    return sorted({1, total, max(1, total - 1), *(min(one, total) for one in inner)})
+    draw, stretch = random.Random(seed), (total - 2) / max(1, points - 1)
+    return [*(1 + int((k + draw.random()) * stretch) for k in range(points - 1)), total - 1]

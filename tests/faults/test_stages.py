@@ -6,17 +6,19 @@ of random moments for each of three seeds.
 
 from __future__ import annotations
 
+import importlib
 import random
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from pipeline.__main__ import main as pipeline
 from pipeline.stages import NAMES
+from tests import warm
 from tests.faults.harness import (
     BROKEN,
     FULL,
@@ -30,7 +32,7 @@ from tests.faults.harness import (
 )
 from tools.demo import mirror
 
-SHORT_POINTS, LONG_KILLS = 3, 100
+SHORT_KILLS, SHORT_FAILURES, LONG_KILLS = 3, 2, 100
 MESSAGES = {FULL: ("full", "space"), BROKEN: ("nput/output", "I/O", "read or written")}
 
 
@@ -43,14 +45,25 @@ class Case:
     table: Path
     before: Path
     whole: Path
+    counted: dict[str, int] = field(default_factory=dict)
+
+    def words(self, root: Path, *more: str) -> list[str]:
+        where = ["--root", str(root), "--release", str(self.table), "--mirror", self.url]
+        return [*where, "--workers", "2", *more]
 
     def command(self, root: Path, *more: str) -> list[str]:
-        words = ["-m", f"pipeline.{self.name}", "--root", str(root), "--workers", "2", *more]
-        return python(*words, "--release", str(self.table), "--mirror", self.url)
+        return python("-m", f"pipeline.{self.name}", *self.words(root, *more))
+
+    def changes(self, shim: Shim, folder: Path, *more: str) -> int:
+        """Changes of the file system that the stage makes from ``before``, or with ``--force`` from ``whole``; counted once."""
+        start = self.whole if more else self.before
+        key = " ".join(more)
+        if key not in self.counted:
+            self.counted[key] = shim.count(self.command(copied(start, folder / "root"), *more), folder)
+        return self.counted[key]
 
     def finish(self, root: Path) -> None:
-        done = run(self.command(root))
-        assert done.returncode == 0, done.stdout + done.stderr
+        self.run(root)
         assert made_by_stages(root) == self.expected(), "the end is not that of an uninterrupted run"
         left = [
             name
@@ -60,22 +73,22 @@ class Case:
         ]
         assert not left, f"left behind: {left}"
 
+    def run(self, root: Path) -> None:
+        """The stage, in this process."""
+        assert importlib.import_module(f"pipeline.{self.name}").main(self.words(root)) == 0
+
     def expected(self) -> dict[str, str]:
         """What stands in the root when this stage is through and later ones have not run."""
         finished = self.before.with_name(f"{self.before.name}-finished")
         if not finished.exists():
             shutil.copytree(self.before, finished)
-            assert run(self.command(finished)).returncode == 0
+            self.run(finished)
         return made_by_stages(finished)
 
 
 def made_by_stages(root: Path) -> dict[str, str]:
     """All but the runner's own notes, which hold times."""
     return snapshot(root, lambda name: name == ".pipeline" or name.startswith(".pipeline/"))
-
-
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -103,8 +116,8 @@ def copied(source: Path, target: Path) -> Path:
 
 
 def kill_at_points(case: Case, shim: Shim, tmp_path: Path, points: int) -> None:
-    total = shim.count(case.command(copied(case.before, tmp_path / "root")), tmp_path)
-    assert total > SHORT_POINTS
+    total = case.changes(shim, tmp_path)
+    assert total > SHORT_KILLS
     for at in spread(total, points):
         root = copied(case.before, tmp_path / "root")
         shim.run(case.command(root), tmp_path, at, KILL)
@@ -136,7 +149,7 @@ def kill_randomly(case: Case, tmp_path: Path, kills: int, seed: int) -> None:
 
 
 def test_killed_at_some_changes(case: Case, shim: Shim, tmp_path: Path) -> None:
-    kill_at_points(case, shim, tmp_path, SHORT_POINTS)
+    kill_at_points(case, shim, tmp_path, SHORT_KILLS)
 
 
 @pytest.mark.faults
@@ -157,7 +170,7 @@ def test_killed_at_a_hundred_random_moments(case: Case, tmp_path: Path, seed: in
 
 def fail_at_points(case: Case, shim: Shim, tmp_path: Path, points: int, what: str) -> None:
     """From the point on nothing can be written: named, nothing wrong published, and mended by the next run."""
-    total = shim.count(case.command(copied(case.before, tmp_path / "root")), tmp_path)
+    total = case.changes(shim, tmp_path)
     for at in spread(total, points, seed=int(what)):
         root = copied(case.before, tmp_path / "root")
         failed = shim.run(case.command(root), tmp_path, at, what)
@@ -178,7 +191,7 @@ def told(done: subprocess.CompletedProcess[str], what: str) -> None:
 
 def fail_over_old_files(case: Case, shim: Shim, tmp_path: Path, points: int, what: str) -> None:
     """The same with ``--force`` over a finished root: what stood there stays as it was."""
-    total = shim.count(case.command(copied(case.whole, tmp_path / "root"), "--force"), tmp_path)
+    total = case.changes(shim, tmp_path, "--force")
     for at in spread(total, points, seed=int(what)):
         root = copied(case.whole, tmp_path / "root")
         before = made_by_stages(root)
@@ -189,7 +202,7 @@ def fail_over_old_files(case: Case, shim: Shim, tmp_path: Path, points: int, wha
 
 @pytest.mark.parametrize("what", [FULL, BROKEN], ids=["full", "broken"])
 def test_the_disk_fails_at_some_changes(case: Case, shim: Shim, tmp_path: Path, what: str) -> None:
-    fail_at_points(case, shim, tmp_path, SHORT_POINTS - 2, what)
+    fail_at_points(case, shim, tmp_path, SHORT_FAILURES, what)
     fail_over_old_files(case, shim, tmp_path, 1, what)
 
 
@@ -207,7 +220,7 @@ def test_the_disk_fails_at_every_change(case: Case, shim: Shim, tmp_path: Path, 
 def test_two_at_once_take_turns(case: Case, tmp_path: Path) -> None:
     root = copied(case.before, tmp_path / "root")
     both = [
-        subprocess.Popen(
+        warm.Popen(
             case.command(root), cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         for _ in range(2)
