@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def train(parsed: "Parsed", console: "Console", stop: "StopRequest") -> None:
-    """One session of a run, alone in its folder. Raises the errors of the rooms for what the user can mend."""
+    """One session of a run, alone in its folder. Raises the errors of the rooms for what the user can fix."""
     from contextlib import nullcontext
 
     from vision.engine import machine, resume

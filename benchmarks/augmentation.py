@@ -3,7 +3,7 @@
     python -m benchmarks.augmentation --datasets coco-data      # prints a table, adds it to benchmarks/results/
 
 The rival is SSD's recipe as it is usually written: ``cv2.imread`` and albumentations' own transforms, ``Compose``
-built once; once more with our decoder, to tell the two apart. One thread each, measured in turns, so that whatever
+built once; again with our decoder, to tell the two apart. One thread each, measured in turns, so that whatever
 else the machine does falls on all of them; the median of the rounds counts. One process is measured by its processor time,
 the loader by the clock on the wall, against the rival by the wall.
 """

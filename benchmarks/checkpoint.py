@@ -1,4 +1,4 @@
-"""What a checkpoint costs: time that training stands still, bytes, and time until a resumed run makes its first step.
+"""What a checkpoint costs: time that training waits, bytes, and time until a resumed run makes its first step.
 
     python -m benchmarks.checkpoint                # prints a table, writes benchmarks/results/checkpoint_<device>_<date>.md
 
@@ -74,7 +74,7 @@ def measure_file(folder: Path, rounds: int) -> list[tuple[str, str]]:
     loaded = checkpoint.load(path)
     return [
         ("bytes", f"{path.stat().st_size:,}"),
-        ("training stands still for a save, s", f"{save_s:.3f}"),
+        ("training waits for a save, s", f"{save_s:.3f}"),
         ("… of which copy and serialise", f"{median_s(lambda: checkpoint.as_bytes(content), rounds):.3f}"),
         ("find (digest, guard, load, check), s", f"{median_s(lambda: checkpoint.find(folder), rounds):.3f}"),
         ("load and check one file, s", f"{median_s(lambda: checkpoint.load(path), rounds):.3f}"),

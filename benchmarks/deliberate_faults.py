@@ -4,7 +4,7 @@
     python -m benchmarks.deliberate_faults --quick          one a file
     python -m benchmarks.deliberate_faults --only hue       those whose name or file has the word
 
-The tree at hand is only read: the copy lies in a temporary folder, and goes. Each run of the tests is a fork of this process, which
+The tree at hand is only read: the copy is in a temporary folder, and is removed. Each run of the tests is a fork of this process, which
 has imported torch and the like once for all. First the same tests run on the copy as it is: on
 tests that are red anyway every fault would seem to be noticed. Exit 0 when all were noticed, else 1.
 """

@@ -1,6 +1,6 @@
 """Deliberate faults as data: one wrong character or number each, and the tests of the room that have to notice it.
 
-``deliberate_faults.py`` puts them in, one at a time, in a copy of the tree. Data only. ``old`` stands exactly once in ``file``
+``deliberate_faults.py`` puts them in, one at a time, in a copy of the tree. Data only. ``old`` is exactly once in ``file``
 (tests/benchmarks/test_deliberate_faults.py asks for it, so that a fault moves along when its line does).
 """
 

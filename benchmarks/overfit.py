@@ -1,7 +1,7 @@
 """Does the trainer learn real images? 32 of COCO's, trained on and scored on, until they are known by heart.
 
     COCO_MINI=/path/to/coco-mini python -m benchmarks.overfit --folder overfit
-    … killed or interrupted: the same command goes on
+    … killed or interrupted: the same command resumes
 
 The first 32 train images by id, none chosen, go through the real stages (once as train, once as val under other ids)
 into FOLDER/data; ``train_ssd.py`` trains mb2-ssd-lite at 300×300 from scratch by ``configs/overfit.yaml`` into FOLDER/run.
@@ -107,7 +107,7 @@ def ap50_by_size(truth: Path, results: Path) -> dict[str, tuple[float, int]]:
 
 
 def curve(run: Path) -> str:
-    """AP50 of all sizes as training went on."""
+    """AP50 of all sizes over the training."""
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     scored = [row for row in rows if "AP50" in row]
     return "\n".join(f"| {row['epoch'] + 1} | {row['AP']:.3f} | {row['AP50']:.3f} |" for row in scored)

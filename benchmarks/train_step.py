@@ -4,7 +4,7 @@
     python -m benchmarks.train_step --batch-size 8 --steps 4
 
 mb2-ssd-lite with 81 classes; forward, matching, loss, backward, clipped update of SGD and moving average, as
-``train_ssd.py`` does them. The batch is the same one each time and lies on the host, where a loader leaves it: what
+``train_ssd.py`` does them. The batch is the same one each time and is on the host, where a loader leaves it: what
 feeding costs is in ``benchmarks.augmentation``. All ways are measured in turns in one process; the median of the rounds
 counts. A way that this device or installation does not have is named with the reason.
 """

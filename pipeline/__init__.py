@@ -9,7 +9,7 @@ in the end), rejects.py, working_folder.py (a file of one's own).
 download.py, download_file.py ← fetch.py (one file), part.py (what of it is there), request.py (one GET), mirrors.py,
     logins.py (secrets of addresses), network_errors.py,
     progress.py; release.py, space.py
-extract.py, extract_file.py ← split_folder.py (what stands there already), already_unpacked.py,
+extract.py, extract_file.py ← split_folder.py (what is there already), already_unpacked.py,
     unpacking.py (threads, restart),
     archive.py (what is refused), archive_directory.py (its entries), archive_members.py (a million in little room),
     archive_unpack.py (one member), archive_fault.py (what helps), plain_paths.py (which paths meet)

@@ -118,7 +118,7 @@ def verify(arguments: argparse.Namespace, stop: StopFlag) -> int:
     for decision in wrong:
         print(f"{decision.stage}: {decision.state}: {decision.why}", file=sys.stderr)
     if wrong:
-        print(f"mend it: {next_step.run_again(arguments, settings)}", file=sys.stderr)
+        print(f"fix: {next_step.run_again(arguments, settings)}", file=sys.stderr)
         return 1
     gone = [path for decision in decisions for path in decision.gone]
     without = f"; not here any more, and not needed: {', '.join(gone)}" if gone else ""

@@ -1,4 +1,4 @@
-"""What stands in the root already and is, byte for byte, what extract would put there: it is taken over."""
+"""What is in the root already and is, byte for byte, what extract would put there: it is taken over."""
 
 from __future__ import annotations
 

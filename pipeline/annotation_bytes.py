@@ -92,7 +92,7 @@ class AnnotationBytes:
         return position
 
     def expect(self, position: int, byte: bytes, place: str, wanted: str) -> int:
-        """The offset behind ``byte``, which has to stand at ``position``."""
+        """The offset behind ``byte``, which has to be at ``position``."""
         if self.byte(position) != byte:
             raise self.unexpected(position, place, wanted)
         return position + 1

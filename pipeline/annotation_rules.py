@@ -115,7 +115,7 @@ def check_box(box: Any, width: int, height: int) -> tuple[Box, Change | None] | 
     if w == 0 or h == 0:
         return Drop("empty_box", f"bbox: {shown(box)} has no area")
     if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-        return Drop("box_outside", f"bbox: {shown(box)} lies outside the image of {width}×{height} px")
+        return Drop("box_outside", f"bbox: {shown(box)} is outside the image of {width}×{height} px")
     change = None
     if min(x, y) < -ROUNDING_PX or x + w > width + ROUNDING_PX or y + h > height + ROUNDING_PX:
         left, top = max(x, 0), max(y, 0)

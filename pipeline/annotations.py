@@ -157,7 +157,7 @@ class AnnotationFile:
     def guess(self, key: str) -> Part | None:
         """The list under ``key`` where it seems to begin, near the end of the file or its start: for a look ahead.
 
-        What looks like it may stand deeper in the file; ``walk`` tells where the part really is.
+        What looks like it may be deeper in the file; ``walk`` tells where the part really is.
         """
         for start in self._data.mentions(b'"' + key.encode() + b'"', GUESS_BYTES):
             position = self._data.space(start)

@@ -51,7 +51,7 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An open zip file and where its directory stands."""
+    """An open zip file and the offset of its directory."""
 
     path: Path
     file: BinaryIO

@@ -1,4 +1,4 @@
-"""The directory of a zip file, entry by entry as it stands in the file, in little memory.
+"""The directory of a zip file, entry by entry in the order of the file, in little memory.
 
 .ZIP File Format Specification (APPNOTE.TXT): 4.3.7 (local header), 4.3.12 (entry), 4.3.14 to 4.3.16 (records at the
 end), 4.5.3 (zip64), 4.6.9 (Unicode path). What can be read in two ways is an error, never a choice.
@@ -50,7 +50,7 @@ class Directory(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An entry as it is written; sizes and offset from the zip64 field where they stand there.
+    """An entry as it is written; sizes and offset from the zip64 field where they are there.
 
     ``raw`` is the name; ``unicode_path`` a second one that some programs write, None where there is none for this name.
     """
@@ -97,7 +97,7 @@ def find_directory(file: BinaryIO) -> Directory | None:
 
 
 def _end_record(tail: bytes) -> int | None:
-    """Where the record stands: that whose comment ends with the file, else the only one, in front of other data."""
+    """The offset of the record: that whose comment ends with the file, else the only one, in front of other data."""
     found = []
     at = tail.find(END_SIGNATURE)
     while at >= 0:
@@ -113,7 +113,7 @@ def _end_record(tail: bytes) -> int | None:
 
 
 def _large(file: BinaryIO, end: int) -> tuple[int, int, int, int] | None:
-    """From the zip64 record, if there is one in front of ``end``: where that stands, entries, bytes, offset."""
+    """From the zip64 record, if there is one in front of ``end``: its offset, entries, bytes, offset."""
     place = end - LOCATOR.size
     if place < 0:
         return None
@@ -148,7 +148,7 @@ def entries(file: BinaryIO, directory: Directory) -> Iterator[Entry]:
 def _entry(buffer: bytes, at: int, shift: int) -> tuple[Entry, int]:
     """The entry at ``at`` and where the next one begins."""
     if len(buffer) - at < ENTRY.size or buffer[at : at + 4] != b"PK\1\2":
-        raise DirectoryError("its directory cannot be read: an entry is expected where none stands")
+        raise DirectoryError("its directory cannot be read: an entry is expected where there is none")
     (
         _,
         _,
@@ -194,7 +194,7 @@ def _fields(extra: bytes) -> dict[int, bytes]:
 
 
 def _wide(field: bytes, values: tuple[int, int, int]) -> list[int]:
-    """``values``, those that have no room in 32 bits from the zip64 field, in which they stand in this order."""
+    """``values``, those that have no room in 32 bits from the zip64 field, which holds them in this order."""
     wide, at = list(values), 0
     for index, value in enumerate(values):
         if value == SATURATED:

@@ -111,7 +111,7 @@ def _beginning(head: bytes) -> str:
 
 def _cut(file: BinaryIO, size: int) -> str:
     """The first member that does not end before the file does, where its header tells its size."""
-    said = f"it is cut short: {size:,} bytes are here, and the directory that has to stand at its end is not"
+    said = f"it is cut short: {size:,} bytes are here, and the directory that belongs at its end is missing"
     offset = 0
     while offset < size:
         file.seek(offset)

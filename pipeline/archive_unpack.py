@@ -53,17 +53,17 @@ def _copy(descriptor: int, member: Member, sink: BinaryIO, should_stop: Callable
 
 
 def _packed(descriptor: int, member: Member, should_stop: Callable[[], bool]) -> Iterator[bytes]:
-    """The bytes of a member as they stand in the file, read without moving its one position: threads share it."""
+    """The bytes of a member as stored in the file, read without moving its one position: threads share it."""
     head = os.pread(descriptor, LOCAL.size + len(member.raw), member.offset)
     if len(head) < LOCAL.size + len(member.raw):
         raise _damaged(member, "its header is behind the end of the file")
     signature, _, _, name_bytes, extra_bytes = LOCAL.unpack_from(head)
     if signature != LOCAL_SIGNATURE or name_bytes != len(member.raw) or head[LOCAL.size :] != member.raw:
-        raise _damaged(member, "another member stands where the directory says")
+        raise _damaged(member, "another member is at the offset that the directory gives")
     at = member.offset + LOCAL.size + name_bytes + extra_bytes
     end = at + member.packed
     if end > member.limit:
-        raise BadArchive(f"member {member.name!r}: overlaps what stands behind it")
+        raise BadArchive(f"member {member.name!r}: overlaps what follows it")
     size = AT_ONCE if member.method == STORED and member.bytes <= AT_ONCE else CHUNK
     while at < end:
         if size == CHUNK and should_stop():

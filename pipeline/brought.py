@@ -1,6 +1,6 @@
 """What download and extract have put into a data root file by file: archives and annotation files.
 
-What stood there already with the right content is used and stays its owner's: a receipt lists it as an output, and only
+What was there already with the right content is used and stays its owner's: a receipt lists it as an output, and only
 this record tells the two apart. (Of folders with many files their manifests tell it: ``trees.Brought``.)
 """
 

@@ -29,7 +29,7 @@ class NoSuchClass(AnnotationError):
 class Category:
     """One category as a file has it; ``original_id`` differs from ``id`` in files that were remapped before.
 
-    ``more`` is whatever else stands there (``keypoints``, ``skeleton``, …), passed on as it is.
+    ``more`` is whatever else is there (``keypoints``, ``skeleton``, …), passed on as it is.
     """
 
     id: int
@@ -59,7 +59,7 @@ class CategoryMap:
         return "".join(f"{name}\n" for name in self.classes).encode()
 
     def records(self) -> list[dict[str, Any]]:
-        """What stands under ``categories`` in the remapped file."""
+        """The value of ``categories`` in the remapped file."""
         return [
             {
                 "id": label,

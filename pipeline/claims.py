@@ -20,7 +20,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """What stood under the output ``of`` and was not as its receipt has it: kept under another name.
+    """The older content of the output ``of`` that was not as its receipt has it: kept under another name.
 
     ``sha256`` as in ``receipts.Recorded``; empty for a link, which is never taken for what the stage makes.
     """

@@ -1,6 +1,6 @@
 """Removes what stages made: first a list with bytes, then, when it is wanted, the files.
 
-Only what a stage has put there and what still is as recorded is removed; whatever else stands there stays and is named,
+Only what a stage has put there and what still is as recorded is removed; whatever else is there stays and is named,
 also where a receipt lists it: an archive, annotations or images that were there before are used and stay their owner's.
 Links are never followed, and nothing outside the root is touched. The receipt goes last, so that a clean that was
 killed can be run again.
@@ -179,9 +179,7 @@ class Cleaning:
             claim, receipt = None, None
         left = [path for path in (claim.outputs if claim else ()) if os.path.lexists(self.root / path)]
         if receipt is None and left:
-            self.stays.append(
-                f"{left[0]}: {stage} was stopped before it was done; the next run goes on from it"
-            )
+            self.stays.append(f"{left[0]}: {stage} was stopped before it was done; the next run resumes it")
         else:
             self._add_own(claims.claim_path(self.root, stage), f"claim of {stage}")
 
@@ -259,7 +257,7 @@ class Cleaning:
         return None
 
     def _fault(self, path: str) -> str | None:
-        """Why nothing below ``path`` may be touched: it leaves the root, or a link stands on the way."""
+        """Why nothing below ``path`` may be touched: it leaves the root, or a link is on the way."""
         parts = PurePosixPath(path).parts
         if not parts or path.startswith("/") or ".." in parts or "\0" in path:
             return f"{path!r}: no path inside the root"

@@ -114,7 +114,7 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--connections", type=positive, metavar="N", default=4,
-        help="download: connections for each file, where the server can be gone on from (%(default)s)",
+        help="download: connections per file, if the server supports range requests (%(default)s)",
     )  # fmt: skip
     group.add_argument(
         "--parallel", type=positive, metavar="N", default=2, help="download: files at a time (%(default)s)"
@@ -130,7 +130,7 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--accept-missing", action="store_true",
-        help="validate_images: go on without images that are missing or cannot be read; else more than a few stop it",
+        help="validate_images: continue without images that are missing or cannot be read; else more than a few stop it",
     )  # fmt: skip
     group.add_argument(
         "--classes", type=class_list, metavar="LIST",
@@ -222,7 +222,7 @@ def run_and_report(stages: Sequence[Stage], arguments: argparse.Namespace) -> in
 
 
 def say_what_is_left_out(stages: Sequence[Stage], settings: Settings, stop: StopFlag) -> None:
-    """A stage that is run alone works on what is there, also when the stages before it would make that anew."""
+    """A single stage uses the inputs on disk even if upstream stages are stale, and warns about those."""
     chosen = {stage.name for stage in stages}
     before = [named(name) for name in NAMES if any(name in stage.after for stage in stages)]
     left_out = [stage for stage in before if stage.name not in chosen]
@@ -237,7 +237,7 @@ def reported(work: Callable[[], None], stop: StopFlag) -> int:
         work()
         return 0
     except Interrupted:
-        print("interrupted; what is done is kept, the same command goes on from there", file=sys.stderr)
+        print("interrupted; finished work is kept: run the same command to resume", file=sys.stderr)
         return 128 + (stop.signal or signal.SIGINT)
     except KeyboardInterrupt:
         return 130

@@ -1,6 +1,6 @@
 """Stage: fetches the archives of a release into ``archives/``, each checked by size and SHA-256.
 
-An archive that is already there with the right digest is kept; a broken transfer goes on where it broke.
+An archive that is already there with the right digest is kept; a broken transfer resumes where it broke.
 
 A file of your own: ``python -m pipeline.download --url URL --sha256 HEX --output FILE``.
 """
@@ -135,7 +135,7 @@ def _is_here(context: StageContext, file: ReleaseFile) -> bool:
 
 
 def _is_of_release(settings: Settings, path: str, should_stop: Callable[[], bool]) -> bool:
-    """Whether what stands at ``path``, which nobody claims, is that archive. Raises Interrupted."""
+    """Whether the file at ``path``, which nobody claims, is that archive. Raises Interrupted."""
     (file,) = (file for file in release_of(settings).files if archive_path(file) == path)
     full = settings.root / path
 
@@ -233,7 +233,7 @@ def _parser() -> Parser:
         prog=f"python -m pipeline.{STAGE.name}",
         description=f"Stage {STAGE.name}: {STAGE.summary}.",
         epilog="A file gets its name only when its SHA-256 is right; one that is there already with that digest is kept. "
-        "The same command goes on where an interrupted or killed one stopped.",
+        "The same command resumes an interrupted or killed download.",
     )
     group = parser.add_argument_group("a file of your own, instead of --root")
     group.add_argument(

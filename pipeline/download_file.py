@@ -34,7 +34,7 @@ def download_file(asked: OwnFile) -> int:
 
     A file of that name with another content is replaced, but only when the right one has arrived. Gives the exit
     code: 0; 1 when no url gave the right bytes or something is in the way; 130 or 143 when interrupted, and then the
-    same command goes on.
+    same command resumes.
     """
     with StopFlag() as stop:
 

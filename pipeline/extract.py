@@ -78,7 +78,7 @@ def _run(context: StageContext) -> Counts:
 
 
 def _source(context: StageContext, file: ReleaseFile, stack: ExitStack) -> Source:
-    """Opens an archive until ``stack`` is left. Of images all have to lie in the one folder ``{split}2017``."""
+    """Opens an archive until ``stack`` is left. Of images all have to be in the one folder ``{split}2017``."""
     path = context.root / archive_path(file)
     with named(path, _get_it(context.root), file.bytes):
         archive = stack.enter_context(open_archive(path))
@@ -97,7 +97,7 @@ def _get_it(root: Path) -> str:
 
 @contextmanager
 def _dropped_when_refused(folder: Path) -> Iterator[None]:
-    """What was unpacked of an archive that is refused goes: another archive would not go on from it."""
+    """What was unpacked of an archive that is refused goes: another archive would not resume it."""
     try:
         yield
     except BadArchive:
@@ -206,7 +206,7 @@ def _parser() -> Parser:
         prog=f"python -m pipeline.{STAGE.name}",
         description=f"Stage {STAGE.name}: {STAGE.summary}.",
         epilog="The whole archive is refused for a member that could write elsewhere, never end, or mean two things. "
-        "The same command again goes on after a kill, and proves the files when they are all there.",
+        "The same command resumes after a kill; when all files are there, it verifies them.",
     )
     group = parser.add_argument_group("an archive of your own, instead of --root")
     group.add_argument("--archive", type=Path, metavar="FILE.zip", help="unpack all of it, or nothing")

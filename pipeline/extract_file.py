@@ -25,7 +25,7 @@ def extract_file(archive: Path, output: Path, workers: int) -> int:
 
     A folder that already holds exactly the archive's files, by size and CRC-32, is kept, so the same command also
     proves them; any other folder that is not empty is left alone. Gives the exit code: 0; 1 when the archive is
-    refused or something is in the way; 130 or 143 when interrupted, and then the same command goes on.
+    refused or something is in the way; 130 or 143 when interrupted, and then the same command resumes.
     """
     with StopFlag() as stop:
 
@@ -73,7 +73,7 @@ def _extract(
 
 @contextmanager
 def _emptied_when_refused(working: Path) -> Iterator[None]:
-    """What was unpacked of a refused archive goes: the same command will not go on from it."""
+    """What was unpacked of a refused archive goes: the same command will not resume it."""
     try:
         yield
     except BadArchive:

@@ -1,4 +1,4 @@
-"""One file over HTTP, by several connections, so that it arrives whole or not at all, and goes on where it broke.
+"""One file over HTTP, by several connections, so that it arrives whole or not at all, and resumes where it broke.
 
 The first connection finds out whether the server gives ranges of an object that it can name; only then others join.
 Where a server does not, one connection fetches all. Bytes are believed only from the offset that was asked for and of
@@ -39,7 +39,7 @@ SPAN_BYTES = 64 << 20
 TRIES = 6
 """Failures of a connection without progress, for each mirror, before the fetch fails."""
 PROGRESS = 1 << 16
-"""Bytes that count as progress; a server that gives one and breaks off is not tried for ever."""
+"""Bytes a connection must deliver to reset its failure count, so that a server that sends one byte at a time is not retried forever."""
 MIN_RATE, RATE_WINDOW_S = 1024, 60.0
 """Bytes/s that a connection has to give over so many seconds."""
 ROOM_EVERY = 16 << 20
@@ -100,7 +100,7 @@ class Fetch:
                 if wrong is None:
                     part.publish(self.output)
                     return
-                self.say(f"{self.output.name}: {wrong}" + ("; fetching it once more" if attempt == 1 else ""))
+                self.say(f"{self.output.name}: {wrong}" + ("; fetching it again" if attempt == 1 else ""))
                 self.progress(-part.have)
                 part.remove()
                 self.mirrors.begin_anew()
@@ -210,7 +210,7 @@ class Crew:
             except Unusable as error:
                 if not (self.part.can_go_on and self.job.mirrors.bar(url)):
                     raise
-                self._tell(url, f"{error}; another mirror goes on")
+                self._tell(url, f"{error}; trying another mirror")
             except TRANSFER_ERRORS as error:
                 if span.have - before >= PROGRESS:
                     failures, tries, before = 0, 0, span.have
@@ -234,19 +234,19 @@ class Crew:
         self.job.say(f"{self.job.output.name}: {host_of(url)}: {what}")
 
     def _without(self, url: str, why: str) -> None:
-        """Goes on without an address that will never work. Raises StageError where it was the last one."""
+        """Drops an address that will never work. Raises StageError where it was the last one."""
         if not self.job.mirrors.drop(url):
             self._give_up(f"{redacted(url)}: {why}", "check the address")
         if not self.job.mirrors.usable:
-            raise Unusable(f"{host_of(url)}: {why}, and the other mirrors cannot go on")
-        self._tell(url, f"{why}; another mirror is asked")
+            raise Unusable(f"{host_of(url)}: {why}, and the other mirrors cannot resume")
+        self._tell(url, f"{why}; trying another mirror")
 
     def _give_up(self, why: str, check: str) -> None:
         if self.job.mirrors.some_are_barred:
-            raise Unusable(f"{why}, too often, and the other mirrors cannot go on")
-        part, goes_on = self.part, "begins again: nothing that is here can be gone on from"
+            raise Unusable(f"{why}, too often, and the other mirrors cannot resume")
+        part, goes_on = self.part, "starts from the beginning: nothing of it can be resumed"
         if part.can_go_on:
-            goes_on = f"goes on where this stopped: {part.have:,} bytes stay in {part.path}"
+            goes_on = f"resumes it: {part.have:,} bytes stay in {part.path}"
         raise StageError(
             f"{self.job.output.name} could not be fetched",
             why,
@@ -257,7 +257,7 @@ class Crew:
         """One request for what the span lacks. Returns when it is complete."""
         part = self.part
         if span.have and not part.validators:
-            raise Unusable("the server does not name its object, so what is here cannot be gone on from")
+            raise Unusable("the server sends no strong ETag or date, so the partial file cannot be resumed")
         whole = len(part.spans) == 1 and span.have == 0
         end = None if len(part.spans) == 1 else span.end
         html = self.job.output.suffix.startswith(".htm")

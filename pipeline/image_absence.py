@@ -24,7 +24,7 @@ HANDFUL = 5
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """How to go on: ``bring`` the images (none is there), have them ``back`` (many are gone), or do ``without``."""
+    """How to continue: ``bring`` the images (none is there), have them ``back`` (many are gone), or do ``without``."""
 
     bring: str
     back: str
@@ -66,7 +66,7 @@ def require_there(
         f"({found[first].reason})",
         "that may pass (a disk that is not mounted, permissions, a copy under way), so it is not taken for a verdict; "
         "the others are checked, and that is remembered",
-        f"{to_do.back}\n       to go on without them: {to_do.without}",
+        f"{to_do.back}\n       to continue without them: {to_do.without}",
     )
 
 

@@ -115,7 +115,7 @@ def list_entries(folder: Path, below: str = "") -> Iterator[str]:
 
 
 def printable(name: str) -> str:
-    """A name that can stand in a JSON file: bytes that are not UTF-8 are written as ``\\xff``."""
+    """A name that JSON can hold: bytes that are not UTF-8 are written as ``\\xff``."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 

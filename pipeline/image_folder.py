@@ -28,7 +28,7 @@ def check_folder(images: Path, report: Path, workers: int, how: How) -> int:
     """Writes ``report``, one line ``{"file", "verdict", "reason"}`` for every entry below ``images``.
 
     Gives the exit code: 0 when the report is written, whatever is in it; 1 when something is in the way; 130 or 143
-    when interrupted, and then the same command goes on.
+    when interrupted, and then the same command resumes.
     """
     with StopFlag() as stop:
 
@@ -55,7 +55,7 @@ LONGEST_LINE = 1 << 16
 
 
 def _require_own_report(report: Path) -> None:
-    """Raises StageError where a file stands that is no report of this check: it is its owner's."""
+    """Raises StageError for a file that is no report of this check: it is its owner's."""
     try:
         with report.open("rb") as file:
             while line := file.readline(LONGEST_LINE):
@@ -86,7 +86,7 @@ def is_sink(report: Path) -> bool:
 
 
 def _check_into_sink(images: Path, report: Path, workers: int, how: How, stop: Callable[[], bool]) -> None:
-    """The lines on stdout, or none at all, and the summary on stderr: there is no report to go on from."""
+    """The lines on stdout, or none at all, and the summary on stderr: there is no report to resume."""
     with tempfile.TemporaryDirectory() as folder:
         names = list(_entries(images, report, Path(folder)))
         found = check_all([_job(images, name) for name in names], Path(folder), workers, how, stop)

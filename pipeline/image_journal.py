@@ -19,7 +19,7 @@ from vision.images.decode import ImageVerdict
 
 
 class ImageJournal:
-    """``path`` is taken over if it was written under the same ``settings``, else begun anew; a context manager.
+    """``path`` is taken over if it was written under the same ``settings``, else started empty; a context manager.
 
     Raises Interrupted when asked to stop while it is read.
     """

@@ -15,7 +15,7 @@ from vision.artefacts.records import RecordError
 
 
 def mended(context: StageContext, version: int, params: dict[str, object]) -> Counts | None:
-    """Writes them anew where they alone are not as recorded; the counts of the last time. None: check the images."""
+    """Writes them again where they alone are not as recorded; the counts of the last time. None: check the images."""
     try:
         receipt = receipts.read(context.root, NAME)
     except RecordError:

@@ -31,7 +31,7 @@ def check_all(
     how: How = PLAIN,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> dict[ImageJob, ImageVerdict]:
-    """A verdict for every job; goes on from the journal in ``staging`` and leaves it there.
+    """A verdict for every job; resumes the journal in ``staging`` and leaves it there.
 
     In the end every file is still the one that its verdict is about: what changed meanwhile is looked at again.
 
@@ -122,7 +122,7 @@ def _settled(job: ImageJob, result: Checked | Lost) -> Checked:
     raise StageError(
         f"{job.folder}/{job.name} could not be checked",
         f"its process was {result}, three times on this image alone; that does not make it a bad image",
-        "free memory or use fewer --workers, then run the same command again: it goes on from here",
+        "free memory or use fewer --workers, then run the same command again: it resumes from here",
     )
 
 

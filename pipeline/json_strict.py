@@ -31,12 +31,12 @@ class NotStrict(ValueError):
 
 
 def loads(text: bytes) -> Any:
-    """The value that ``text`` (UTF-8) stands for. Raises NotStrict."""
+    """The value that ``text`` (UTF-8) encodes. Raises NotStrict."""
     return checked(text, _parsed(text))
 
 
 def loads_run(elements: bytes) -> list[Any]:
-    """The values that ``elements`` with commas between them stand for, none of them too deep. Raises NotStrict."""
+    """The values that ``elements`` with commas between them encode, none of them too deep. Raises NotStrict."""
     text = b"[%b]" % elements
     values: list[Any] = _parsed(text)
     return values if _is_plain(text, values) else _slowly(text)
@@ -101,7 +101,7 @@ def _strings(value: Any) -> int:
 
 
 def _all_strings(value: Any) -> int:
-    """Keys and texts wherever they stand."""
+    """Keys and texts wherever they are."""
     if type(value) is str:
         return 1
     if type(value) is dict:

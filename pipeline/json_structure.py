@@ -1,4 +1,4 @@
-"""Where brackets and commas stand in the bytes of a JSON text: a stretch at a time, by whole arrays.
+"""The positions of brackets and commas in the bytes of a JSON text: a stretch at a time, by whole arrays.
 
 A loop in Python over the brackets of 16 MiB of ``[],[],…`` takes a quarter of a minute, this a tenth of a second.
 Every stretch begins outside of strings. What it says of a text that is no JSON does not matter: the parser refuses it.
@@ -64,7 +64,7 @@ def end_of_run(text: bytes, most_levels: int) -> int:
 
 
 def _quotes(stretch: np.ndarray) -> np.ndarray:
-    """Positions of the quotes that begin and end strings: those that an even number of backslashes stands before."""
+    """Positions of the quotes that begin and end strings: those after an even number of backslashes."""
     quotes = np.flatnonzero(stretch == _QUOTE)
     is_backslash = stretch == _BACKSLASH
     if not len(quotes) or not is_backslash.any():

@@ -1,6 +1,6 @@
 """What a killed run leaves beside the files that it published, and how it goes away.
 
-Temporary files stand in the folder of the file that they would have become. A folder that was being replaced has its
+Temporary files are in the folder of the file that they would have become. A folder that was being replaced has its
 older self beside it, which is put back when the new one never got the name.
 """
 

@@ -130,7 +130,7 @@ def write_zip(path: Path, members: Iterable[tuple[str, bytes]], compression: int
 
 
 def write_table(folder: Path, name: str) -> Path:
-    """``release.json`` for the three archives of COCO's layout that lie in ``folder``."""
+    """``release.json`` for the three archives of COCO's layout in ``folder``."""
     names = ("zips/train2017.zip", "zips/val2017.zip", "annotations/annotations_trainval2017.zip")
     files = [
         {"path": path, "bytes": (folder / path).stat().st_size, "sha256": sha256_of(folder / path)}

@@ -94,7 +94,7 @@ def _random_frame(
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Where an object stands: own coordinates (−1..1) → pixels."""
+    """Placement of an object: own coordinates (−1..1) → pixels."""
 
     centre: np.ndarray
     half: np.ndarray

@@ -1,4 +1,4 @@
-"""Which mirror of a file is asked next, and which cannot go on with what is already here."""
+"""Which mirror of a file is asked next, and which cannot resume the partial file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Mirrors:
 
     @property
     def usable(self) -> int:
-        """How many may still go on with what is here."""
+        """How many may still resume the partial file."""
         return len(self.urls) - len(self._barred | self._dead)
 
     @property
@@ -28,14 +28,14 @@ class Mirrors:
         return bool(self._barred - self._dead)
 
     def leave(self, url: str) -> None:
-        """The next one that can go on, unless another connection has already gone there."""
+        """The next one that can resume, unless another connection has already gone there."""
         if self.current == url:
             order = [(self._current + 1 + n) % len(self.urls) for n in range(len(self.urls))]
             out = self._barred | self._dead
             self._current = next((n for n in order if self.urls[n] not in out), order[0])
 
     def bar(self, url: str) -> bool:
-        """``url`` cannot go on with what is here and is not asked again; False where no other one is left."""
+        """``url`` cannot resume the partial file and is not asked again; False where no other one is left."""
         self._barred.add(url)
         self.leave(url)
         return self.usable > 0
@@ -47,7 +47,7 @@ class Mirrors:
         return len(self._dead) < len(self.urls)
 
     def begin_anew(self) -> None:
-        """Nothing is here any more: those that could not go on may begin, they first, since the others have failed."""
+        """Nothing is here any more: those that could not resume may begin, they first, since the others have failed."""
         again = self._barred - self._dead
         if again:
             first = self.usable > 0 or self.current in self._dead

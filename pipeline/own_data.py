@@ -33,7 +33,7 @@ def nothing_to_bring(settings: Settings) -> str | None:
 
 
 def own_splits(settings: Settings, extract: Stage) -> tuple[str, ...]:
-    """The splits whose images and annotations both stand there and are no stage's work."""
+    """The splits whose images and annotations are both there and are no stage's work."""
     every = replace(settings, splits=SPLITS)
     ours = claimed(extract, every)
 
@@ -78,7 +78,7 @@ def require_splits(settings: Settings, extract: Stage) -> None:
 
 
 def way_on(settings: Settings, extract: Stage) -> list[str]:
-    """What has to stand in a printed ``python -m pipeline run`` beside its root: more where the root is its owner's."""
+    """What a printed ``python -m pipeline run`` needs beside its root: more where the root is its owner's."""
     own = own_splits(settings, extract)
     if settings.options.get(OWN) or not set(settings.splits) & set(own):
         return []
@@ -89,7 +89,7 @@ def way_on(settings: Settings, extract: Stage) -> list[str]:
 
 
 def require_room(stages: Sequence[Stage], settings: Settings, should_stop: Callable[[], bool]) -> None:
-    """Before anything is done: nothing of the owner's stands under the name of an output of ``stages``.
+    """Before anything is done: nothing of the owner's has the name of an output of ``stages``.
 
     What is, byte for byte, what a stage would put there is taken over: it is claimed.
 
@@ -113,7 +113,7 @@ def _refused(stages: Sequence[Stage], settings: Settings, found: dict[str, list[
     every = [path for paths in found.values() for path in paths]
     return StageError(
         f"{names(every, settings.root)} {'is' if len(every) == 1 else 'are'} not of the pipeline's making",
-        f"no receipt claims what stands there, and {' and '.join(found)} would replace it; nothing was fetched or changed",
+        f"no receipt claims what is there, and {' and '.join(found)} would replace it; nothing was fetched or changed",
         _fix(stages, settings, found),
     )
 

@@ -42,7 +42,7 @@ def is_ours(
 
 
 def in_the_way(folder: Path, wanted: Collection[str], own: trees.Brought) -> list[str]:
-    """What stands in ``folder`` under names of ``wanted`` and is not a stage's: not on record, or no regular file."""
+    """Files in ``folder`` under names of ``wanted`` that are not a stage's: not on record, or no regular file."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
@@ -54,7 +54,7 @@ def in_the_way(folder: Path, wanted: Collection[str], own: trees.Brought) -> lis
 
 
 def recover_folder(root: Path, folder: str, say: Say = lambda line: None) -> None:
-    """Mends what a kill while ``folder`` was replaced has left; what its owner has put there meanwhile is not lost."""
+    """Repairs what a kill while ``folder`` was replaced has left; what its owner has put there meanwhile is not lost."""
     recover_tree(root / folder, lambda older: rescue_from(older, root, folder, say))
 
 
@@ -76,7 +76,7 @@ def rescue_from(older: Path, root: Path, folder: str, say: Say) -> None:
         fsync_folder(root)
         say(
             f"{folder}: not as extract left them and made again: {len(names):,}, such as {shown(names[0])!r}; "
-            f"what stood there is kept: {shown(aside)} ({bytes_:,} bytes)"
+            f"the old content is kept: {shown(aside)} ({bytes_:,} bytes)"
         )
 
 

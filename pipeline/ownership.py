@@ -1,7 +1,7 @@
 """Whose the files under the names of a stage's outputs are: ours where a receipt or a claim says so, else the owner's.
 
 What is the owner's is never replaced: the run is refused before any work begins, such as a fetch of gigabytes. What is
-ours by name but not as its receipt has it may be damage, or the owner's edit: it is made again, and what stood there is
+ours by name but not as its receipt has it may be damage, or the owner's edit: it is made again, and the old content is
 kept beside it under another name, unless both are the same in the end.
 """
 
@@ -40,7 +40,7 @@ def claimed(stage: Stage, settings: Settings) -> frozenset[str]:
 
 
 def unclaimed(stage: Stage, settings: Settings) -> list[str]:
-    """Outputs of ``stage`` under whose names something stands that is not known to be ours; an empty folder is nothing."""
+    """Outputs of ``stage`` under whose names something is that is not known to be ours; an empty folder is nothing."""
     ours = claimed(stage, settings)
     paths = [path for path in stage.outputs(settings) if path not in ours]
     return [path for path in paths if _is_something(settings.root / path)]
@@ -84,7 +84,7 @@ def _pending(stage: Stage, settings: Settings) -> dict[str, Aside]:
 
 
 def _not_as_recorded(stage: Stage, settings: Settings, observer: Observer) -> Iterator[tuple[str, str]]:
-    """Path and digest (empty for a link) of each output that stands there and is not what the receipt says."""
+    """Path and digest (empty for a link) of each output that is there and is not what the receipt says."""
     try:
         receipt = receipts.read(settings.root, stage.name)
     except RecordError:
@@ -134,12 +134,12 @@ def settle(
             _remove(path)
         else:
             say(
-                f"{each.of} was not as its receipt had it and has been made again; what stood there is kept: {path}"
+                f"{each.of} was not as its receipt had it and has been made again; the old content is kept: {path}"
             )
 
 
 def withdraw(root: Path, aside: dict[str, Aside]) -> None:
-    """After a failure: what still stands under its own name needs no second one. A kill leaves it to the next run."""
+    """After a failure: what still has its own name needs no second one. A kill leaves it to the next run."""
     for name, each in aside.items():
         with suppress(OSError):
             if _is_same_file(root / name, root / each.of):

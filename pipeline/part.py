@@ -52,7 +52,7 @@ class Span:
 class Part:
     """The arriving file of ``output``. Threads may write to different spans; every method takes the lock.
 
-    * identity: what the whole has to be (its digest); a part of something else is not gone on with
+    * identity: what the whole has to be (its digest); a part of something else is not resumed
     * total: bytes of the whole file, None as long as nobody knows
     * spans: in order, without gaps
     * validators: by url without what is secret in it, what its server said identifies the object (a strong ETag or a
@@ -87,7 +87,7 @@ class Part:
         return bool(self.have and self.validators)
 
     def open(self, span_bytes: int | None) -> None:
-        """Goes on with what is on the disk and can be believed; else begins, in spans of ``span_bytes``."""
+        """Resumes what is on the disk and can be believed; else begins, in spans of ``span_bytes``."""
         with self._lock:
             if not self._read_record():
                 self.begin(span_bytes)
@@ -149,7 +149,7 @@ class Part:
         return True
 
     def _write_record(self) -> None:
-        """The record anew, compact, and open for notes. What it says of the bytes is believed in this boot only."""
+        """A new record, compact, and open for notes. What it says of the bytes is believed in this boot only."""
         notes, self._notes = self._notes, None
         if notes is not None:
             notes.close()
@@ -177,7 +177,7 @@ class Part:
         return self.validators.get(redacted(url), "")
 
     def _is_current(self, span: Span) -> bool:
-        """Not one of before the part was closed or begun again."""
+        """Not one of before the part was closed or restarted."""
         return self._descriptor >= 0 and span.number < len(self.spans) and self.spans[span.number] is span
 
     def learn_total(self, span: Span, total: int) -> None:
@@ -189,7 +189,7 @@ class Part:
             self._write_record()
 
     def write(self, span: Span, data: bytes) -> bool:
-        """Appends to ``span``. False when the part was closed or begun again: the bytes are not wanted any more."""
+        """Appends to ``span``. False when the part was closed or restarted: the bytes are not wanted any more."""
         with self._lock, self._named():
             if not self._is_current(span):
                 return False

@@ -1,6 +1,6 @@
 """What is to be fetched: each file of a release with its path, size and digest. COCO 2017's table is built in.
 
-COCO publishes no checksums; each value stands in two or more independent public sources.
+COCO publishes no checksums; each value is in two or more independent public sources.
 """
 
 from __future__ import annotations
@@ -139,5 +139,5 @@ def read_release(path: Path) -> Release:
 
 
 def archive_path(file: ReleaseFile) -> str:
-    """Where the archive stands, relative to the root."""
+    """Path of the archive, relative to the root."""
     return f"{ARCHIVES}/{file.path}"

@@ -1,7 +1,7 @@
 """One annotation file from end to end: categories first, then everything else.
 
-COCO's categories stand at the end of the file, so a look ahead finds them and one pass does the rest. A file in
-which they or the images stand elsewhere than they seemed to is looked through first; the result is the same.
+COCO's categories are at the end of the file, so a look ahead finds them and one pass does the rest. A file in
+which they or the images are elsewhere than they seemed to is looked through first; the result is the same.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def remap_one(
 
 
 def _categories(file: AnnotationFile, ahead: Part | None) -> tuple[Category, ...] | None:
-    """Those found ahead; None where they do not look like it, since they may really stand elsewhere."""
+    """Those found ahead; None where they do not look like it, since they may really be elsewhere."""
     if ahead is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Writes one annotation file anew with labels for category ids, and lists everything that it leaves out.
+"""Writes one annotation file with labels for category ids, and lists everything that it leaves out.
 
 Categories are known before it begins; then one look at the file is enough where images come before annotations. The
 new file holds the same keys in the same order, but for ``categories``, which come before images; one element a line.
@@ -76,7 +76,7 @@ class Remapping:
     """The work on one file: ``write(out)`` writes the new one to ``out`` and a line for each drop to ``listing``.
 
     ``ahead`` is where the categories were found by a look ahead: the file is walked over once, and OutOfOrder is
-    raised if they stand elsewhere or annotations before images. Without it the parts are taken in the needed order.
+    raised if they are elsewhere or annotations before images. Without it the parts are taken in the needed order.
     ``folder`` is that of the images, where it is known. AnnotationError: two images are one file, or one id two files.
     """
 
@@ -214,7 +214,7 @@ class Remapping:
             yield dumps(raw)
 
     def _look_for_repeat(self, index: int, raw: dict[str, Any]) -> None:
-        """An object that stands there twice is kept, since the published numbers count it twice, and listed."""
+        """An object that is there twice is kept, since the published numbers count it twice, and listed."""
         what = hash((raw["image_id"], raw["category_id"], *raw["bbox"], raw["iscrowd"]))
         if what in self._boxes:
             self.counts.changed["repeated"] += 1
@@ -275,7 +275,7 @@ class Remapping:
 
 
 def _plain(value: Any) -> Any:
-    """An id as it stood in the file, unless it is something long."""
+    """An id as it was in the file, unless it is something long."""
     if value is None or type(value) in (int, float, bool):
         return value
     return value[:100] if isinstance(value, str) else shown(value)

@@ -35,7 +35,7 @@ class Hopeless(Broken):
 
 
 class Unusable(Exception):
-    """The bytes that are here do not go on with what this server has: another one has to, or all begins again."""
+    """The partial file does not match this server's object: switch mirror or restart from byte 0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def decide(
     if receipt is None:
         begun = (settings.root / STAGING / stage.name / PLAN).exists()
         return Decision(
-            stage.name, "missing", "stopped half-way; it will go on" if begun else "it has not run yet"
+            stage.name, "missing", "stopped half-way; it will resume" if begun else "it has not run yet"
         )
     why = (
         _changed_plan(stage, settings, receipt)
@@ -127,7 +127,7 @@ def decide_all(
     deep: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Decision]:
-    """A decision for each stage; a stage whose input will be made anew is stale for that reason.
+    """A decision for each stage; a stage whose input will be made again is stale for that reason.
 
     Raises:
         Interrupted: asked to stop while files were read.
@@ -154,7 +154,7 @@ def run_stages(
     """Runs what has to run, in order; returns what was decided for each. The root's lock is held by the caller.
 
     Raises:
-        StageError, Interrupted: what is its owner's stands in the way, or from a stage; the stages before it are finished and stay so.
+        StageError, Interrupted: what is its owner's is in the way, or from a stage; the stages before it are finished and stay so.
     """
     for stage in stages:
         leftovers.sweep(stage, settings, say)

@@ -1,8 +1,8 @@
-"""The folder of a split: made from its archive, mended, rid of an earlier release; its owner's files stay.
+"""The folder of a split: made from its archive, repaired, rid of an earlier release; its owner's files stay.
 
 What the stage itself has put there is known from the manifest by name, size and CRC-32. What it is about to put there is
 noted before it is published, so that a kill in between leaves no file of ours that would pass for the owner's. A file
-that stood there and is the archive's to the byte is used, and stays its owner's.
+that was there and is the archive's to the byte is used, and stays its owner's.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from vision.images.formats import IMAGE_SUFFIXES
 
 
 def make_folder(context: StageContext, folder: str, archive: Archive, members: Members) -> None:
-    """Makes ``root/folder`` have exactly ``members``, all of which lie in ``folder``, beside its owner's files.
+    """Makes ``root/folder`` have exactly ``members``, all of which are in ``folder``, beside its owner's files.
 
     Raises:
-        StageError: something stands in the way that is not ours; BadArchive: a member is not what the directory says;
+        StageError: something is in the way that is not ours; BadArchive: a member is not what the directory says;
         Interrupted: asked to stop.
     """
     final, noted = context.root / folder, trees.manifest_path(context.root, folder)
@@ -158,7 +158,7 @@ def _require_own_folder(folder: Path, missing: int, old: int) -> None:
             fix,
         )
     if os.path.lexists(folder) and not folder.is_dir():
-        raise StageError(f"{folder} is no folder", "the images are to stand there", "move it elsewhere")
+        raise StageError(f"{folder} is no folder", "the images belong there", "move it elsewhere")
 
 
 def _sweep(staging: Path, files: Collection[str]) -> None:
@@ -197,7 +197,7 @@ def _of_earlier_releases(
 ) -> list[str]:
     """Files that the stage has put there out of another archive: their names, in order.
 
-    ``own``: what the stage has put there, None where that is not on record; then ``known`` is what stood there
+    ``own``: what the stage has put there, None where that is not on record; then ``known`` is what was there
     once, empty where that is lost, None where the stage was never there. Raises StageError where images may be such
     files and nobody knows.
     """

@@ -49,7 +49,7 @@ class StageContext:
 
     * settings: what the user asked for
     * staging: a folder below ``root/.pipeline`` of this stage alone; kept when the stage is killed, so that it
-      can go on, and removed after it has succeeded
+      can resume, and removed after it has succeeded
     * say: prints a line for people (the progress bar is moved out of the way)
     * should_stop: true after SIGINT or SIGTERM; a stage asks it between items and raises ``Interrupted``
     """
@@ -69,7 +69,7 @@ class Interrupted(Exception):
 
 
 class StageError(Exception):
-    """A stage cannot go on. ``what`` is wrong, ``why``, and how to ``fix`` it: three lines for people."""
+    """A stage cannot continue. ``what`` is wrong, ``why``, and how to ``fix`` it: three lines for people."""
 
     def __init__(self, what: str, why: str, fix: str) -> None:
         super().__init__(f"{what}\n  why: {why}\n  fix: {fix}")
@@ -88,11 +88,11 @@ class Stage:
     * summary: one line for ``python -m pipeline list``
     * version: raised when the same input would give another output; receipts of older versions are stale
     * after: the stages whose outputs it reads
-    * inputs, outputs: paths relative to the root (files; a folder stands for the tree below it)
+    * inputs, outputs: paths relative to the root (files; a folder means the tree below it)
     * params: what changes the result and is no file; plain JSON
     * run: does the work, publishes its outputs, returns the counts
     * used_up: inputs that nobody needs any more once the stage is done; removing them makes nothing stale
-    * takes_over: whether what stands under an output that no note of ours claims is what the stage would put there
+    * takes_over: whether what is under an output that no note of ours claims is what the stage would put there
     * proves: outputs whose every file the stage checks and replaces by itself; the runner puts none of them aside
     * not_needed: why there is nothing for the stage to do in this root at all; None where there is
     * doubt: why what the stage found, by its notes of the last time, may not hold any more although no file has changed

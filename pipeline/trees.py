@@ -139,7 +139,7 @@ def write_manifest(
     """A line with the SHA-256 of the others, then one for each file.
 
     ``own`` (None: not known) is what a stage has put there, as ``Brought``: after an empty line, a line for each
-    content of a name. What else stands in the folder is its owner's.
+    content of a name. What else is in the folder is its owner's.
     """
     rows = "".join(
         [f"{_written(name)}\t{b}\t{crc:08x}\t{m}\t{i}\n" for name, (b, crc, m, i) in manifest.items()]

@@ -145,7 +145,7 @@ def take_along(
     leave: Collection[str] = (),
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[str]:
-    """Gives ``new``, which replaces ``old``, what stands in ``old`` beside ``members``; returns the names.
+    """Hard-links every entry of ``old`` that is not of ``members`` into ``new``; returns their names.
 
     Files whose names are in ``leave`` are not taken, either. Files get a second name, so that a kill loses nothing.
     Raises StageError for a folder in the place of a member, Interrupted.

@@ -18,7 +18,7 @@ from vision.artefacts.files import TEMPORARY
 def working_folder(outputs: Sequence[Path], doing: str) -> Iterator[Path]:
     """``.<name of the first output>.<doing>``; stays after a kill or an error unless it is empty, is removed at the end.
 
-    Locked while it is in use (the lock dies with its holder). What a killed run left of ``outputs``, which all stand
+    Locked while it is in use (the lock dies with its holder). What a killed run left of ``outputs``, which are all
     in one folder, is removed. Raises StageError where there is no such folder, the output has no name (``.``), or another
     process holds the lock.
     """

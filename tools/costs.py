@@ -1,6 +1,6 @@
 """What a data run takes: bytes to fetch, bytes on disk, rough minutes; and how much of it is still to come.
 
-Standard library only, since the cost is said before anything is installed. The sizes of COCO 2017 therefore stand
+Standard library only, since the cost is said before anything is installed. The sizes of COCO 2017 are therefore
 here a second time; a test holds them against the table of ``pipeline.release``.
 """
 

@@ -4,7 +4,7 @@ evaluate → export → detect.
     python -m tools.demo            # ./setup_coco.sh --demo does this after making the environment
 
 Every step is one of the public commands, printed before it runs, so that what is seen here can be repeated by
-hand. Killed half-way, the same command goes on where it was.
+hand. Killed half-way, the same command resumes.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def parse(argv: list[str]) -> DemoPlan:
     parser = Parser(
         prog="python -m tools.demo",
         description="Render a small COCO, run the data stages on it, train, stop, resume, evaluate, export, detect.",
-        epilog="No network, no GPU and no COCO needed. Run it again to go on after an interruption.",
+        epilog="No network, no GPU and no COCO needed. Run it again to resume after an interruption.",
     )
     parser.add_argument("--data", type=Path, default=Path("demo-data"), help="data root (%(default)s)")
     parser.add_argument("--run", type=Path, default=Path("models/demo"), help="run folder (%(default)s)")
@@ -175,7 +175,7 @@ def main(argv: list[str]) -> int:
         print(failure, file=sys.stderr)
         return failure.code if failure.code > 0 else 128 - failure.code
     except KeyboardInterrupt:
-        print("\ndemo: interrupted; the same command goes on from here", file=sys.stderr)
+        print("\ndemo: interrupted; finished work is kept: run the same command to resume", file=sys.stderr)
         return 130
     print(report(plan, journey))
     return 0

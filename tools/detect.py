@@ -77,7 +77,7 @@ def build_parser() -> Parser:
     add(
         "--post",
         choices=("nms", "detectnet"),
-        help="what becomes of boxes that lie on each other (as --resize)",
+        help="how to treat overlapping boxes: suppress or merge (as --resize)",
     )
     add("--exif", choices=EXIF_CHOICES, default=EXIF_CHOICES[0],
         help="images that a camera marked as turned: as stored, or upright as viewers show them (%(default)s)")  # fmt: skip
@@ -155,7 +155,9 @@ def _one(
 ) -> dict[str, Any]:
     """Looks at one image, draws, publishes; the row of ``detections.json``."""
     if name is None:
-        return _not_read(str(path), f"{placed_name(path)} stands in {arguments.output} and is not ours")
+        return _not_read(
+            str(path), f"{placed_name(path)} is in {arguments.output} already and was not made by this tool"
+        )
     try:
         return _looked_at(path, arguments.output / name, arguments, predict, classes)
     except ValueError as error:
@@ -271,7 +273,7 @@ def _predictor(
     post: str,
     threshold: float,
 ) -> Predictor:
-    """Image of any size → resize → network → boxes that lie on each other merged or suppressed."""
+    """Image of any size → resize → network → overlapping boxes merged or suppressed."""
     from vision.engine import detectnet
     from vision.transforms.resize import RESIZES
 

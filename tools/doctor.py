@@ -49,7 +49,7 @@ WHERE_WHEELS = "pytorch.org/get-started/locally lists the commands"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be. ``stops``: the work cannot go on until it is fixed."""
+    """One thing that is not as it should be. ``stops``: the work cannot continue until it is fixed."""
 
     name: str
     what: str
@@ -88,7 +88,7 @@ def check_python(interpreter: Interpreter) -> Iterator[Finding]:
             "python",
             f"{where} is newer than what was tested",
             "3.10 to 3.13 are supported; some libraries may have no build for a newer one",
-            "go on and see, or install python3.12 and run again with PYTHON=python3.12",
+            "continue and see, or install python3.12 and run again with PYTHON=python3.12",
         )
 
 
@@ -331,7 +331,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(asdict(report), indent=1))
     else:
         print("\n".join(f"{name + ':':14} {value}" for name, value in report.looked_at.items()))
-        print("\n".join(map(str, report.findings)) or "doctor: nothing stands in the way")
+        print("\n".join(map(str, report.findings)) or "doctor: no problem found")
     return 1 if any(finding.stops for finding in report.findings) else 0
 
 

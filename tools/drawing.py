@@ -29,7 +29,7 @@ def draw_detections(
 
 
 def colour_of(label: int) -> tuple[int, int, int]:
-    """RGB; neighbouring labels lie far from each other on the colour circle."""
+    """RGB; neighbouring labels are far from each other on the colour circle."""
     hsv = np.array([[[label * GOLDEN_ANGLE % 360 / 2, 200, 255]]], dtype=np.uint8)
     red, green, blue = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0].tolist()
     return red, green, blue

@@ -145,7 +145,7 @@ class Environment:
         return total.hexdigest()
 
     def lacks(self, requirements: str) -> str | None:
-        """Why something has to be done, or None when ``requirements`` are installed as they stand now."""
+        """Why something has to be done, or None when ``requirements`` are installed as they are now."""
         stamp = self.read_stamp()
         if not self.venv.exists():
             return f"there is no {self.venv.name} yet"
@@ -281,7 +281,7 @@ def run(command: Sequence[str], problem: str, quiet: bool = False) -> None:
     if done.returncode:
         raise EnvironmentProblem(
             problem,
-            f"`{' '.join(command[:5])} …` ended with status {done.returncode}; its own message stands above",
+            f"`{' '.join(command[:5])} …` ended with status {done.returncode}; its own message is above",
             "check the network and the disk and run again; what was fetched is kept in the installer's cache. "
             "Where hashes differ, the index has files of its own: install its torch and torchvision into .venv first",
         )

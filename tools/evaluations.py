@@ -75,7 +75,7 @@ def _plain(text: str) -> str:
 
 
 def place(opened: Opened, asked: Asked, output: Path | None) -> Path:
-    """The folder for the results. Raises ValueError where files stand in it that must not be replaced."""
+    """The folder for the results. Raises ValueError where it holds files that must not be replaced."""
     if output is not None:
         return output
     name = name_of(opened, asked)
@@ -83,7 +83,7 @@ def place(opened: Opened, asked: Asked, output: Path | None) -> Path:
 
 
 def require_free(folder: Path, results: str, identity: Mapping[str, Any], named: bool) -> None:
-    """What stands at these names is an evaluation of ours, and of a folder that was ``named`` the same one.
+    """The files of these names are an evaluation of ours, and of a folder that was ``named`` the same one.
 
     Raises ValueError (three lines) otherwise.
     """

@@ -1,4 +1,4 @@
-"""What a user can mend, as one message and exit code 1, for all tools; usage mistakes are argparse's, exit code 2."""
+"""What a user can fix, as one message and exit code 1, for all tools; usage mistakes are argparse's, exit code 2."""
 
 from __future__ import annotations
 

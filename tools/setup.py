@@ -41,7 +41,7 @@ DEFAULT_ROOT, DEMO_ROOT, SAMPLE = "coco-data", "demo-data", "val"
 
 DESCRIPTION = """\
 From a clean clone to checked training data: makes .venv, fetches COCO 2017, checks every image, remaps the
-category ids and builds the index. Safe to stop (Ctrl-C) and to run again: it goes on where it was, and a second
+category ids and builds the index. Safe to stop (Ctrl-C) and to run again: it resumes, and a second
 run with nothing to do takes seconds. Nothing outside this folder is changed, and nothing needs root.
 """
 
@@ -204,7 +204,7 @@ def command(python: str, arguments: argparse.Namespace) -> list[str]:
 
 
 def prepare(arguments: argparse.Namespace) -> str | None:
-    """The Python to go on with, after the doctor and the environment; None when the doctor says stop."""
+    """The Python to continue with, after the doctor and the environment; None when the doctor says stop."""
     own = not (arguments.no_env or os.environ.get("PYTHON"))
     environment = Environment() if own else None
     needs = announce(arguments, environment)

@@ -78,7 +78,7 @@ def test_a_full_disk_is_named_with_the_file(tmp_path: Path) -> None:
     assert caught.value.errno == errno.ENOSPC and "intact" not in str(caught.value)
     (tmp_path / "file").write_bytes(b"older")
     with (
-        pytest.raises(OutOfSpace, match="what stood there before is intact"),
+        pytest.raises(OutOfSpace, match="the older file is intact"),
         atomic_publish(tmp_path / "file"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -67,7 +67,7 @@ def test_other_priors_by_name_begin_the_heads_anew(
     assert train(*line, "--checkpoint-folder", tmp_path / "run") == 0
     said = capsys.readouterr().out
     assert (
-        "the heads begin anew: they were trained on the prior boxes 'ancestor', and this run has 'coco'"
+        "the heads are initialised anew: they were trained on the prior boxes 'ancestor', and this run has 'coco'"
         in said
     )
     assert load(newest(tmp_path / "run")).args["priors"] == "coco"

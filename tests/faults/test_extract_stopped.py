@@ -115,5 +115,5 @@ def test_a_check_of_a_folder_of_ones_own_is_stopped(
 
     monkeypatch.setattr(trees, "crc32_of", signalled)
     assert extract_file(large, output, 1) == 143
-    assert "goes on from there" in capsys.readouterr().err
+    assert "run the same command to resume" in capsys.readouterr().err
     assert (output / "large.bin").stat().st_size == CHUNKS << 20

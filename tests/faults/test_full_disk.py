@@ -1,4 +1,4 @@
-"""The data folder on a disk that becomes full: said in three lines, nothing half-made has a name, the same command goes on."""
+"""The data folder on a disk that becomes full: said in three lines, nothing half-made has a name, the same command resumes."""
 
 from __future__ import annotations
 

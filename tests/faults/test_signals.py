@@ -89,7 +89,7 @@ def test_a_signal_in_a_stage(
         took = time.time() - float(note.read_text())
         assert done.returncode == code, done.stderr
         assert took < LIMIT_S
-        assert "goes on from there" in done.stderr and "Traceback" not in done.stderr
+        assert "run the same command to resume" in done.stderr and "Traceback" not in done.stderr
         assert not (root_before / f".pipeline/{stage}.json").exists(), "a stopped stage is not finished"
         assert main(options) == 0
     assert everything(root_before) == everything(miniature_root)

@@ -66,7 +66,7 @@ def test_unknown_classes_begin_the_heads_anew(tmp_path, trained):
     assert _equal(model.extras, trained.extras)
     assert _equal(model.classification_headers, untouched.classification_headers)
     assert _equal(model.regression_headers, untouched.regression_headers)
-    assert "heads begin anew" in str(report)
+    assert "heads are initialised anew" in str(report)
     assert not report.missing
 
 
@@ -271,7 +271,7 @@ def test_heads_of_other_priors_begin_anew_aloud(tmp_path, trained):
     assert _equal(kept, trained)
     report = pretrained.load_detector(anew, source, CLASSES, "ancestor")
     assert (
-        "the heads begin anew: they were trained on the prior boxes 'coco', and this run has 'ancestor'"
+        "the heads are initialised anew: they were trained on the prior boxes 'coco', and this run has 'ancestor'"
         in str(report)
     )
     assert _equal(anew.base_net, trained.base_net) and not report.missing

@@ -152,7 +152,7 @@ def test_half_done_work_is_kept_for_the_same_plan_and_dropped_for_another(settin
         with pytest.raises(Interrupted):
             run(settings, stage)
     assert seen == [False, True, False]
-    assert "go on" in states(settings)[0][1]
+    assert "resume" in states(settings)[0][1]
     run(settings)
     assert not (settings.root / STAGING / "first").exists()
 
@@ -196,7 +196,7 @@ def test_a_signal_ends_a_waiting_run_with_its_code(tmp_path: Path, number: int, 
         child.send_signal(number)
         assert child.wait(timeout=20) == code
         assert time.monotonic() - started < 5
-        assert "goes on from there" in child.stderr.read()
+        assert "run the same command to resume" in child.stderr.read()
         child.stdout.close()
         child.stderr.close()
 

@@ -3,7 +3,7 @@
 supported_python.py  whether this Python is new enough for the rest
 imports.py        what cannot be imported: what, why, fix
 files.py          atomic publishing, digests, the full disk: every file of the project is written through it
-targets.py        what may stand where something is published
+targets.py        what may be where something is published
 records.py        strict JSON in, typed records out: what others wrote is data and is checked
 pickled.py        pickles read as data, nothing imported or called
 file_kinds.py     what a wrong file is, by its first bytes

@@ -37,7 +37,7 @@ def redacted(address: str) -> str:
 
 
 def _split(address: str) -> SplitResult | None:
-    """None where the address has no host and port that can be told: a password may stand anywhere in it."""
+    """None where the address has no host and port that can be told: a password may be anywhere in it."""
     if address != address.strip() or re.search(r"[\x00-\x20\\]", address):
         return None
     try:
@@ -111,7 +111,7 @@ def redacted_text(text: str) -> str:
 
 
 def has_hidden(address: str) -> bool:
-    """Whether something was hidden in ``address``: it cannot be used as it stands."""
+    """Whether something was hidden in ``address``: it cannot be used as it is."""
     parts = _split(address)
     return parts is not None and (
         parts.netloc.startswith(f"{HIDDEN}@") or parts.query == HIDDEN or f";{HIDDEN}" in parts.path
@@ -129,7 +129,7 @@ def secrets_in(words: Sequence[str]) -> list[str]:
 
 
 def _parts(address: str) -> set[str]:
-    """Password or token, each value of a query, as they stand and decoded."""
+    """Password or token, each value of a query, as they are and decoded."""
     parts = _split(address)
     if parts is None:
         login = address.rpartition("@")[0].partition("://")[2] or address.rpartition("@")[0]

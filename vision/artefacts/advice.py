@@ -12,7 +12,7 @@ Word = Union[str, Path, int, float]  # noqa: UP007  (the setup runs with a Pytho
 
 
 def command(program: str, *words: Word) -> str:
-    """``program`` as it stands, and ``words`` quoted so that a shell hands over exactly them.
+    """``program`` as it is, and ``words`` quoted so that a shell hands over exactly them.
 
     * program: written by us and printed as it is, ``python -m pipeline run``
     * words: options as text; paths as ``Path``, so that one which begins with a dash is no option

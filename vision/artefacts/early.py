@@ -25,7 +25,7 @@ def guard(only_prints: bool = False) -> None:
 def _said(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         sys.stdout.flush()
-        _print("interrupted; what is done is kept, the same command goes on from there")
+        _print("interrupted; finished work is kept: run the same command to resume")
         os._exit(130)  # the interpreter would end by the signal itself
     if isinstance(error, OSError):
         _print(f"error: {said_of(error)}")

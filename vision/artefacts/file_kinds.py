@@ -33,7 +33,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 
 
 def kind_of_place(path: Path) -> str | None:
-    """What stands at ``path`` where that is no regular file; None for a regular file. Raises FileNotFoundError."""
+    """What is at ``path`` where that is no regular file; None for a regular file. Raises FileNotFoundError."""
     mode = path.stat().st_mode
     kinds = (
         (stat.S_ISDIR, "a folder"),

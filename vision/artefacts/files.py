@@ -61,7 +61,7 @@ def atomic_publish(path: Path) -> Iterator[Path]:
 
     Raises:
         OutOfSpace: the disk is full, also when torch said so in its own words. The older ``path`` stays.
-        NotReplaced: what stands there is no regular file; before the body, and again before it would be replaced.
+        NotReplaced: what is there is no regular file; before the body, and again before it would be replaced.
     """
     path = Path(path)
     require_file_place(path)
@@ -92,7 +92,7 @@ def space_errors(path: Path) -> Iterator[None]:
             if isinstance(error, OSError) and error.errno and error.filename is None:
                 error.filename = str(path)  # write and fsync do not know the name
             raise
-        intact = "; what stood there before is intact" if os.path.lexists(path) else ""
+        intact = "; the older file is intact" if os.path.lexists(path) else ""
         raise OutOfSpace(*_lacking(error, path, intact)) from error
 
 
@@ -137,7 +137,7 @@ def publish_tree(
     """Renames the finished folder ``staging`` to ``final`` after everything below it is on the disk.
 
     An older ``final`` changes places with the new one in one step where the system can do that (Linux), so that the
-    name always stands for the old or the new one. Elsewhere it is moved aside first: a kill may leave neither under
+    name always has the old or the new one. Elsewhere it is moved aside first: a kill may leave neither under
     the name, but both on the disk (``recover_tree`` puts the old one back). ``between`` is called before each file
     that is brought to the disk, which takes minutes for 100,000; it may raise to give up. ``rescue`` is given the older
     folder before that is removed: in those minutes its owner may have put something there.

@@ -80,7 +80,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def cut_torn_line(path: Path) -> int:
-    """Removes what stands behind the last line break; returns how many bytes that were."""
+    """Removes what follows the last line break; returns how many bytes that were."""
     if not path.exists() or not (size := path.stat().st_size):
         return 0
     with path.open("r+b") as stream:

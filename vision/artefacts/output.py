@@ -3,7 +3,7 @@
 * A letter that the encoding lacks (C or latin-1 locale) is spelled in ASCII; bytes of a name that are no UTF-8 as ``\\xff``.
 * A closed stdout or stderr becomes /dev/null, so that no file of ours gets its number.
 * Where nothing can be written any more (``… | head``, /dev/full), a program whose work is worth more than its words
-  goes on without them and says so once on stderr; one whose words are the result ends (``words_are_the_result``).
+  continues without them and says so once on stderr; one whose words are the result ends (``words_are_the_result``).
 * What is secret in the addresses of the command line is never printed, whoever prints it.
 
 Standard library of Python 3.8 on, since the setup uses it before anything is installed.
@@ -84,8 +84,8 @@ class Output(io.TextIOWrapper):
         if self.ends:
             raise SystemExit(128 + signal.SIGPIPE if gone else 1)
         if self is not sys.stderr:
-            why = "whoever read stdout has ended" if gone else f"stdout takes no more: {reason(error)}"
-            _say(f"note: {why}; the work goes on without its lines")
+            why = "the reader of stdout has ended" if gone else f"stdout takes no more: {reason(error)}"
+            _say(f"note: {why}; the work continues without its lines")
 
 
 def _behind(descriptor: int) -> str:

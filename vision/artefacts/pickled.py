@@ -26,7 +26,7 @@ class BadPickle(ValueError):
 
 @dataclass(frozen=True)
 class Named:
-    """``module.name``, as it stands in the pickle."""
+    """``module.name``, as it is in the pickle."""
 
     module: str
     name: str
@@ -59,7 +59,7 @@ class Machine:
         self._steps = 0
 
     def run(self, stream: BinaryIO) -> Any:
-        """One pickle from where ``stream`` stands; it stands behind that pickle then. Raises BadPickle."""
+        """One pickle from the position of ``stream``, which is behind that pickle then. Raises BadPickle."""
         program = _Program(self, self._build, self._stored)
         try:
             for opcode, argument, _ in pickletools.genops(_Bounded(stream)):  # type: ignore[arg-type]
@@ -190,7 +190,7 @@ def as_value(value: Any) -> Any:
 
 
 def checked_key(key: Any) -> Any:
-    """Scalars, or flat tuples of them: hashing tuples of tuples of tuples, or numbers made to collide, takes for ever."""
+    """Scalars, or flat tuples of them: hashing tuples of tuples of tuples, or numbers made to collide, never ends."""
     parts = key if isinstance(key, tuple) else (key,)
     if len(parts) > MAX_KEY_PARTS or not all(isinstance(part, SCALARS) for part in parts):
         raise BadPickle(f"its pickle has a key of type {type(key).__name__}")

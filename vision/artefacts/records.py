@@ -46,7 +46,7 @@ def _read_regular(path: Path, max_bytes: int) -> bytes:
 
 
 def open_regular(path: Path) -> int:
-    """A descriptor to read ``path``. Raises RecordError for a pipe, which would be waited for for ever, a device, a folder."""
+    """A descriptor to read ``path``. Raises RecordError for a pipe, which would block forever, a device, a folder."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -87,7 +87,7 @@ def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
     if len(seen) < len(pairs):
         names = [name for name, _ in pairs]
         double = next(name for name in names if names.count(name) > 1)
-        raise RecordError(f"{where}: the key {double!r} stands twice in one object")
+        raise RecordError(f"{where}: the key {double!r} is twice in one object")
     return seen
 
 

@@ -2,7 +2,7 @@
 
 ``train_ssd.py`` gets here through the package ``vision``, all others through the package that they are run from.
 So that a Python as old as 3.6 can still compile what comes first (this file, the ``__init__.py`` above, the entry
-script), nothing newer stands in them: no future import, and no annotation that would have to be evaluated.
+script), nothing newer is in them: no future import, and no annotation that would have to be evaluated.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What the operating system refused, for people: what, why, how to mend it. Never ``[Errno 28]``."""
+"""What the operating system refused, for people: what, why, how to fix it. Never ``[Errno 28]``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may stand where something is published: nothing, or an older one of its kind. All else is its owner's.
+"""What may be where something is published: nothing, or an older one of its kind. All else is its owner's.
 
 A link is refused, too, whatever it points to: replaced, it would silently be a file; followed, a file elsewhere that
 nobody named would be. Ask before a long work, not at its end.
@@ -20,7 +20,7 @@ _KINDS = (
 
 
 class NotReplaced(OSError):
-    """A device, pipe, socket, link or folder stands where a file is to be published (or a file where a folder is).
+    """A device, pipe, socket, link or folder is where a file is to be published (or a file where a folder is).
 
     ``strerror`` and ``str()`` are three lines: what, why, fix; ``filename`` is the place.
     """

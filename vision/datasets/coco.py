@@ -123,7 +123,7 @@ class CocoDetection:
         return [self._arrays[name] for name in names]
 
     def boxes_of(self, index: int) -> slice:
-        """Where this image's boxes stand in the arrays."""
+        """The rows of this image's boxes in the arrays."""
         first, end = self._arrays["first_box"][index : index + 2].tolist()
         return slice(first, end)
 

@@ -1,4 +1,4 @@
-"""Which command of the stages helps with a data root, by what stands in it: the stages meet the trainer on disk only."""
+"""Which command of the stages helps with a data root, by what is in it: the stages meet the trainer on disk only."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def picture_changed(root: Path) -> str:
 
 
 def own_splits(root: Path) -> tuple[str, ...]:
-    """The splits whose images and annotations stand there without a note of extract that it has made them."""
+    """The splits whose images and annotations are there without a note of extract that it has made them."""
     notes = (root / ".pipeline/extract.json", root / ".pipeline/claims/extract.json")
     if any(note.exists() for note in notes) and not _is_noted_as_own(root):
         return ()

@@ -1,7 +1,7 @@
 """Keeps glibc from giving memory back to the kernel between steps.
 
 A training step frees and asks for the same hundreds of megabytes each time; with glibc's defaults every large
-block is mapped and unmapped anew, about 890,000 page faults a step. The environment variables
+block is mapped and unmapped again, about 890,000 page faults a step. The environment variables
 ``MALLOC_TRIM_THRESHOLD_`` and ``MALLOC_MMAP_THRESHOLD_`` do the same but are read before ``main``.
 """
 

@@ -1,7 +1,7 @@
 """What is written down while training: ``metrics.jsonl`` and TensorBoard scalars, every step once.
 
 Rows of steps hold nothing that depends on the clock, so that two runs can be compared line by line. Both logs
-are on the disk before a checkpoint is saved; on resume what lies behind it is moved aside (``rewind.py``).
+are on the disk before a checkpoint is saved; on resume later rows are moved aside (``rewind.py``).
 """
 
 from __future__ import annotations

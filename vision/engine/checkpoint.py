@@ -178,7 +178,7 @@ def load(path: Path | str) -> Checkpoint:
     if file.strangers:
         raise DamagedCheckpoint(
             f"{path} holds objects, which no checkpoint of this toolkit does: {', '.join(file.strangers[:4])}\n"
-            "  why: a checkpoint of pytorch-ssd holds its scheduler so; training cannot go on from that\n"
+            "  why: a checkpoint of pytorch-ssd holds its scheduler so; training cannot resume from that\n"
             f"  fix: its weights start a new run: {command(PRETRAINED, path)}"
         )
     return _typed(file.content, path)

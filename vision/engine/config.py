@@ -172,7 +172,7 @@ class TrainConfig:
 
     # -- run
     checkpoint_folder: str = option(
-        "models/{net}", "the run folder; {net} stands for --net", RUN, "session",
+        "models/{net}", "the run folder; {net} is replaced by --net", RUN, "session",
         aliases=("--model-dir",), metavar="DIR",
     )  # fmt: skip
     resume: str | None = option(

@@ -224,7 +224,7 @@ class Console:
             self.window.restart()
 
     def _said_of(self, row: dict[str, Any], images_per_s: float | None) -> tuple[list[Part], list[str]]:
-        """What always stands in the line, and what does where there is room."""
+        """What is always in the line, and what is where there is room."""
         loss, eta = "nan" if row["loss"] is None else f"{row['loss']:.3f}", self._eta(row["step"])
         important = [_speed(images_per_s, "image"), (f"ETA {eta}", eta), (f"loss {loss}", loss)]
         more = [f"epoch {row['epoch']}", f"step {row['step']:,}/{self.total:,}"]

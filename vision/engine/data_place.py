@@ -1,4 +1,4 @@
-"""Where the data of a run lie: stored as absolute paths, so that a resume from another folder finds them.
+"""Where the data of a run are: stored as absolute paths, so that a resume from another folder finds them.
 
 Arguments that were edited by hand, or written before paths were stored so, may hold relative ones: these are looked
 for from the current folder, then from the run folder and each folder above it.
@@ -34,7 +34,7 @@ def located(
         raise DatasetError(
             f"{shown(gone[0])}: no such data folder\n"
             f"  why: {shown(run)} was trained on it, and it is not there any more\n"
-            f"  fix: {command('python train_ssd.py --resume', run, '--datasets')} FOLDER, where they lie now"
+            f"  fix: {command('python train_ssd.py --resume', run, '--datasets')} FOLDER, where they are now"
         )
     notes = [
         f"--datasets {root}: not in the current folder, taken from {place}"

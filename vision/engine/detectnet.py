@@ -36,7 +36,7 @@ def found(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scores (N, C) and boxes (N, 4) as fractions → boxes (D, 4) as fractions, scores (D,), labels (D,) int64.
 
-    A prior speaks for its best class that is not background. Boxes of a class that lie on each other are merged
+    A prior speaks for its best class that is not background. Overlapping boxes of a class are merged
     into their union, with the best of their scores; this is not non-maximum suppression.
 
     :param image_hw: px of the image that is looked at, not of the network's input: the device cuts boxes there at its last
@@ -59,7 +59,7 @@ def found(
 def _cut_at_the_border(boxes_xyxy: np.ndarray, image_hw: tuple[int, int]) -> np.ndarray:
     """As the device does it: left and top below 0 become 0; right and bottom of 1 or more become the last pixel.
 
-    What lies between the last pixel and the border stays, and so do a left and a top beyond it.
+    What is between the last pixel and the border stays, and so do a left and a top beyond it.
     """
     last = 1.0 - 1.0 / np.array([image_hw[1], image_hw[0]], np.float64)
     low, high = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
@@ -67,7 +67,7 @@ def _cut_at_the_border(boxes_xyxy: np.ndarray, image_hw: tuple[int, int]) -> np.
 
 
 def _merge_in(kept: list[tuple[np.ndarray, float, int]], box: np.ndarray, score: float, label: int) -> None:
-    """Into the first of ``kept`` that it lies on, or as a new one."""
+    """Into the first of ``kept`` that it overlaps, or as a new one."""
     for position, (other, other_score, other_label) in enumerate(kept):
         if label == other_label and _overlap(box, other) > MERGE_OVERLAP:
             union = np.concatenate([np.minimum(box[:2], other[:2]), np.maximum(box[2:], other[2:])])

@@ -34,7 +34,7 @@ def _bytes(tensor: Tensor) -> int:
 
 
 def most_files(config: TrainConfig, epochs_left: int) -> int:
-    """Checkpoints that stand in the run folder at most: the last ends of epochs, the best, the last two of all."""
+    """Checkpoints in the run folder at most: the last ends of epochs, the best, the last two of all."""
     ends = epochs_left + 1  # and one where it is left on the way
     if config.keep_checkpoints:
         ends = min(ends, max(config.keep_checkpoints, 2) + 1)

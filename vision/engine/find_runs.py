@@ -1,4 +1,4 @@
-"""Where a checkpoint was asked for and there is none: what stands there instead, and the command that was meant."""
+"""Where a checkpoint was asked for and there is none: what is there instead, and the command that was meant."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def no_checkpoint_at(path: Path, ask: Ask) -> NoCheckpoint:
 
 
 def with_run_of(error: Exception, path: Path, ask: Ask) -> str:
-    """The message about a file that cannot be used, its fix being the run in whose folder it lies, if it does."""
+    """The message about a file that cannot be used, its fix being the run in whose folder it is, if it is in one."""
     others = [
         record
         for record in RunFolder(path.parent).records()

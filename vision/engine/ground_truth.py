@@ -39,7 +39,7 @@ class GroundTruth:
     def to_coco(self) -> dict[str, Any]:
         """A dict as ``instances_*.json`` has it, without segmentations.
 
-        Annotations are numbered anew from 1: pycocotools takes a match with annotation 0 for no match.
+        Annotations are numbered again from 1: pycocotools takes a match with annotation 0 for no match.
         """
         sizes = zip(self.image_ids.tolist(), self.heights.tolist(), self.widths.tolist(), strict=True)
         columns = zip(

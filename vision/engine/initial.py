@@ -37,7 +37,7 @@ def open_initial(
     told = "as the heads of that file were trained" if source.ours else "which files of pytorch-ssd have"
     note = (
         f"--priors {source.priors}: taken from --pretrained-ssd, {told}; "
-        f"--priors {config.priors} named on the command line begins the heads anew"
+        f"--priors {config.priors} on the command line initialises new heads"
     )
     return dataclasses.replace(config, priors=source.priors), source, [note]
 

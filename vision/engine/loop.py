@@ -17,7 +17,7 @@ from vision.engine.validation import Interrupted, validate
 
 
 def fit(state: TrainState, session: Session) -> list[dict[str, Any]]:
-    """Train from where ``state`` stands to ``--epochs``, or to where the session is asked to stop.
+    """Train from the step of ``state`` to ``--epochs``, or to where the session is asked to stop.
 
     Returns a row of metrics for each epoch that was finished. Every way out but an error leaves a checkpoint
     at exactly the place where training stopped.
@@ -42,7 +42,7 @@ def fit(state: TrainState, session: Session) -> list[dict[str, Any]]:
 
 
 def _agree(session: Session) -> None:
-    """A signal that came while one process scored is known to all before they go on, or end with one exit status."""
+    """Agree on pending signals across ranks, so that all continue or all exit with the same status."""
     (asked,) = session.group.largest(session.stop.signal or 0, device=session.device)
     session.stop.agree(asked)
 

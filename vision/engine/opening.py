@@ -51,7 +51,7 @@ class Opened:
 
     @property
     def data_root(self) -> Path:
-        """Where the data of the training lie, as far as the current folder and that of the run tell."""
+        """Where the data of the training are, as far as the current folder and that of the run tell."""
         return recorded_root(self.args["datasets"][0], self.folder)
 
     def describe(self) -> str:

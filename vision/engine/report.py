@@ -120,7 +120,7 @@ def end(session: Session, state: TrainState, finished: list[dict[str, Any]]) -> 
         console.say(
             f"interrupted and saved at step {state.step:,}"
             if saved
-            else "interrupted before the first step: there is nothing to save; the same command begins again"
+            else "interrupted before the first step: there is nothing to save; the same command starts from the beginning"
         )
     elif saved and (stop := _planned_stop(session.config, state)):
         console.say(f"stopped after {stop} as asked, and saved at step {state.step:,}")

@@ -40,7 +40,7 @@ class Plan:
 
     * config: the arguments in force
     * run: the run folder
-    * checkpoint, file: what is gone on from; None for a fresh start
+    * checkpoint, file: what is resumed; None for a fresh start
     * notes: sentences for people about differences
     * seen: the run's record of checkpoints when this was planned
     * initial: the file of ``--pretrained-ssd`` that a fresh run starts from
@@ -56,7 +56,7 @@ class Plan:
 
 
 class Refused(ValueError):
-    """Going on would not be the same run."""
+    """Resuming would not be the same run."""
 
 
 def plan(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
@@ -70,7 +70,7 @@ def require_unchanged(plan: Plan) -> None:
     """Under the lock of the run folder. Raises Refused where another session has trained there since the plan."""
     if _record(plan.run) != plan.seen:
         raise Refused(
-            f"{plan.run}: another process has trained there meanwhile; the same command again goes on from that"
+            f"{plan.run}: another process has trained there meanwhile; run the same command again to resume from its checkpoint"
         )
 
 
@@ -109,7 +109,7 @@ def _planned(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
         require_own_labels(run, checkpoint.classes)
     if "checkpoint_folder" in parsed.explicit and run_folder(config).resolve() != run.resolve():
         raise UsageError(
-            f"--resume goes on in the folder of its checkpoint, {shown(run)}\n"
+            f"--resume continues in the folder of its checkpoint, {shown(run)}\n"
             f"  why: --checkpoint-folder says {shown(run_folder(config))}\n"
             f"  fix: leave that out, or start a new run there: "
             f"{command(NEW_FROM, file, '--checkpoint-folder', run_folder(config))}"

@@ -1,4 +1,4 @@
-"""The logs of a run back to where its checkpoint stands: what lies behind it moves aside, what is lost is named.
+"""Truncate a run's logs to its checkpoint; move later rows aside and report missing ones.
 
 A long run has hundreds of thousands of rows: ``metrics.jsonl`` is read one at a time, and what stays is never held.
 """
@@ -107,7 +107,7 @@ def _missing_rows(run: Path, step: int, epochs: int) -> list[str]:
     ]
     if not parts:
         return []
-    return [f"{run / METRICS_NAME} lacks {' and '.join(parts)}; the checkpoint has them, training goes on"]
+    return [f"{run / METRICS_NAME} lacks {' and '.join(parts)}; the checkpoint has them, training continues"]
 
 
 def ranges(numbers: Iterable[int]) -> str:

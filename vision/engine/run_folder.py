@@ -92,7 +92,7 @@ class RunFolder:
         return records
 
     def strays(self) -> list[Path]:
-        """Checkpoint files that lie here, recorded or not."""
+        """Checkpoint files in this folder, recorded or not."""
         return sorted(self.path.glob("COMBO_CHECKPOINT_*.pth"))
 
     def write_records(self, records: list[CheckpointRecord], name: str = RECORD_NAME) -> None:

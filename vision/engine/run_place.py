@@ -24,7 +24,7 @@ WRITTEN = ("training_args.json", "labels.txt", "metrics.jsonl", "metrics.json")
 
 
 def is_data_root(folder: Path) -> bool:
-    """Whether images and annotations of a data root lie in ``folder``."""
+    """Whether images and annotations of a data root are in ``folder``."""
     return (
         (folder / ".pipeline").is_dir()
         or any((folder / split).is_dir() for split in SPLITS)
@@ -62,9 +62,7 @@ def require_own_labels(run: Path, classes: list[str]) -> None:
     """For a resume from a file that no record claims: ``labels.txt`` beside it is of the same classes, or not there."""
     labels = run / "labels.txt"
     if labels.is_file() and labels.read_bytes().split() != " ".join(classes).encode().split():
-        raise _refused(
-            run, "its labels.txt has other classes than the checkpoint, and training goes on beside that"
-        )
+        raise _refused(run, "its labels.txt has other classes than the checkpoint beside it")
 
 
 def _first(names: list[str]) -> str:
@@ -97,11 +95,11 @@ def _why_not(run: Path) -> str | None:
     for above in place.parents:
         inside = place.relative_to(above).parts[0]
         if inside in OF_THE_DATA and is_data_root(above):
-            return f"it lies inside {inside}, which belongs to the data root {shown(above)}"
+            return f"it is inside {inside}, which belongs to the data root {shown(above)}"
     if place == _home() or place in _home().parents:
         return "it is a home folder, or one above it"
     if place == TOOLKIT or place in TOOLKIT.parents:
-        return "this toolkit itself lies there"
+        return "this toolkit itself is there"
     if TOOLKIT in place.parents and place.relative_to(TOOLKIT).parts[0] in CODE:
         return "it is a part of this toolkit"
     return None

@@ -56,7 +56,7 @@ class Session:
         return self.config.epochs * self.steps_per_epoch
 
     def way_back(self) -> str:
-        """A sentence: what a run that ends here can go on from."""
+        """A sentence: what a run that ends here can resume from."""
         if any(not record.pruned for record in self.run.records()):
-            return f"The last checkpoint is good: go on with --resume {quoted(self.run.path)}."
+            return f"The last checkpoint is good: continue with --resume {quoted(self.run.path)}."
         return "There is no checkpoint yet."

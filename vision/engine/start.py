@@ -1,4 +1,4 @@
-"""From a built model to a state that stands where training has to go on."""
+"""From a built model to a state at the step where training continues."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def state_of(
 
 
 def resume_or_begin(state: TrainState, plan: Plan, group: Group) -> Plan:
-    """Put the checkpoint of ``plan`` back; the first process moves aside what lies after it in the run folder.
+    """Put the checkpoint of ``plan`` back; the first process moves later rows and checkpoints of the run folder aside.
 
     Returns the plan with a note for each thing that was found there. Only under the lock of the run folder.
     """

@@ -48,7 +48,7 @@ class Window:
 
 @dataclass
 class TrainState:
-    """What a checkpoint has to hold for the run to go on as if nothing had happened.
+    """What a checkpoint has to hold for the run to continue as if nothing had happened.
 
     * epoch, step_in_epoch: the position: ``step_in_epoch`` steps of ``epoch`` (counted from 0) are done
     * step: optimiser steps done since the run began

@@ -21,7 +21,7 @@ from vision.ssd.model import Detector
 
 
 class Interrupted(Exception):
-    """A signal came during validation; nothing was changed, it is done anew after a resume."""
+    """A signal came during validation; nothing was changed, it is repeated after a resume."""
 
 
 @dataclass

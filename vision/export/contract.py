@@ -87,7 +87,7 @@ def _require_one_file(path: Path, model: Any) -> None:
     elsewhere = [name for name, tensor in constants(model) if tensor.external_data]
     if elsewhere:
         raise ContractBroken(
-            f"{path} breaks detectNet's contract:\n  {len(elsewhere)} weights ({elsewhere[0]} …) lie in another file, which "
+            f"{path} breaks detectNet's contract:\n  {len(elsewhere)} weights ({elsewhere[0]} …) are in another file, which "
             "the device's engine cache does not notice when it changes"
         )
 

@@ -51,7 +51,7 @@ class Target:
     * opset: the newest it reads
     * keeps_int64: false where integers of 64 bits are cast to 32, and clamped or refused where they do not fit
     * modes: operator → attribute → the values it reads; an attribute that is not here may have any
-    * source: where that stands
+    * source: where that is said
     """
 
     name: str

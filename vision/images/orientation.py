@@ -53,7 +53,7 @@ def read_exif(payload: bytes) -> int:
 
 
 def read_png(data: bytes, text: Iterable[tuple[object, object]] = ()) -> int:
-    """That of a PNG: in its ``eXIf`` chunk, wherever it stands, else in ImageMagick's text (key, value) of it."""
+    """That of a PNG: in its ``eXIf`` chunk, wherever it is, else in ImageMagick's text (key, value) of it."""
     position = 8
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)

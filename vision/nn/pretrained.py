@@ -115,7 +115,7 @@ def fold_imagenet_normalisation(weights: Weights, conv: str, norm: str, spec: In
 
     (With y our input, theirs is y · spec.std/(255 std) + (spec.mean/255 − mean)/std: the factor goes into the
     convolution ``conv``, what the constant adds into the running mean of ``norm``. Only in the outermost
-    row of cells, where padding stands for another grey, do they differ.)
+    row of cells, where padding means another grey, do they differ.)
     """
     mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
     kernel = weights[f"{conv}.weight"].float()  # (c, 3, k, k)
@@ -169,7 +169,7 @@ def load_detector(model: nn.Module, source: DetectorFile, classes: Sequence[str]
     """A detector's weights into ``model``, which has ``classes`` (background first) on the profile ``priors``.
 
     Where the file's classes are known (its own record, or ``labels.txt`` beside it) and its heads were trained on the
-    same prior boxes, the heads are kept and in them the rows of every class of the same name; else heads begin anew:
+    same prior boxes, the heads are kept and in them the rows of every class of the same name; else heads are initialised anew:
     offsets from other boxes, or scores of unknown classes, mean nothing. Raises ValueError.
     """
     notes = [] if source.ours else [_range_note()]
@@ -184,7 +184,7 @@ def load_detector(model: nn.Module, source: DetectorFile, classes: Sequence[str]
         why = "its classes are unknown (no labels.txt beside it)"
     else:
         why = f"they were trained on the prior boxes {source.priors!r}, and this run has {priors!r}"
-    notes.insert(0, f"the heads begin anew: {why}")
+    notes.insert(0, f"the heads are initialised anew: {why}")
     trunk = {name: value for name, value in source.weights.items() if not name.startswith(HEADS)}
     report = load_fitting(model, trunk, str(source.path), notes, HEADS, whole=source.weights)
     return replace(report, missing=tuple(name for name in report.missing if not name.startswith(HEADS)))

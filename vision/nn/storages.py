@@ -65,7 +65,7 @@ class Storages:
         return self._bytes[key].view(dtype)
 
     def build(self, name: str, arguments: tuple[Any, ...]) -> Any:
-        """What a call in the pickle stands for: tensors, ordered dicts, sizes and Python 2's bytes."""
+        """What a call in the pickle builds: tensors, ordered dicts, sizes and Python 2's bytes."""
         if name in ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"):
             return self._tensor(*arguments[:4]) if len(arguments) >= 4 else NotImplemented
         if name == "torch._utils._rebuild_parameter":
@@ -93,7 +93,7 @@ class Storages:
         return NotImplemented
 
     def _tensor(self, elements: Any, offset: Any, shape: Any, strides: Any) -> Tensor:
-        """(numel,) elements → the tensor of ``shape`` on them, once every element is known to lie inside."""
+        """(numel,) elements → the tensor of ``shape`` on them, once every element is known to be inside."""
         if not isinstance(elements, Tensor) or not isinstance(shape, tuple) or not isinstance(strides, tuple):
             raise Wrong("a tensor without a storage")
         numbers = (offset, *shape, *strides)

@@ -198,7 +198,7 @@ END_BYTES, MOST_COMMENT = 22, 1 << 16
 
 
 def _check_directory(stream: BinaryIO, size: int) -> None:
-    """The directory stands at the end and is no larger than a file with weights needs: zipfile reads it whole."""
+    """The directory is at the end and is no larger than a file with weights needs: zipfile reads it whole."""
     tail_bytes = min(size, END_BYTES + MOST_COMMENT)
     stream.seek(size - tail_bytes)
     tail = stream.read(tail_bytes)

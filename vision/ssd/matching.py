@@ -28,7 +28,7 @@ class Matches:
     * gt_index: (N, P) int64, index of its box in the padded batch, −1 = none
     * iou: (N, P) float32, overlap with that box; where there is none, the largest with any box
     * forced: (N, P) bool, matched because the box had to have one
-    * ignored: (N, P) bool, neither object nor background: lies in a crowd region
+    * ignored: (N, P) bool, neither object nor background: inside a crowd region
     """
 
     gt_index: Tensor

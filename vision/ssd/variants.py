@@ -1,4 +1,4 @@
-"""The one table of names: what ``--net`` stands for. Data only, no torch.
+"""The one table of names: what each ``--net`` is. Data only, no torch.
 
 A row names its parts; ``build.py`` has the one table a part that turns a name into a module. A new variant is
 a new row here and, where a part is new, one entry there.

@@ -70,7 +70,7 @@ def _covered(shape: tuple[int, ...], view: View) -> tuple[int, int, int, int]:
 
 
 def _sampled(image: np.ndarray, view: View, part_ltrb: tuple[int, int, int, int]) -> np.ndarray:
-    """The part of the result, bilinear; the image's border pixels go on where a half pixel is missing."""
+    """The part of the result, bilinear; the image's border pixels continue where a half pixel is missing."""
     import cv2
 
     left, top, right, bottom = part_ltrb

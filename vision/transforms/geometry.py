@@ -14,7 +14,7 @@ import numpy as np
 class View:
     """What the steps so far have decided.
 
-    * window_xyxy_px: (x1, y1, x2, y2) float, px of the stored image; what lies outside the image is filled
+    * window_xyxy_px: (x1, y1, x2, y2) float, px of the stored image; what is outside the image is filled
     * mirrored: left and right are swapped, after the window is cut
     * colour: (3, 4) float32, RGB1 → RGB in 0..255, or None to leave the colours
     * centred_only: objects whose centre is outside the window are left out (the rule of SSD's crop)
@@ -73,7 +73,7 @@ def clip_boxes(boxes_xyxy_px: np.ndarray, size_hw: tuple[int, int]) -> np.ndarra
 
 
 def centres_inside(boxes_xyxy_px: np.ndarray, windows_xyxy_px: np.ndarray) -> np.ndarray:
-    """(G, 4) and (..., 4) → (..., G) bool: whether the centre of a box lies in a window."""
+    """(G, 4) and (..., 4) → (..., G) bool: whether the centre of a box is inside a window."""
     centres = (boxes_xyxy_px[:, :2] + boxes_xyxy_px[:, 2:]) / 2  # (G, 2)
     windows = np.asarray(windows_xyxy_px)[..., None, :]  # (..., 1, 4)
     return ((centres > windows[..., :2]) & (centres < windows[..., 2:])).all(axis=-1)
