@@ -42,7 +42,7 @@ def picture_set(folder: Path, copies: int) -> PictureSet:
     root = folder / "root"
     archive = root / "archives" / "zips" / "train2017.zip"
     archive.parent.mkdir(parents=True)
-    unpacked = folder / "pictures"
+    unpacked = folder / "images"
     unpacked.mkdir()
     count = total = 0
     with zipfile.ZipFile(source) as given, zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as made:

@@ -176,3 +176,9 @@ def _name_problem(name: Any) -> str | None:
 def _fault(file: AnnotationFile, place: str, problem: str) -> AnnotationError:
     section = file.sections.get("categories")
     return file.error(section.start if section else 0, place, problem)
+
+
+if __name__ == "__main__":
+    from vision.artefacts.early import not_a_command
+
+    not_a_command("python -m pipeline.remap_categories")

@@ -10,7 +10,7 @@ from pipeline.annotations import AnnotationFile
 from pipeline.categories import BACKGROUND, CATEGORY_MAP_SCHEMA, Category, CategoryMap
 from pipeline.stage import StageError
 from vision.artefacts.records import RecordError, read_json
-from vision.artefacts.system_errors import reason
+from vision.artefacts.system_errors import in_words
 
 
 def given_map(file: AnnotationFile, categories: Iterable[Category], path: Path) -> CategoryMap:
@@ -44,7 +44,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, str, str]]:
     except (OSError, RecordError, KeyError, TypeError, ValueError) as error:
         raise StageError(
             f"{path} is no category map",
-            reason(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}",
+            in_words(error),
             "give the file OUTPUT.category_map.json of an earlier remap, or category_map.json of a data folder",
         ) from error
     return iter(rows)

@@ -33,7 +33,7 @@ from pipeline.command import (
 from pipeline.logins import below, named_again, usable
 from pipeline.own_data import nothing_to_bring
 from pipeline.part import bytes_here, remove_traces, was_just_published
-from pipeline.progress import Progress
+from pipeline.progress import Progress, size
 from pipeline.release import COCO_SERVER, ReleaseFile, archive_path, release_of
 from pipeline.space import require_space
 from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
@@ -106,7 +106,7 @@ class Transfers:
             raise
         with self.lock:
             brought.note(self.context.root, archive_path(file), file.sha256)
-        self._say(f"fetched {file.path} ({file.bytes:,} bytes, sha256 {file.sha256[:12]}…)")
+        self._say(f"fetched {file.path}: {size(file.bytes)}, SHA-256 as published")
 
     def _should_stop(self) -> bool:
         return self.failed or self.context.should_stop()

@@ -363,3 +363,9 @@ class Pace:
         if self._bytes < MIN_RATE * elapsed:
             raise Broken(f"only {self._bytes / elapsed:,.0f} bytes/s over {elapsed:.0f} s")
         self._since, self._bytes = time.monotonic(), 0
+
+
+if __name__ == "__main__":
+    from vision.artefacts.early import not_a_command
+
+    not_a_command("python -m pipeline.download")

@@ -133,3 +133,9 @@ def _summary(verdicts: list[tuple[str, ImageVerdict]], report: Path) -> str:
         f"{len(verdicts):,} files: {counts['ok']:,} ok, {counts['convert']:,} to convert, "
         f"{counts['reject']:,} refused{refused}\n{report}"
     )
+
+
+if __name__ == "__main__":
+    from vision.artefacts.early import not_a_command
+
+    not_a_command("python -m pipeline.validate_images")

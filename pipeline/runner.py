@@ -22,6 +22,8 @@ from pipeline.observe import Observer
 from pipeline.own_data import require_room
 from pipeline.receipts import Receipt, Recorded
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
+from vision.artefacts.advice import shown
+from vision.artefacts.command_line import listed, shortened
 from vision.artefacts.files import publish_json
 from vision.artefacts.records import RecordError, read_json
 
@@ -87,13 +89,29 @@ def _changed_plan(stage: Stage, settings: Settings, receipt: Receipt) -> str | N
     now = _plain(stage.params(settings))
     for key in sorted({*now, *receipt.params}):
         if now.get(key) != receipt.params.get(key):
-            return f"{key} was {_shown(receipt.params.get(key))}, now {_shown(now.get(key))}"
+            return _change(key, receipt.params, now)
     return None
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+def _change(key: str, before: dict[str, Any], now: dict[str, Any]) -> str:
+    """``classes: all before, now person, car``."""
+    old, new = before.get(key), now.get(key)
+    if isinstance(old, dict) and isinstance(new, dict):
+        others = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+        return f"{key}: {listed(list(map(shown, others)), 3)} changed"
+    return f"{key}: {_in_words(before, key)} before, now {_in_words(now, key)}"
+
+
+def _in_words(params: dict[str, Any], key: str) -> str:
+    """A parameter that is None leaves nothing out."""
+    value = params.get(key, "not set")
+    if isinstance(value, list):
+        text = ", ".join(map(str, value)) or "none"
+    elif value is None or isinstance(value, bool):
+        text = {None: "all", True: "yes", False: "no"}[value]
+    else:
+        text = str(value)
+    return shortened(shown(text), SHOWN)
 
 
 def _changed_files(
@@ -290,3 +308,9 @@ def _plain(params: dict[str, Any]) -> dict[str, Any]:
     """As it comes back from a receipt: tuples are lists there."""
     plain: dict[str, Any] = json.loads(json.dumps(params))
     return plain
+
+
+if __name__ == "__main__":
+    from vision.artefacts.early import not_a_command
+
+    not_a_command("python -m pipeline run")

@@ -23,7 +23,7 @@ from pipeline.stage import Interrupted
 
 CHUNK = 16
 DEPTH = 2
-"""Chunks that a worker has at once: it goes on with the next while this process is busy with its results."""
+"""Chunks that a worker has at once: it works on the next while this process is busy with its results."""
 TRIES = 3
 POLL_S = 0.2
 CRASH_SIGNALS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT})

@@ -24,7 +24,7 @@ from tools.result_names import RECORD, claimed_in, names_for, placed_name
 from vision.artefacts.advice import command, shown
 from vision.artefacts.command_line import Parser, fraction, listed
 from vision.artefacts.file_kinds import HEAD_BYTES, kind_by_head
-from vision.artefacts.system_errors import reason
+from vision.artefacts.system_errors import in_words, reason
 from vision.artefacts.terminal import counted
 from vision.images.formats import EXIF_CHOICES
 
@@ -212,7 +212,7 @@ def _open_checkpoint(arguments: argparse.Namespace, resize: str, post: str) -> t
 
     again = [*arguments.images, "--output", arguments.output]
     opened = open_detector(arguments.model, ask=lambda run: command("python -m tools.detect", run, *again))
-    print(f"{opened.path}: {opened.describe()}")
+    print(opened.describe())
     graph = DetectNetGraph(opened.detector).eval()
 
     def run(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -233,7 +233,7 @@ def _session(path: Path) -> Any:
     except Exception as error:  # it raises a kind of its own for each way in which a file is wrong
         with path.open("rb") as stream:
             kind = kind_by_head(stream.read(HEAD_BYTES), path.stat().st_size)
-        why = f"it is {kind}" if "ONNX" not in kind else shown(str(error).splitlines()[0][:200])
+        why = f"it is {kind}" if "ONNX" not in kind else shown(in_words(error).splitlines()[0][:200])
         raise ValueError(
             f"{shown(path)} is no network that onnxruntime takes\n  why: {why}\n"
             "  fix: make it again: python -m tools.export_onnx RUN"

@@ -110,7 +110,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         arguments.weights,
         lambda run: command("python -m tools.evaluate", run),
     )
-    print(f"{opened.path}: {opened.describe()} ({opened.chosen})")
+    print(opened.describe())
     root = Path(arguments.datasets or opened.data_root)
     data = CocoDetection(root, arguments.split)
     _require_same_classes(opened, data.classes)

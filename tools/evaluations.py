@@ -153,3 +153,9 @@ def _numbers(values: Sequence[float]) -> str:
 
 def _gap(now: float, other: float) -> str:
     return f"{'–':>8}" if now < 0 or other < 0 else f"{now - other:>+8.3f}"
+
+
+if __name__ == "__main__":
+    from vision.artefacts.early import not_a_command
+
+    not_a_command("python -m tools.evaluate")

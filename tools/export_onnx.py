@@ -66,7 +66,7 @@ def export(arguments: argparse.Namespace) -> int:
     opened = open_detector(
         arguments.model, arguments.which, ask=lambda run: command("python -m tools.export_onnx", run)
     )
-    print(f"{opened.path}: {opened.describe()} ({opened.chosen})")
+    print(opened.describe())
     output = arguments.output or opened.folder / DEFAULT_NAME
     images, source = comparison_pictures(arguments.datasets, opened)
     result = onnx.export(opened, output, images, arguments.opset, lambda other: _again(arguments, other))
@@ -140,7 +140,7 @@ def report(result: ExportReport, output: Path, source: str, opened: Opened) -> s
                 f"  detectnet --model={quoted(f'{folder}/{output.name}')} --labels={quoted(f'{folder}/labels.txt')} --input-blob=input_0 "
                 "--output-cvg=scores --output-bbox=boxes csi://0"
             ),
-            f"here: python -m tools.detect {quoted(output)} PICTURE… --output found",
+            f"here: python -m tools.detect {quoted(output)} IMAGE… --output found",
         ]
     )
 

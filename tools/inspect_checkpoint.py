@@ -79,7 +79,7 @@ def report(checkpoint: Checkpoint, path: Path) -> str:
     rows = {
         "file": f"{path} ({path.stat().st_size:,} bytes)",
         "position": f"epoch {checkpoint.epoch}, step {checkpoint.step:,}",
-        "goes on": f"with epoch {order['epoch']}, step {order['step']} of it",
+        "resumes": f"with epoch {order['epoch']}, step {order['step']} of it",
         "net": f"{args.get('net')}, {size} px, {len(checkpoint.classes)} classes with background",
         "weights": f"{len(weights)} tensors, {values:,} values",
         "average": f"{checkpoint.ema['count']:,} updates" if checkpoint.ema else "none",

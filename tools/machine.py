@@ -245,3 +245,9 @@ def torch_reaches_gpu(python: str) -> tuple[bool, str]:
         "said": "importing torch failed",
     }
     return answer["usable"], answer["said"]
+
+
+if __name__ == "__main__":
+    from vision.artefacts.early import not_a_command
+
+    not_a_command("python -m tools.doctor")

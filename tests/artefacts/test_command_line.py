@@ -31,6 +31,19 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return first
 
 
+def test_an_unknown_option_points_to_the_help_of_its_own_command(capsys: pytest.CaptureFixture[str]) -> None:
+    made = Parser(prog="x")
+    commands = made.add_subparsers(dest="command")
+    commands.add_parser("run").add_argument("--only")
+    commands.add_parser("clean").add_argument("--all", action="store_true")
+    with pytest.raises(SystemExit) as left:
+        made.parse_args(["run", "--onyl", "a"])
+    assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert said == "error: unknown argument --onyl: did you mean '--only'?\n  all options: x run --help\n"
+    assert made.parse_args(["run", "--only=a"]).only == "a"
+
+
 @pytest.mark.parametrize("flag", ["--num-workers", "--num_workers"])
 def test_both_spellings(flag: str) -> None:
     assert parser().parse_args([flag, "3"]).num_workers == parser().parse_args([f"{flag}=3"]).num_workers == 3

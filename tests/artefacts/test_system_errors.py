@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 
 from vision.artefacts import system_errors
-from vision.artefacts.system_errors import reason, said_of, said_of_no_thread
+from vision.artefacts.system_errors import in_words, reason, said_of, said_of_no_thread
 
 
 @pytest.mark.parametrize("number", sorted(errno.errorcode))
@@ -78,3 +80,19 @@ def test_a_file_system_that_counts_no_inodes_is_not_out_of_them(
 
 def test_no_more_threads_is_three_lines() -> None:
     assert len(said_of_no_thread().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOENT, "No such file", "/a b"), "/a b: no such file or directory"),
+        (OSError(errno.EIO, "x"), "input/output error"),
+        (URLError(socket.gaierror(-2, "Name or service not known")), "Name or service not known"),
+        (URLError(OSError(errno.ECONNREFUSED, "Connection refused")), "connection refused"),
+        (ValueError("odd"), "odd"),
+        (KeyError("a"), "the key 'a' is missing"),
+        (EOFError(), "EOFError"),
+    ],
+)
+def test_inside_a_message_there_is_no_number_of_the_system(error: Exception, words: str) -> None:
+    assert in_words(error) == words

@@ -39,7 +39,8 @@ def programs() -> list[str]:
 
 
 def starts_something(file: Path) -> bool:
-    return file.is_file() and '__name__ == "__main__"' in file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    return '__name__ == "__main__"' in text and "    not_a_command(" not in text
 
 
 def probe(module: str, argv: list[str]) -> dict[str, Any]:

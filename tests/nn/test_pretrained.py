@@ -58,6 +58,22 @@ def test_every_wrapping_loads_whole(tmp_path, trained, key, prefix):
     assert "heads kept for 3 of 3 classes" in str(report)
 
 
+def test_of_a_checkpoint_with_an_average_that_is_taken(tmp_path, trained):
+    """It is what the checkpoint's scores are of; both ways of starting from a file say so."""
+    raw = _detector(CLASSES, 3).state_dict()
+    content = {"weights": raw, "ema": {"count": 3, "weights": trained.state_dict()}, "classes": CLASSES}
+    torch.save(content, tmp_path / "ssd.pth")
+    model, other = _detector(CLASSES, 2), _detector(CLASSES, 2)
+    report = load(model, tmp_path / "ssd.pth", CLASSES)
+    base = pretrained.load_base_net(other, str(tmp_path / "ssd.pth"))
+    assert _equal(model, trained) and _equal(other.base_net, trained.base_net)
+    assert pretrained.AVERAGED in str(report) and pretrained.AVERAGED in str(base)
+    torch.save({**content, "ema": {}}, tmp_path / "ssd.pth")
+    report = load(model, tmp_path / "ssd.pth", CLASSES)
+    assert all(torch.equal(value, raw[name]) for name, value in model.state_dict().items())
+    assert pretrained.AVERAGED not in str(report)
+
+
 def test_unknown_classes_begin_the_heads_anew(tmp_path, trained):
     torch.save(trained.state_dict(), tmp_path / "ssd.pth")
     model, untouched = _detector(CLASSES, 2), _detector(CLASSES, 2)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import observe, receipts, trees
+from pipeline import observe, receipts, runner, trees
 from pipeline.lock import root_lock
 from pipeline.runner import STAGING, decide_all, run_stages
 from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
@@ -100,7 +100,11 @@ def test_a_change_that_keeps_size_and_time_is_found_by_a_deep_look(settings: Set
         (lambda s: replace(s, version=2), "version 1 of the stage, this is 2"),
         (
             lambda s: replace(s, params=lambda _: {"suffix": "9", "splits": ["train", "val"]}),
-            "suffix was '1', now '9'",
+            "suffix: 1 before, now 9",
+        ),
+        (
+            lambda s: replace(s, params=lambda _: {"suffix": "1", "splits": ["val"]}),
+            "splits: train, val before, now val",
         ),
         (lambda s: replace(s, outputs=lambda _: ["middle", "more"]), "more is a new output"),
     ],
@@ -347,3 +351,17 @@ def test_a_pipe_in_the_place_of_what_is_used_up_is_named(settings: Settings) -> 
     assert (
         why == "output middle is a named pipe now, it was a file" and "input middle is a named pipe" in also
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "why"),
+    [
+        ({"classes": None}, {"classes": ["person", "car"]}, "classes: all before, now person, car"),
+        ({"thorough": False}, {"thorough": True}, "thorough: no before, now yes"),
+        ({"files": {"a": "1", "b": "2"}}, {"files": {"a": "1", "b": "3"}}, "files: b changed"),
+        ({}, {"pixels": 5}, "pixels: not set before, now 5"),
+    ],
+)
+def test_a_changed_parameter_is_told_in_words(before: dict[str, Any], now: dict[str, Any], why: str) -> None:
+    (key,) = now
+    assert runner._change(key, before, now) == why

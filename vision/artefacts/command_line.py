@@ -51,6 +51,10 @@ class Parser(argparse.ArgumentParser):
         near = did_you_mean(flag, self.all_flags())
         self.error(f"unknown argument {shortened(flag)}" + (f": {near}" if near else ""))
 
+    def add_subparsers(self, **rest: Any) -> Any:
+        rest.setdefault("parser_class", Command)
+        return super().add_subparsers(**rest)
+
     def all_flags(self) -> list[str]:
         """Of this parser and of its sub-commands."""
         flags = list(self._option_string_actions)
@@ -65,6 +69,16 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{painted('error:', 'red', sys.stderr)} {message}\n  all options: {self.prog} --help\n")
+
+
+class Command(Parser):
+    """The parser of a sub-command: argparse would leave its unknown options to the parser above, which has others."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.refuse_unknown(unknown[0])
+        return found, unknown
 
 
 def no_such_choice(value: object, choices: Iterable[Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from types import TracebackType
+from typing import NoReturn
 
 from vision.artefacts.imports import said_of_import
 from vision.artefacts.output import protect, words_are_the_result
@@ -20,6 +21,13 @@ def guard(only_prints: bool = False) -> None:
     if only_prints:
         words_are_the_result()
     sys.excepthook = _said
+
+
+def not_a_command(instead: str) -> NoReturn:
+    """For a module that people run because the command ``instead`` has a similar name. Leaves with 2."""
+    name = os.path.basename(sys.argv[0])  # noqa: PTH119
+    _print(f"error: {name} is a part of the program, not a command\n  fix: {instead} --help")
+    sys.exit(2)
 
 
 def _said(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

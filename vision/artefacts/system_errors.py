@@ -77,9 +77,23 @@ def what_why_fix(error: OSError) -> tuple[str, str, str]:
 
 def reason(error: OSError) -> str:
     """A few words for inside a sentence: ``permission denied``; neither number nor path."""
-    if error.errno is None:
+    inner = getattr(error, "reason", None)  # urllib's URLError carries the system's error
+    if isinstance(inner, OSError):
+        return reason(inner)
+    if (
+        error.errno is None or error.errno < 0
+    ):  # of our own making; or of getaddrinfo, which counts from below
         return shown(error.strerror or str(error) or type(error).__name__)
     return os.strerror(error.errno).lower()
+
+
+def in_words(error: BaseException) -> str:
+    """For inside a message: what the system refused with the file, or any other error's own words."""
+    if isinstance(error, KeyError):
+        return f"the key {error} is missing"
+    if not isinstance(error, OSError):
+        return str(error) or type(error).__name__
+    return reason(error) if error.filename is None else f"{shown(_name(error.filename))}: {reason(error)}"
 
 
 def _name(filename: object) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from vision.artefacts.advice import command
 from vision.artefacts.records import RecordError, from_plain, read_json
-from vision.artefacts.system_errors import reason
+from vision.artefacts.system_errors import in_words, reason
 from vision.core.sample import Sample
 from vision.datasets import root_advice
 from vision.datasets.contract import DatasetError, SampleError
@@ -86,7 +86,7 @@ class CocoDetection:
             self._arrays = {name: _map(self.arrays_folder, name) for name in names}
             _check_arrays(self._arrays, self._record.counts, len(self.classes))
         except (OSError, ValueError) as error:
-            raise _damaged(self.arrays_folder, str(error), self.root) from None
+            raise _damaged(self.arrays_folder, in_words(error), self.root) from None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the arrays: pickled, a mapped array would travel as its bytes to every worker."""
@@ -184,7 +184,7 @@ def _read_record(folder: Path, root: Path, split: str) -> ArraysRecord:
     except FileNotFoundError:
         raise DatasetError(_missing(folder, root, split)) from None
     except (OSError, RecordError) as error:
-        raise _damaged(folder, str(error), root) from None
+        raise _damaged(folder, in_words(error), root) from None
 
 
 def _missing(folder: Path, root: Path, split: str) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, get_worker_info
 
+from vision.artefacts.system_errors import in_words
 from vision.core.sample import BACKGROUND, Batch, Sample
 from vision.datasets.contract import Dataset, SampleError, Transform
 from vision.datasets.sampling import BatchSampler, Key
@@ -64,7 +65,7 @@ class TransformedDataset:
         except SampleError:
             raise
         except Exception as error:
-            problem = f"{type(error).__name__}: {error}"
+            problem = f"{type(error).__name__}: {in_words(error)}"
             raise SampleError(f"{self.dataset.describe(key.index)}, epoch {key.epoch}: {problem}") from error
 
 

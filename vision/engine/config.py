@@ -292,8 +292,8 @@ def _parser() -> Parser:
     parser = Parser(
         TrainConfig,
         LATER,
-        prog="train_ssd.py",
-        usage="train_ssd.py [--config FILE.yaml] [options]",
+        prog="python train_ssd.py",
+        usage="python train_ssd.py [--config FILE.yaml] [options]",
         description="Train an SSD detector, and resume exactly where it stopped. Defaults in [brackets].",
         epilog=EXAMPLES,
     )
@@ -352,3 +352,9 @@ def width_height(config: TrainConfig) -> tuple[int, int]:
 
 def run_folder(config: TrainConfig) -> Path:
     return Path(config.checkpoint_folder.replace("{net}", config.net))
+
+
+if __name__ == "__main__":
+    from vision.artefacts.early import not_a_command
+
+    not_a_command("python train_ssd.py")

@@ -84,3 +84,9 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     larger = max(_area(a), _area(b))
     return float(size[0] * size[1]) / larger if (size > 0).all() and larger > 0 else 0.0
+
+
+if __name__ == "__main__":
+    from vision.artefacts.early import not_a_command
+
+    not_a_command("python -m tools.detect")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vision.artefacts.advice import shown
 from vision.core.sample import InputSpec
 from vision.engine.checkpoint import Checkpoint, find, load
 from vision.engine.data_place import recorded_root
@@ -55,12 +56,13 @@ class Opened:
         return recorded_root(self.args["datasets"][0], self.folder)
 
     def describe(self) -> str:
-        """One line: net, input, classes, position, weights."""
+        """A line each: the file, its net, and which of its weights."""
         spec = self.detector.input_spec
         return (
-            f"{self.detector.variant.name}, {spec.width}×{spec.height} px, {len(self.classes)} classes with "
-            f"background, epoch {self.checkpoint.epoch}, step {self.checkpoint.step:,}, "
-            f"{'averaged (EMA)' if self.weights == 'ema' else 'raw'} weights"
+            f"{shown(self.path)}\n"
+            f"  {self.detector.variant.name}, {spec.width}×{spec.height} px, {len(self.classes)} classes with background\n"
+            f"  epoch {self.checkpoint.epoch}, step {self.checkpoint.step:,}, "
+            f"{'EMA' if self.weights == 'ema' else 'raw'} weights; {self.chosen}"
         )
 
 

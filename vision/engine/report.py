@@ -92,10 +92,11 @@ def _no_gpu(session: Session) -> str:
 def _schedule(session: Session, state: TrainState) -> str:
     config, schedule = session.config, state.schedule
     average = f", EMA {config.ema}" if config.ema else ""
+    warm_up = f", {schedule.warmup:,} of warm-up" if schedule.warmup else ""
     kind = "constant" if schedule.kind == "none" else schedule.kind
     return (
-        f"{config.optim_choose}, lr {config.lr:g}, {kind} over {counted(schedule.horizon, 'step')}, "
-        f"{schedule.warmup} of warm-up{average}; epoch {state.epoch} of {config.epochs}, step {state.step:,}"
+        f"{config.optim_choose}, lr {config.lr:g}, {kind} over {counted(schedule.horizon, 'step')}"
+        f"{warm_up}{average}; epoch {state.epoch} of {config.epochs}, step {state.step:,}"
     )
 
 

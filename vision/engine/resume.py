@@ -128,7 +128,7 @@ def _require_epochs(config: TrainConfig, checkpoint: Checkpoint, parsed: Parsed)
         raise UsageError(
             f"{where} {config.epochs}: the run is past that\n"
             f"  why: it has done {done} epochs{begun}; nothing was changed\n"
-            f"  fix: name at least {done + (step > 0)}, or go on from an older checkpoint of it"
+            f"  fix: name at least {done + (step > 0)}, or resume an older checkpoint of it"
         )
 
 
@@ -316,3 +316,9 @@ def machine_notes(checkpoint: Checkpoint, versions: dict[str, str], threads: int
             f"processes {checkpoint.world_size} → {world}: the same images a step, sums in another order"
         )
     return notes
+
+
+if __name__ == "__main__":
+    from vision.artefacts.early import not_a_command
+
+    not_a_command("python train_ssd.py")

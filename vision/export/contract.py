@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from vision.artefacts.system_errors import in_words
 from vision.export.graphs import constants, named, nodes
 from vision.export.tensorrt import broken_clauses
 
@@ -54,7 +55,7 @@ def check(path: Path, opset: int, classes: int) -> GraphFacts:
     except ContractBroken:
         raise
     except Exception as error:  # protobuf and onnx raise kinds of their own for a broken file
-        raise ContractBroken(f"{path}: is no valid ONNX file: {str(error).splitlines()[0]}") from error
+        raise ContractBroken(f"{path}: is no valid ONNX file: {in_words(error).splitlines()[0]}") from error
     broken = [
         *_about_version(model, opset),
         *_about_tensors(model, classes),

@@ -182,3 +182,9 @@ def as_onnx(detector: Detector, opset: int) -> bytes:
     model = onnx.load_from_string(buffer.getvalue())
     without_copies(model)
     return bytes(model.SerializeToString())
+
+
+if __name__ == "__main__":
+    from vision.artefacts.early import not_a_command
+
+    not_a_command("python -m tools.export_onnx")

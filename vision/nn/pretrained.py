@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from vision.artefacts.files import sha256_of
 from vision.artefacts.records import RecordError, read_json
+from vision.artefacts.system_errors import in_words
 from vision.core.sample import InputSpec
 from vision.nn.weight_file import read
-from vision.nn.weights import LoadReport, Weights, load_fitting, weights_in
+from vision.nn.weights import LoadReport, Weights, average_in, load_fitting, weights_in
 
 HEADS = ("classification_headers.", "regression_headers.")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -31,6 +32,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 ANCESTOR_PRIORS = "ancestor"
 """Whoever does not tell otherwise has the prior boxes of pytorch-ssd."""
+AVERAGED = "its averaged (EMA) weights, as they were evaluated"
 MAX_LABELS_BYTES = MAX_ARGS_BYTES = 1 << 20
 
 _NOT_FETCHED = (OSError, HTTPException, RuntimeError, ValueError)
@@ -48,7 +50,7 @@ def load_base_net(model: nn.Module, source: str) -> LoadReport:
     base_net: Any = model.base_net
     named = not Path(source).exists() and "_Weights." in source
     family = base_net.torchvision_weights
-    whole = _torchvision_weights(source, family) if named else weights_of(Path(source))
+    whole, averaged = (_torchvision_weights(source, family), False) if named else weights_of(Path(source))
     found = _backbone_part(whole)
     notes = ["its input range is not recorded: taken to be this net's, pixel / 127.5 − 1"]
     if base_net.is_torchvision(found):
@@ -56,14 +58,18 @@ def load_base_net(model: nn.Module, source: str) -> LoadReport:
         conv, norm = base_net.first_layer
         found = fold_imagenet_normalisation(base_net.from_torchvision(found), conv, norm, spec)
         notes = ["ImageNet's normalisation folded into the first layer"]
+    notes += [AVERAGED] * averaged
     return load_fitting(base_net, found, source, notes, flag="--base-net", whole=whole)
 
 
-def weights_of(path: Path) -> Weights:
-    """The state dict in a file that holds nothing but data. Raises FileNotFoundError, BadWeights, ValueError."""
+def weights_of(path: Path) -> tuple[Weights, bool]:
+    """The state dict in a file that holds nothing but data, and whether it is an average.
+
+    Raises FileNotFoundError, BadWeights, ValueError.
+    """
     file = read(path)
     file.require_no_code()
-    return weights_in(file.content, path)
+    return weights_in(file.content, path), average_in(file.content) is not None
 
 
 def _torchvision_weights(name: str, family: str) -> Weights:
@@ -80,10 +86,10 @@ def _torchvision_weights(name: str, family: str) -> Weights:
         raise ValueError(f"--base-net {name}: torchvision has no such weights ({error})") from None
     cached = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(chosen.url).path).name)
     try:
-        return weights_of(_fetched(chosen.url, cached))
+        return weights_of(_fetched(chosen.url, cached))[0]
     except _NOT_FETCHED as error:
         raise ValueError(
-            f"--base-net {name}: could not be fetched whole from {chosen.url} ({error}).\n"
+            f"--base-net {name}: could not be fetched whole from {chosen.url} ({in_words(error)}).\n"
             f"Put that file at {cached} (one that is there may be damaged), or name your copy with --base-net FILE, "
             "or leave --base-net out to train from scratch."
         ) from None
@@ -133,6 +139,7 @@ class DetectorFile:
     * classes: background first; None where they are not told, and then its heads mean nothing
     * priors: the name of the prior profile that its heads were trained with
     * ours: made by this toolkit, which records that and the input range
+    * averaged: the weights are the average (EMA) that the checkpoint was evaluated with
     """
 
     path: Path
@@ -140,6 +147,7 @@ class DetectorFile:
     classes: tuple[str, ...] | None
     priors: str
     ours: bool
+    averaged: bool
 
 
 def open_detector_file(path: Path | str) -> DetectorFile:
@@ -153,7 +161,8 @@ def open_detector_file(path: Path | str) -> DetectorFile:
     told = recorded.get("priors") if isinstance(recorded, Mapping) else _told_beside(path)
     classes = _classes_of(content, weights, path)
     priors = told if isinstance(told, str) else ANCESTOR_PRIORS
-    return DetectorFile(path, weights, classes, priors, ours=isinstance(told, str))
+    averaged = average_in(file.content) is not None
+    return DetectorFile(path, weights, classes, priors, isinstance(told, str), averaged)
 
 
 def _told_beside(path: Path) -> Any:
@@ -172,7 +181,7 @@ def load_detector(model: nn.Module, source: DetectorFile, classes: Sequence[str]
     same prior boxes, the heads are kept and in them the rows of every class of the same name; else heads are initialised anew:
     offsets from other boxes, or scores of unknown classes, mean nothing. Raises ValueError.
     """
-    notes = [] if source.ours else [_range_note()]
+    notes = [AVERAGED] * source.averaged + ([] if source.ours else [_range_note()])
     if source.classes is not None and source.priors == priors:
         kept = [name for name in classes if name in source.classes]
         moved = move_classes(model, source.weights, source.classes, classes)

@@ -23,11 +23,12 @@ COUNTER = ".num_batches_tracked"
 
 
 def weights_in(content: Any, where: Path | str) -> Weights:
-    """A plain state dict, or the one inside a checkpoint; without the ``module.`` of DataParallel.
+    """A plain state dict, or the one inside a checkpoint, averaged if it can be; without DataParallel's ``module.``.
 
     Raises ValueError where there is none, or where a weight is NaN or infinite.
     """
-    for candidate in (content, *(content.get(name) for name in WRAPPERS if isinstance(content, Mapping))):
+    wrapped = (content.get(name) for name in WRAPPERS if isinstance(content, Mapping))
+    for candidate in (average_in(content), content, *wrapped):
         if _is_state_dict(candidate):
             weights = {name.removeprefix("module."): value for name, value in candidate.items()}
             _refuse_non_finite(weights, where)
@@ -36,6 +37,13 @@ def weights_in(content: Any, where: Path | str) -> Weights:
         f"{where}: no weights in it: expected a dict of tensors, or one under "
         f"{', '.join(repr(name) for name in WRAPPERS)}; found {_described(content)}"
     )
+
+
+def average_in(content: Any) -> Mapping[str, Tensor] | None:
+    """The averaged (EMA) weights in a COMBO checkpoint, which its scores belong to; None where it has none."""
+    ema = content.get("ema") if isinstance(content, Mapping) else None
+    average = ema.get("weights") if isinstance(ema, Mapping) else None
+    return average if _is_state_dict(average) else None
 
 
 def _is_state_dict(value: Any) -> bool:
