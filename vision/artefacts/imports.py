@@ -1,4 +1,4 @@
-"""What cannot be imported, for people: what, why, how to mend it. Standard library, since nothing else may be there."""
+"""What cannot be imported, for people: what, why, how to fix it. Standard library, since nothing else may be there."""
 
 from __future__ import annotations
 
