@@ -80,7 +80,11 @@ class TrainConfig:
         "MobileNet_V2_Weights.IMAGENET1K_V1, or none = from scratch", MODEL, "fixed", metavar="WEIGHTS",
     )  # fmt: skip
     pretrained_ssd: str | None = option(
-        None, "weights of a whole detector to start from (a .pth file)", MODEL, "fixed", metavar="FILE"
+        None,
+        "weights of a whole detector to start from: a .pth file; its averaged ones (EMA) where it has them",
+        MODEL,
+        "fixed",
+        metavar="FILE",
     )
 
     # -- optimisation
