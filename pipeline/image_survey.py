@@ -99,6 +99,8 @@ def _said(
     try:
         yield from pool.run(jobs, should_stop)
     except WorkFailed as failure:
+        if isinstance(failure.cause, ImportError):
+            raise failure.cause from None  # says nothing about the image either
         name = f"{failure.item.folder}/{failure.item.name}"
         if isinstance(failure.cause, DiskFault):
             raise StageError(

@@ -324,6 +324,16 @@ def test_an_environment_of_another_name(
     assert other.lacks(DEV) is None and project.lacks(DEV) == "there is no .venv yet"
 
 
+def test_the_short_pass_names_tests_that_are_there(repository: Path) -> None:
+    named = re.findall(
+        r"(tests/[\w/]+\.py)(?:::(\w+))?", (repository / ".ci" / "oldest").read_text(encoding="utf-8")
+    )
+    assert len(named) > 10
+    for file, test in named:
+        text = (repository / file).read_text(encoding="utf-8")
+        assert not test or f"def {test}(" in text, (file, test)
+
+
 def test_the_oldest_pair_is_passed_over_aloud(repository: Path, tmp_path: Path) -> None:
     environ = {**os.environ, "PYENV_ROOT": str(tmp_path), "PATH": "/usr/bin:/bin"}
     if shutil.which("python3.10", path=environ["PATH"]):
