@@ -8,6 +8,7 @@ back as ``Lost``, with the signal, and the caller decides what that means.
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import signal
@@ -75,7 +76,7 @@ class WorkerPool:
         self._work, self._count = work, max(1, workers)
         # a fork server: threads of this process are not copied, and workers do not hold each other's pipes
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([preload])
+        self._context.set_forkserver_preload([preload, "pipeline.fork_server"])
         self._workers: list[_Worker] = []
         self._again: deque[list[Any]] = deque()
         self._tries: dict[Any, int] = {}
@@ -96,6 +97,7 @@ class WorkerPool:
 
         :raises Interrupted: soon after ``should_stop`` says so; what is not yielded by then is not done
         :raises WorkFailed: when ``work`` raises anything but MemoryError
+        :raises OSError: EAGAIN, when the system gives no more processes
         """
         pending = iter(items)
         while True:
@@ -130,8 +132,13 @@ class WorkerPool:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, self._work), daemon=True)
-        process.start()
-        theirs.close()
+        try:
+            process.start()
+        except (EOFError, ConnectionError) as error:  # the server ends when it is refused a process
+            ours.close()
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
+        finally:
+            theirs.close()
         worker = _Worker(process, ours)
         self._workers.append(worker)
         return worker

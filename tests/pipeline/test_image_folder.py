@@ -161,3 +161,25 @@ def test_a_file_that_is_no_report_is_never_replaced(
     subprocess.run(said.split("move it away: ")[1], shell=True, check=True, cwd=tmp_path)
     assert main(line) == 0 and (tmp_path / f"{name}.old").read_bytes() == before
     assert main(line) == 0, "a report of ours gives way to the next"
+
+
+def test_a_system_that_gives_no_more_processes_is_at_fault_and_no_image(tmp_path: Path) -> None:
+    images, report = tmp_path / "images", tmp_path / "report.jsonl"
+    images.mkdir()
+    data = corpus()[0].data
+    for number in range(40):
+        (images / f"{number}.jpg").write_bytes(data)
+    program = (
+        "import sys; from pipeline import image_survey, validate_images;"
+        "image_survey.PRELOAD = 'tests.pipeline.no_more_forks'; sys.exit(validate_images.main(sys.argv[1:]))"
+    )
+    words = ("--images", str(images), "--report", str(report), "--workers", "3")
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    lines = [line for line in done.stderr.splitlines() if "validate_images:" not in line]  # the bar
+    assert done.returncode == 1 and not report.exists()
+    assert [line.split(":")[0].strip() for line in lines] == ["error", "why", "fix"]
+    assert "no more processes" in lines[0] and "--workers" in lines[2]
+    assert check(*words).returncode == 0
+    assert {json.loads(line)["verdict"] for line in report.open()} == {"ok"}
