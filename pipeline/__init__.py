@@ -14,7 +14,7 @@ extract.py, extract_file.py ← split_folder.py (what is there already), already
     archive.py (what is refused), archive_directory.py (its entries), archive_members.py (a million in little room),
     archive_unpack.py (one member), archive_fault.py (what helps), plain_paths.py (which paths meet)
 validate_images.py ← image_table.py and image_folder.py (what there is to check), image_survey.py (the check of many),
-    image_check.py (of one), image_files.py, image_absence.py, image_journal.py, image_rules.py, worker_pool.py, fork_server.py; verdicts.py reads the
+    image_check.py (of one), image_files.py, image_absence.py, image_splits.py (leaks), image_journal.py, image_rules.py, worker_pool.py, fork_server.py; verdicts.py reads the
     table, image_rejects.py makes rejects.jsonl of it again
 remap_categories.py, remap_file.py ← remap_one.py, remapped.py (writes), annotations.py ← annotation_bytes.py,
     json_scan.py, json_structure.py, json_strict.py (read), annotation_rules.py (what is kept), image_names.py, categories.py, category_map_file.py, remap_report.py,

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.annotation_rules import image_fault
@@ -15,6 +15,7 @@ from pipeline.image_absence import advice, require_there, unreadable
 from pipeline.image_check import ImageJob
 from pipeline.image_files import list_entries, printable
 from pipeline.image_rules import NAME, SHEET, UNREADABLE, how, image_folder, to_apply
+from pipeline.image_splits import TWICE, in_two_splits, warning
 from pipeline.image_survey import check_all, thumbnails_of
 from pipeline.rejects import publish_rejects
 from pipeline.stage import Counts, StageContext, StageError
@@ -23,7 +24,7 @@ from vision.artefacts.advice import command, shown
 from vision.artefacts.files import atomic_publish, remove_stale_temporaries
 from vision.images.contact_sheet import MOST, draw_sheet, publish_sheet
 from vision.images.decode import ImageVerdict
-from vision.images.formats import FITS_UPRIGHT, STORED
+from vision.images.formats import FITS_UPRIGHT, IMAGE_SUFFIXES, STORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,15 @@ class Entry:
 
 
 def survey_split(
-    root: Path, split: str, should_stop: Callable[[], bool] = lambda: False, own: bool = False
+    root: Path,
+    split: str,
+    should_stop: Callable[[], bool] = lambda: False,
+    own: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> list[Entry]:
-    """What there is to check: the images of the annotation file in its order, then files that it does not name.
+    """What there is to check: the images of the annotation file in its order, then images that it does not name.
 
-    ``own``: nothing comes out of an archive. Raises StageError where one of them is missing, Interrupted when asked to
+    Files that are no images by their names are counted aloud (``say``). ``own``: nothing comes out of an archive. Raises StageError where one of them is missing, Interrupted when asked to
     stop: COCO's file takes some seconds.
     """
     folder = root / image_folder(split)
@@ -54,9 +59,21 @@ def survey_split(
         )
     entries = _annotated(root, split, folder, should_stop, own)
     named = {entry.file_name for entry in entries}
-    strays = (name for name in map(printable, list_entries(folder)) if name not in named)
+    strays = [name for name in map(printable, list_entries(folder)) if name not in named]
+    others = [name for name in strays if not _may_be_image(name)]
+    if others:
+        say(
+            f"{image_folder(split)}: entries that are no images, which stay as they are: {len(others):,}, such as "
+            f"{shown(others[0])!r}"
+        )
     stray = ImageVerdict("reject", "not_in_annotations: no annotation file names it", None, None)
-    return entries + [Entry(split, None, name, stray) for name in strays]
+    return entries + [Entry(split, None, name, stray) for name in strays if _may_be_image(name)]
+
+
+def _may_be_image(name: str) -> bool:
+    """By its name: notes, ``.DS_Store``, ``Thumbs.db`` and the ``._x.jpg`` of macOS are none."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def _annotated(
@@ -109,7 +126,7 @@ def make_table(context: StageContext) -> Counts:
     surveyed = [
         entry
         for split in settings.splits
-        for entry in survey_split(context.root, split, context.should_stop, own)
+        for entry in survey_split(context.root, split, context.should_stop, own, context.say)
     ]
     jobs = [entry.job for entry in surveyed if entry.job is not None]
     found = check_all(jobs, context.staging, settings.workers, how(settings), context.should_stop)
@@ -124,11 +141,22 @@ def make_table(context: StageContext) -> Counts:
     for folder in (context.root, (context.root / IMAGE_REPORT).parent):
         remove_stale_temporaries(folder)  # of a run that was killed while publishing; the root's lock is ours
     _publish_table(context.root / IMAGE_REPORT, map(_row, entries))
-    _publish_sheet(context, bad, len(entries))
+    if bad:
+        _publish_sheet(context, bad, len(entries))
+    else:
+        (context.root / SHEET).unlink(missing_ok=True)  # an older one of ours
+    twice = in_two_splits(context.root, entries)
+    if twice:
+        _publish_table(context.root / TWICE, twice)
+    else:
+        (context.root / TWICE).unlink(missing_ok=True)
     publish_rejects(context.root, NAME, ((e.split, e.file_name, _verdict(e).reason or "") for e in bad))
     counts = _counts(entries)
     if names := unreadable(found):
         counts.notes[UNREADABLE] = names
+    if twice:
+        counts.notes["in_two_splits"] = len(twice)
+        context.say(warning(context.root, twice))
     context.say(summary_line(counts) + (f"; see {context.root / SHEET}" if bad else ""))
     if upright := counts.dropped.get(FITS_UPRIGHT):
         context.say(f"to use the {upright:,} that are labelled upright: {to_apply(context.root)}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline import claims
 from pipeline.choices import read as remembered
 from pipeline.image_rules import image_folder
-from pipeline.ownership import claimed, names, unclaimed
+from pipeline.ownership import claimed, names, require_places, unclaimed
 from pipeline.release import release_of
 from pipeline.stage import SPLITS, Settings, Stage, StageError
 from vision.artefacts.advice import command, quoted
@@ -94,7 +94,7 @@ def require_room(stages: Sequence[Stage], settings: Settings, should_stop: Calla
     What is, byte for byte, what a stage would put there is taken over: it is claimed.
 
     Raises:
-        StageError: something of the owner's does; Interrupted.
+        StageError: something of the owner's does; NotReplaced: a device, pipe, socket, link or folder; Interrupted.
     """
     taken: dict[str, list[str]] = {}
     found: dict[str, list[str]] = {}
@@ -105,6 +105,9 @@ def require_room(stages: Sequence[Stage], settings: Settings, should_stop: Calla
                 (taken if same else found).setdefault(stage.name, []).append(path)
     if found:
         raise _refused(stages, settings, found)
+    for stage in stages:
+        if stage.not_needed(settings) is None:
+            require_places(stage, settings)
     for name, paths in taken.items():
         claims.note(settings.root, name, paths)
 

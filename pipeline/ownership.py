@@ -20,8 +20,10 @@ from pipeline.observe import Observer
 from pipeline.owners_files import ASIDE, free_name
 from pipeline.receipts import Recorded
 from pipeline.stage import Settings, Stage
+from vision.artefacts.advice import command
 from vision.artefacts.files import fsync_folder
 from vision.artefacts.records import RecordError
+from vision.artefacts.targets import require_file_place, require_folder_place
 
 
 def claimed(stage: Stage, settings: Settings) -> frozenset[str]:
@@ -50,6 +52,32 @@ def _is_something(path: Path) -> bool:
     if path.is_dir():
         return next(os.scandir(path), None) is not None
     return os.path.lexists(path)
+
+
+def require_places(stage: Stage, settings: Settings) -> None:
+    """Before the work: what stands under the name of an output, ours by name, can be replaced when it is done.
+
+    Of outputs that the stage proves piece by piece (also behind a link) only devices, pipes and sockets are refused here.
+    Raises NotReplaced.
+    """
+    recorded, proved = _recorded(stage, settings), frozenset(stage.proves(settings))
+    for path in stage.outputs(settings):
+        place = settings.root / path
+        kind = recorded[path].kind if path in recorded else "file" if Path(path).suffix else ""
+        if (path in proved or not kind) and (place.is_file() or place.is_dir() or place.is_symlink()):
+            continue
+        moved = command("mv", place, settings.root / free_name(settings.root, path))
+        require = require_folder_place if kind == "tree" else require_file_place
+        require(place, f"move it elsewhere and run the same command again: {moved}")
+
+
+def _recorded(stage: Stage, settings: Settings) -> dict[str, Recorded]:
+    """The outputs as the receipt of ``stage`` has them; nothing where there is none that can be read."""
+    try:
+        receipt = receipts.read(settings.root, stage.name)
+    except RecordError:
+        return {}
+    return receipt.outputs if receipt else {}
 
 
 def put_aside(stage: Stage, settings: Settings, observer: Observer) -> dict[str, Aside]:
@@ -85,11 +113,7 @@ def _pending(stage: Stage, settings: Settings) -> dict[str, Aside]:
 
 def _not_as_recorded(stage: Stage, settings: Settings, observer: Observer) -> Iterator[tuple[str, str]]:
     """Path and digest (empty for a link) of each output that is there and is not what the receipt says."""
-    try:
-        receipt = receipts.read(settings.root, stage.name)
-    except RecordError:
-        receipt = None
-    recorded = receipt.outputs if receipt else {}
+    recorded = _recorded(stage, settings)
     proved = frozenset(stage.proves(settings))
     for path in stage.outputs(settings):
         if path in proved:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+import stat
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -117,11 +118,14 @@ def _in_words(params: dict[str, Any], key: str) -> str:
 def _changed_files(
     stage: Stage, settings: Settings, receipt: Receipt, observer: Observer, spared: frozenset[str]
 ) -> str | None:
+    sometimes = frozenset(stage.sometimes(settings))
     for paths, recorded, word in (
         (stage.inputs(settings), receipt.inputs, "input"),
         (stage.outputs(settings), receipt.outputs, "output"),
     ):
         for path in paths:
+            if path not in recorded and path in sometimes:
+                continue
             if path not in recorded:
                 return f"{path} is a new {word}"
             if path in spared and observer.look(path, recorded[path]) is None and observer.is_gone(path):
@@ -213,6 +217,7 @@ def _act(
 ) -> None:
     started = time.monotonic()
     require_room([stage], settings, should_stop)
+    changed = _last_changes(stage, settings)
     inputs = _inputs_now(stage, settings, observer)
     plan: dict[str, Any] = {
         "version": stage.version,
@@ -229,6 +234,7 @@ def _act(
         raise
     observer.forget()
     _require_unchanged(stage, inputs, _inputs_now(stage, settings, observer))
+    _require_unmoved(stage, changed, _last_changes(stage, settings))
     outputs = _outputs_now(stage, settings, observer)
     receipt = Receipt(
         receipts.SCHEMA, stage.name, stage.version, plan["params"], inputs, outputs,
@@ -261,11 +267,37 @@ def _require_unchanged(stage: Stage, before: dict[str, Recorded], after: dict[st
             )
 
 
+def _last_changes(stage: Stage, settings: Settings) -> dict[str, tuple[int, int]]:
+    """Inode and time of the last change of each input file; a rename is one, which neither size nor mtime shows."""
+    found = {}
+    for path in stage.inputs(settings):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            seen = (settings.root / path).stat()
+            if stat.S_ISREG(seen.st_mode):
+                found[path] = (seen.st_ino, seen.st_ctime_ns)
+    return found
+
+
+def _require_unmoved(
+    stage: Stage, before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]
+) -> None:
+    """Another file may have stood there for a while, and been read: the content of before and after does not tell."""
+    for path in sorted(before.keys() & after.keys()):
+        if before[path] != after[path]:
+            raise StageError(
+                f"{path} was moved, renamed or written anew while {stage.name} worked on it",
+                "it is as it was before, but what was read may have been another file, so it does not count as done",
+                "run the same command again, when nothing else changes it any more",
+            )
+
+
 def _outputs_now(stage: Stage, settings: Settings, observer: Observer) -> dict[str, Recorded]:
-    """The outputs, which all have to be there."""
-    outputs = {}
+    """The outputs, which all have to be there but those that are made sometimes."""
+    outputs, sometimes = {}, frozenset(stage.sometimes(settings))
     for path in stage.outputs(settings):
         seen = observer.record(path)
+        if seen is None and path in sometimes:
+            continue
         if seen is None:
             raise StageError(
                 f"{stage.name} ended, but {path} is not there",

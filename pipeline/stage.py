@@ -95,6 +95,7 @@ class Stage:
     * takes_over: whether what is under an output that no note of ours claims is what the stage would put there
     * proves: outputs whose every file the stage checks and replaces by itself; the runner puts none of them aside
     * not_needed: why there is nothing for the stage to do in this root at all; None where there is
+    * sometimes: outputs that are made only where there is something to put into them
     * doubt: why what the stage found, by its notes of the last time, may not hold any more although no file has changed
     """
 
@@ -113,3 +114,4 @@ class Stage:
     proves: Callable[[Settings], Iterable[str]] = lambda settings: ()
     not_needed: Callable[[Settings], str | None] = lambda settings: None
     doubt: Callable[[Settings, dict[str, Any]], str | None] = lambda settings, notes: None
+    sometimes: Callable[[Settings], Iterable[str]] = lambda settings: ()

@@ -1,7 +1,8 @@
 """Stage: decodes every image strictly and says which can be used, which need converting, which are refused.
 
 Reads the images and the annotated sizes, changes neither, and writes ``report/images.jsonl`` (a line for each
-image), ``rejects.jsonl`` (the refused ones) and ``report/bad_images.png`` (what they look like).
+image), ``rejects.jsonl`` (the refused ones) and, where there are any, ``report/bad_images.png`` (what they look like) and
+``report/in_two_splits.jsonl`` (images of one split that another one has).
 
 A folder of your own: ``python -m pipeline.validate_images --images DIR --report FILE.jsonl``.
 """
@@ -22,6 +23,7 @@ from pipeline.annotations import original_path
 from pipeline.command import add_common_options, add_stage_options, refuse_others, stage_main
 from pipeline.image_rejects import mended
 from pipeline.image_rules import NAME, SHEET, How, check_settings, how, image_folder, readable_again
+from pipeline.image_splits import TWICE
 from pipeline.rejects import REJECTS
 from pipeline.stage import Counts, Settings, Stage, StageContext
 from pipeline.verdicts import IMAGE_REPORT
@@ -43,7 +45,11 @@ def _inputs(settings: Settings) -> list[str]:
 
 
 def _outputs(settings: Settings) -> list[str]:
-    return [IMAGE_REPORT, SHEET, REJECTS]
+    return [IMAGE_REPORT, REJECTS, *_sometimes(settings)]
+
+
+def _sometimes(settings: Settings) -> list[str]:
+    return [SHEET, TWICE]
 
 
 def _params(settings: Settings) -> dict[str, Any]:
@@ -60,6 +66,7 @@ STAGE = Stage(
     params=_params,
     run=_run,
     doubt=readable_again,
+    sometimes=_sometimes,
 )
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
+import socket
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -209,3 +213,47 @@ def test_an_input_that_changes_while_the_stage_works_ends_without_a_receipt(
     with pytest.raises(StageError, match="source changed while stage worked on it"):
         run(settings, replace(STAGE, run=late))
     assert receipts.read(settings.root, "stage") is None
+
+
+def swapped(path: Path) -> None:
+    """Another file stands there while the stage reads, and the first one is back afterwards, as it was."""
+    path.rename(path.with_name("away"))
+    path.write_text("other")
+    assert path.read_text() == "other"
+    path.with_name("away").replace(path)
+
+
+def test_an_input_that_is_moved_away_and_back_ends_without_a_receipt(settings: Settings) -> None:
+    def between(context: StageContext) -> Counts:
+        swapped(context.root / "source")
+        return made(context)
+
+    with pytest.raises(StageError, match="source was moved, renamed or written anew while stage worked"):
+        run(settings, replace(STAGE, run=between))
+    assert receipts.read(settings.root, "stage") is None
+    assert any("done in" in line for line in run(settings)), "the same command mends it"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link", "socket"])
+@pytest.mark.parametrize("path", ["index.sqlite", "rejects.jsonl", "arrays/val2017", "report/bad_images.png"])
+def test_what_cannot_be_replaced_in_the_place_of_an_output_is_refused_before_the_work(
+    own_root: Path, path: str, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, is_tree = own_root / path, path.startswith("arrays")
+    shutil.rmtree(place) if is_tree else place.unlink()
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.write_text("mine") if is_tree else place.mkdir()
+    elif kind == "link":
+        place.symlink_to(own_root / "nowhere")
+    else:
+        monkeypatch.chdir(place.parent)  # a path of a socket is short
+        with socket.socket(socket.AF_UNIX) as held:
+            held.bind(place.name)
+    monkeypatch.setattr(runner, "_act", lambda *_: pytest.fail("it is refused before a stage runs"))
+    assert main(["run", "--root", str(own_root)]) == 1
+    said = capsys.readouterr().err
+    assert f"{place} is a " in said and "is not replaced" in said and said.count("\n") == 3
+    move = shlex.split(said.split("run the same command again: ")[1])
+    assert move[0] == "mv" and subprocess.run(move, check=True) and not os.path.lexists(place)

@@ -29,17 +29,20 @@ class NotReplaced(OSError):
         return str(self.strerror)
 
 
-def require_file_place(path: Path) -> None:
-    """Raises NotReplaced unless ``path`` is a regular file or nothing at all. A parent that is missing is no matter."""
-    _require(Path(path), stat.S_ISREG, "a file is to be written there", "name another file")
+def require_file_place(path: Path, fix: str = "") -> None:
+    """Raises NotReplaced unless ``path`` is a regular file or nothing at all. A parent that is missing is no matter.
+
+    ``fix``: what to do about it, where that is not to name another file.
+    """
+    _require(Path(path), stat.S_ISREG, "a file is to be written there", "name another file", fix)
 
 
-def require_folder_place(path: Path) -> None:
-    """Raises NotReplaced unless ``path`` is a folder (no link to one) or nothing at all."""
-    _require(Path(path), stat.S_ISDIR, "a folder is to be made there", "name another place")
+def require_folder_place(path: Path, fix: str = "") -> None:
+    """Raises NotReplaced unless ``path`` is a folder (no link to one) or nothing at all; ``fix`` as above."""
+    _require(Path(path), stat.S_ISDIR, "a folder is to be made there", "name another place", fix)
 
 
-def _require(path: Path, wanted: object, why: str, other: str) -> None:
+def _require(path: Path, wanted: object, why: str, other: str, own_fix: str) -> None:
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
@@ -54,7 +57,7 @@ def _require(path: Path, wanted: object, why: str, other: str) -> None:
         kind = kind_of(mode)
     raise NotReplaced(
         errno.EEXIST,
-        f"{shown(path)} is {kind} and is not replaced\n  why: {why}, and only an older one of its kind ever gives way\n  fix: {fix}",
+        f"{shown(path)} is {kind} and is not replaced\n  why: {why}, and only an older one of its kind ever gives way\n  fix: {own_fix or fix}",
         str(path),
     )
 
