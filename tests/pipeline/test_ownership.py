@@ -235,7 +235,7 @@ def test_an_input_that_is_moved_away_and_back_ends_without_a_receipt(settings: S
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link", "socket"])
-@pytest.mark.parametrize("path", ["index.sqlite", "rejects.jsonl", "arrays/val2017", "report/bad_images.png"])
+@pytest.mark.parametrize("path", ["index.sqlite", "rejects.jsonl", "arrays/val2017", "report/images.jsonl"])
 def test_what_cannot_be_replaced_in_the_place_of_an_output_is_refused_before_the_work(
     own_root: Path, path: str, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
