@@ -44,16 +44,16 @@ MARKS = {"done": "✓", "own": "✓", "stale": "~", "missing": "·"}
 def build_parser() -> Parser:
     parser = Parser(
         prog="python -m pipeline",
-        description="COCO from the server to files that can be trained on, in stages that know when they have to run.",
+        description="Prepare COCO for training: download, extract, check, remap, index. A stage runs only when something has changed.",
         epilog="One stage alone: python -m pipeline.extract --help. What is on the disk: docs/artefacts.md.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run what is missing or stale, in order")
-    status = commands.add_parser("status", help="done, stale or missing — and why")
+    status = commands.add_parser("status", help="show what is done, stale or missing, and why")
     verify = commands.add_parser("verify", help="compare the files with the receipts")
     clean_help = "remove what the stages made, or half-done work"
     add_clean_options(commands.add_parser("clean", help=clean_help, description=CLEAN))
-    commands.add_parser("list", help="the stages, a line each")
+    commands.add_parser("list", help="list the stages")
     for looks in (run, status, verify):
         add_common_options(looks)
         add_stage_options(looks)
@@ -64,10 +64,12 @@ def build_parser() -> Parser:
     run.add_argument("--until", choices=NAMES, metavar="STAGE", help="the stages up to this one")
     run.add_argument(
         "--keep-archives", action=argparse.BooleanOptionalAction,
-        help="keep the archives when all is unpacked: a repair needs no network; 20 GB for COCO (as in the last run, else yes)",
+        help="keep the archives after unpacking, so that a repair needs no network; 20 GB for COCO (default: as in the last run, else yes)",
     )  # fmt: skip
     status.add_argument("--json", action="store_true", help="for programs")
-    verify.add_argument("--deep", action="store_true", help="read every byte, whatever size and time say")
+    verify.add_argument(
+        "--deep", action="store_true", help="read every byte, even where size and time are unchanged"
+    )
     return parser
 
 
@@ -129,7 +131,7 @@ def verify(arguments: argparse.Namespace, stop: StopFlag) -> int:
 
 
 def add_clean_options(parser: argparse.ArgumentParser) -> None:
-    what = parser.add_argument_group("what goes (without any of these: an overview)")
+    what = parser.add_argument_group("what to remove (without any of these: an overview)")
     what.add_argument(
         "--staging", action="store_true",
         help="half-done work of stopped runs: staging folders, transfers under way, temporary files",
@@ -137,12 +139,16 @@ def add_clean_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--archives", action="store_true", help="the archives; what is unpacked stays")
     what.add_argument("--only", choices=NAMES, metavar="STAGE", help="what this stage made, and its receipt")
     what.add_argument(
-        "--from", dest="first", choices=NAMES, metavar="STAGE", help="so for this stage and those after it"
+        "--from",
+        dest="first",
+        choices=NAMES,
+        metavar="STAGE",
+        help="the same for this stage and those after it",
     )
-    what.add_argument("--all", action="store_true", help="all that the pipeline made or noted")
+    what.add_argument("--all", action="store_true", help="everything that the pipeline made")
     how = parser.add_argument_group("where and how")
     add_root_option(how)
-    how.add_argument("--yes", action="store_true", help="remove it; without this it is only listed")
+    how.add_argument("--yes", action="store_true", help="remove; without this, only list")
     add_no_wait(how)
 
 

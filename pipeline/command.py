@@ -64,16 +64,16 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     add_root_option(group)
     group.add_argument(
         "--splits", type=split_list, metavar="LIST",
-        help="of train, val, test, with commas (those of the last run in this root, else train,val)",
+        help="comma-separated list of train, val, test (default: as in the last run in this root, else train,val)",
     )  # fmt: skip
     group.add_argument(
         "--workers",
         type=count,
         default=cores,
         metavar="N",
-        help="processes a stage may use (%(default)s: the cores)",
+        help="processes per stage (%(default)s, one per core)",
     )
-    group.add_argument("--force", action="store_true", help="run again although nothing has changed")
+    group.add_argument("--force", action="store_true", help="run even if nothing has changed")
     add_no_wait(group)
 
 
@@ -95,15 +95,17 @@ def data_folder(text: str) -> Path:
 
 
 def add_no_wait(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--no-wait", action="store_true", help="fail when another process works on the root")
+    parser.add_argument(
+        "--no-wait", action="store_true", help="fail instead of waiting when another process uses the root"
+    )
 
 
 def add_stage_options(parser: argparse.ArgumentParser) -> None:
     """What single stages understand."""
-    group = parser.add_argument_group("what single stages understand")
+    group = parser.add_argument_group("options of single stages")
     group.add_argument(
         "--release", type=Path, metavar="FILE",
-        help="download, extract: another table of files than COCO's (JSON: path, bytes, sha256 of each); the word coco "
+        help="download, extract: use the files of this table, not COCO's (JSON: path, bytes, sha256 of each); the word coco "
         "for COCO's (that of the last run)",
     )  # fmt: skip
     group.add_argument(
@@ -121,7 +123,7 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--thorough", action=argparse.BooleanOptionalAction,
-        help="validate_images: a second decoder reads every image, too (as in the last run, else not)",
+        help="validate_images: check every image with a second decoder, too (default: as in the last run, else no)",
     )  # fmt: skip
     group.add_argument(
         "--exif", choices=EXIF_CHOICES,
@@ -130,7 +132,7 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--accept-missing", action="store_true",
-        help="validate_images: continue without images that are missing or cannot be read; else more than a few stop it",
+        help="validate_images: continue without images that are missing or cannot be read; otherwise more than a few stop the stage",
     )  # fmt: skip
     group.add_argument(
         "--classes", type=class_list, metavar="LIST",

@@ -241,12 +241,12 @@ def _parser() -> Parser:
         action="append",
         type=web_address,
         metavar="URL",
-        help="where from; given again: further mirrors, in order. A login belongs in ~/.netrc; one that is part of the "
+        help="where to fetch from; repeat it for mirrors, which are tried in order. A login belongs in ~/.netrc; one that is part of the "
         "URL is neither stored nor shown",
     )
-    group.add_argument("--sha256", type=_digest, metavar="HEX", help="what the file has to be")
+    group.add_argument("--sha256", type=_digest, metavar="HEX", help="SHA-256 that the file must have")
     group.add_argument(
-        "--bytes", type=positive, metavar="N", help="its size, where it is known: found out sooner"
+        "--bytes", type=positive, metavar="N", help="expected size, if known: a wrong file is noticed sooner"
     )
     group.add_argument("--output", type=Path, metavar="FILE", help="the file to make")
     add_common_options(parser)

@@ -205,7 +205,7 @@ def _parser() -> Parser:
     )
     group = parser.add_argument_group("one file of your own, instead of --root")
     group.add_argument(
-        "--annotations", type=Path, metavar="FILE.json", help="COCO-shaped; it is never changed"
+        "--annotations", type=Path, metavar="FILE.json", help="a file in COCO's format; it is never changed"
     )
     group.add_argument(
         "--images",

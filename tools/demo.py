@@ -143,7 +143,7 @@ def parse(argv: list[str]) -> DemoPlan:
         "--stop-after-epoch",
         type=int,
         default=4,
-        help="where training stops once, to be resumed (%(default)s)",
+        help="epoch after which training stops once, to be resumed (%(default)s)",
     )
     arguments = parser.parse_args(argv)
     paths = (arguments.data, arguments.run, arguments.recipe)

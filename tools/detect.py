@@ -67,12 +67,12 @@ def build_parser() -> Parser:
         type=fraction,
         default=0.5,
         metavar="S",
-        help="least score shown, from 0 to 1 (%(default)s, as detectNet)",
+        help="lowest score to show, from 0 to 1 (%(default)s, as detectNet)",
     )
     add(
         "--resize",
         choices=("bilinear", "detectnet"),
-        help="to the network's size (detectnet for .onnx, else bilinear)",
+        help="how to resize images to the network's input (detectnet for .onnx, else bilinear)",
     )
     add(
         "--post",

@@ -51,9 +51,14 @@ def build_parser() -> Parser:
     )
     add = parser.add_argument
     add("model", type=Path, metavar="RUN_OR_CHECKPOINT", help="a run folder, or a .pth file")
-    add("--which", choices=("best", "last"), default="best", help="of a run folder (%(default)s)")
+    add(
+        "--which",
+        choices=("best", "last"),
+        default="best",
+        help="which checkpoint of a run folder (%(default)s)",
+    )
     add("--weights", choices=("auto", "ema", "raw"), default="auto",
-        help="the moving average or the raw ones; auto = the average where there is one (%(default)s)")  # fmt: skip
+        help="which weights: the moving average or the raw ones; auto = the average where there is one (%(default)s)")  # fmt: skip
     add("--datasets", "--data", type=Path, metavar="DIR", help="data root (that of the training)")
     add("--split", choices=("train", "val"), default="val", help="what to score (%(default)s)")
     add("--batch-size", type=whole_from(1), default=32, metavar="N", help="images at a time (%(default)s)")
@@ -69,7 +74,7 @@ def build_parser() -> Parser:
         type=fraction,
         default=DEFAULT_THRESHOLD,
         metavar="S",
-        help="leave out less likely ones (%(default)s)",
+        help="leave out detections with a lower score (%(default)s)",
     )
     add("--resize", choices=("bilinear", "detectnet"), default="bilinear",
         help="how images come to the network's size; detectnet = truncating nearest neighbour (%(default)s)")  # fmt: skip
@@ -77,7 +82,7 @@ def build_parser() -> Parser:
         "--coco-backend",
         choices=("auto", "pycocotools", "hotcoco"),
         default="auto",
-        help="who computes AP (%(default)s)",
+        help="which library computes AP (%(default)s)",
     )
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N (%(default)s)")
     add(

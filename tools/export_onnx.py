@@ -46,7 +46,12 @@ def build_parser() -> Parser:
     )
     add = parser.add_argument
     add("model", type=Path, metavar="RUN_OR_CHECKPOINT", help="a run folder, or a .pth file")
-    add("--which", choices=("best", "last"), default="best", help="of a run folder (%(default)s)")
+    add(
+        "--which",
+        choices=("best", "last"),
+        default="best",
+        help="which checkpoint of a run folder (%(default)s)",
+    )
     add("--output", type=Path, metavar="FILE.onnx", help=f"default: {DEFAULT_NAME} beside the checkpoint")
     add("--opset", type=int, default=13, metavar="N", help="ONNX operator set (%(default)s)")
     add(

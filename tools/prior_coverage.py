@@ -45,7 +45,7 @@ def build_parser() -> Parser:
     )
     add = parser.add_argument
     add("datasets", type=Path, metavar="DIR", help="data root")
-    add("--split", choices=("train", "val"), default="train", help="which images (%(default)s)")
+    add("--split", choices=("train", "val"), default="train", help="which split (%(default)s)")
     add(
         "--images", type=int, default=2000, metavar="N", help="look at most at N, evenly spread (%(default)s)"
     )

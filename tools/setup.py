@@ -85,12 +85,12 @@ def build_parser() -> Parser:
     add(
         "--splits",
         metavar="LIST",
-        help="of train, val, test, with commas (default: those of the last run, else train,val)",
+        help="comma-separated list of train, val, test (default: as in the last run, else train,val)",
     )
     add(
         "--release",
         metavar="FILE",
-        help="another table of files than COCO's: path, bytes, sha256 of each (JSON)",
+        help="use the files of this table, not COCO's: path, bytes, sha256 of each (JSON)",
     )
     add(
         "--mirror",
