@@ -84,6 +84,8 @@ def test_portraits_are_refused_with_the_command_that_puts_them_under_their_boxes
     said = capsys.readouterr().out
     refused = {name for name, row in verdicts(root).items() if row["verdict"] == "reject"}
     assert refused == {"train/phone 5.jpg", "train/phone 6.png", "train/phone 7.jpg", "train/phone 8.png", "val/a.jpg", "val/b.png"}  # fmt: skip
+    assert main(["status", "--root", str(root), "--exif", "apply"]) == 0
+    assert "exif: not set before, now apply" in capsys.readouterr().out
     stored = CocoDetection(root)
     assert {name for name, one in samples(stored).items() if not is_painted(one)} == {
         "phone 2.png", "phone 3.jpg", "phone 4.png", "square.jpg",
