@@ -171,7 +171,7 @@ def class_list(text: str) -> tuple[str, ...]:
     names = [name.strip() for name in text.split(",")]
     if not all(names):
         raise argparse.ArgumentTypeError(
-            f"{text!r}: names with commas between them, or {choices.ALL}; one is empty"
+            f"{text!r}: expected comma-separated names, or {choices.ALL}; one is empty"
         )
     return tuple(sorted(set(names)))
 

@@ -129,7 +129,7 @@ def open_index(path: Path) -> sqlite3.Connection:
     """Opens the index for reading. Raises QueryError where it is missing, damaged or of another version."""
     if not path.is_file():
         raise QueryError(
-            f"{path}: there is no index here\n  fix: run `python -m pipeline run --root {quoted(path.parent)}`"
+            f"{path}: there is no index here\n  fix: python -m pipeline run --root {quoted(path.parent)}"
         )
     index = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
@@ -198,7 +198,7 @@ def labels_of(index: sqlite3.Connection, classes: str) -> list[int]:
     known = dict(index.execute("SELECT name, id FROM categories"))
     asked = [name.strip() for name in classes.split(",")]
     if not all(asked):
-        raise QueryError(f"--classes {classes!r}: names with commas between them; one is empty")
+        raise QueryError(f"--classes {classes!r}: expected comma-separated names; one is empty")
     for name in asked:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=3)

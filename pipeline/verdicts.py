@@ -10,6 +10,7 @@ from typing import Any
 from pipeline import json_strict
 from pipeline.json_strict import NotStrict
 from pipeline.stage import StageError
+from vision.artefacts.advice import command
 from vision.images.formats import STORED
 
 IMAGE_REPORT = "report/images.jsonl"
@@ -38,7 +39,7 @@ def read_verdicts(path: Path, splits: Iterable[str]) -> dict[str, dict[int, Verd
     Raises StageError where the table is missing or damaged.
     """
     if not path.is_file():
-        raise _unusable(f"{path}: no such file", "validate_images makes it")
+        raise _unusable(path, f"{path}: no such file", "validate_images makes it")
     found: dict[str, dict[int, Verdict]] = {split: {} for split in splits}
     try:
         with path.open("rb") as lines:
@@ -46,7 +47,7 @@ def read_verdicts(path: Path, splits: Iterable[str]) -> dict[str, dict[int, Verd
                 _take(found, json_strict.loads(line))
     except (NotStrict, KeyError, TypeError) as error:
         raise _unusable(
-            f"{path} is damaged: {error!s:.300}", "it was changed after validate_images"
+            path, f"{path} is damaged: {error!s:.300}", "it was changed after validate_images"
         ) from error
     return found
 
@@ -63,5 +64,5 @@ def _take(found: dict[str, dict[int, Verdict]], row: dict[str, Any]) -> None:
     )  # fmt: skip
 
 
-def _unusable(what: str, why: str) -> StageError:
-    return StageError(what, why, "check the images: python -m pipeline.validate_images, with the same --root")
+def _unusable(path: Path, what: str, why: str) -> StageError:
+    return StageError(what, why, command("python -m pipeline.validate_images", "--root", path.parents[1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import torch
 from vision.core.sample import InputSpec
 from vision.engine.checkpoint import find as find_checkpoint
 from vision.engine.checkpoint import load
-from vision.engine.opening import build_from, open_detector
+from vision.engine.opening import Opened, build_from, open_detector
 from vision.engine.run_folder import DamagedCheckpoint
 from vision.ssd.build import map_sizes
 from vision.ssd.priors import make_priors
@@ -68,3 +69,14 @@ def test_the_weights_that_were_asked_for(train: Callable[..., int], tiny: list[s
     assert open_detector(tmp_path / "raw").weights == "raw"
     with pytest.raises(ValueError, match="kept no average"):
         open_detector(tmp_path / "raw", weights="ema")
+
+
+def test_what_is_opened_is_told_in_lines_that_fit_a_terminal(tmp_path: Path) -> None:
+    detector = build_from(ARGS, 81, Path("x.pth"))
+    checkpoint: Any = SimpleNamespace(classes=["c"] * 81, epoch=100, step=1_234_567)
+    told = Opened(
+        detector, checkpoint, tmp_path / "x.pth", "ema", "the best of the run by its record"
+    ).describe()
+    file, *lines = told.splitlines()
+    assert file == str(tmp_path / "x.pth") and max(map(len, lines)) <= 80
+    assert "EMA weights; the best of the run" in told and "81 classes with background" in told
