@@ -6,12 +6,15 @@ import contextlib
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+import train_ssd
 from vision.engine import coco_map
 from vision.engine.coco_map import METRICS, UNDEFINED, choose_backend, score
 from vision.engine.ground_truth import GroundTruth, from_arrays
@@ -154,6 +157,17 @@ def test_backends_are_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) -
     lacking("hotcoco", "pycocotools")
     with pytest.raises(ImportError, match="No module named 'pycocotools'"):
         choose_backend("auto")
+
+
+def test_training_looks_for_a_scorer_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_there(wanted: str) -> str:
+        raise ModuleNotFoundError("No module named 'pycocotools'", name="pycocotools")
+
+    monkeypatch.setattr(coco_map, "choose_backend", none_there)
+    plan: Any = SimpleNamespace(config=SimpleNamespace(validation_map=True))
+    nothing: Any = SimpleNamespace(group=None)
+    with pytest.raises(ModuleNotFoundError, match="pycocotools"):
+        train_ssd.train_planned(plan, nothing, nothing, nothing)
 
 
 def test_the_names_are_those_of_what_they_measure() -> None:
