@@ -1,0 +1,165 @@
+"""Runs a command that was printed, as a shell would read it and in the situation in which it was printed.
+
+    said = capsys.readouterr().err
+    printed(said, "own_data.require_splits")
+
+The site (``module.function``, see ``tests/house/printed_sites.py``) has to be the one that spelled it: its words are
+recorded while the test runs. The house fails for a site whose command no test runs so.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.house.printed_sites import REPOSITORY, Site, product_sites, sites_of
+from vision.artefacts import advice
+
+ODD = "a b$(touch X)"
+"""What every path in a printed command has in it: a shell that is not told otherwise runs a command there."""
+PROGRAM = re.compile(r"(?<![\w/.-])(?:python3? (?:-m [\w.]+|train_ssd\.py)|\./setup_coco\.sh|mv|rm|detectnet)(?![\w.-])")
+WORD = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"[^\"]*\")+")
+ENDS = (",", ";", ".", ")", "`")
+PLACEHOLDER = re.compile(r"[A-Z]{2,}…?")
+Recorded = tuple[str, int, str]
+"""File, line and result of one call of the function that quotes."""
+
+
+class Printed:
+    """Knows what was quoted since the test began, and runs it."""
+
+    def __init__(self, recorded: list[Recorded]) -> None:
+        self.recorded = recorded
+
+    def __call__(
+        self, said: str, site: str, *more: object, fill: dict[str, object] | None = None, status: int = 0
+    ) -> str:
+        """Runs what ``site`` has printed in ``said``, with the options ``more``; gives the command line.
+
+        ``fill`` puts something in the place of a word in capitals, which the text has to explain.
+        """
+        line = self.line(said, site)
+        for words in commands(line, fill or {}):
+            assert run(words, more if words[0] not in ("mv", "rm") else ()) == status, line
+        assert not Path("X").exists() and not (REPOSITORY / "X").exists(), line
+        return line
+
+    def line(self, said: str, site: str) -> str:
+        """The command line in ``said`` that ``site`` has spelled."""
+        known = _product()[site]
+        if known.text is not None:
+            pieces = [piece.strip() for piece in known.text.split("…") if PROGRAM.search(piece)]
+            assert pieces and pieces[0] in said, f"{site} is not in: {said}"
+            return _command_at(said, said.index(pieces[0]) + PROGRAM.search(pieces[0]).start())  # type: ignore[union-attr]
+        texts = [text for file, line, text in self.recorded if _site_at(Path(file), line) == site]
+        there = [text for text in texts if text in said]
+        assert there, f"{site} has spelled {texts or 'nothing'}, which is not in: {said}"
+        found = _command_at(said, said.rindex(there[-1]))
+        assert ODD in found or not re.search(r"[/']", there[-1]), f"no odd path: {found}"
+        return found
+
+
+def commands(line: str, fill: dict[str, object]) -> Iterator[list[str]]:
+    """The words of each command, as bash takes them apart."""
+    for each in line.split(" && "):
+        made = subprocess.run(["bash", "-c", f"printf '%s\\0' {each}"], capture_output=True, text=True, check=True)
+        words = [str(fill.get(word, word)) for word in made.stdout.split("\0")[:-1]]
+        assert not [word for word in words if PLACEHOLDER.fullmatch(word)], f"what is to be put there? {line}"
+        yield words
+
+
+def run(words: list[str], more: tuple[object, ...]) -> int:
+    """One of our programs in this process; mv and rm as they are."""
+    if words[0] in ("mv", "rm"):
+        return subprocess.run(words, check=False).returncode
+    assert words[0] in ("python", "python3"), f"run it in another way: {words}"
+    module = words[2] if words[1] == "-m" else words[1].removesuffix(".py")
+    module = f"{module}.__main__" if module == "pipeline" else module
+    try:
+        return _with_the_threads(
+            lambda: importlib.import_module(module).main([*words[3 if words[1] == "-m" else 2 :], *map(str, more)])
+        )
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+
+
+def _with_the_threads(main: Callable[[], int | None]) -> int:
+    """What training sets for the whole process is put back."""
+    torch: Any = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else 0
+    try:
+        return main() or 0
+    finally:
+        if torch:
+            torch.set_num_threads(threads)
+
+
+def _command_at(said: str, place: int) -> str:
+    """The command line around ``place``: from its program to the end of the line or of the clause."""
+    first = said.rfind("\n", 0, place) + 1
+    line = said[first:].split("\n", 1)[0]
+    for start in PROGRAM.finditer(line):
+        end = _end(line, start.start())
+        if start.start() <= place - first < end:
+            return line[start.start() : end]
+    raise AssertionError(f"no command there: {line}")
+
+
+def _end(line: str, start: int) -> int:
+    end = start
+    for word in WORD.finditer(line, start):
+        if word[0].startswith("(") or word[0] == "or":
+            break
+        end = word.end()
+        if word[0].endswith(ENDS):
+            return end - 1
+    return end
+
+
+@cache
+def _product() -> dict[str, Site]:
+    return {site.name: site for site in product_sites()}
+
+
+@cache
+def _sites(file: Path) -> list[Site]:
+    return sites_of(file)
+
+
+def _site_at(file: Path, line: int) -> str | None:
+    return next((site.name for site in _sites(file) if site.first <= line <= site.last), None)
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> Printed:
+    """Records what is quoted from here on, and runs it: ``printed(said, "module.function")``."""
+    recorded: list[Recorded] = []
+    for name in ("command", "quoted"):
+        real = getattr(advice, name)
+        seen = _recording(real, recorded)
+        rooms = [module for key, module in list(sys.modules.items()) if key.split(".")[0] in ROOMS and module]
+        for module in rooms:
+            for alias in [key for key, value in vars(module).items() if value is real]:
+                monkeypatch.setattr(module, alias, seen)
+    return Printed(recorded)
+
+
+ROOMS = ("pipeline", "vision", "tools", "train_ssd")
+
+
+def _recording(real: Callable[..., str], recorded: list[Recorded]) -> Callable[..., str]:
+    def seen(*words: Any) -> str:
+        text = real(*words)
+        frame = sys._getframe(1)
+        recorded.append((frame.f_code.co_filename, frame.f_lineno, text))
+        return text
+
+    return seen
