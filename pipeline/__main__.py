@@ -205,7 +205,8 @@ def overview(root: Path, stop: StopFlag) -> None:
     for option, selection in rows:
         cleaning = plan(root, selection, stop)
         print(f"{option:24} {cleaning.bytes:>18,} bytes {cleaning.files:>11,} files")
-    print(f"what would go: python -m pipeline clean --root {quoted(root)} OPTION; with --yes it goes")
+    one = command("python -m pipeline clean", "--root", root, "--staging")
+    print(f"what would go: {one}, or another of these; with --yes it goes")
 
 
 def list_stages() -> int:

@@ -18,7 +18,7 @@ from pipeline import receipts
 from pipeline.release import COCO_2017, Release, read_release, release_of
 from pipeline.stage import SPLITS, NoSuchChoice, Settings, StageError
 from vision.artefacts.addresses import redacted
-from vision.artefacts.advice import Word, command, quoted
+from vision.artefacts.advice import Word, command
 from vision.artefacts.files import publish_json
 from vision.artefacts.records import RecordError, from_plain, read_json, to_plain
 from vision.images.formats import EXIF_CHOICES
@@ -171,10 +171,11 @@ def _may_be_coco(root: Path) -> bool:
 
 
 def _say_all_of_it(root: Path) -> str:
-    return (
-        f"say all of it once: python -m pipeline run --root {quoted(root)} --release FILE (or {COCO}) --splits LIST "
-        f"--mirror URL (or {DEFAULT}) --classes LIST (or {ALL}) --exif {' or '.join(EXIF_CHOICES)} --thorough or --no-thorough, and --keep-archives or not"
-    )
+    table, where = (COCO, "") if _may_be_coco(root) else ("FILE", " (FILE is the table of its release)")
+    every = ("--splits", "train,val", "--mirror", DEFAULT, "--classes", ALL, "--exif", EXIF_CHOICES[0])
+    every += ("--no-thorough", "--keep-archives")
+    line = command("python -m pipeline run", "--root", root, "--release", table, *every)
+    return f"say all of it once, with what was chosen in the place of these{where}: {line}"
 
 
 def spelled(arguments: Namespace) -> str:

@@ -12,6 +12,7 @@ from pipeline.json_strict import NotStrict
 from pipeline.stage import StageError
 from vision.artefacts.advice import command
 from vision.images.formats import STORED
+from vision.artefacts.advice import command
 
 IMAGE_REPORT = "report/images.jsonl"
 
@@ -34,7 +35,7 @@ class Verdict:
 
 
 def read_verdicts(path: Path, splits: Iterable[str]) -> dict[str, dict[int, Verdict]]:
-    """The verdicts of each split by image id; rows without an id (stray files) belong to no annotation.
+    """The verdicts of each split by image id, out of ``path``, a data root's IMAGE_REPORT; rows without an id (stray files) belong to no annotation.
 
     Raises StageError where the table is missing or damaged.
     """

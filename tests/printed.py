@@ -62,7 +62,9 @@ class Printed:
         texts = [text for file, line, text in self.recorded if _site_at(Path(file), line) == site]
         there = [text for text in texts if text in said]
         assert there, f"{site} has spelled {texts or 'nothing'}, which is not in: {said}"
-        found = _command_at(said, said.rindex(there[-1]))
+        places = [match.start() for match in re.finditer(re.escape(there[-1]), said)]
+        lines = [_command_at(said, place) for place in places]
+        found = there[-1] if there[-1] in lines else lines[-1]  # it may be the beginning of another one, too
         assert ODD in found or not re.search(r"[/']", there[-1]), f"no odd path: {found}"
         return found
 
@@ -120,7 +122,7 @@ def _end(line: str, start: int) -> int:
             break
         end = word.end()
         if word[0].endswith(ENDS):
-            return end - 1
+            return len(line[:end].rstrip("".join(ENDS)))
     return end
 
 

@@ -236,8 +236,17 @@ def _session(path: Path) -> Any:
         why = f"it is {kind}" if "ONNX" not in kind else shown(in_words(error).splitlines()[0][:200])
         raise ValueError(
             f"{shown(path)} is no network that onnxruntime takes\n  why: {why}\n"
-            "  fix: make it again: python -m tools.export_onnx RUN"
+            f"  fix: make it again: {_made_by(path)}"
         ) from None
+
+
+def _made_by(path: Path) -> str:
+    """The command that exports to ``path``: of the run that it lies in, or of one that the reader knows."""
+    from vision.engine.run_folder import RECORD_NAME
+
+    here = (path.parent / RECORD_NAME).is_file()
+    line = command("python -m tools.export_onnx", path.parent if here else "RUN", "--output", path)
+    return line if here else f"{line}, where RUN is its run folder"
 
 
 def _open_onnx(arguments: argparse.Namespace, resize: str, post: str) -> tuple[Predictor, list[str]]:
@@ -245,7 +254,9 @@ def _open_onnx(arguments: argparse.Namespace, resize: str, post: str) -> tuple[P
     from vision.export.labels import LABELS, read_labels, require_as_many
 
     if not arguments.model.is_file():
-        raise FileNotFoundError(f"{arguments.model}: no such file; python -m tools.export_onnx makes it")
+        raise FileNotFoundError(
+            f"{arguments.model}: no such file\n  fix: check the path, or make it: {_made_by(arguments.model)}"
+        )
     labels = arguments.labels or arguments.model.with_name(LABELS)
     if not labels.is_file():
         raise FileNotFoundError(f"{labels}: no such file; --labels names the class names of the network")

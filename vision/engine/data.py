@@ -28,6 +28,6 @@ def open_splits(config: TrainConfig) -> tuple[CocoDetection, CocoDetection]:
         raise DatasetError(
             f"{root}: no image of the train split has a box of its {len(train.classes) - 1} classes, so there is "
             f"nothing to learn.\n  Which were left out, and why: {root}/report/annotations.txt; "
-            f"other classes: {command('python -m pipeline run', '--root', root)} --classes LIST (or all)"
+            f"all classes: {command('python -m pipeline run', '--root', root, '--classes', 'all')}, or name some"
         )
     return train, val

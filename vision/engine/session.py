@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from vision.artefacts.advice import quoted
 from vision.datasets.loading import Loader
 from vision.datasets.sampling import BatchSampler
 from vision.engine.board import Board
@@ -16,6 +15,7 @@ from vision.engine.checkpoint import RunFacts
 from vision.engine.config import TrainConfig
 from vision.engine.console import Console
 from vision.engine.distributed import Group
+from vision.engine.find_runs import resume_with
 from vision.engine.interrupt import StopRequest
 from vision.engine.run_folder import RunFolder
 from vision.ssd.loss import SsdLoss
@@ -58,5 +58,5 @@ class Session:
     def way_back(self) -> str:
         """A sentence: what a run that ends here can resume from."""
         if any(not record.pruned for record in self.run.records()):
-            return f"The last checkpoint is good: continue with --resume {quoted(self.run.path)}."
+            return f"The last checkpoint is good, resume from it: {resume_with(self.run.path)}"
         return "There is no checkpoint yet."

@@ -1,0 +1,152 @@
+"""What the stages print about a data root is run there and then: the command that failed works afterwards."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.printed import ODD, Printed
+from tools.demo import mirror
+
+
+@pytest.fixture
+def root(miniature_root: Path, tmp_path: Path) -> Path:
+    """A copy to break, in a folder whose name a shell would run."""
+    return Path(shutil.copytree(miniature_root, tmp_path / ODD))
+
+
+@pytest.fixture
+def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, in which a command that a shell takes out of a name would leave its file."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def call(module: str, *words: object) -> int:
+    code: int = importlib.import_module(module).main([str(word) for word in words])
+    return code
+
+
+def write(name: str, text: str) -> Callable[[Path], object]:
+    return lambda root: (root / name).write_text(text)
+
+
+def remove(name: str) -> Callable[[Path], object]:
+    return lambda root: (
+        shutil.rmtree(root / name) if (root / name).is_dir() else (root / name).unlink()
+    )
+
+
+def spoil_pictures(root: Path) -> None:
+    for path in (root / "val2017").iterdir():
+        path.write_text("no image")
+
+
+ORIGINAL, REMAPPED = "annotations/instances_val2017.json", "annotations/instances_val2017.remapped.json"
+BROKEN = [
+    (remove("val2017"), "validate_images", "image_table.survey_split"),
+    (remove(ORIGINAL), "validate_images", "image_table._annotated"),
+    (write(ORIGINAL, "{"), "validate_images", "image_table._annotated#2"),
+    (spoil_pictures, "validate_images", "image_table._require_some"),
+    (write(ORIGINAL, "{"), "remap_categories", "remap_categories._run#2"),
+    (remove(ORIGINAL), "remap_categories", "remap_categories._run#3"),
+    (write("report/images.jsonl", "{\n"), "remap_categories", "verdicts._unusable"),
+    (remove("report/images.jsonl"), "remap_categories", "verdicts._unusable"),
+    (write(REMAPPED, "{"), "index", "index._run"),
+    (remove(REMAPPED), "index", "index._run#2"),
+]
+
+
+@pytest.mark.parametrize(("broken", "stage", "site"), BROKEN)
+def test_a_root_that_is_broken(
+    broken: Callable[[Path], object], stage: str, site: str, root: Path, away: Path, printed: Printed,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    broken(root)
+    line = (f"pipeline.{stage}", "--root", root, "--workers", 1)
+    assert call(*line) == 1
+    printed(capsys.readouterr().err, site, "--workers", 1)
+    assert call(*line) == 0
+
+
+@pytest.mark.parametrize(
+    ("broken", "site"),
+    [(remove("index.sqlite"), "query.open_index"), (write("index.sqlite", "x" * 5000), "query._broken")],
+)
+def test_an_index_that_is_broken(
+    broken: Callable[[Path], object], site: str, root: Path, away: Path, printed: Printed,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    broken(root)
+    assert call("pipeline.index", "query", "--root", root) == 1
+    printed(capsys.readouterr().err, site, "--workers", 1)
+    assert call("pipeline.index", "query", "--root", root) == 0
+
+
+@pytest.mark.parametrize("archive", ["gone", "damaged"])
+def test_an_archive_that_is_fetched_again(
+    archive: str, root: Path, away: Path, miniature_release: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(root / "val2017")
+    place = root / "archives/zips/val2017.zip"
+    place.unlink() if archive == "gone" else place.write_bytes(b"x")
+    assert call("pipeline.extract", "--root", root) == 1
+    with mirror(miniature_release) as url:
+        printed(capsys.readouterr().err, "extract._get_it", "--mirror", url)
+    assert call("pipeline.extract", "--root", root) == 0
+
+
+@pytest.mark.parametrize("note", ["damaged", "gone"])
+def test_choices_that_cannot_be_read(
+    note: str, root: Path, away: Path, miniature_release: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noted = root / ".pipeline/choices.json"
+    noted.unlink() if note == "gone" else noted.write_text("{")
+    assert call("pipeline.__main__", "status", "--root", root) == 1
+    said = capsys.readouterr().err
+    assert "FILE is the table of its release" in said
+    table = miniature_release / "release.json"
+    printed(said, "choices._say_all_of_it", "--workers", 1, fill={"FILE": table})
+    assert call("pipeline.__main__", "status", "--root", root) == 0
+    assert "stale" not in capsys.readouterr().out
+
+
+def test_what_clean_would_remove(
+    root: Path, away: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("pipeline.__main__", "clean", "--root", root) == 0
+    printed(capsys.readouterr().out, "__main__.overview")
+    assert "with --yes" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("number", [6, 16])
+def test_images_that_are_gone(
+    own: bool, number: int, root: Path, away: Path, tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Some: bring them back, or go on without them; all: another folder."""
+    if own:
+        for name in (".pipeline", "archives", "arrays", "report"):
+            shutil.rmtree(root / name)
+        for path in [*root.glob("*.*"), *(root / "annotations").glob("[!i]*"), *root.glob("annotations/*.remapped.json")]:
+            path.unlink()
+    check = ("pipeline.__main__", "run", "--root", root, "--from", "validate_images", "--workers", 1)
+    images = sorted((root / "train2017").iterdir())[:number]
+    for path in images:
+        path.rename(tmp_path / path.name)
+    assert call(*check) == 1
+    said = capsys.readouterr().err
+    if number == 6:
+        printed(said, "image_absence.advice#2", "--workers", 1)
+        assert call(*check) == 0, "they are listed"
+    for path in images if own else []:
+        (tmp_path / path.name).rename(path)
+    printed(said, "image_absence.advice", "--workers", 1)
+    assert len(list((root / "train2017").iterdir())) == 16
+    assert call("pipeline.__main__", "verify", "--root", root) == 0
