@@ -1,9 +1,9 @@
 """Runs a command that was printed, as a shell would read it and in the situation in which it was printed.
 
     said = capsys.readouterr().err
-    printed(said, "own_data.require_splits")
+    printed(said, "pipeline/own_data.py:require_splits")
 
-The site (``module.function``, see ``tests/house/printed_sites.py``) has to be the one that spelled it: its words are
+The site (``file:function``, see ``tests/house/printed_sites.py``) has to be the one that spelled it: its words are
 recorded while the test runs. The house fails for a site whose command no test runs so.
 """
 
@@ -25,7 +25,9 @@ from vision.artefacts import advice
 
 ODD = "a b$(touch X)"
 """What every path in a printed command has in it: a shell that is not told otherwise runs a command there."""
-PROGRAM = re.compile(r"(?<![\w/.-])(?:python3? (?:-m [\w.]+|train_ssd\.py)|\./setup_coco\.sh|mv|rm|detectnet)(?![\w.-])")
+PROGRAM = re.compile(
+    r"(?<![\w/.-])(?:python3? (?:-m [\w.]+|train_ssd\.py)|\./setup_coco\.sh|mv|rm|detectnet)(?![\w.-])"
+)
 WORD = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"[^\"]*\")+")
 ENDS = (",", ";", ".", ")", "`")
 PLACEHOLDER = re.compile(r"[A-Z]{2,}…?")
@@ -63,7 +65,8 @@ class Printed:
         there = [text for text in texts if text in said]
         assert there, f"{site} has spelled {texts or 'nothing'}, which is not in: {said}"
         places = [match.start() for match in re.finditer(re.escape(there[-1]), said)]
-        lines = [_command_at(said, place) for place in places]
+        lines = [line for place in places if (line := _command_at(said, place))]
+        assert lines, f"{site} has spelled {there[-1]}, which stands in no command of: {said}"
         found = there[-1] if there[-1] in lines else lines[-1]  # it may be the beginning of another one, too
         assert ODD in found or not re.search(r"[/']", there[-1]), f"no odd path: {found}"
         return found
@@ -72,7 +75,9 @@ class Printed:
 def commands(line: str, fill: dict[str, object]) -> Iterator[list[str]]:
     """The words of each command, as bash takes them apart."""
     for each in line.split(" && "):
-        made = subprocess.run(["bash", "-c", f"printf '%s\\0' {each}"], capture_output=True, text=True, check=True)
+        made = subprocess.run(
+            ["bash", "-c", f"printf '%s\\0' {each}"], capture_output=True, text=True, check=True
+        )
         words = [str(fill.get(word, word)) for word in made.stdout.split("\0")[:-1]]
         assert not [word for word in words if PLACEHOLDER.fullmatch(word)], f"what is to be put there? {line}"
         yield words
@@ -87,7 +92,9 @@ def run(words: list[str], more: tuple[object, ...]) -> int:
     module = f"{module}.__main__" if module == "pipeline" else module
     try:
         return _with_the_threads(
-            lambda: importlib.import_module(module).main([*words[3 if words[1] == "-m" else 2 :], *map(str, more)])
+            lambda: importlib.import_module(module).main(
+                [*words[3 if words[1] == "-m" else 2 :], *map(str, more)]
+            )
         )
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
@@ -105,14 +112,14 @@ def _with_the_threads(main: Callable[[], int | None]) -> int:
 
 
 def _command_at(said: str, place: int) -> str:
-    """The command line around ``place``: from its program to the end of the line or of the clause."""
+    """The command line around ``place``, from its program to the end of the clause; "" where there is none."""
     first = said.rfind("\n", 0, place) + 1
     line = said[first:].split("\n", 1)[0]
     for start in PROGRAM.finditer(line):
         end = _end(line, start.start())
         if start.start() <= place - first < end:
             return line[start.start() : end]
-    raise AssertionError(f"no command there: {line}")
+    return ""
 
 
 def _end(line: str, start: int) -> int:
@@ -142,7 +149,7 @@ def _site_at(file: Path, line: int) -> str | None:
 
 @pytest.fixture
 def printed(monkeypatch: pytest.MonkeyPatch) -> Printed:
-    """Records what is quoted from here on, and runs it: ``printed(said, "module.function")``."""
+    """Records what is quoted from here on, and runs it: ``printed(said, "file:function")``."""
     recorded: list[Recorded] = []
     for name in ("command", "quoted"):
         real = getattr(advice, name)

@@ -45,7 +45,10 @@ def test_spoiled_weights_end_the_run_and_are_never_saved(
     assert train(*line) == 1
     said = capfd.readouterr().err
     assert "weights are not finite, base_net" in said
-    assert f"The last checkpoint is good, resume from it: python train_ssd.py --resume {tmp_path / 'run'}\n" in said
+    assert (
+        f"The last checkpoint is good, resume from it: python train_ssd.py --resume {tmp_path / 'run'}\n"
+        in said
+    )
     kept = checkpoint.find(tmp_path / "run")
     assert checkpoint.load(kept).step == 2, "which refuses what is not finite"
     monkeypatch.undo()

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vision.artefacts import advice
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-ADVICE = "vision.artefacts.advice"
 QUOTING = {"command", "quoted"}
 SPELLED = re.compile(
     r"python3? -m [a-z]|python train_ssd\.py|\./setup_coco\.sh(?= -|$)|source \.venv|torchrun -|tensorboard -"
@@ -22,7 +23,7 @@ HELP = {"add_argument", "add", "add_parser", "ArgumentParser", "Parser", "flag",
 
 @dataclass(frozen=True)
 class Site:
-    """One expression of the product; ``name`` is ``module.function``, with ``#2`` for the second of a function."""
+    """One expression of the product; ``name`` is ``file:function``, with ``#2`` for the second of a function."""
 
     name: str
     file: Path
@@ -33,13 +34,13 @@ class Site:
 
 
 def sites_of(file: Path) -> list[Site]:
-    """In the order of the file. A name leaves the folder out, so that it outlives a move."""
+    """In the order of the file."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     names = _quoting_names(tree)
     found: list[Site] = []
     count: dict[str, int] = {}
     for where, node in _expressions(tree, names, ""):
-        base = f"{file.stem}.{where}".rstrip(".")
+        base = f"{file.relative_to(REPOSITORY).as_posix()}:{where}"
         count[base] = count.get(base, 0) + 1
         name = base if count[base] == 1 else f"{base}#{count[base]}"
         text = None if _quotes(node, names) else _text(node)
@@ -50,7 +51,7 @@ def sites_of(file: Path) -> list[Site]:
 def product_sites() -> list[Site]:
     folders = (REPOSITORY / name for name in ("pipeline", "vision", "tools"))
     files = [REPOSITORY / "train_ssd.py", *(file for folder in folders for file in folder.rglob("*.py"))]
-    own = {REPOSITORY / "vision/artefacts/advice.py"}
+    own = {Path(str(advice.__file__))}
     return [site for file in sorted({*files} - own) for site in sites_of(file)]
 
 
@@ -58,7 +59,7 @@ def _quoting_names(tree: ast.Module) -> set[str]:
     return {
         alias.asname or alias.name
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == ADVICE
+        if isinstance(node, ast.ImportFrom) and node.module == advice.__name__
         for alias in node.names
         if alias.name in QUOTING
     }
@@ -69,7 +70,7 @@ def _expressions(node: ast.AST, names: set[str], where: str) -> Iterator[tuple[s
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.ClassDef):
             yield from _expressions(child, names, f"{where}.{child.name}".lstrip("."))
-        elif isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant) or _is_help(child):
+        elif (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)) or _is_help(child):
             continue
         elif isinstance(child, ast.expr) and _is_site(child, names, where):
             yield where, child

@@ -38,9 +38,7 @@ def write(name: str, text: str) -> Callable[[Path], object]:
 
 
 def remove(name: str) -> Callable[[Path], object]:
-    return lambda root: (
-        shutil.rmtree(root / name) if (root / name).is_dir() else (root / name).unlink()
-    )
+    return lambda root: shutil.rmtree(root / name) if (root / name).is_dir() else (root / name).unlink()
 
 
 def spoil_pictures(root: Path) -> None:
@@ -50,16 +48,16 @@ def spoil_pictures(root: Path) -> None:
 
 ORIGINAL, REMAPPED = "annotations/instances_val2017.json", "annotations/instances_val2017.remapped.json"
 BROKEN = [
-    (remove("val2017"), "validate_images", "image_table.survey_split"),
-    (remove(ORIGINAL), "validate_images", "image_table._annotated"),
-    (write(ORIGINAL, "{"), "validate_images", "image_table._annotated#2"),
-    (spoil_pictures, "validate_images", "image_table._require_some"),
-    (write(ORIGINAL, "{"), "remap_categories", "remap_categories._run#2"),
-    (remove(ORIGINAL), "remap_categories", "remap_categories._run#3"),
-    (write("report/images.jsonl", "{\n"), "remap_categories", "verdicts._unusable"),
-    (remove("report/images.jsonl"), "remap_categories", "verdicts._unusable"),
-    (write(REMAPPED, "{"), "index", "index._run"),
-    (remove(REMAPPED), "index", "index._run#2"),
+    (remove("val2017"), "validate_images", "pipeline/image_table.py:survey_split"),
+    (remove(ORIGINAL), "validate_images", "pipeline/image_table.py:_annotated"),
+    (write(ORIGINAL, "{"), "validate_images", "pipeline/image_table.py:_annotated#2"),
+    (spoil_pictures, "validate_images", "pipeline/image_table.py:_require_some"),
+    (write(ORIGINAL, "{"), "remap_categories", "pipeline/remap_categories.py:_run#2"),
+    (remove(ORIGINAL), "remap_categories", "pipeline/remap_categories.py:_run#3"),
+    (write("report/images.jsonl", "{\n"), "remap_categories", "pipeline/verdicts.py:_unusable"),
+    (remove("report/images.jsonl"), "remap_categories", "pipeline/verdicts.py:_unusable"),
+    (write(REMAPPED, "{"), "index", "pipeline/index.py:_run"),
+    (remove(REMAPPED), "index", "pipeline/index.py:_run#2"),
 ]
 
 
@@ -77,7 +75,10 @@ def test_a_root_that_is_broken(
 
 @pytest.mark.parametrize(
     ("broken", "site"),
-    [(remove("index.sqlite"), "query.open_index"), (write("index.sqlite", "x" * 5000), "query._broken")],
+    [
+        (remove("index.sqlite"), "pipeline/query.py:open_index"),
+        (write("index.sqlite", "x" * 5000), "pipeline/query.py:_broken"),
+    ],
 )
 def test_an_index_that_is_broken(
     broken: Callable[[Path], object], site: str, root: Path, away: Path, printed: Printed,
@@ -91,20 +92,30 @@ def test_an_index_that_is_broken(
 
 @pytest.mark.parametrize("archive", ["gone", "damaged"])
 def test_an_archive_that_is_fetched_again(
-    archive: str, root: Path, away: Path, miniature_release: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+    archive: str,
+    root: Path,
+    away: Path,
+    miniature_release: Path,
+    printed: Printed,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     shutil.rmtree(root / "val2017")
     place = root / "archives/zips/val2017.zip"
     place.unlink() if archive == "gone" else place.write_bytes(b"x")
     assert call("pipeline.extract", "--root", root) == 1
     with mirror(miniature_release) as url:
-        printed(capsys.readouterr().err, "extract._get_it", "--mirror", url)
+        printed(capsys.readouterr().err, "pipeline/extract.py:_get_it", "--mirror", url)
     assert call("pipeline.extract", "--root", root) == 0
 
 
 @pytest.mark.parametrize("note", ["damaged", "gone"])
 def test_choices_that_cannot_be_read(
-    note: str, root: Path, away: Path, miniature_release: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+    note: str,
+    root: Path,
+    away: Path,
+    miniature_release: Path,
+    printed: Printed,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     noted = root / ".pipeline/choices.json"
     noted.unlink() if note == "gone" else noted.write_text("{")
@@ -112,7 +123,7 @@ def test_choices_that_cannot_be_read(
     said = capsys.readouterr().err
     assert "FILE is the table of its release" in said
     table = miniature_release / "release.json"
-    printed(said, "choices._say_all_of_it", "--workers", 1, fill={"FILE": table})
+    printed(said, "pipeline/choices.py:_say_all_of_it", "--workers", 1, fill={"FILE": table})
     assert call("pipeline.__main__", "status", "--root", root) == 0
     assert "stale" not in capsys.readouterr().out
 
@@ -121,20 +132,30 @@ def test_what_clean_would_remove(
     root: Path, away: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call("pipeline.__main__", "clean", "--root", root) == 0
-    printed(capsys.readouterr().out, "__main__.overview")
+    printed(capsys.readouterr().out, "pipeline/__main__.py:overview")
     assert "with --yes" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize("number", [6, 16])
 def test_images_that_are_gone(
-    own: bool, number: int, root: Path, away: Path, tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+    own: bool,
+    number: int,
+    root: Path,
+    away: Path,
+    tmp_path: Path,
+    printed: Printed,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Some: bring them back, or go on without them; all: another folder."""
     if own:
         for name in (".pipeline", "archives", "arrays", "report"):
             shutil.rmtree(root / name)
-        for path in [*root.glob("*.*"), *(root / "annotations").glob("[!i]*"), *root.glob("annotations/*.remapped.json")]:
+        for path in [
+            *root.glob("*.*"),
+            *(root / "annotations").glob("[!i]*"),
+            *root.glob("annotations/*.remapped.json"),
+        ]:
             path.unlink()
     check = ("pipeline.__main__", "run", "--root", root, "--from", "validate_images", "--workers", 1)
     images = sorted((root / "train2017").iterdir())[:number]
@@ -143,10 +164,10 @@ def test_images_that_are_gone(
     assert call(*check) == 1
     said = capsys.readouterr().err
     if number == 6:
-        printed(said, "image_absence.advice#2", "--workers", 1)
+        printed(said, "pipeline/image_absence.py:advice#2", "--workers", 1)
         assert call(*check) == 0, "they are listed"
     for path in images if own else []:
         (tmp_path / path.name).rename(path)
-    printed(said, "image_absence.advice", "--workers", 1)
+    printed(said, "pipeline/image_absence.py:advice", "--workers", 1)
     assert len(list((root / "train2017").iterdir())) == 16
     assert call("pipeline.__main__", "verify", "--root", root) == 0

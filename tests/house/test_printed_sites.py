@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.house.printed_sites import claimed, product_sites, sites_of
+from tests.house.printed_sites import claimed, product_sites
 
-NOT_RUN = {
-}
+NOT_RUN = {}
 
 
 def test_every_printed_command_is_run_by_a_test(repository: Path) -> None:

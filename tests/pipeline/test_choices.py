@@ -14,6 +14,7 @@ from pipeline.__main__ import build_parser, main
 from pipeline.choices import CHOICES, Choices
 from pipeline.release import COCO_2017, Release, ReleaseFile
 from pipeline.stage import Settings, StageError
+from tests.printed import ODD, Printed
 
 OWN = Release("own", (ReleaseFile("zips/val2017.zip", 3, "ab" * 32),))
 
@@ -60,7 +61,7 @@ def test_a_damaged_note_is_an_error_with_a_fix(tmp_path: Path, change: dict[str,
     with pytest.raises(StageError, match=message) as caught:
         choices.read(tmp_path)
     assert all(
-        word in caught.value.fix for word in ("--release FILE", "--splits", "--classes", "--mirror", "--exif")
+        word in caught.value.fix for word in ("--release coco", "--splits", "--classes", "--mirror", "--exif")
     )
 
 
@@ -119,8 +120,9 @@ def test_a_mirror_goes_with_the_release_that_it_was_named_for(tmp_path: Path) ->
 
 
 def test_obeying_the_printed_advice_keeps_a_choice_of_classes(
-    own_root: Path, capsys: pytest.CaptureFixture[str]
+    own_root: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    own_root = own_root.rename(own_root.with_name(ODD))
     root = ["--root", str(own_root)]
     assert main(["run", *root, "--classes", "person,car", "--thorough", "--workers", "1"]) == 0
     labels = (own_root / "annotations/labels.txt").read_bytes()
@@ -131,8 +133,7 @@ def test_obeying_the_printed_advice_keeps_a_choice_of_classes(
     assert "stale" not in capsys.readouterr().out
     (own_root / "annotations/labels.txt").unlink()
     assert main(["verify", *root]) == 1
-    advice = capsys.readouterr().err.strip().splitlines()[-1]
-    assert main([*advice.split(" python -m pipeline ")[1].split(), "--workers", "1"]) == 0
+    printed(capsys.readouterr().err, "pipeline/choices.py:spelled", "--workers", "1")
     assert (own_root / "annotations/labels.txt").read_bytes() == labels
     assert main(["run", *root, "--classes", "all", "--workers", "1"]) == 0
     assert len((own_root / "annotations/labels.txt").read_bytes().splitlines()) == 81
@@ -187,8 +188,9 @@ def test_what_can_not_be_meant_is_refused_at_once(
 
 
 def test_a_class_that_is_not_there_names_the_way_back(
-    own_root: Path, capsys: pytest.CaptureFixture[str]
+    own_root: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    own_root = own_root.rename(own_root.with_name(ODD))
     root = ["--root", str(own_root), "--workers", "1"]
     assert main(["run", *root, "--classes", "prson"]) == 1
     said = capsys.readouterr().err
@@ -196,6 +198,5 @@ def test_a_class_that_is_not_there_names_the_way_back(
     assert choices.read(own_root).classes is None, "what cannot be had is not remembered"
     assert main(["status", "--root", str(own_root)]) == 0
     assert "stale" not in capsys.readouterr().out
-    [fix] = [line for line in said.splitlines() if "fix:" in line]
-    assert main(shlex.split(fix.split("python -m pipeline ")[1])) == 0
+    printed(said, "pipeline/remap_categories.py:_run", "--workers", "1")
     assert main(["verify", "--root", str(own_root)]) == 0

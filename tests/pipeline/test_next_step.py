@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,20 +10,12 @@ from pipeline import next_step
 from pipeline.__main__ import main
 from pipeline.stage import Settings
 from tests.faults.harness import REPOSITORY
+from tests.printed import ODD, Printed
 from tools.demo import mirror
-
-ODD = "a b$(touch X)"
-
-
-def obey(line: str) -> subprocess.CompletedProcess[str]:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return subprocess.run(
-        line, shell=True, cwd=REPOSITORY, env={**os.environ, "PATH": path}, capture_output=True, text=True
-    )
 
 
 def test_of_val_alone_both_printed_commands_work(
-    miniature_release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    miniature_release: Path, tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As after setup_coco.sh --sample."""
     root, table = tmp_path / ODD, str(miniature_release / "release.json")
@@ -35,13 +24,30 @@ def test_of_val_alone_both_printed_commands_work(
         assert main(["run", "--root", str(root), "--splits", "val", *words]) == 0
         said = capsys.readouterr().out
         assert "train_ssd.py" not in said
-        asked = obey(said.split("next: ")[1].splitlines()[0])
-        assert asked.returncode == 0 and "rows" in asked.stdout, asked.stderr
-        done = obey(said.split("train is not here: ")[1].splitlines()[0])
-        assert done.returncode == 0, done.stderr
-    line = done.stdout.split("next: ")[1]
-    assert line.startswith("python train_ssd.py ") and f"--datasets '{root}'" in line
-    assert not (REPOSITORY / "X").exists()
+        printed(said, "pipeline/next_step.py:after_all#3")
+        assert "rows" in capsys.readouterr().out
+        printed(said, "pipeline/next_step.py:after_all#2", "--workers", "1")
+    assert "next: python train_ssd.py " in capsys.readouterr().out
+
+
+def test_with_both_splits_the_printed_command_trains(
+    miniature_root: Path, tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """By the recipe, which stands in the repository; with fewer steps of a smaller net."""
+    root = tmp_path / ODD
+    root.symlink_to(miniature_root)
+    monkeypatch.chdir(REPOSITORY)
+    assert main(["run", "--root", str(root), "--workers", "1"]) == 0
+    small = [
+        f"--checkpoint-folder={tmp_path / 'run'}",
+        "--resolution=64",
+        "--mb2-width-mult=0.1",
+        "--batch-size=4",
+    ]
+    small += ["--workers=0", "--device=cpu", "--threads=1", "--stop-after-step=1", "--amp=off"]
+    printed(capsys.readouterr().out, "pipeline/next_step.py:after_all", *small)
+    assert (tmp_path / "run/labels.txt").is_file()
 
 
 def test_of_ones_own_it_says_what_to_put_where() -> None:

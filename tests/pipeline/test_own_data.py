@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.__main__ import main
-from tests.faults.harness import REPOSITORY, snapshot
+from tests.faults.harness import snapshot
+from tests.printed import ODD, Printed
 
-ODD = "a b$(touch X)"
 SERVER = "http://127.0.0.1:9"
 """Nobody answers there: whatever is fetched fails."""
 
@@ -32,14 +29,6 @@ def by_hand(miniature_root: Path, tmp_path: Path) -> Path:
     return root
 
 
-def obey(line: str) -> subprocess.CompletedProcess[str]:
-    """Runs a printed command in a shell, as a person would."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return subprocess.run(
-        line, shell=True, cwd=REPOSITORY, env={**os.environ, "PATH": path}, capture_output=True, text=True
-    )
-
-
 def run(root: Path, *options: str) -> int:
     return main(["run", "--root", str(root), "--workers", "1", *options])
 
@@ -55,16 +44,14 @@ def states(root: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_it_is_refused_before_a_fetch_and_the_printed_command_uses_it(
-    by_hand: Path, capsys: pytest.CaptureFixture[str]
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = own_files(by_hand)
     assert run(by_hand, "--mirror", SERVER) == 1
     said = capsys.readouterr().err
     assert "are not of the pipeline's making" in said and "nothing was fetched" in said
     assert own_files(by_hand) == before and not (by_hand / "archives").exists()
-    done = obey(said.split("as they are: ")[1].splitlines()[0])
-    assert done.returncode == 0, done.stderr
-    assert not (REPOSITORY / "X").exists()
+    printed(said, "pipeline/own_data.py:_fix", "--workers", "1")
     assert states(by_hand, capsys) == ["own", "own", "done", "done", "done"]
     assert run(by_hand) == 0, "it is remembered: no --from any more"
     assert main(["verify", "--root", str(by_hand), "--deep"]) == 0
@@ -73,34 +60,36 @@ def test_it_is_refused_before_a_fetch_and_the_printed_command_uses_it(
 
 
 def test_the_printed_command_carries_the_splits_of_the_run_that_was_refused(
-    by_hand: Path, capsys: pytest.CaptureFixture[str]
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(by_hand / "val2017")
     (by_hand / "annotations/instances_val2017.json").unlink()
     assert run(by_hand, "--mirror", SERVER, "--splits", "train") == 1
-    done = obey(capsys.readouterr().err.split("as they are: ")[1].splitlines()[0])
-    assert done.returncode == 0, done.stderr
+    printed(capsys.readouterr().err, "pipeline/own_data.py:_fix", "--workers", "1")
     assert run(by_hand) == 0
 
 
-def test_what_status_prints_next_is_right_for_it(by_hand: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_status_prints_next_is_right_for_it(
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["status", "--root", str(by_hand)]) == 0
-    line = capsys.readouterr().out.split("next: ")[1]
+    line = printed(capsys.readouterr().out, "pipeline/next_step.py:run_again", "--workers", "1")
     assert "--from validate_images" in line
-    assert obey(line).returncode == 0
 
 
-def test_moving_it_away_as_printed_makes_room(by_hand: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_moving_it_away_as_printed_makes_room(
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = own_files(by_hand)
     assert run(by_hand, "--mirror", SERVER) == 1
-    assert obey(capsys.readouterr().err.split("run the same command again: ")[1]).returncode == 0
+    printed(capsys.readouterr().err, "pipeline/own_data.py:_moves")
     moved = {name.replace("2017", "2017.mine", 1): digest for name, digest in before.items() if "/" in name}
     assert len(snapshot(by_hand, lambda name: ".mine" not in name)) >= len(moved) - 2
     assert not (by_hand / "train2017").exists() and (by_hand / "train2017.mine").is_dir()
 
 
 def test_a_release_that_is_named_is_the_way_back_and_a_refused_one_changes_nothing(
-    by_hand: Path, capsys: pytest.CaptureFixture[str]
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(by_hand, "--from", "validate_images") == 0
     assert run(by_hand, "--release", "coco", "--mirror", SERVER) == 1
@@ -109,27 +98,24 @@ def test_a_release_that_is_named_is_the_way_back_and_a_refused_one_changes_nothi
 
 
 def test_a_split_that_is_not_there_is_left_out_as_printed(
-    by_hand: Path, capsys: pytest.CaptureFixture[str]
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(by_hand / "val2017")
     (by_hand / "annotations/instances_val2017.json").unlink()
     assert run(by_hand, "--from", "validate_images") == 1
     said = capsys.readouterr().err
     assert "val2017" in said and "nothing is fetched" in said
-    done = obey(said.split("leave the split out: ")[1])
-    assert done.returncode == 0, done.stderr
+    printed(said, "pipeline/own_data.py:require_splits", "--workers", "1")
+    printed(capsys.readouterr().out, "pipeline/next_step.py:after_all#3")
     assert states(by_hand, capsys) == ["own", "own", "done", "done", "done"]
-    line = done.stdout.split("next: ")[1]
-    assert obey(line).returncode == 0
 
 
 def test_a_file_of_ones_own_under_the_name_of_a_later_output_is_moved_and_then_it_runs(
-    by_hand: Path, capsys: pytest.CaptureFixture[str]
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (by_hand / "annotations/labels.txt").write_text("mine\n")
     assert run(by_hand) == 1
-    done = obey(capsys.readouterr().err.split("as they are: ")[1].splitlines()[0])
-    assert done.returncode == 0, done.stderr
+    printed(capsys.readouterr().err, "pipeline/own_data.py:_fix", "--workers", "1")
     assert (by_hand / "annotations/labels.txt.mine").read_text() == "mine\n"
 
 
