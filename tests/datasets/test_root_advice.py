@@ -53,7 +53,7 @@ def test_what_extract_has_made_is_no_data_of_ones_own(root: Path, note: str) -> 
     by_hand(root, "train", "val")
     (root / ".pipeline" / note).parent.mkdir(parents=True)
     (root / ".pipeline" / note).write_text("{}")
-    assert said(root) == f"python -m pipeline run --root '{root}' --splits train"
+    assert said(root) == f"python -m pipeline run --root '{root}' --splits train,val"
     assert "bring it back" not in root_advice.picture_gone(root)
     (root / ".pipeline/choices.json").write_text(json.dumps({"own": True}))
     assert root_advice.picture_gone(root).startswith("bring it back")
@@ -61,5 +61,5 @@ def test_what_extract_has_made_is_no_data_of_ones_own(root: Path, note: str) -> 
 
 def test_where_there_is_neither_both_ways_are_named(root: Path) -> None:
     text = said(root)
-    assert f"python -m pipeline run --root '{root}' --splits train" in text
+    assert f"python -m pipeline run --root '{root}' --splits train,val" in text
     assert "for your own: put" in text and "--from validate_images" in text

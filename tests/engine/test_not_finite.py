@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.engine.runs import step_rows
+from tests.printed import ODD, Printed
 from vision.artefacts import log
 from vision.engine import checkpoint, loop, step
 from vision.engine.state import TrainState
@@ -35,25 +36,23 @@ def spoil_after(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("nan", "every"), [("stop", 1), ("skip", 1), ("skip", 1000), ("stop", 1000)])
 def test_spoiled_weights_end_the_run_and_are_never_saved(
-    train: Callable[..., int], line: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    train: Callable[..., int], tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: Printed,
     capfd: pytest.CaptureFixture[str], nan: str, every: int,
 ) -> None:  # fmt: skip
     """No later step could be taken, so --nan skip does not go on either; good checkpoints are not pushed out."""
-    line = [*line, f"--nan={nan}", f"--save-every-steps={every}"]
+    run, healthy = tmp_path / ODD, step._update
+    line = [*tiny, "--checkpoint-folder", run, f"--nan={nan}", f"--save-every-steps={every}", "--resume=auto"]
     assert train(*line, "--stop-after-step", 2) == 0
     spoil_after(3, monkeypatch)
     assert train(*line) == 1
     said = capfd.readouterr().err
     assert "weights are not finite, base_net" in said
-    assert (
-        f"The last checkpoint is good, resume from it: python train_ssd.py --resume {tmp_path / 'run'}\n"
-        in said
-    )
-    kept = checkpoint.find(tmp_path / "run")
+    assert "The last checkpoint is good, resume from it: python" in said
+    kept = checkpoint.find(run)
     assert checkpoint.load(kept).step == 2, "which refuses what is not finite"
-    monkeypatch.undo()
-    assert train(*line, "--stop-after-step", 5) == 0
-    assert [row["step"] for row in step_rows(tmp_path / "run")] == [1, 2, 3, 4, 5]
+    monkeypatch.setattr(step, "_update", healthy)
+    printed(said, "vision/engine/find_runs.py:resume_with", "--stop-after-step", 5)
+    assert [row["step"] for row in step_rows(run)] == [1, 2, 3, 4, 5]
 
 
 def test_without_a_checkpoint_none_is_promised(

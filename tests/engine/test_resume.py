@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 import torch
 
 from tests.engine.runs import TINY, assert_same_run, end_state, step_rows
+from tests.printed import ODD, Printed
 from vision.engine.checkpoint import load
 from vision.engine.run_folder import RunFolder
 
@@ -259,28 +259,21 @@ def test_every_way_out_that_is_printed_works(
     train: Train,
     tiny: list[str],
     tmp_path: Path,
+    printed: Printed,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Of a fresh start over a run, another folder, and a lost record; with a path that a shell would run."""
     monkeypatch.chdir(tmp_path)
-    run = tmp_path / "a b$(touch X)" / "run"
+    run = tmp_path / ODD / "run"
     line = [*tiny, "--checkpoint-folder", run]
     assert train(*line, "--stop-after-step", 1) == 0
-
-    def advised() -> list[str]:
-        fix = capsys.readouterr().err.splitlines()[-1]
-        text = fix[fix.index("python train_ssd.py") :].removesuffix(", or choose another --checkpoint-folder")
-        return shlex.split(text)[2:]
-
-    capsys.readouterr()
     assert train(*line) == 2
-    assert train(*advised(), "--stop-after-step", 2) == 0
-    assert train("--resume", run, "--checkpoint-folder", tmp_path / "new") == 2
-    assert (
-        train(*tiny, *advised(), "--stop-after-step", 1) == 0 and (tmp_path / "new" / "labels.txt").exists()
-    )
+    printed(capsys.readouterr().err, "vision/engine/resume.py:_fresh", "--stop-after-step", 2)
+    other = tmp_path / ODD / "new"
+    assert train("--resume", run, "--checkpoint-folder", other) == 2
+    printed(capsys.readouterr().err, "vision/engine/resume.py:_planned", *tiny, "--stop-after-step", 1)
+    assert (other / "labels.txt").exists()
     (run / "checkpoints.json").unlink()
     assert train(*line, "--resume", "auto") == 1
-    assert train(*advised(), "--stop-after-step", 3) == 0
-    assert not (tmp_path / "X").exists()
+    printed(capsys.readouterr().err, "vision/engine/resume.py:_find", "--stop-after-step", 3)

@@ -29,8 +29,10 @@ class Site:
     file: Path
     first: int
     last: int
-    text: str | None
-    """None where words are quoted, and so can be seen; the text itself where there is nothing to quote."""
+    text: str
+    """What stands there itself, with ``…`` for the rest."""
+    quotes: bool
+    """Whether words of others are in it, which the function that quotes has seen."""
 
 
 def sites_of(file: Path) -> list[Site]:
@@ -43,8 +45,8 @@ def sites_of(file: Path) -> list[Site]:
         base = f"{file.relative_to(REPOSITORY).as_posix()}:{where}"
         count[base] = count.get(base, 0) + 1
         name = base if count[base] == 1 else f"{base}#{count[base]}"
-        text = None if _quotes(node, names) else _text(node)
-        found.append(Site(name, file, node.lineno, node.end_lineno or node.lineno, text))
+        last = node.end_lineno or node.lineno
+        found.append(Site(name, file, node.lineno, last, _text(node), _quotes(node, names)))
     return found
 
 
@@ -94,7 +96,7 @@ def _is_site(node: ast.expr, names: set[str], where: str) -> bool:
     if isinstance(node, ast.JoinedStr):
         return _quotes(node, names) or SPELLED.search(_text(node)) is not None
     if isinstance(node, ast.Call) and _called(node) == "join" and _quotes(node, names):
-        return True
+        return not any(isinstance(each, ast.JoinedStr) and _quotes(each, names) for each in ast.walk(node))
     if isinstance(node, ast.Call) and names & {_called(node), *(getattr(a, "id", "") for a in node.args)}:
         return True
     constant = isinstance(node, ast.Constant) and isinstance(node.value, str)

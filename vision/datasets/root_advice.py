@@ -18,7 +18,7 @@ def arrays_wanted(root: Path, split: str) -> str:
     if own:
         lacks = [] if set(own) == set(SPLITS) else ["--splits", ",".join(own)]
         return _run(root, "--from", "validate_images", *lacks)
-    splits = ",".join(dict.fromkeys(("train", split)))
+    splits = ",".join(_with(root, split))
     if (root / ".pipeline").is_dir():
         return _run(root, "--splits", splits)
     return (
@@ -44,6 +44,15 @@ def own_splits(root: Path) -> tuple[str, ...]:
     if any(note.exists() for note in notes) and not _is_noted_as_own(root):
         return ()
     return tuple(split for split in SPLITS if all(path.exists() for path in _paths(root, split)))
+
+
+def _with(root: Path, split: str) -> list[str]:
+    """``split`` and those that the root was made of: a run that names less would leave the others out."""
+    try:
+        made_of = set(read_json(root / ".pipeline/choices.json")["splits"])
+    except (OSError, RecordError, LookupError, TypeError):
+        made_of = set(SPLITS)
+    return [each for each in (*SPLITS, "test") if each in made_of | {split}]
 
 
 def _is_noted_as_own(root: Path) -> bool:

@@ -1,0 +1,269 @@
+"""What the trainer and the tools print is run in the situation in which it is printed."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections import OrderedDict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from tests.engine.runs import TINY
+from tests.printed import ODD, Printed
+from tools.demo import mirror
+from vision.datasets.coco import CocoDetection
+from vision.datasets.contract import DatasetError, SampleError
+from vision.engine import data, distributed, machine
+from vision.engine.checkpoint import DamagedCheckpoint, load
+from vision.engine.initial import require_as_recorded
+
+
+@pytest.fixture
+def root(miniature_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy to break; the current folder is another one."""
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(miniature_root, tmp_path / ODD))
+
+
+@pytest.fixture(scope="module")
+def run(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One epoch of four; in a folder of runs. Read only."""
+    folder = tmp_path_factory.mktemp("models") / ODD / "run"
+    assert (
+        call(
+            "train_ssd",
+            "--datasets",
+            miniature_root,
+            *TINY,
+            "--checkpoint-folder",
+            folder,
+            "--stop-after-step=1",
+        )
+        == 0
+    )
+    return folder
+
+
+def call(module: str, *words: object) -> int:
+    threads = torch.get_num_threads()
+    try:
+        code: int = importlib.import_module(module).main([str(word) for word in words])
+    finally:
+        torch.set_num_threads(threads)
+    return code
+
+
+def opened(root: Path) -> tuple[CocoDetection, CocoDetection]:
+    return data.open_splits(SimpleNamespace(datasets=[root]))  # type: ignore[arg-type]
+
+
+def refused(root: Path) -> str:
+    with pytest.raises(DatasetError) as caught:
+        opened(root)
+    return str(caught.value)
+
+
+def test_from_the_end_of_a_session_to_found_objects(
+    miniature_root: Path, tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Each command in the output of the one before."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / ODD / "run"
+    line = ["--datasets", miniature_root, *TINY, "--checkpoint-folder", folder, "--stop-after-epoch=1"]
+    assert call("train_ssd", *line) == 0
+    said = capsys.readouterr().out
+    printed(said, "vision/engine/report.py:end", "--stop-after-step=5")
+    printed(said, "vision/engine/report.py:end#3")
+    capsys.readouterr()
+    printed(said, "vision/engine/report.py:end#2", "--workers=0", "--device=cpu")
+    printed(capsys.readouterr().out, "tools/evaluate.py:evaluate#2")
+    images: dict[str, object] = {"IMAGE…": miniature_root / "val2017"}
+    printed(capsys.readouterr().out, "tools/export_onnx.py:report#2", fill=images)
+    assert (tmp_path / "found").is_dir()
+
+
+ASKING = [
+    (
+        "tools.evaluate",
+        "tools/evaluate.py:evaluate",
+        ["--workers=0", "--device=cpu", "--output={tmp}/made"],
+        [],
+    ),
+    ("tools.export_onnx", "tools/export_onnx.py:export", ["--output={tmp}/made/net.onnx"], []),
+    ("tools.inspect_checkpoint", "tools/inspect_checkpoint.py:inspect", [], []),
+    ("tools.detect", "tools/detect.py:_open_checkpoint", [], ["{val}", "--output={tmp}/found"]),
+]
+
+
+@pytest.mark.parametrize(("tool", "site", "more", "given"), ASKING, ids=[row[0] for row in ASKING])
+def test_the_folder_above_a_run_is_asked_for_the_run(
+    tool: str, site: str, more: list[str], given: list[str], run: Path, miniature_root: Path, tmp_path: Path,
+    printed: Printed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    given = [word.format(val=miniature_root / "val2017", tmp=tmp_path) for word in given]
+    assert call(tool, run.parent, *given) == 1
+    printed(capsys.readouterr().err, site, *[word.format(tmp=tmp_path) for word in more])
+
+
+@pytest.mark.parametrize("place", ["in the run", "elsewhere"])
+@pytest.mark.parametrize("content", [None, b"no network"])
+def test_a_network_that_is_not_there_or_none_is_exported(
+    place: str, content: bytes | None, run: Path, miniature_root: Path, tmp_path: Path, printed: Printed,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    folder = Path(shutil.copytree(run, tmp_path / ODD)) if place == "in the run" else tmp_path / ODD
+    folder.mkdir(exist_ok=True)
+    model = folder / "net.onnx"
+    (folder / "labels.txt").write_bytes((run / "labels.txt").read_bytes())
+    if content:
+        model.write_bytes(content)
+    line = (model, miniature_root / "val2017", "--output", tmp_path / "found")
+    assert call("tools.detect", *line) == 1
+    printed(
+        capsys.readouterr().err,
+        "tools/detect.py:_made_by",
+        fill={} if place == "in the run" else {"RUN": run},
+    )
+    assert call("tools.detect", *line) == 0
+
+
+def test_weights_that_are_no_checkpoint_start_a_new_run(
+    run: Path, tmp_path: Path, miniature_root: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file that holds weights alone, of one that holds a scheduler too, and of a run's folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ODD).mkdir()
+    weights = load(next(run.glob("*.pth"))).weights
+    alone, more = tmp_path / ODD / "alone.pth", tmp_path / ODD / "more.pth"
+    torch.save(OrderedDict(weights), alone)
+    scheduler = torch.optim.lr_scheduler.StepLR(torch.optim.SGD([torch.zeros(1)], 0.1), 1)
+    torch.save({"model": weights, "scheduler": scheduler}, more)
+    line = ["--datasets", miniature_root, *TINY, "--stop-after-step=1", "--checkpoint-folder"]
+    for file, site in (
+        (alone, "vision/engine/checkpoint.py:_typed"),
+        (more, "vision/engine/checkpoint.py:load"),
+    ):
+        with pytest.raises(DamagedCheckpoint) as caught:
+            load(file)
+        printed(str(caught.value), site, *line, tmp_path / file.stem)
+    with pytest.raises(ValueError, match="is a folder") as folder:
+        require_as_recorded(run)
+    printed(str(folder.value), "vision/engine/initial.py:require_as_recorded", *line, tmp_path / "from-a-run")
+
+
+def test_splits_with_other_classes(root: Path, tmp_path: Path, printed: Printed) -> None:
+    other = Path(shutil.copytree(root, tmp_path / "other"))
+    assert call("pipeline.__main__", "run", "--root", other, "--classes", "person", "--workers", 1) == 0
+    shutil.rmtree(root / "arrays/val2017")
+    shutil.copytree(other / "arrays/val2017", root / "arrays/val2017")
+    printed(refused(root), "vision/engine/data.py:open_splits", "--workers", 1)
+    assert len(opened(root)) == 2
+
+
+def test_a_split_without_images(root: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CocoDetection, "__len__", lambda self: 0)
+    printed(refused(root), "vision/engine/data.py:open_splits#2")
+
+
+def test_classes_of_which_nothing_is_there(root: Path, printed: Printed) -> None:
+    train = CocoDetection(root, "train")
+    present = {train.classes[label] for label in train.columns("labels")[0]}
+    absent = next(name for name in train.classes[1:] if name not in present)
+    assert call("pipeline.__main__", "run", "--root", root, "--classes", absent, "--workers", 1) == 0
+    printed(refused(root), "vision/engine/data.py:open_splits#3", "--workers", 1)
+    assert len(opened(root)) == 2
+
+
+def test_arrays_that_are_damaged(root: Path, printed: Printed) -> None:
+    (root / "arrays/val2017/arrays.json").write_text("{")
+    printed(refused(root), "vision/datasets/coco.py:_damaged", "--workers", 1)
+    assert len(opened(root)) == 2
+
+
+def test_a_root_that_is_not_there(tmp_path: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    printed(refused(tmp_path / ODD), "vision/datasets/coco.py:_missing")
+
+
+RUN = "vision/datasets/root_advice.py:_run"
+
+
+@pytest.mark.parametrize("left", ["release", "own", "own without val", "nothing"])
+def test_arrays_that_are_not_there(
+    left: str, root: Path, miniature_root: Path, miniature_release: Path, printed: Printed
+) -> None:
+    shutil.rmtree(root / "arrays")
+    if left != "release":
+        for path in [*root.iterdir(), *root.glob("annotations/*")]:
+            keep = path.name in ("train2017", "val2017", "annotations") or path.name in ORIGINAL
+            if left == "nothing" or not keep or (left == "own without val" and "val" in path.name):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    said = refused(root)
+    with mirror(miniature_release) as url:
+        fetched = (
+            ("--release", miniature_release / "release.json", "--mirror", url) if left == "nothing" else ()
+        )
+        printed(said, RUN, "--workers", 1, *fetched) if left != "nothing" else printed(
+            said.splitlines()[1], RUN, "--workers", 1, *fetched
+        )
+    if left == "own without val":
+        said = refused(root)
+        assert said.split("fix: ")[1].startswith("put ")
+        shutil.copytree(miniature_root / "val2017", root / "val2017")
+        shutil.copy(miniature_root / "annotations" / ORIGINAL[1], root / "annotations")
+        printed(said, RUN, "--workers", 1, "--splits", "train,val")
+    assert len(opened(root)) == 2
+
+
+ORIGINAL = ("instances_train2017.json", "instances_val2017.json")
+
+
+@pytest.mark.parametrize("damage", ["gone", "no image"])
+def test_an_image_that_is_not_what_it_was(damage: str, root: Path, printed: Printed) -> None:
+    train = CocoDetection(root, "train")
+    train.path(3).unlink() if damage == "gone" else train.path(3).write_text("no image")
+    with pytest.raises(SampleError) as caught:
+        train.load(3)
+    printed(str(caught.value), RUN, "--workers", 1)
+    assert len(opened(root)[0]) == (16 if damage == "gone" else 15)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_the_doctor_says_why_there_is_no_gpu(
+    tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tools import evaluate
+    from vision.engine import report
+    from vision.engine.config import parse
+
+    config = parse(["--device", "cuda:0"]).config
+    asked: dict[str, Any] = {
+        "tools/evaluate.py:choose_device": lambda: evaluate.choose_device("cuda"),
+        "vision/engine/machine.py:choose_device": lambda: machine.choose_device(config),
+        "vision/engine/distributed.py:check": lambda: distributed.check(
+            SimpleNamespace(sync_bn=True, device="cpu"),
+            torch.device("cpu"),  # type: ignore[arg-type]
+        ),
+    }
+    lines = {printed.line(report._no_gpu(_on_the_cpu()), "vision/engine/report.py:_no_gpu")}
+    for site, ask in asked.items():
+        with pytest.raises(ValueError) as caught:
+            ask()
+        said = str(caught.value)
+        lines.add(printed.line(said, site))
+    assert lines == {"python -m tools.doctor"}
+    printed(said, "vision/engine/distributed.py:check")
+    assert "GPU" in capsys.readouterr().out
+
+
+def _on_the_cpu() -> Any:
+    return SimpleNamespace(
+        config=SimpleNamespace(device="auto", use_cuda=True), device=SimpleNamespace(type="cpu")
+    )
