@@ -17,7 +17,7 @@ SPELLED = re.compile(
     r"|(?:apt|pip) install |\b(?:rm|mv|ulimit) -\w|--shm-size="
 )
 """Text that is a command, or the beginning of one, without a word of somebody else's."""
-HELP = {"add_argument", "add", "add_parser", "ArgumentParser", "Parser", "flag", "metavar"}
+HELP = {"add_argument", "add", "add_parser", "ArgumentParser", "Parser", "flag", "metavar", "option"}
 """Calls whose text is ``--help``: its examples have a test of their own."""
 
 
@@ -116,10 +116,20 @@ def _text(node: ast.expr) -> str:
 
 
 def claimed(file: Path, known: set[str]) -> Iterator[tuple[str, str]]:
-    """(site, test) of every site that a test of ``file`` names and whose command it runs by ``printed(…)``."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    """(site, test) of every site that a test of ``file`` names, itself or in a table, and runs by ``printed(…)``."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tables = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and _runs(node):
-            for each in ast.walk(node):
+            inside = list(ast.walk(node))
+            named = [tables[each.id] for each in inside if isinstance(each, ast.Name) and each.id in tables]
+            for each in [*inside, *(part for table in named for part in ast.walk(table))]:
                 if isinstance(each, ast.Constant) and each.value in known:
                     yield each.value, f"{file.relative_to(REPOSITORY)}::{node.name}"
 
