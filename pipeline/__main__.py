@@ -31,7 +31,7 @@ from pipeline.lock import root_lock
 from pipeline.runner import Decision, decide_all
 from pipeline.stage import Stage
 from pipeline.stages import NAMES, all_stages, named
-from vision.artefacts.advice import command, quoted
+from vision.artefacts.advice import command
 from vision.artefacts.command_line import Parser
 from vision.artefacts.output import words_are_the_result
 

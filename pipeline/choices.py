@@ -173,8 +173,8 @@ def _may_be_coco(root: Path) -> bool:
 def _say_all_of_it(root: Path) -> str:
     table, where = (COCO, "") if _may_be_coco(root) else ("FILE", " (FILE is the table of its release)")
     every = ("--splits", "train,val", "--mirror", DEFAULT, "--classes", ALL, "--exif", EXIF_CHOICES[0])
-    every += ("--no-thorough", "--keep-archives")
-    line = command("python -m pipeline run", "--root", root, "--release", table, *every)
+    last = ("--no-thorough", "--keep-archives")
+    line = command("python -m pipeline run", "--root", root, "--release", table, *every, *last)
     return f"say all of it once, with what was chosen in the place of these{where}: {line}"
 
 

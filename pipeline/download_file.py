@@ -14,6 +14,7 @@ from pipeline.progress import Progress
 from pipeline.space import require_space
 from pipeline.stage import Interrupted, StageError
 from pipeline.working_folder import working_folder
+from vision.artefacts.advice import command
 from vision.artefacts.files import sha256_of
 from vision.artefacts.targets import require_file_place
 
@@ -56,7 +57,8 @@ def _download(asked: OwnFile, should_stop: Callable[[], bool]) -> str:
         remove_traces(output)
         return f"{output}: already there, sha256 {asked.sha256}"
     _require_space(asked)
-    urls = [usable(url, named_again("python -m pipeline.download", "--url", url)) for url in asked.urls]
+    again = command("python -m pipeline.download", "--sha256", asked.sha256, "--output", output)
+    urls = [usable(url, named_again(again, "--url", url)) for url in asked.urls]
     with Progress(output.name, asked.bytes, say) as progress:
         Fetch(
             urls, asked.bytes, asked.sha256, output, progress.update, should_stop, say,

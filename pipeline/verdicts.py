@@ -12,7 +12,6 @@ from pipeline.json_strict import NotStrict
 from pipeline.stage import StageError
 from vision.artefacts.advice import command
 from vision.images.formats import STORED
-from vision.artefacts.advice import command
 
 IMAGE_REPORT = "report/images.jsonl"
 

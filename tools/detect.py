@@ -236,7 +236,7 @@ def _session(path: Path) -> Any:
         why = f"it is {kind}" if "ONNX" not in kind else shown(in_words(error).splitlines()[0][:200])
         raise ValueError(
             f"{shown(path)} is no network that onnxruntime takes\n  why: {why}\n"
-            f"  fix: make it again: {_made_by(path)}"
+            f"  fix: make it again: {command('mv', path, path.with_name(path.name + '.old'))} && {_made_by(path)}"
         ) from None
 
 

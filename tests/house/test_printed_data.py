@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import shutil
 from collections.abc import Callable
@@ -11,6 +12,9 @@ import pytest
 
 from tests.printed import ODD, Printed
 from tools.demo import mirror
+from tools.environment import Environment, EnvironmentProblem
+from vision.artefacts.files import publish_bytes
+from vision.artefacts.targets import NotReplaced
 
 
 @pytest.fixture
@@ -171,3 +175,48 @@ def test_images_that_are_gone(
     printed(said, "pipeline/image_absence.py:advice", "--workers", 1)
     assert len(list((root / "train2017").iterdir())) == 16
     assert call("pipeline.__main__", "verify", "--root", root) == 0
+
+
+def test_a_login_that_was_not_stored(
+    root: Path, away: Path, miniature_release: Path, printed: Printed, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Of a mirror that the root remembers, and of an address that was copied from a message."""
+    monkeypatch.setenv("NETRC", str(away / "netrc"))
+    archive = "zips/val2017.zip"
+    with mirror(miniature_release) as url:
+        host = url.removeprefix("http://")
+        named: dict[str, object] = {f"https://USER:PASSWORD@{host}/…": f"http://user:secret@{host}"}
+        assert call("pipeline.download", "--root", root, "--mirror", f"http://user:secret@{host}") == 0
+        (root / "archives" / archive).unlink()
+        shutil.rmtree(root / "val2017")
+        assert call("pipeline.__main__", "run", "--root", root) == 1
+        said = capsys.readouterr().err
+        assert "secret" not in said
+        printed(said, "pipeline/download.py:_servers", "--workers", 1, fill=named)
+        digest = hashlib.sha256((root / "archives" / archive).read_bytes()).hexdigest()
+        line = ("--sha256", digest, "--output", away / ODD, "--url", f"http://***@{host}/{archive}")
+        assert call("pipeline.download", *line) == 1
+        named = {word: f"{address}/{archive}" for word, address in named.items()}
+        printed(capsys.readouterr().err, "pipeline/download_file.py:_download", fill=named)
+    assert (away / ODD).is_file()
+
+
+def test_a_link_in_the_place_of_a_file(away: Path, printed: Printed) -> None:
+    link = away / ODD
+    link.symlink_to("elsewhere")
+    with pytest.raises(NotReplaced) as caught:
+        publish_bytes(link, b"x")
+    printed(str(caught.value), "vision/artefacts/targets.py:_require")
+    publish_bytes(link, b"x")
+
+
+def test_an_environment_that_does_not_start(away: Path, printed: Printed) -> None:
+    made = Environment(away, ODD)
+    made.python.parent.mkdir(parents=True)
+    made.python.write_text("no program")
+    made.python.chmod(0o755)
+    with pytest.raises(EnvironmentProblem) as caught:
+        made.install(None, "requirements.txt")
+    printed(str(caught.value), "tools/environment.py:Environment.install")
+    assert not made.venv.exists()

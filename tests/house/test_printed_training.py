@@ -126,11 +126,8 @@ def test_a_network_that_is_not_there_or_none_is_exported(
         model.write_bytes(content)
     line = (model, miniature_root / "val2017", "--output", tmp_path / "found")
     assert call("tools.detect", *line) == 1
-    printed(
-        capsys.readouterr().err,
-        "tools/detect.py:_made_by",
-        fill={} if place == "in the run" else {"RUN": run},
-    )
+    site = "tools/detect.py:_session" if content else "tools/detect.py:_made_by"
+    printed(capsys.readouterr().err, site, fill={} if place == "in the run" else {"RUN": run})
     assert call("tools.detect", *line) == 0
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,7 @@ from pipeline.lock import root_lock
 from pipeline.rejects import publish_rejects
 from pipeline.stage import Interrupted
 from pipeline.stages import NAMES
-from tests.faults.harness import REPOSITORY
+from tests.printed import Printed
 from tools.demo import mirror
 from vision.artefacts.files import publish_json
 from vision.artefacts.records import to_plain
@@ -94,7 +92,11 @@ def test_all_leaves_an_empty_root_when_there_is_nothing_else(root: Path) -> None
 
 
 def test_after_all_of_it_the_printed_command_brings_the_root_back_as_it_was(
-    miniature_root: Path, miniature_release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    miniature_root: Path,
+    miniature_release: Path,
+    tmp_path: Path,
+    printed: Printed,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Release, mirror, splits and classes are remembered; the owner's files are beside it and stop nothing."""
     root = tmp_path / "a b$(touch X)"
@@ -111,24 +113,14 @@ def test_after_all_of_it_the_printed_command_brings_the_root_back_as_it_was(
         (root / "val2017/link").symlink_to("/etc/hosts")
         capsys.readouterr()
         assert run(root, "--all", "--yes") == 0
-        said = capsys.readouterr().out.splitlines()
-        next_ = [line.removeprefix("next: ") for line in said if line.startswith("next: ")]
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        done = subprocess.run(
-            next_[0],
-            shell=True,
-            cwd=REPOSITORY,
-            env={**os.environ, "PATH": path},
-            capture_output=True,
-            text=True,
-        )
-    assert done.returncode == 0, done.stderr
+        said = capsys.readouterr().out
+        printed(said, "pipeline/__main__.py:clean", "--workers", "1")
     again = {name: data for name, data in everything(root).items() if "pipeline" not in name}
     assert again.pop(f"val2017.replaced-1/{picture.name}") == b"edited"
     assert (again.pop("val2017/notes.txt"), again.pop("mine/a")) == (b"mine", b"a")
     assert again.pop("val2017/link") and (root / "val2017/link").is_symlink()
     assert again == before
-    summary = next(line for line in said if line.startswith("stays in "))
+    summary = next(line for line in said.splitlines() if line.startswith("stays in "))
     assert all(each in summary for each in ("val2017/ (3)", "mine/ (1)", "train2017/ (16)", ".pipeline/"))
 
 
