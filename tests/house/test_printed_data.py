@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -220,3 +221,15 @@ def test_an_environment_that_does_not_start(away: Path, printed: Printed) -> Non
         made.install(None, "requirements.txt")
     printed(str(caught.value), "tools/environment.py:Environment.install")
     assert not made.venv.exists()
+
+
+def test_something_else_in_the_place_of_an_output(
+    root: Path, away: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = root / "annotations/labels.txt"
+    place.unlink()
+    os.mkfifo(place)
+    line = ("pipeline.remap_categories", "--root", root)
+    assert call(*line) == 1
+    printed(capsys.readouterr().err, "pipeline/ownership.py:require_places")
+    assert call(*line) == 0 and place.is_file()
