@@ -5,7 +5,7 @@ Config → data → model → loss → optimiser → resume or start → fit: th
 """
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard()
 
@@ -13,23 +13,24 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from vision.artefacts.terminal import painted
 from vision.engine.combinations import UsageError, unused
 from vision.engine.config import Parsed, parse, width_height
+from vision.messages.terminal import painted
 
 if TYPE_CHECKING:
-    from vision.engine.console import Console
     from vision.engine.interrupt import StopRequest
     from vision.engine.machine import Machine
-    from vision.engine.resume import Plan
+    from vision.engine.runs.resume import Plan
+    from vision.engine.training.console import Console
 
 
 def train(parsed: "Parsed", console: "Console", stop: "StopRequest") -> None:
     """One session of a run, alone in its folder. Raises the errors of the rooms for what the user can fix."""
     from contextlib import nullcontext
 
-    from vision.engine import machine, resume
-    from vision.engine.run_lock import run_lock
+    from vision.engine import machine
+    from vision.engine.runs import resume
+    from vision.engine.runs.lock import run_lock
     from vision.engine.state import seed_everything
 
     plan = resume.plan(parsed, console.warn)
@@ -44,16 +45,19 @@ def train(parsed: "Parsed", console: "Console", stop: "StopRequest") -> None:
 def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "StopRequest") -> None:
     """Everything that is made before the first step, and the loop."""
     from vision.core.sample import InputSpec
+    from vision.datasets import splits as data
     from vision.datasets.loading import make_loader
     from vision.datasets.sampling import BatchSampler
-    from vision.engine import coco_map, data, disk, initial, report, resume, start
-    from vision.engine.board import Board, NoBoard
-    from vision.engine.checkpoint import RunFacts
-    from vision.engine.loop import fit
+    from vision.engine.checkpoints.checkpoint import RunFacts
+    from vision.engine.checkpoints.folder import RunFolder
+    from vision.engine.evaluation import coco_map
     from vision.engine.optim import build_optimizer, build_schedule
     from vision.engine.options import to_mapping
-    from vision.engine.run_folder import RunFolder
-    from vision.engine.session import Session
+    from vision.engine.runs import disk, initial, resume
+    from vision.engine.runs.metric_logger import Board, NoBoard
+    from vision.engine.training import report, start
+    from vision.engine.training.loop import fit
+    from vision.engine.training.session import Session
     from vision.ssd.build import build_detector, build_loss
     from vision.ssd.variants import find
     from vision.transforms import presets
@@ -131,14 +135,14 @@ def main(argv: "list[str] | None" = None) -> int:
 
 
 def _session(parsed: Parsed, stop: "StopRequest") -> int:
-    from vision.engine.console import Console
+    from vision.engine.training.console import Console
 
     console = Console(quiet=os.environ.get("RANK", "0") != "0")
     console.say("importing torch …")
     import torch
 
-    from vision.artefacts.system_errors import said_of
     from vision.engine.failures import MENDABLE
+    from vision.messages.system_errors import said_of
 
     for sentence in unused(parsed.config, parsed.explicit):
         console.warn(sentence)

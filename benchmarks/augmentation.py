@@ -11,7 +11,7 @@ the loader by the clock on the wall, against the rival by the wall.
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard()
 

@@ -8,7 +8,7 @@ The model is mb2-ssd-lite at 300×300 with 81 classes, Adam and a moving average
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard()
 
@@ -24,15 +24,16 @@ from pathlib import Path
 import torch
 
 from benchmarks.results import device, publish, today
-from pipeline.miniature import MiniatureSpec, write_release
+from pipeline.miniature.render import MiniatureSpec, write_release
 from tools.demo import mirror
 from vision.core.sample import InputSpec
-from vision.engine import checkpoint, start
+from vision.engine.checkpoints import checkpoint
+from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.config import TrainConfig, build
 from vision.engine.optim import build_optimizer, build_schedule
 from vision.engine.options import to_mapping
-from vision.engine.run_folder import RunFolder
 from vision.engine.state import TrainState
+from vision.engine.training import start
 from vision.ssd.build import build_detector
 from vision.ssd.variants import find
 

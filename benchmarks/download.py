@@ -10,7 +10,7 @@ a server far away does; then several connections show.
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard()
 
@@ -32,8 +32,8 @@ from pathlib import Path
 import requests
 
 from benchmarks.results import device, publish, today
-from pipeline import fetch
-from pipeline.fetch import Fetch
+from pipeline.transfer import fetch
+from pipeline.transfer.fetch import Fetch
 
 CHUNK = 1 << 16
 

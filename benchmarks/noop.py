@@ -10,7 +10,7 @@ each time in a process of its own, with the folders in the cache of the operatin
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard()
 
@@ -33,8 +33,8 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from benchmarks.results import device, publish, today
-from pipeline.coco_categories import CATEGORIES
-from pipeline.miniature import write_table, write_zip
+from pipeline.miniature.coco_categories import CATEGORIES
+from pipeline.miniature.render import write_table, write_zip
 from tools.demo import mirror
 
 REPOSITORY = Path(__file__).resolve().parents[1]

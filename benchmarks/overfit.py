@@ -12,7 +12,7 @@ medium and large objects (at least 32² px); nearly half of COCO's boxes are sma
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard()
 
@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.__main__ import main as pipeline
-from pipeline.miniature import write_table, write_zip
+from pipeline.miniature.render import write_table, write_zip
 from tools.demo import REPOSITORY, mirror
 
 PICTURES = 32

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.miniature import MiniatureSpec, write_release
+from pipeline.miniature.render import MiniatureSpec, write_release
 
 
 class PictureSet(NamedTuple):

@@ -13,7 +13,7 @@ else the machine does falls on all of them; the median of the rounds counts.
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard()
 
@@ -34,10 +34,10 @@ from typing import NamedTuple
 
 from benchmarks.pictures import PictureSet, linked, picture_set
 from benchmarks.results import device, publish, today
-from pipeline import extract
-from pipeline.image_check import ImageJob, check
-from pipeline.image_files import read_picture
-from pipeline.image_survey import check_all
+from pipeline.extract import stage as extract
+from pipeline.image_check.check import ImageJob, check
+from pipeline.image_check.check_many import check_all
+from pipeline.image_check.safe_read import read_picture
 from pipeline.release import read_release
 from pipeline.stage import Settings, StageContext
 from vision.artefacts.files import fsync_file

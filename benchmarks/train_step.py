@@ -12,7 +12,7 @@ counts. A way that this device or installation does not have is named with the r
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard()
 
@@ -28,18 +28,19 @@ from benchmarks.results import device as processor
 from benchmarks.results import publish, today
 from benchmarks.stages import in_turns
 from vision.core.sample import Batch, InputSpec
-from vision.engine import machine, start
+from vision.engine import machine
 from vision.engine.allocator import keep_freed_memory
-from vision.engine.board import NoBoard
 from vision.engine.config import TrainConfig, build
-from vision.engine.console import Console
 from vision.engine.distributed import Group
 from vision.engine.interrupt import StopRequest
-from vision.engine.loop import training_mode
 from vision.engine.optim import build_optimizer, build_schedule
-from vision.engine.session import Session
+from vision.engine.runs.metric_logger import NoBoard
 from vision.engine.state import seed_everything
-from vision.engine.step import train_step
+from vision.engine.training import start
+from vision.engine.training.console import Console
+from vision.engine.training.loop import training_mode
+from vision.engine.training.session import Session
+from vision.engine.training.step import train_step
 from vision.ssd.build import build_detector, build_loss
 from vision.ssd.variants import find
 

@@ -23,4 +23,4 @@ index.py ← index_build.py, index_rules.py, columns.py, tables.py (SQLite), arr
 miniature.py ← miniature_scene.py, miniature_shapes.py, coco_categories.py: the rendered release, to try all of it on
 """
 
-from vision.artefacts import supported_python as supported_python
+from vision.messages import supported_python as supported_python

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard()
 
@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import next_step
-from pipeline.clean import Selection, listing, plan, remove
-from pipeline.command import (
+from pipeline.command import next_step
+from pipeline.command.run_stage import (
     StopFlag,
     add_common_options,
     add_no_wait,
@@ -27,13 +26,14 @@ from pipeline.command import (
     say,
     settings_of,
 )
-from pipeline.lock import root_lock
-from pipeline.runner import Decision, decide_all
+from pipeline.data_root.lock import root_lock
+from pipeline.runner.clean import Selection, listing, plan, remove
+from pipeline.runner.run import Decision, decide_all
 from pipeline.stage import Stage
 from pipeline.stages import NAMES, all_stages, named
-from vision.artefacts.advice import command
-from vision.artefacts.command_line import Parser
-from vision.artefacts.output import words_are_the_result
+from vision.messages.advice import command
+from vision.messages.command_line import Parser
+from vision.messages.output import words_are_the_result
 
 CLEAN = """Removes what the stages made. Without --yes it only lists what would go, with bytes. A file goes when
 a receipt claims it and it still is as recorded; anything else in the folder stays and is named. Links are not

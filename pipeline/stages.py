@@ -20,6 +20,6 @@ def all_stages() -> tuple[Stage, ...]:
 
 
 if __name__ == "__main__":
-    from vision.artefacts.early import not_a_command
+    from vision.messages.early import not_a_command
 
     not_a_command("python -m pipeline list")

@@ -32,7 +32,7 @@ def coco_mini() -> Path:
 @pytest.fixture(scope="session")
 def miniature_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A rendered release of 16 + 8 images: zips, annotations, release.json, as a server holds them."""
-    from pipeline.miniature import MiniatureSpec, write_release
+    from pipeline.miniature.render import MiniatureSpec, write_release
 
     return write_release(tmp_path_factory.mktemp("release"), MiniatureSpec(seed=3, train=16, val=8)).parent
 

@@ -1,7 +1,7 @@
 """Runs a command that was printed, as a shell would read it and in the situation in which it was printed.
 
     said = capsys.readouterr().err
-    printed(said, "pipeline/own_data.py:require_splits")
+    printed(said, "pipeline/runner/own_data.py:require_splits")
 
 The site (``file:function``, see ``tests/house/printed_sites.py``) has to be the one that spelled it: its words are
 recorded while the test runs. The house fails for a site whose command no test runs so.
@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from tests.house.printed_sites import REPOSITORY, Site, product_sites, sites_of
-from vision.artefacts import advice
+from vision.messages import advice
 
 ODD = "a b$(touch X)"
 """What every path in a printed command has in it: a shell that is not told otherwise runs a command there."""

@@ -33,11 +33,11 @@ from typing import Any, NoReturn
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 OURS = {"benchmarks", "pipeline", "tests", "tools", "train_ssd", "vision"}
-LIGHT = ("pipeline.__main__", "pipeline.image_check", "pipeline.extract", "pipeline.validate_images")
+LIGHT = ("pipeline.__main__", "pipeline.image_check.check", "pipeline.extract", "pipeline.validate_images")
 HEAVY = (
     "torch._dynamo", "torch.utils.tensorboard", "albumentations", "hotcoco", "train_ssd", "tools.demo", "tools.detect",
-    "tools.evaluate", "tools.export_onnx", "vision.engine.failures", "vision.engine.loop", "vision.engine.report",
-    "vision.engine.start", "vision.engine.data", "vision.ssd.build", "vision.transforms.presets",
+    "tools.evaluate", "tools.export_onnx", "vision.engine.failures", "vision.engine.training.loop", "vision.engine.training.report",
+    "vision.engine.training.start", "vision.datasets.splits", "vision.ssd.build", "vision.transforms.presets",
 )  # fmt: skip
 """Modules whose imports a template makes; those of ours are forgotten again."""
 SUBREAPER = 36

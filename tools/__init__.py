@@ -1,1 +1,1 @@
-from vision.artefacts import supported_python as supported_python
+from vision.messages import supported_python as supported_python

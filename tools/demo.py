@@ -10,7 +10,7 @@ hand. Killed half-way, the same command resumes.
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard()
 
@@ -25,8 +25,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from vision.artefacts.advice import command as spelled
-from vision.artefacts.command_line import Parser
+from vision.messages.advice import command as spelled
+from vision.messages.command_line import Parser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PICTURES_SHOWN = 6

@@ -11,7 +11,7 @@ Exit status: 0 = nothing stops the work (slower or narrower things may still be 
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard(only_prints=True)
 
@@ -26,10 +26,10 @@ from pathlib import Path
 
 from tools.looked_at import looked_at
 from tools.machine import Gpu, Interpreter, Machine, read_interpreter, read_machine, torch_reaches_gpu
-from vision.artefacts.command_line import Parser
-from vision.artefacts.imports import required_distributions
-from vision.artefacts.supported_python import NEWEST as NEWEST_PYTHON
-from vision.artefacts.supported_python import OLDEST as OLDEST_PYTHON
+from vision.messages.command_line import Parser
+from vision.messages.imports import required_distributions
+from vision.messages.supported_python import NEWEST as NEWEST_PYTHON
+from vision.messages.supported_python import OLDEST as OLDEST_PYTHON
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 GB = 10**9

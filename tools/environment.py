@@ -12,7 +12,7 @@ a minute (uv) to five minutes (pip), nearly all of it torch with its CUDA librar
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard()
 
@@ -30,10 +30,10 @@ from pathlib import Path
 
 from tools.doctor import check_python
 from tools.machine import Interpreter, read_interpreter
-from vision.artefacts.advice import quoted
-from vision.artefacts.command_line import Parser
-from vision.artefacts.imports import required_distributions
-from vision.artefacts.supported_python import NEWEST, OLDEST
+from vision.messages.advice import quoted
+from vision.messages.command_line import Parser
+from vision.messages.imports import required_distributions
+from vision.messages.supported_python import NEWEST, OLDEST
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RUN, DEV = "requirements.txt", "requirements-dev.txt"

@@ -6,7 +6,7 @@ python -m tools.export_onnx models/my-experiment-1
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard()
 
@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.problem import run_tool
-from vision.artefacts.advice import command, quoted
-from vision.artefacts.command_line import Parser
+from vision.messages.advice import command, quoted
+from vision.messages.command_line import Parser
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from vision.engine.opening import Opened
+    from vision.engine.checkpoints.open_detector import Opened
     from vision.export.onnx import ExportReport
 
 DEFAULT_NAME = "ssd-mobilenet.onnx"
@@ -65,7 +65,7 @@ def build_parser() -> Parser:
 
 
 def export(arguments: argparse.Namespace) -> int:
-    from vision.engine.opening import open_detector
+    from vision.engine.checkpoints.open_detector import open_detector
     from vision.export import onnx
 
     opened = open_detector(
@@ -90,7 +90,7 @@ def comparison_pictures(named: Path | None, opened: Opened) -> tuple[list[np.nda
     """Validation images as detectNet feeds them: of the root that was ``named``, which must have some, else of the
     training's; where that one is gone or has none, photographs of scikit-image."""
     from vision.datasets.contract import DatasetError, SampleError
-    from vision.engine import detectnet
+    from vision.export import detectnet
 
     root = named or opened.data_root
     try:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prints the Python that setup_coco.sh and run_tests.sh start with: the one that PYTHON names, else the first of 3.10
-# to 3.13, else whatever there is, which then says in one line that it is too old (vision/artefacts/supported_python.py).
+# to 3.13, else whatever there is, which then says in one line that it is too old (vision/messages/supported_python.py).
 starts() { [ -n "$1" ] && "$1" -c "$2" >/dev/null 2>&1; }
 supported="import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))"
 

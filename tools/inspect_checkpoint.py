@@ -7,7 +7,7 @@ python -m tools.inspect_checkpoint FILE.pth --digest                 # digests o
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard(only_prints=True)
 
@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.problem import run_tool
-from vision.artefacts.advice import command
-from vision.artefacts.command_line import Parser
+from vision.messages.advice import command
+from vision.messages.command_line import Parser
 
 if TYPE_CHECKING:
-    from vision.engine.checkpoint import Checkpoint
+    from vision.engine.checkpoints.checkpoint import Checkpoint
 
 PARTS = ("weights", "ema", "optimizer", "scheduler", "scaler", "rng", "sampler", "window", "best", "metrics")
 """What training changes; the digests of all of these are equal exactly where two runs stand at the same point."""
@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def inspect(arguments: argparse.Namespace) -> int:
-    from vision.engine.checkpoint import find, load
+    from vision.engine.checkpoints.checkpoint import find, load
 
     path = find(arguments.checkpoint, lambda run: command("python -m tools.inspect_checkpoint", run))
     checkpoint = load(path)

@@ -248,6 +248,6 @@ def torch_reaches_gpu(python: str) -> tuple[bool, str]:
 
 
 if __name__ == "__main__":
-    from vision.artefacts.early import not_a_command
+    from vision.messages.early import not_a_command
 
     not_a_command("python -m tools.doctor")

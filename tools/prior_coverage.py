@@ -6,7 +6,7 @@ python -m tools.prior_coverage coco-data
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard(only_prints=True)
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.problem import run_tool
-from vision.artefacts.command_line import Parser
+from vision.messages.command_line import Parser
 from vision.ssd.variants import DEFAULT_VARIANT, VARIANTS, find
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def report(arguments: argparse.Namespace) -> int:
     from vision.datasets.coco import CocoDetection
     from vision.ssd.build import map_sizes
     from vision.ssd.coverage import measure
-    from vision.ssd.priors import make_priors
+    from vision.ssd.priors.generate import make_priors
 
     data = CocoDetection(arguments.datasets, arguments.split)
     spec = InputSpec(height=arguments.resolution[-1], width=arguments.resolution[0])

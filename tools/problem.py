@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from vision.artefacts.system_errors import NO_THREAD, said_of, said_of_no_thread
-from vision.artefacts.terminal import painted
+from vision.messages.system_errors import NO_THREAD, said_of, said_of_no_thread
+from vision.messages.terminal import painted
 
 
 def say_error(what: str) -> None:

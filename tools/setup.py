@@ -7,7 +7,7 @@ Runs with the standard library alone, since nothing may be installed yet. The wo
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.artefacts.early import guard
+    from vision.messages.early import guard
 
     guard()
 
@@ -30,10 +30,10 @@ from tools.doctor import (
 )
 from tools.environment import RUN, Environment, EnvironmentProblem, existing_python, find_python
 from tools.machine import Interpreter, Machine, read_interpreter, read_machine
-from vision.artefacts.addresses import redacted_text
-from vision.artefacts.advice import command as spelled
-from vision.artefacts.command_line import Parser
-from vision.artefacts.imports import required_distributions
+from vision.messages.addresses import redacted_text
+from vision.messages.advice import command as spelled
+from vision.messages.command_line import Parser
+from vision.messages.imports import required_distributions
 
 ENVIRONMENT_COST = Cost(3 * GB, ENVIRONMENT_BYTES, 3)  # measured: 28 s with uv, 185 s with pip
 DEMO_COST = Cost(0, 0.3 * GB, 10)

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes; whole files of each kind are in the corpus of ``tests/nn/test_weight_file.py``."""
+"""What a file is, by its first bytes; whole files of each kind are in the corpus of ``tests/nn/weights/test_weight_file.py``."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ import pytest
 
 from vision.artefacts import writable
 from vision.artefacts.files import OutOfSpace
-from vision.artefacts.system_errors import said_of
 from vision.artefacts.writable import free_bytes, require_writable
+from vision.messages.system_errors import said_of
 
 
 def test_it_makes_the_folder_and_leaves_it_empty(tmp_path: Path) -> None:

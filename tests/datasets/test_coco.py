@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.arrays import write_arrays
-from pipeline.columns import Columns
+from pipeline.index.arrays import write_arrays
+from pipeline.index.columns import Columns
 from tests.datasets.conftest import Picture, write_coco
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError, SampleError

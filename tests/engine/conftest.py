@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.engine.runs import TINY
+from tests.engine.tiny_runs import TINY
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ SERVER = forkserver.ForkServer()
 SERVER.set_forkserver_preload(
     ["pytest", "torch._dynamo", "torch.utils.tensorboard", "albumentations", "hotcoco", "train_ssd"]
     + [f"vision.{name}" for name in ("engine.failures", "engine.loop", "engine.report", "engine.start")]
-    + ["vision.engine.data", "vision.ssd.build", "vision.transforms.presets"]
+    + ["vision.datasets.splits", "vision.ssd.build", "vision.transforms.presets"]
 )
 
 

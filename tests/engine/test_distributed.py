@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from tests.engine.ranks import ends, free_port, train_ranks
-from tests.engine.runs import TINY, step_rows
 from tests.engine.test_interrupt import REPOSITORY, wait_for_step
+from tests.engine.tiny_runs import TINY, step_rows
 from vision.artefacts import log
 from vision.core.sample import Batch
-from vision.engine.checkpoint import find, load
-from vision.engine.session import Session
+from vision.engine.checkpoints.checkpoint import find, load
 from vision.engine.state import TrainState
+from vision.engine.training.session import Session
 
 FIXED = ("--freeze-bn", "--ema=0", "--validation-map=true", "--epochs=2")
 """Batch statistics of a process are those of its share, so equality needs them fixed."""
@@ -191,7 +191,7 @@ def test_a_signal_while_the_first_one_scores_ends_all_alike(tiny: list[str], tmp
 
 def noting(images: Path) -> None:
     """Appends the images of each step to a file a rank."""
-    from vision.engine import loop
+    from vision.engine.training import loop
 
     step = loop.train_step
 
@@ -217,7 +217,7 @@ def images_of_steps(folder: Path) -> dict[int, list[int]]:
 
 def slow_validation(seen: Path, seconds: float) -> None:
     """Each batch of a validation takes that long and appends the rank to a file."""
-    from vision.engine.validation import LossMeter
+    from vision.engine.training.validation import LossMeter
 
     measure = LossMeter.__call__
 
@@ -232,7 +232,7 @@ def slow_validation(seen: Path, seconds: float) -> None:
 
 def slow_scoring(seen: Path, seconds: float) -> None:
     """The scoring makes a file and takes that long."""
-    from vision.engine import coco_map
+    from vision.engine.evaluation import coco_map
 
     score = coco_map.score
 

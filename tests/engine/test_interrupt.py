@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 import torch
 
-from tests.engine.runs import TINY, step_rows
+from tests.engine.tiny_runs import TINY, step_rows
 from tools.inspect_checkpoint import digests
-from vision.engine import run_folder
-from vision.engine.checkpoint import find, load
+from vision.engine.checkpoints import folder as run_folder
+from vision.engine.checkpoints.checkpoint import find, load
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

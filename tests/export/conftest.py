@@ -14,7 +14,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.export.made import CLASSES, HW, make_opened
-from vision.engine.opening import Opened
+from vision.engine.checkpoints.open_detector import Opened
 
 
 @pytest.fixture(scope="session")

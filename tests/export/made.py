@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import torch
 
 from vision.core.sample import InputSpec
-from vision.engine.opening import Opened
+from vision.engine.checkpoints.open_detector import Opened
 from vision.ssd.build import build_detector
 from vision.ssd.variants import find
 

@@ -11,7 +11,7 @@ from torchvision.models.detection._utils import BoxCoder as TorchvisionCoder
 
 from tests.export.made import CLASSES
 from vision.core.boxes import cxcywh_to_xyxy
-from vision.engine.opening import Opened
+from vision.engine.checkpoints.open_detector import Opened
 from vision.export.graph import DetectNetGraph
 
 

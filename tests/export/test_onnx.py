@@ -19,7 +19,7 @@ import pytest
 
 from tests.export.made import CLASSES, HW, make_opened
 from vision.artefacts.files import OutOfSpace, sha256_of
-from vision.engine.opening import Opened
+from vision.engine.checkpoints.open_detector import Opened
 from vision.export import contract, parity
 from vision.export import onnx as room
 from vision.export.contract import ContractBroken

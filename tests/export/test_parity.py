@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from tests.export.made import HW, make_opened
-from vision.engine.opening import Opened
+from vision.engine.checkpoints.open_detector import Opened
 from vision.export.contract import check
 from vision.export.onnx import as_onnx
 from vision.export.parity import ParityBroken, ParityReport, compare

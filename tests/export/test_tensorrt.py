@@ -14,7 +14,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from vision.engine.opening import Opened
+from vision.engine.checkpoints.open_detector import Opened
 from vision.export.contract import ContractBroken, check
 from vision.export.onnx import as_onnx
 

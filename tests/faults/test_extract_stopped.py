@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import plain_paths, trees, unpacking
-from pipeline.archive import open_archive, plan
-from pipeline.extract import main
-from pipeline.extract_file import extract_file
+from pipeline import plain_paths
+from pipeline.archives import unpack as unpacking
+from pipeline.archives.archive import open_archive, plan
+from pipeline.archives.unpack import standing, take_along, unpack_all
+from pipeline.data_root import manifests as trees
+from pipeline.extract.own_archive import extract_file
+from pipeline.extract.stage import main
 from pipeline.stage import Interrupted
-from pipeline.unpacking import standing, take_along, unpack_all
 
 CHUNKS = 8
 

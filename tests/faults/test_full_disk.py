@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.command import StopFlag, reported
-from tests.engine.runs import TINY, step_rows
+from pipeline.command.run_stage import StopFlag, reported
+from tests.engine.tiny_runs import TINY, step_rows
 from tools.demo import mirror
 
 WITHOUT_PREFLIGHT = """
@@ -147,7 +147,7 @@ def test_a_run_on_a_disk_that_becomes_full(
     Others may fill a disk that had room when the run began, so what is asked before it begins is left out here.
     """
     from train_ssd import main as train
-    from vision.engine import disk as room
+    from vision.engine.runs import disk as room
 
     monkeypatch.setattr(room, "require_room", lambda *_: None)
     run = disk(kilobytes << 10) / "run"

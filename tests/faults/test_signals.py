@@ -104,7 +104,7 @@ def test_a_signal_while_files_are_looked_at(
     shutil.copytree(miniature_root, root)  # other inodes: everything is read again
     code = (
         "import os, signal, sys\n"
-        "from pipeline import trees\n"
+        "from pipeline.data_root import manifests as trees\n"
         "from pipeline.__main__ import main\n"
         "crc = trees.crc32_of\n"
         "def slow(*a):\n"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vision.artefacts import advice
+from vision.messages import advice
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 QUOTING = {"command", "quoted"}

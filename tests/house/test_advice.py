@@ -63,7 +63,7 @@ def test_printed_commands_are_quoted(repository: Path) -> None:
         if file.relative_to(repository).parts[0] not in ("tests", "benchmarks")
     ]
     wrong = [
-        f"{file.relative_to(repository)}:{line}: {value} is not quoted (vision/artefacts/advice.py)"
+        f"{file.relative_to(repository)}:{line}: {value} is not quoted (vision/messages/advice.py)"
         for file in files
         for line, value in unquoted(ast.parse(file.read_text(encoding="utf-8")))
     ]
@@ -72,7 +72,7 @@ def test_printed_commands_are_quoted(repository: Path) -> None:
 
 def test_nobody_quotes_in_another_way(repository: Path) -> None:
     law = read_law((repository / "docs" / "house.md").read_text(encoding="utf-8"))
-    own = {repository / "vision/artefacts/advice.py", repository / "vision/artefacts/holder.py"}
+    own = {repository / "vision/messages/advice.py", repository / "vision/artefacts/holder.py"}
     wrong = [
         str(file.relative_to(repository))
         for file in python_files(law)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.part import Part
+from pipeline.transfer.partial import Part
 from tests.house.documents import STAGES, documented, files, keys_of_table, lines, plain, section, sha256
 
 SPLITS = ("train", "val")

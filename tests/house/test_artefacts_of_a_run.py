@@ -32,7 +32,7 @@ def classes(root: Path) -> list[str]:
 def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Two epochs of the smallest net on the miniature."""
     torch = pytest.importorskip("torch")
-    from tests.engine.runs import TINY
+    from tests.engine.tiny_runs import TINY
     from train_ssd import main
 
     folder, threads = tmp_path_factory.mktemp("models") / "run", torch.get_num_threads()

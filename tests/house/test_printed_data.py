@@ -53,16 +53,16 @@ def spoil_pictures(root: Path) -> None:
 
 ORIGINAL, REMAPPED = "annotations/instances_val2017.json", "annotations/instances_val2017.remapped.json"
 BROKEN = [
-    (remove("val2017"), "validate_images", "pipeline/image_table.py:survey_split"),
-    (remove(ORIGINAL), "validate_images", "pipeline/image_table.py:_annotated"),
-    (write(ORIGINAL, "{"), "validate_images", "pipeline/image_table.py:_annotated#2"),
-    (spoil_pictures, "validate_images", "pipeline/image_table.py:_require_some"),
-    (write(ORIGINAL, "{"), "remap_categories", "pipeline/remap_categories.py:_run#2"),
-    (remove(ORIGINAL), "remap_categories", "pipeline/remap_categories.py:_run#3"),
-    (write("report/images.jsonl", "{\n"), "remap_categories", "pipeline/verdicts.py:_unusable"),
-    (remove("report/images.jsonl"), "remap_categories", "pipeline/verdicts.py:_unusable"),
-    (write(REMAPPED, "{"), "index", "pipeline/index.py:_run"),
-    (remove(REMAPPED), "index", "pipeline/index.py:_run#2"),
+    (remove("val2017"), "validate_images", "pipeline/validate_images/table.py:survey_split"),
+    (remove(ORIGINAL), "validate_images", "pipeline/validate_images/table.py:_annotated"),
+    (write(ORIGINAL, "{"), "validate_images", "pipeline/validate_images/table.py:_annotated#2"),
+    (spoil_pictures, "validate_images", "pipeline/validate_images/table.py:_require_some"),
+    (write(ORIGINAL, "{"), "remap_categories", "pipeline/remap_categories/stage.py:_run#2"),
+    (remove(ORIGINAL), "remap_categories", "pipeline/remap_categories/stage.py:_run#3"),
+    (write("report/images.jsonl", "{\n"), "remap_categories", "pipeline/image_check/verdicts.py:_unusable"),
+    (remove("report/images.jsonl"), "remap_categories", "pipeline/image_check/verdicts.py:_unusable"),
+    (write(REMAPPED, "{"), "index", "pipeline/index/stage.py:_run"),
+    (remove(REMAPPED), "index", "pipeline/index/stage.py:_run#2"),
 ]
 
 
@@ -81,8 +81,8 @@ def test_a_root_that_is_broken(
 @pytest.mark.parametrize(
     ("broken", "site"),
     [
-        (remove("index.sqlite"), "pipeline/query.py:open_index"),
-        (write("index.sqlite", "x" * 5000), "pipeline/query.py:_broken"),
+        (remove("index.sqlite"), "pipeline/index/query.py:open_index"),
+        (write("index.sqlite", "x" * 5000), "pipeline/index/query.py:_broken"),
     ],
 )
 def test_an_index_that_is_broken(
@@ -109,7 +109,7 @@ def test_an_archive_that_is_fetched_again(
     place.unlink() if archive == "gone" else place.write_bytes(b"x")
     assert call("pipeline.extract", "--root", root) == 1
     with mirror(miniature_release) as url:
-        printed(capsys.readouterr().err, "pipeline/extract.py:_get_it", "--mirror", url)
+        printed(capsys.readouterr().err, "pipeline/extract/stage.py:_get_it", "--mirror", url)
     assert call("pipeline.extract", "--root", root) == 0
 
 
@@ -128,7 +128,7 @@ def test_choices_that_cannot_be_read(
     said = capsys.readouterr().err
     assert "FILE is the table of its release" in said
     table = miniature_release / "release.json"
-    printed(said, "pipeline/choices.py:_say_all_of_it", "--workers", 1, fill={"FILE": table})
+    printed(said, "pipeline/data_root/saved_options.py:_say_all_of_it", "--workers", 1, fill={"FILE": table})
     assert call("pipeline.__main__", "status", "--root", root) == 0
     assert "stale" not in capsys.readouterr().out
 
@@ -169,11 +169,11 @@ def test_images_that_are_gone(
     assert call(*check) == 1
     said = capsys.readouterr().err
     if number == 6:
-        printed(said, "pipeline/image_absence.py:advice#2", "--workers", 1)
+        printed(said, "pipeline/image_check/absence.py:advice#2", "--workers", 1)
         assert call(*check) == 0, "they are listed"
     for path in images if own else []:
         (tmp_path / path.name).rename(path)
-    printed(said, "pipeline/image_absence.py:advice", "--workers", 1)
+    printed(said, "pipeline/image_check/absence.py:advice", "--workers", 1)
     assert len(list((root / "train2017").iterdir())) == 16
     assert call("pipeline.__main__", "verify", "--root", root) == 0
 
@@ -194,12 +194,12 @@ def test_a_login_that_was_not_stored(
         assert call("pipeline.__main__", "run", "--root", root) == 1
         said = capsys.readouterr().err
         assert "secret" not in said
-        printed(said, "pipeline/download.py:_servers", "--workers", 1, fill=named)
+        printed(said, "pipeline/download/stage.py:_servers", "--workers", 1, fill=named)
         digest = hashlib.sha256((root / "archives" / archive).read_bytes()).hexdigest()
         line = ("--sha256", digest, "--output", away / ODD, "--url", f"http://***@{host}/{archive}")
         assert call("pipeline.download", *line) == 1
         named = {word: f"{address}/{archive}" for word, address in named.items()}
-        printed(capsys.readouterr().err, "pipeline/download_file.py:_download", fill=named)
+        printed(capsys.readouterr().err, "pipeline/download/own_file.py:_download", fill=named)
     assert (away / ODD).is_file()
 
 
@@ -231,5 +231,5 @@ def test_something_else_in_the_place_of_an_output(
     os.mkfifo(place)
     line = ("pipeline.remap_categories", "--root", root)
     assert call(*line) == 1
-    printed(capsys.readouterr().err, "pipeline/ownership.py:require_places")
+    printed(capsys.readouterr().err, "pipeline/runner/ownership.py:require_places")
     assert call(*line) == 0 and place.is_file()

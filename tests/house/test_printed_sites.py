@@ -17,7 +17,7 @@ NOT_RUN = {
     "tools/setup.py:main": "it is the command that is running",
     "tools/demo.py:report": "it fetches 20 GB; that setup_coco.sh starts is a test of its own",
     "tools/export_onnx.py:report": "it runs on the board; tests/tools/test_export_onnx.py holds its words",
-    "vision/engine/report.py:end#4": "it serves pages until it is ended",
+    "vision/engine/training/report.py:end#4": "it serves pages until it is ended",
     "vision/datasets/root_advice.py:_sources": "two paths, and no command",
     "tools/doctor.py:check_python": INSTALLS,
     "tools/doctor.py:check_installer": INSTALLS,
@@ -28,23 +28,23 @@ NOT_RUN = {
     "vision/engine/machine.py:require_compiler": INSTALLS,
     "vision/datasets/loading.py:_fits_shared_memory": "an option of docker",
     "vision/datasets/workers.py:cause_of": "an option of docker",
-    "vision/artefacts/imports.py:said_of_import": "the path of this Python, and no command",
-    "vision/artefacts/imports.py:said_of_import#2": INSTALLS,
-    "vision/artefacts/imports.py:_with_the_environment#4": INSTALLS,
+    "vision/messages/imports.py:said_of_import": "the path of this Python, and no command",
+    "vision/messages/imports.py:said_of_import#2": INSTALLS,
+    "vision/messages/imports.py:_with_the_environment#4": INSTALLS,
     "vision/export/onnx.py:export": "an option, for callers without a command line",
-    "vision/artefacts/system_errors.py:": "a limit of the shell that it is typed into",
+    "vision/messages/system_errors.py:": "a limit of the shell that it is typed into",
 }
 """Why no test runs the command that is printed there."""
 
 
-IMPORTS = "tests/artefacts/test_imports.py::test_the_printed_command_works"
+IMPORTS = "tests/messages/test_imports.py::test_the_printed_command_works"
 PHOTOGRAPHS = "tests/end_to_end/test_photographs.py"
 RUN_IN_ANOTHER_WAY = {
-    "vision/artefacts/imports.py:said_of_import#3": IMPORTS,
-    "vision/artefacts/imports.py:_with_the_environment": IMPORTS,
-    "vision/artefacts/imports.py:_with_the_environment#2": IMPORTS,
-    "vision/artefacts/imports.py:_with_the_environment#3": IMPORTS,
-    "pipeline/image_rules.py:to_apply": f"{PHOTOGRAPHS}::test_where_none_can_be_used_the_command_is_the_fix",
+    "vision/messages/imports.py:said_of_import#3": IMPORTS,
+    "vision/messages/imports.py:_with_the_environment": IMPORTS,
+    "vision/messages/imports.py:_with_the_environment#2": IMPORTS,
+    "vision/messages/imports.py:_with_the_environment#3": IMPORTS,
+    "pipeline/image_check/settings.py:to_apply": f"{PHOTOGRAPHS}::test_where_none_can_be_used_the_command_is_the_fix",
     "tools/export_onnx.py:_again": "tests/tools/test_export_onnx.py::test_the_printed_command_exports_beside_a_network_of_ones_own",
 }
 """In a process of its own, by that test."""
@@ -82,7 +82,7 @@ def test_a_command_without_a_test_is_found(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(printed_sites, "REPOSITORY", tmp_path)
     product, tests = tmp_path / "product.py", tmp_path / "test_it.py"
     product.write_text(
-        "from vision.artefacts.advice import command\n"
+        "from vision.messages.advice import command\n"
         "def one(root): return f'fix: {command(\"python -m pipeline run\", root)}'\n"
         "def two(root): return [command('mv', root), 'then python -m tools.doctor']\n"
         "def none(root): return f'{root}: no such file'\n"

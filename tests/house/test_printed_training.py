@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 import torch
 
-from tests.engine.runs import TINY
+from tests.engine.tiny_runs import TINY
 from tests.printed import ODD, Printed
 from tools.demo import mirror
+from vision.datasets import splits as data
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError, SampleError
-from vision.engine import data, distributed, machine
-from vision.engine.checkpoint import DamagedCheckpoint, load
-from vision.engine.initial import require_as_recorded
+from vision.engine import distributed, machine
+from vision.engine.checkpoints.checkpoint import DamagedCheckpoint, load
+from vision.engine.runs.initial import require_as_recorded
 
 
 @pytest.fixture
@@ -77,11 +78,11 @@ def test_from_the_end_of_a_session_to_found_objects(
     line = ["--datasets", miniature_root, *TINY, "--checkpoint-folder", folder, "--stop-after-epoch=1"]
     assert call("train_ssd", *line) == 0
     said = capsys.readouterr().out
-    printed(said, "vision/engine/report.py:end", "--stop-after-step=5")
-    printed(said, "vision/engine/report.py:end#3")
+    printed(said, "vision/engine/training/report.py:end", "--stop-after-step=5")
+    printed(said, "vision/engine/training/report.py:end#3")
     capsys.readouterr()
-    printed(said, "vision/engine/report.py:end#2", "--workers=0", "--device=cpu")
-    printed(capsys.readouterr().out, "tools/evaluate.py:evaluate#2")
+    printed(said, "vision/engine/training/report.py:end#2", "--workers=0", "--device=cpu")
+    printed(capsys.readouterr().out, "tools/evaluate/__main__.py:evaluate#2")
     images: dict[str, object] = {"IMAGE…": miniature_root / "val2017"}
     printed(capsys.readouterr().out, "tools/export_onnx.py:report#2", fill=images)
     assert (tmp_path / "found").is_dir()
@@ -90,13 +91,13 @@ def test_from_the_end_of_a_session_to_found_objects(
 ASKING = [
     (
         "tools.evaluate",
-        "tools/evaluate.py:evaluate",
+        "tools/evaluate/__main__.py:evaluate",
         ["--workers=0", "--device=cpu", "--output={tmp}/made"],
         [],
     ),
     ("tools.export_onnx", "tools/export_onnx.py:export", ["--output={tmp}/made/net.onnx"], []),
     ("tools.inspect_checkpoint", "tools/inspect_checkpoint.py:inspect", [], []),
-    ("tools.detect", "tools/detect.py:_open_checkpoint", [], ["{val}", "--output={tmp}/found"]),
+    ("tools.detect", "tools/detect/__main__.py:_open_checkpoint", [], ["{val}", "--output={tmp}/found"]),
 ]
 
 
@@ -126,7 +127,7 @@ def test_a_network_that_is_not_there_or_none_is_exported(
         model.write_bytes(content)
     line = (model, miniature_root / "val2017", "--output", tmp_path / "found")
     assert call("tools.detect", *line) == 1
-    site = "tools/detect.py:_session" if content else "tools/detect.py:_made_by"
+    site = "tools/detect/__main__.py:_session" if content else "tools/detect/__main__.py:_made_by"
     printed(capsys.readouterr().err, site, fill={} if place == "in the run" else {"RUN": run})
     assert call("tools.detect", *line) == 0
 
@@ -144,15 +145,17 @@ def test_weights_that_are_no_checkpoint_start_a_new_run(
     torch.save({"model": weights, "scheduler": scheduler}, more)
     line = ["--datasets", miniature_root, *TINY, "--stop-after-step=1", "--checkpoint-folder"]
     for file, site in (
-        (alone, "vision/engine/checkpoint.py:_typed"),
-        (more, "vision/engine/checkpoint.py:load"),
+        (alone, "vision/engine/checkpoints/checkpoint.py:_typed"),
+        (more, "vision/engine/checkpoints/checkpoint.py:load"),
     ):
         with pytest.raises(DamagedCheckpoint) as caught:
             load(file)
         printed(str(caught.value), site, *line, tmp_path / file.stem)
     with pytest.raises(ValueError, match="is a folder") as folder:
         require_as_recorded(run)
-    printed(str(folder.value), "vision/engine/initial.py:require_as_recorded", *line, tmp_path / "from-a-run")
+    printed(
+        str(folder.value), "vision/engine/runs/initial.py:require_as_recorded", *line, tmp_path / "from-a-run"
+    )
 
 
 def test_splits_with_other_classes(root: Path, tmp_path: Path, printed: Printed) -> None:
@@ -160,13 +163,13 @@ def test_splits_with_other_classes(root: Path, tmp_path: Path, printed: Printed)
     assert call("pipeline.__main__", "run", "--root", other, "--classes", "person", "--workers", 1) == 0
     shutil.rmtree(root / "arrays/val2017")
     shutil.copytree(other / "arrays/val2017", root / "arrays/val2017")
-    printed(refused(root), "vision/engine/data.py:open_splits", "--workers", 1)
+    printed(refused(root), "vision/datasets/splits.py:open_splits", "--workers", 1)
     assert len(opened(root)) == 2
 
 
 def test_a_split_without_images(root: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CocoDetection, "__len__", lambda self: 0)
-    printed(refused(root), "vision/engine/data.py:open_splits#2")
+    printed(refused(root), "vision/datasets/splits.py:open_splits#2")
 
 
 def test_classes_of_which_nothing_is_there(root: Path, printed: Printed) -> None:
@@ -174,7 +177,7 @@ def test_classes_of_which_nothing_is_there(root: Path, printed: Printed) -> None
     present = {train.classes[label] for label in train.columns("labels")[0]}
     absent = next(name for name in train.classes[1:] if name not in present)
     assert call("pipeline.__main__", "run", "--root", root, "--classes", absent, "--workers", 1) == 0
-    printed(refused(root), "vision/engine/data.py:open_splits#3", "--workers", 1)
+    printed(refused(root), "vision/datasets/splits.py:open_splits#3", "--workers", 1)
     assert len(opened(root)) == 2
 
 
@@ -236,20 +239,20 @@ def test_an_image_that_is_not_what_it_was(damage: str, root: Path, printed: Prin
 def test_the_doctor_says_why_there_is_no_gpu(
     tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tools import evaluate
-    from vision.engine import report
+    from tools.evaluate import __main__ as evaluate
     from vision.engine.config import parse
+    from vision.engine.training import report
 
     config = parse(["--device", "cuda:0"]).config
     asked: dict[str, Any] = {
-        "tools/evaluate.py:choose_device": lambda: evaluate.choose_device("cuda"),
+        "tools/evaluate/__main__.py:choose_device": lambda: evaluate.choose_device("cuda"),
         "vision/engine/machine.py:choose_device": lambda: machine.choose_device(config),
         "vision/engine/distributed.py:check": lambda: distributed.check(
             SimpleNamespace(sync_bn=True, device="cpu"),
             torch.device("cpu"),  # type: ignore[arg-type]
         ),
     }
-    lines = {printed.line(report._no_gpu(_on_the_cpu()), "vision/engine/report.py:_no_gpu")}
+    lines = {printed.line(report._no_gpu(_on_the_cpu()), "vision/engine/training/report.py:_no_gpu")}
     for site, ask in asked.items():
         with pytest.raises(ValueError) as caught:
             ask()

@@ -27,7 +27,7 @@ def sources(repository: Path) -> list[Path]:
 
 def test_no_source_file_turns_tls_off(repository: Path) -> None:
     files = sources(repository)
-    assert repository / "pipeline/request.py" in files
+    assert repository / "pipeline/transfer/request.py" in files
     wrong = [
         f"{path}: {hit[0]}"
         for path in files

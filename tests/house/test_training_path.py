@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.next_step import RECIPE, after_all
+from pipeline.command.next_step import RECIPE, after_all
 from pipeline.stage import Settings
 from vision.engine import config
 

@@ -20,7 +20,7 @@ PLAIN = {
     r"begins? again|begun again": "restart",
 }
 """Pattern → what is said instead. Readers are engineers in many countries: one word for one thing, the field's."""
-DRAWN = {"tools/detect.py", "tools/result_names.py", "docs/artefacts.md"}
+DRAWN = {"tools/detect/__main__.py", "tools/detect/result_names.py", "docs/artefacts.md"}
 """``picture`` is a key of detections.json: a drawing made of an image."""
 OF_A_DAY = ("docs/log.md", "benchmarks/results/")
 """What was written or measured on a day stays as it was."""
@@ -123,7 +123,7 @@ def test_errors_of_the_system_are_told_in_words(repository: Path) -> None:
         and isinstance(node.value, ast.Tuple)
     }
     wrong = [
-        f"{path.relative_to(repository)}:{line}: except {kind}: use vision/artefacts/system_errors.py"
+        f"{path.relative_to(repository)}:{line}: except {kind}: use vision/messages/system_errors.py"
         for path, source in sources.items()
         if not path.relative_to(repository).as_posix().startswith(DECODERS)
         for line, kind in raw_errors(source, groups)

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import fetch, part, request
-from pipeline.fetch import Fetch
+from pipeline.transfer import fetch, request
+from pipeline.transfer import partial as part
+from pipeline.transfer.fetch import Fetch
 from tests.pipeline.fault_server import FaultServer, serving
 
 

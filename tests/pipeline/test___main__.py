@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import trees
 from pipeline.__main__ import main
-from pipeline.next_step import RECIPE
+from pipeline.command.next_step import RECIPE
+from pipeline.data_root import manifests as trees
 from pipeline.release import COCO_2017, read_release
 from pipeline.stage import StageError
 from pipeline.stages import NAMES

@@ -12,7 +12,7 @@ from pycocotools.cocoeval import Params
 from vision.core.sample import InputSpec
 from vision.ssd.build import map_sizes
 from vision.ssd.coverage import measure
-from vision.ssd.priors import make_priors
+from vision.ssd.priors.generate import make_priors
 from vision.ssd.variants import find
 
 

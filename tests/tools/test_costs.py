@@ -58,7 +58,7 @@ def test_a_damaged_table_costs_nothing_and_is_left_to_the_pipeline(tmp_path: Pat
 
 
 def test_choices_are_where_the_pipeline_puts_them(tmp_path: Path) -> None:
-    from pipeline import choices
+    from pipeline.data_root import saved_options as choices
     from pipeline.stage import Settings
 
     (tmp_path / ".pipeline").mkdir()

@@ -26,7 +26,7 @@ from tools.environment import (
     find_python,
 )
 from tools.machine import Interpreter, read_interpreter
-from vision.artefacts.imports import required_distributions
+from vision.messages.imports import required_distributions
 
 
 class Installer:

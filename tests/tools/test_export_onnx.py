@@ -17,7 +17,7 @@ from PIL import Image
 from tools import export_onnx
 from tools.export_onnx import main
 from vision.datasets.contract import DatasetError
-from vision.engine.opening import open_detector
+from vision.engine.checkpoints.open_detector import open_detector
 from vision.export import parity
 from vision.export.parity import ParityBroken
 from vision.ssd.postprocess import detect

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vision.artefacts.system_errors import FULL, out_of_names
 from vision.artefacts.targets import require_file_place, require_folder_place
+from vision.messages.system_errors import FULL, out_of_names
 
 TEMPORARY = ".tmp-"
 """What the names of temporary files begin with."""

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from vision.artefacts.addresses import HIDDEN, redacted_text, secrets_in
 from vision.artefacts.records import RecordError, from_plain, read_json
+from vision.messages.addresses import HIDDEN, redacted_text, secrets_in
 
 COMMAND = 300
 """How much of the holder's command is noted, in characters."""

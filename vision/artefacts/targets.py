@@ -11,7 +11,7 @@ import os
 import stat
 from pathlib import Path
 
-from vision.artefacts.advice import quoted, shown
+from vision.messages.advice import quoted, shown
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"),

@@ -7,8 +7,8 @@ import os
 import uuid
 from pathlib import Path
 
-from vision.artefacts.advice import shown
 from vision.artefacts.files import TEMPORARY, OutOfSpace, space_errors
+from vision.messages.advice import shown
 
 BLOCK = 4096
 """A file takes whole blocks, and the probe takes one."""

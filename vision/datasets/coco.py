@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from vision.artefacts.advice import command
 from vision.artefacts.records import RecordError, from_plain, read_json
-from vision.artefacts.system_errors import in_words, reason
 from vision.core.sample import Sample
 from vision.datasets import root_advice
 from vision.datasets.contract import DatasetError, SampleError
 from vision.images.decode import BadImage, decode_rgb, orientation_of
 from vision.images.formats import STORED
+from vision.messages.advice import command
+from vision.messages.system_errors import in_words, reason
 
 ARRAYS_SCHEMA = 1
 """The schema of ``arrays.json``."""

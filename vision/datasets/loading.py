@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, get_worker_info
 
-from vision.artefacts.system_errors import in_words
 from vision.core.sample import BACKGROUND, Batch, Sample
 from vision.datasets.contract import Dataset, SampleError, Transform
 from vision.datasets.sampling import BatchSampler, Key
@@ -32,6 +31,7 @@ from vision.datasets.workers import (
     end_workers,
     start_method,
 )
+from vision.messages.system_errors import in_words
 
 PREFETCH = 2
 """Batches that each worker keeps ready."""

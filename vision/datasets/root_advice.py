@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vision.artefacts.advice import command, quoted
 from vision.artefacts.records import RecordError, read_json
+from vision.messages.advice import command, quoted
 
 SPLITS = ("train", "val")
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vision.artefacts.advice import shown
-from vision.artefacts.system_errors import reason
 from vision.engine.combinations import UsageError as UsageError
 from vision.engine.combinations import check_together
 from vision.engine.options import (
@@ -26,6 +24,8 @@ from vision.engine.options import (
     read_mapping,
     to_mapping,
 )
+from vision.messages.advice import shown
+from vision.messages.system_errors import reason
 from vision.ssd.variants import DEFAULT_VARIANT, LATER_VARIANTS, VARIANTS
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -359,6 +359,6 @@ def run_folder(config: TrainConfig) -> Path:
 
 
 if __name__ == "__main__":
-    from vision.artefacts.early import not_a_command
+    from vision.messages.early import not_a_command
 
     not_a_command("python train_ssd.py")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from vision.artefacts.records import RecordError
 from vision.datasets.contract import DatasetError, SampleError
 from vision.datasets.loading import WorkerError
-from vision.engine.memory import OutOfMemory
-from vision.engine.not_finite import NotFinite
-from vision.engine.resume import Refused
-from vision.engine.run_folder import DamagedCheckpoint, NoCheckpoint
+from vision.engine.checkpoints.folder import DamagedCheckpoint, NoCheckpoint
+from vision.engine.runs.resume import Refused
+from vision.engine.training.memory import OutOfMemory
+from vision.engine.training.not_finite import NotFinite
 
 MENDABLE: tuple[type[Exception], ...] = (
     DamagedCheckpoint,

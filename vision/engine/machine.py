@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
-from vision.artefacts.terminal import counted
 from vision.engine.allocator import keep_freed_memory
 from vision.engine.config import TrainConfig
 from vision.engine.distributed import Group, join
+from vision.messages.terminal import counted
 
 
 @dataclass(frozen=True)

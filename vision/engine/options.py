@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vision.artefacts import command_line
+from vision.messages import command_line
 
 RESUME_RULES = ("session", "free", "named", "fixed")
 """What a change on resume means: ``session`` is never inherited; ``free`` changes no number of the training;

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from vision.artefacts.system_errors import in_words
 from vision.export.graphs import constants, named, nodes
 from vision.export.tensorrt import broken_clauses
+from vision.messages.system_errors import in_words
 
 INPUT, SCORES, BOXES = "input_0", "scores", "boxes"
 FP16_LARGEST = 65504.0

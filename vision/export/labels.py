@@ -5,8 +5,8 @@ jetson-inference counts lines and only logs a wrong count; every name after a st
 
 from __future__ import annotations
 
-from vision.artefacts.command_line import shortened
 from vision.export.contract import ContractBroken
+from vision.messages.command_line import shortened
 
 LABELS = "labels.txt"
 SENTENCES_SHOWN = 3

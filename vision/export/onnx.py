@@ -14,17 +14,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vision.artefacts.advice import quoted, shown
 from vision.artefacts.files import TEMPORARY, atomic_publish, publish_bytes, publish_json, sha256_of
 from vision.artefacts.records import RecordError, read_json, to_plain
 from vision.artefacts.targets import require_file_place
-from vision.engine.opening import Opened
+from vision.engine.checkpoints.open_detector import Opened
 from vision.export import contract, parity
 from vision.export.contract import BOXES, INPUT, SCORES, GraphFacts
 from vision.export.graph import DetectNetGraph
 from vision.export.graphs import without_copies
 from vision.export.labels import LABELS, labels_text
 from vision.export.parity import ParityReport
+from vision.messages.advice import quoted, shown
 from vision.ssd.model import Detector
 
 DEFAULT_OPSET = 13
@@ -185,6 +185,6 @@ def as_onnx(detector: Detector, opset: int) -> bytes:
 
 
 if __name__ == "__main__":
-    from vision.artefacts.early import not_a_command
+    from vision.messages.early import not_a_command
 
     not_a_command("python -m tools.export_onnx")

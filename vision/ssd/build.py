@@ -13,7 +13,7 @@ from vision.ssd.coding import BoxCoder
 from vision.ssd.heads import bias_to_background, initialise_headers, ssd_lite_headers
 from vision.ssd.loss import SsdLoss
 from vision.ssd.model import Detector
-from vision.ssd.priors import make_priors
+from vision.ssd.priors.generate import make_priors
 from vision.ssd.variants import DEFAULT_PRIORS, Variant
 
 BACKBONES = {"mobilenet-v2": MobileNetV2}

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vision.ssd.prior_profiles import ANCESTOR_MOBILENET, COCO_MOBILENET, PriorProfile
+from vision.ssd.priors.profiles import ANCESTOR_MOBILENET, COCO_MOBILENET, PriorProfile
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,178 @@
+"""Reads COCO-shaped JSON of any size strictly and as a stream: one image or annotation at a time.
+
+``walk`` goes through the file once, from end to end. ``items`` and ``sections`` give what is asked for in any order,
+after a first look at the whole file. Errors name the file, the line and the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pipeline.annotations.scan import AnnotationBytes, AnnotationError
+
+GUESS_BYTES = 4 << 20
+
+__all__ = ["AnnotationError", "AnnotationFile", "Part", "Section", "original_path", "remapped_path"]
+
+
+def original_path(split: str) -> str:
+    """Where the published annotations of ``split`` are, below the root; the test split has only image data."""
+    return f"annotations/{'image_info' if split == 'test' else 'instances'}_{split}2017.json"
+
+
+def remapped_path(split: str) -> str:
+    """Where the remap stage puts its version of them."""
+    return original_path(split).replace(".json", ".remapped.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The value of one top-level key: bytes ``start:end``; ``count`` elements if it is a list, else −1."""
+
+    start: int
+    end: int
+    count: int
+
+
+class Part:
+    """One top-level key while the file is walked over; its value is read when it is asked for.
+
+    * start: offset of the value; end: of the byte behind what was read of it so far
+    * count: elements that were read, or −1 where the value is no list
+    """
+
+    def __init__(self, data: AnnotationBytes, key: str, start: int) -> None:
+        self._data, self.key, self.start = data, key, start
+        self.end = start + 1
+        self.is_list = data.byte(start) == b"["
+        self.count = 0 if self.is_list else -1
+        self._elements = self._read()
+
+    def __iter__(self) -> Iterator[Any]:
+        """The elements of a list that were not read yet; the one value where it is no list."""
+        return self._elements
+
+    def _read(self) -> Iterator[Any]:
+        if not self.is_list:
+            value, self.end = self._data.element(self.key, self.start)
+            yield value
+            return
+        for value, self.end in self._data.elements(self.key, self.start):  # noqa: B020 — an attribute
+            self.count += 1
+            yield value
+        self.end = self._data.space(self.end) + 1
+
+    def expect_list(self) -> None:
+        """Raises AnnotationError where the value is no list."""
+        if not self.is_list:
+            raise self._data.error(self.start, self.key, "expected a list")
+
+    def runs(self, objects_alone: bool = True) -> Iterator[list[Any]]:
+        """The elements of a list that nobody has begun on, some at a time; see ``AnnotationBytes.runs``."""
+        self._elements, end = iter(()), self.start + 1
+        for values, end in self._data.runs(self.key, self.start, objects_alone):
+            self.end = end
+            self.count += len(values)
+            yield values
+        self.end = self._data.space(end) + 1
+
+    def finish(self) -> Section:
+        """Reads, and so checks, what nobody asked for."""
+        if self.is_list and not self.count:
+            self._elements = (None for _ in self.runs(objects_alone=False))
+        for _ in self._elements:
+            pass
+        return Section(self.start, self.end, self.count)
+
+
+class AnnotationFile:
+    """A COCO-shaped JSON file. ``size`` is in bytes.
+
+    ``should_stop`` is asked whatever is read or passed over, and Interrupted raised when it says so. Raises
+    AnnotationError for anything that is not strict JSON with an object on top, where it is met; OSError when the file
+    cannot be opened. Who publishes something made of it must have walked to the end, or asked for
+    ``sections``, before.
+    """
+
+    def __init__(self, path: Path, should_stop: Callable[[], bool] = lambda: False) -> None:
+        self.path = path
+        self._data = AnnotationBytes(path, should_stop)
+        self.size = self._data.size
+
+    def close(self) -> None:
+        self._data.close()
+
+    def __enter__(self) -> AnnotationFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def walk(self) -> Iterator[Part]:
+        """The parts in the order of the file. Everything is checked, also what the caller passes over."""
+        data, seen = self._data, set[str]()
+        data.refuse_encodings()
+        position = data.expect(data.space(0), b"{", "", "an object with images, annotations and categories")
+        position = data.space(position)
+        while data.byte(position) != b"}" or seen:
+            key, position = data.key(position)
+            if key in seen:
+                raise data.error(position, key, f'the key "{key}" comes twice')
+            seen.add(key)
+            part = Part(data, key, position)
+            yield part
+            position = data.space(part.finish().end)
+            if data.byte(position) == b"}":
+                break
+            position = data.space(data.expect(position, b",", key, "a comma or the end of the object"))
+        position = data.space(position + 1)
+        if position != self.size:
+            raise data.error(position, "", "something follows the end of the JSON object")
+
+    @cached_property
+    def sections(self) -> dict[str, Section]:
+        """The places of the top-level keys, in the order of the file, which was checked from end to end."""
+        return {part.key: part.finish() for part in self.walk()}
+
+    def items(self, key: str) -> Iterator[Any]:
+        """The elements of the list under ``key``, one after the other."""
+        part = self.part(key)
+        part.expect_list()
+        return iter(part)
+
+    def part(self, key: str) -> Part:
+        """The part under ``key``, from its beginning."""
+        section = self.sections.get(key)
+        if section is None:
+            raise self.missing(key, self.sections)
+        return Part(self._data, key, section.start)
+
+    def guess(self, key: str) -> Part | None:
+        """The list under ``key`` where it seems to begin, near the end of the file or its start: for a look ahead.
+
+        What looks like it may be deeper in the file; ``walk`` tells where the part really is.
+        """
+        for start in self._data.mentions(b'"' + key.encode() + b'"', GUESS_BYTES):
+            position = self._data.space(start)
+            if self._data.byte(position) != b":":
+                continue
+            part = Part(self._data, key, self._data.space(position + 1))
+            if part.is_list:
+                return part
+        return None
+
+    def missing(self, key: str, found: Iterable[str]) -> AnnotationError:
+        """The error where the top-level ``key`` is not there; ``found`` are those that are."""
+        names = ", ".join(found) or "none"
+        return AnnotationError(f'{self.path}: line 1: the key "{key}" is missing (keys found: {names})')
+
+    def error(self, offset: int, key: str, problem: str) -> AnnotationError:
+        """The error for ``problem`` at byte ``offset``."""
+        return self._data.error(offset, key, problem)

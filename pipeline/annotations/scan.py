@@ -1,0 +1,303 @@
+"""The bytes of an annotation file: where values begin and end, and errors that name file, line and key.
+
+The file is mapped, not read: pages that were passed are given back, so memory does not grow with the file.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipeline.annotations import json_strict
+from pipeline.annotations.json_scan import end_of_string
+from pipeline.annotations.json_strict import MAX_DEPTH, NotStrict
+from pipeline.stage import Interrupted
+
+MAX_ELEMENT_BYTES = 16 << 20
+"""Bytes of one element; the largest of COCO has about 40,000."""
+RELEASE_BYTES = 32 << 20
+RUN_BYTES = 256 << 10
+"""Bytes of elements that are parsed together where nobody needs them one by one."""
+ASKED_EVERY = 1024
+"""Elements between two looks whether to stop; a stretch of blanks or brackets has its own."""
+MAX_KEY_BYTES = 256
+QUICK_TRIES = 4
+_BLANKS = b" \t\n\r"
+
+_USUAL = {b",\n{": 2, b", {": 2, b',{"': 1}
+"""What mostly stands between two objects of a list, and how much of it comes before the second one."""
+_SPACE = re.compile(rb"[ \t\n\r]*")
+_SCALAR = re.compile(rb"[^,\]}\[{:\" \t\n\r]*")
+
+
+class AnnotationError(ValueError):
+    """An annotation file cannot be read; one line: file, line, key, what is wrong."""
+
+
+class AnnotationBytes:
+    """The mapped file and how to walk over it; offsets are in bytes from its start.
+
+    ``should_stop`` is asked all the way; when it says so, Interrupted is raised. Raises AnnotationError for anything
+    but a regular file, and OSError when it cannot be opened.
+    """
+
+    def __init__(self, path: Path, should_stop: Callable[[], bool] = lambda: False) -> None:
+        self.path, self._should_stop = path, should_stop
+        self._released = 0
+        self._data = _map(path)
+        self.size = len(self._data)
+
+    def close(self) -> None:
+        if isinstance(self._data, mmap.mmap):
+            self._data.close()
+
+    def ask(self) -> None:
+        """Raises Interrupted when asked to stop."""
+        if self._should_stop():
+            raise Interrupted(str(self.path))
+
+    def error(self, offset: int, key: str, problem: str) -> AnnotationError:
+        """The error for ``problem`` at byte ``offset``."""
+        where = f"line {self._line(offset)}" + (
+            f", {key if key.isprintable() else repr(key)[1:-1]}" if key else ""
+        )
+        return AnnotationError(f"{self.path}: {where}: {problem} (byte {offset:,})")
+
+    def _line(self, offset: int) -> int:
+        step = RELEASE_BYTES
+        return 1 + sum(self._data[a : min(a + step, offset)].count(b"\n") for a in range(0, offset, step))
+
+    # Single bytes
+
+    def byte(self, position: int) -> bytes:
+        """One byte, or none at the end of the file."""
+        return self._data[position : position + 1]
+
+    def space(self, position: int) -> int:
+        """Where the blanks that begin at ``position`` end."""
+        if self._data[position : position + 1] not in _BLANKS:
+            return position
+        while self._data[position : position + 1] in _BLANKS and position < self.size:
+            self.ask()
+            match = _SPACE.match(self._data, position, position + RELEASE_BYTES)
+            position = match.end() if match else position
+            self._release_passed(position)
+        return position
+
+    def expect(self, position: int, byte: bytes, place: str, wanted: str) -> int:
+        """The offset behind ``byte``, which has to be at ``position``."""
+        if self.byte(position) != byte:
+            raise self.unexpected(position, place, wanted)
+        return position + 1
+
+    def unexpected(self, position: int, place: str, wanted: str) -> AnnotationError:
+        found = self._data[position : position + 20]
+        if not found:
+            return self.error(position, place, f"the file ends where {wanted} was expected")
+        shown = found.decode("utf-8", "replace")
+        return self.error(position, place, f"expected {wanted}, found {shown!r}")
+
+    def refuse_encodings(self) -> None:
+        """Raises AnnotationError for an empty file, a byte order mark, and what is no UTF-8 from its first bytes."""
+        head = self._data[:4]
+        if not self._data[:4096].strip():
+            blank = "the file is empty" if self.size <= 4096 else "starts with nothing but blanks"
+            raise self.error(0, "", blank)
+        if head.startswith(b"\xef\xbb\xbf"):
+            raise self.error(0, "", "starts with a byte order mark; expected UTF-8 without one")
+        if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
+            raise self.error(0, "", "this is UTF-16 or UTF-32; expected UTF-8")
+
+    def mentions(self, text: bytes, window: int) -> Iterator[int]:
+        """Where ``text`` ends: its last place in the last ``window`` bytes, its first one in the first."""
+        for found in (self._data.rfind(text, max(0, self.size - window)), self._data.find(text, 0, window)):
+            if found >= 0:
+                yield found + len(text)
+
+    # Values
+
+    def key(self, position: int) -> tuple[str, int]:
+        """The key of an object that begins at ``position``, and the offset of its value."""
+        if self.byte(position) != b'"':
+            raise self.unexpected(position, "", "a key in double quotes")
+        end = end_of_string(self._data, position, min(position + MAX_KEY_BYTES, self.size))
+        if end < 0 and position + MAX_KEY_BYTES >= self.size:
+            raise self.unexpected(position, "", "a key in double quotes")
+        if end < 0:
+            raise self.error(position, "", f"a key of more than {MAX_KEY_BYTES} bytes")
+        key: str = self.loads(position, end, "")
+        return key, self.space(self.expect(self.space(end), b":", key, "a colon"))
+
+    def elements(self, key: str, start: int) -> Iterator[tuple[Any, int]]:
+        """Elements of the list at ``start`` with the offsets up to which the list was read.
+
+        Objects come one by one; what else there is in a row, which nobody has a use for, is parsed together.
+        """
+        index = 0
+        for values, end in self.runs(key, start):
+            if len(values) == 1:
+                if index % ASKED_EVERY == 0:
+                    self.ask()
+                yield values[0], end
+            else:
+                self.ask()
+                for value in values:
+                    yield value, end
+            index += len(values)
+
+    def runs(self, key: str, start: int, objects_alone: bool = True) -> Iterator[tuple[list[Any], int]]:
+        """The elements of the list at ``start``, some at a time, with the offset behind the last of them.
+
+        :param objects_alone: an object is not parsed with others (the fastest way to get them one by one)
+        """
+        position, index, singly_until = self.space(start + 1), 0, 0
+        if self.byte(position) == b"]":
+            return
+        while True:
+            values, end = None, position
+            if position >= singly_until and not (
+                objects_alone and self._data[position : position + 1] == b"{"
+            ):
+                values, end = self._run(position)
+                singly_until = end
+            if values is None:  # one by one it shows what is wrong, and where
+                value, end = self.element(key, position, index)
+                values = [value]
+            yield values, end
+            index += len(values)
+            following = _USUAL.get(self._data[end : end + 3])
+            if following is None:
+                position = self.space(end)
+                after = self.byte(position)
+                if after == b"]":
+                    return
+                if after != b",":
+                    raise self.unexpected(position, f"{key}[{index - 1}]", "a comma or the end of the list")
+                position = self.space(position + 1)
+            else:
+                position = end + following
+            self._release_passed(position)
+
+    def _run(self, start: int) -> tuple[list[Any] | None, int]:
+        """The whole elements of the next ``RUN_BYTES`` and the offset behind them; None where they are no strict JSON."""
+        from pipeline.annotations.json_structure import end_of_run  # numpy: --help does not wait for it
+
+        self.ask()
+        text = self._data[start : start + RUN_BYTES]
+        size = end_of_run(text, MAX_DEPTH)
+        try:
+            found = json_strict.loads_run(text[:size]) if size else None
+        except NotStrict:
+            found = None
+        return found or None, start + size
+
+    def element(self, key: str, start: int, index: int = -1) -> tuple[Any, int]:
+        """The value at ``start`` and the offset of its end.
+
+        An object ends at the first ``}`` up to which it is valid JSON, since no valid object is the beginning
+        of another; so a fast search and a fast parser find the end together, and the slow scan is for the rest.
+        """
+        data = self._data
+        if data[start : start + 1] == b"{":
+            end = start
+            for _ in range(QUICK_TRIES):
+                end = data.find(b"}", end, start + MAX_ELEMENT_BYTES) + 1
+                if not end:
+                    break
+                text = data[start:end]
+                try:
+                    value = orjson.loads(text)
+                except orjson.JSONDecodeError:
+                    continue
+                try:
+                    return json_strict.checked(text, value), end
+                except NotStrict as fault:
+                    raise self.error(start + fault.at, _place(key, index), fault.problem) from None
+        place = _place(key, index)
+        end = self._end_of_value(place, start)
+        return self.loads(start, end, place), end
+
+    def loads(self, start: int, end: int, place: str) -> Any:
+        """The value that the bytes ``start:end`` stand for."""
+        try:
+            return json_strict.loads(self._data[start:end])
+        except NotStrict as fault:
+            raise self.error(start + fault.at, place, fault.problem) from None
+
+    def _end_of_value(self, place: str, start: int) -> int:
+        opening = self.byte(start)
+        if opening == b'"':
+            end = end_of_string(self._data, start, min(start + MAX_ELEMENT_BYTES + 2, self.size))
+            if end < 0 and start + MAX_ELEMENT_BYTES + 2 <= self.size:
+                end = self.size  # too long: what follows says so
+            elif end < 0:
+                raise self.error(start, place, "the file ends inside a string")
+        elif opening in (b"{", b"["):
+            end = self._end_of_brackets(place, start)
+        else:
+            scalar = _SCALAR.match(self._data, start, start + MAX_ELEMENT_BYTES + 1)
+            end = scalar.end() if scalar else start
+            if end == start:
+                raise self.unexpected(start, place, "a value")
+        if end - start > MAX_ELEMENT_BYTES:
+            raise self.error(start, place, f"one value of more than {MAX_ELEMENT_BYTES >> 20} MiB")
+        return end
+
+    def _end_of_brackets(self, place: str, start: int) -> int:
+        from pipeline.annotations.json_structure import levels  # numpy: --help does not wait for it
+
+        limit = start + MAX_ELEMENT_BYTES + 1
+        for positions, level in levels(self._data, start, min(limit, self.size), self.ask):
+            ends, deep = (
+                (level == 0).argmax() if len(level) else 0,
+                (level > MAX_DEPTH).argmax() if len(level) else 0,
+            )
+            ended, too_deep = (
+                bool(len(level)) and level[ends] == 0,
+                bool(len(level)) and level[deep] > MAX_DEPTH,
+            )
+            if too_deep and not (ended and ends < deep):
+                problem = f"brackets are nested deeper than {MAX_DEPTH} levels"
+                raise self.error(int(positions[deep]), place, problem)
+            if ended:
+                return int(positions[ends]) + 1
+        if self.size >= limit:
+            raise self.error(start, place, f"one value of more than {MAX_ELEMENT_BYTES >> 20} MiB")
+        raise self.error(self.size, place, "the file ends in the middle of this value")
+
+    def _release_passed(self, position: int) -> None:
+        if position - self._released > RELEASE_BYTES or position < self._released:
+            self._release(position)
+
+    def _release(self, position: int) -> None:
+        """Tells the system that the pages before ``position`` are not needed any more."""
+        if isinstance(self._data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            whole = position - position % mmap.PAGESIZE
+            if whole:
+                self._data.madvise(mmap.MADV_DONTNEED, 0, whole)
+        self._released = position
+
+
+def _map(path: Path) -> mmap.mmap | bytes:
+    """The bytes of a regular file; never blocks on a FIFO or a device."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise AnnotationError(f"{path}: not a regular file")
+        if facts.st_size == 0:
+            return b""  # an empty file cannot be mapped
+        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    finally:
+        os.close(descriptor)
+
+
+def _place(key: str, index: int) -> str:
+    return f"{key}[{index}]" if index >= 0 else key

@@ -1,0 +1,210 @@
+"""One archive into a folder with several threads; what a killed run left there is taken over by size and CRC-32."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pipeline.archives.archive import Archive
+from pipeline.archives.fault import DAMAGED, BadArchive
+from pipeline.archives.members import Member
+from pipeline.archives.unpack_member import unpack
+from pipeline.data_root import manifests as trees
+from pipeline.space import on_disk, require_space
+from pipeline.stage import Interrupted, StageError
+from vision.messages.advice import shown
+
+BATCH = 64
+NOTHING_KNOWN: Mapping[str, trees.Member] = {}
+
+
+@contextmanager
+def named(path: Path, get_it: str, expected: int | None = None) -> Iterator[None]:
+    """What is found wrong with the archive ``path`` in the body becomes a StageError that names it.
+
+    ``get_it``: how another copy is had; ``expected``: bytes that it has to have, None where nobody knows.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        if error.filename != str(path):
+            raise
+        raise StageError(f"{shown(path)} is missing", "there is no such file", get_it) from error
+    except BadArchive as error:
+        raise StageError(
+            f"{shown(path)} is refused", _why(error, path, expected), error.fix(get_it)
+        ) from error
+
+
+def _why(error: BadArchive, path: Path, expected: int | None) -> str:
+    """The reason; of damage with the bytes that were expected, where somebody knows."""
+    have = path.stat().st_size
+    if error.remedy != DAMAGED or expected in (None, have):
+        return str(error)
+    return f"{error} ({have:,} bytes are here, {expected:,} expected)"
+
+
+def unpack_all(
+    archive: Archive,
+    members: Sequence[Member],
+    folder: Path,
+    workers: int,
+    should_stop: Callable[[], bool],
+    known: Mapping[str, trees.Member] = NOTHING_KNOWN,
+) -> None:
+    """Unpacks what is not yet in ``folder`` with the right size and CRC-32.
+
+    ``known`` (by name of the member) spares reading files that have not changed since their CRC-32 was taken.
+
+    Raises:
+        BadArchive: a member is not what the directory says; StageError: the disk has no room for them; Interrupted:
+        asked to stop.
+    """
+    _require_space(members, folder)
+
+    def work(start: int) -> int:
+        batch = members[start : start + BATCH]
+        for member in batch:
+            if should_stop():
+                raise Interrupted(member.name)
+            if not _is_right(folder / member.name, member, known.get(member.name), should_stop):
+                unpack(archive, member, folder, should_stop)
+        return len(batch)
+
+    label = shown(archive.path.name)
+    with (
+        tqdm(total=len(members), unit="file", desc=f"extract {label}", disable=None) as bar,
+        ThreadPoolExecutor(max(1, workers)) as pool,
+    ):
+        try:
+            for done in pool.map(work, range(0, len(members), BATCH)):
+                bar.update(done)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _require_space(members: Sequence[Member], folder: Path) -> None:
+    here = (path.stat().st_size for member in members if (path := folder / member.name).is_file())
+    needed = on_disk(member.bytes for member in members) - on_disk(here)
+    require_space(folder, needed, f"for {len(members):,} files", "unpack on another disk")
+
+
+def standing(
+    folder: Path,
+    files: Mapping[str, Member],
+    known: trees.Manifest,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> trees.Manifest:
+    """Those of ``files`` (by path in it) that ``folder`` has with their size and CRC-32; others are not looked at.
+
+    ``known`` spares reading files that have not changed since they were recorded. Raises Interrupted.
+    """
+
+    tick = _stopping(should_stop, folder)
+    found: trees.Manifest = {}
+    for name, path, stat in trees.walk(folder) if folder.is_dir() else ():
+        tick(0)
+        member = files.get(name)
+        if member is None or stat.st_size != member.bytes:
+            continue
+        now = trees.Member(stat.st_size, member.crc32, stat.st_mtime_ns, stat.st_ino)
+        if known.get(name) == now or trees.crc32_of(path, tick) == member.crc32:
+            found[name] = now
+    return {name: found[name] for name in sorted(found)}
+
+
+def _stopping(should_stop: Callable[[], bool], what: Path) -> Callable[[int], None]:
+    def tick(_read: int) -> None:
+        if should_stop():
+            raise Interrupted(f"while reading {what}")
+
+    return tick
+
+
+def proven(folder: Path, files: Mapping[str, Member]) -> trees.Manifest:
+    """The list of ``files`` that have just been unpacked into ``folder``, with the CRC-32 each was checked by."""
+    found = {name: stat for name, _, stat in trees.walk(folder) if name in files}
+    return {
+        name: trees.Member(stat.st_size, files[name].crc32, stat.st_mtime_ns, stat.st_ino)
+        for name, stat in sorted(found.items())
+        if stat.st_size == files[name].bytes
+    }
+
+
+def take_along(
+    old: Path,
+    new: Path,
+    members: Collection[str],
+    leave: Collection[str] = (),
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[str]:
+    """Hard-links every entry of ``old`` that is not of ``members`` into ``new``; returns their names.
+
+    Files whose names are in ``leave`` are not taken, either. Files get a second name, so that a kill loses nothing.
+    Raises StageError for a folder in the place of a member, Interrupted.
+    """
+    if old.is_symlink() or not old.is_dir():
+        return []
+    taken = []
+    for entry in sorted(old.iterdir()):
+        folder = entry.is_dir() and not entry.is_symlink()
+        if entry.name in members and folder:
+            raise StageError(
+                f"{entry} is a folder", "an image of the archive has this name", "move the folder elsewhere"
+            )
+        if entry.name not in members and entry.name not in leave:
+            _second_name(entry, new / entry.name, folder, should_stop)
+            taken.append(entry.name)
+    return taken
+
+
+def _second_name(path: Path, target: Path, folder: bool, should_stop: Callable[[], bool]) -> None:
+    def link(old: str, new: str) -> None:
+        _link_or_copy(Path(old), Path(new), should_stop)
+
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    else:
+        target.unlink(missing_ok=True)
+    if folder:
+        shutil.copytree(path, target, symlinks=True, copy_function=link)
+    else:
+        _link_or_copy(path, target, should_stop)
+
+
+def _link_or_copy(path: Path, target: Path, should_stop: Callable[[], bool]) -> None:
+    if should_stop():
+        raise Interrupted(f"while linking {path}")
+    try:
+        os.link(path, target, follow_symlinks=False)
+    except OSError:  # a file system without second names
+        if path.is_symlink() or not path.is_file():
+            shutil.copy2(path, target, follow_symlinks=False)
+        else:
+            _copy(path, target, should_stop)
+
+
+def _copy(path: Path, target: Path, should_stop: Callable[[], bool]) -> None:
+    """As ``shutil.copy2``, that asks whether to stop."""
+    tick = _stopping(should_stop, path)
+    with path.open("rb") as source, target.open("wb") as sink:
+        while chunk := source.read(trees.CHUNK):
+            tick(len(chunk))
+            sink.write(chunk)
+    shutil.copystat(path, target)
+
+
+def _is_right(
+    path: Path, member: Member, known: trees.Member | None, should_stop: Callable[[], bool]
+) -> bool:
+    if not path.is_file() or (found := path.stat()).st_size != member.bytes:
+        return False
+    now = trees.Member(found.st_size, member.crc32, found.st_mtime_ns, found.st_ino)
+    return known == now or trees.crc32_of(path, _stopping(should_stop, path)) == member.crc32

@@ -1,0 +1,95 @@
+"""One member of an archive onto the disk: not a byte more than planned, under its name only when the CRC is right."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.archives.archive import STORED, Archive, never
+from pipeline.archives.fault import DAMAGED, BadArchive
+from pipeline.archives.members import Member
+from pipeline.archives.zip_directory import LOCAL, LOCAL_SIGNATURE
+from pipeline.stage import Interrupted
+
+CHUNK = 1 << 20
+AT_ONCE = 32 << 20
+"""Bytes of a stored member that is read in one piece."""
+
+
+def unpack(archive: Archive, member: Member, folder: Path, should_stop: Callable[[], bool] = never) -> None:
+    """Writes one member below ``folder``: never more bytes than planned, under its name only when the CRC is right.
+
+    Raises:
+        BadArchive: size or CRC are not those of the directory; Interrupted: asked to stop in a large member.
+    """
+    target = folder / member.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    try:
+        with part.open("wb", buffering=0) as sink:
+            _copy(archive.file.fileno(), member, sink, should_stop)
+    except (Interrupted, BadArchive):
+        part.unlink(missing_ok=True)  # nothing goes on in the middle of a member
+        raise
+    os.replace(part, target)
+
+
+def _copy(descriptor: int, member: Member, sink: BinaryIO, should_stop: Callable[[], bool]) -> None:
+    left, crc = member.bytes, 0
+    packed = _packed(descriptor, member, should_stop)
+    for chunk in packed if member.method == STORED else _inflated(packed, member):
+        left -= len(chunk)
+        if left < 0:
+            raise _damaged(member, f"more than the {member.bytes:,} bytes it announces")
+        crc = zlib.crc32(chunk, crc)
+        view = memoryview(chunk)
+        while view:
+            view = view[sink.write(view) :]
+    if left or crc != member.crc32:
+        raise _damaged(member, "size or CRC-32 are not those of the directory")
+
+
+def _packed(descriptor: int, member: Member, should_stop: Callable[[], bool]) -> Iterator[bytes]:
+    """The bytes of a member as stored in the file, read without moving its one position: threads share it."""
+    head = os.pread(descriptor, LOCAL.size + len(member.raw), member.offset)
+    if len(head) < LOCAL.size + len(member.raw):
+        raise _damaged(member, "its header is behind the end of the file")
+    signature, _, _, name_bytes, extra_bytes = LOCAL.unpack_from(head)
+    if signature != LOCAL_SIGNATURE or name_bytes != len(member.raw) or head[LOCAL.size :] != member.raw:
+        raise _damaged(member, "another member is at the offset that the directory gives")
+    at = member.offset + LOCAL.size + name_bytes + extra_bytes
+    end = at + member.packed
+    if end > member.limit:
+        raise BadArchive(f"member {member.name!r}: overlaps what follows it")
+    size = AT_ONCE if member.method == STORED and member.bytes <= AT_ONCE else CHUNK
+    while at < end:
+        if size == CHUNK and should_stop():
+            raise Interrupted(member.name)
+        chunk = os.pread(descriptor, min(size, end - at), at)
+        if not chunk:
+            raise _damaged(member, "the file ends in it")
+        at += len(chunk)
+        yield chunk
+
+
+def _inflated(packed: Iterable[bytes], member: Member) -> Iterator[bytes]:
+    """Deflated bytes unpacked, at most CHUNK at a time however well they are packed."""
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        for chunk in packed:
+            while chunk and not inflate.eof:
+                yield inflate.decompress(chunk, CHUNK)
+                chunk = inflate.unconsumed_tail
+        if not inflate.eof:
+            yield inflate.flush()
+    except zlib.error as error:
+        raise _damaged(member, str(error)) from error
+    if not inflate.eof:
+        raise _damaged(member, "its packed bytes end too soon")
+
+
+def _damaged(member: Member, why: str) -> BadArchive:
+    return BadArchive(f"member {member.name!r}: {why}", DAMAGED)

@@ -1,0 +1,37 @@
+"""What can be done next with a root: the commands that are printed when a run ends, or when one is needed."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from pipeline.data_root import saved_options as choices
+from pipeline.runner import own_data
+from pipeline.stage import SPLITS, Settings
+from pipeline.stages import named
+from vision.messages.advice import command, quoted
+
+RECIPE = "configs/coco_mb2_ssd_lite.yaml"
+"""What README trains with; the trainer's bare defaults are those of the ancestors, kept for their commands."""
+TRAINED_ON = ("train", "val")
+"""The splits that the trainer reads."""
+
+
+def after_all(settings: Settings) -> list[str]:
+    """Lines for a root of which every stage is done: training where both splits are there, else what is missing."""
+    root, absent = settings.root, [split for split in TRAINED_ON if split not in settings.splits]
+    if not absent:
+        train = ("--config", RECIPE, "--datasets", root, "--checkpoint-folder", "models/my-experiment-1")
+        return ["next: " + command("python train_ssd.py", *train)]
+    wanted = [split for split in SPLITS if split in {*settings.splits, *TRAINED_ON}]
+    run = command("python -m pipeline run", "--root", root, "--splits", ",".join(wanted))
+    look = "next: " + command("python -m pipeline.index query", "--root", root, "--limit", 5)
+    if settings.options.get(own_data.OWN):
+        sources = " and ".join(str(root / path) for split in absent for path in own_data.sources(split))
+        return [f"training takes train and val: put {sources} there, then: {run}", look]
+    return [f"training takes train and val, and {' and '.join(absent)} is not here: {run}", look]
+
+
+def run_again(arguments: Namespace, settings: Settings) -> str:
+    """The ``run`` that brings a root in which something is missing or stale to its end."""
+    more = own_data.way_on(settings, named("extract"))
+    return " ".join(["python -m pipeline run", choices.spelled(arguments), *map(quoted, more)])

@@ -1,0 +1,144 @@
+"""What is on the disk now, compared with what a receipt recorded. Looks at every path once a run."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pipeline.data_root import manifests as trees
+from pipeline.data_root.receipts import Receipt, Recorded
+from pipeline.stage import Interrupted
+from vision.artefacts.files import facts_of
+
+SHOWN = 3
+BAR_AFTER_S = 2.0
+
+
+@dataclass(slots=True)
+class Observer:
+    """Digests of paths below ``root``; ``deep`` reads everything again instead of trusting size and time.
+
+    ``should_stop`` is asked while files are read; then ``Interrupted`` is raised.
+    """
+
+    root: Path
+    deep: bool = False
+    should_stop: Callable[[], bool] = lambda: False
+    _seen: dict[str, Recorded | None] = field(default_factory=dict)
+    _strange: dict[str, str] = field(default_factory=dict)
+    _manifests: dict[str, trees.Manifest] = field(default_factory=dict)
+    _known: dict[str, trees.Manifest] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """After a stage has run: what was seen may have changed."""
+        self._seen.clear()
+        self._strange.clear()
+        self._manifests.clear()
+        self._known.clear()
+
+    def look(self, path: str, recorded: Recorded | None = None) -> Recorded | None:
+        """``path`` (relative to the root) as it is now, or None when there is no file or folder."""
+        if path not in self._seen:
+            self._seen[path] = self._look(path, recorded)
+        return self._seen[path]
+
+    def is_gone(self, path: str) -> bool:
+        """Whether there is nothing at all; a pipe or a device, which ``look`` does not see, is something."""
+        return self.look(path) is None and path not in self._strange
+
+    def _look(self, path: str, recorded: Recorded | None) -> Recorded | None:
+        full = self.root / path
+        try:
+            found = os.stat(full)  # noqa: PTH116
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if stat.S_ISDIR(found.st_mode):
+            return self._look_at_tree(path)
+        if not stat.S_ISREG(found.st_mode):
+            self._strange[path] = next(word for is_kind, word in STRANGE if is_kind(found.st_mode))
+            return None
+        if recorded is not None and recorded.kind == "file" and not self.deep:
+            now = (found.st_size, found.st_mtime_ns, found.st_ino)
+            if now == (recorded.bytes, recorded.mtime_ns, recorded.inode):
+                return recorded
+        with self._reading(path) as tick:
+            facts = facts_of(full, tick)
+        return Recorded("file", facts.bytes, 1, facts.sha256, facts.mtime_ns, facts.inode)
+
+    def _look_at_tree(self, path: str) -> Recorded:
+        self._known[path] = trees.read_manifest(trees.manifest_path(self.root, path))
+        with self._reading(path) as tick:
+            manifest = trees.survey(self.root / path, self._known[path], self.deep, tick, links=True)
+        self._manifests[path] = manifest
+        total = sum(member.bytes for member in manifest.values())
+        return Recorded("tree", total, len(manifest), trees.content_digest(manifest))
+
+    @contextmanager
+    def _reading(self, path: str) -> Iterator[Callable[[int], None]]:
+        """Gives what is called with the bytes read; a bar appears when reading takes seconds."""
+        with tqdm(unit="B", unit_scale=True, desc=f"reading {path}", delay=BAR_AFTER_S, disable=None) as bar:
+
+            def tick(read: int) -> None:
+                if self.should_stop():
+                    raise Interrupted(f"while reading {path}")
+                if read:
+                    bar.update(read)
+
+            yield tick
+
+    def record(self, path: str) -> Recorded | None:
+        """As ``look``; for a tree the manifest is written, so that the next look is quick."""
+        seen = self.look(path)
+        if path in self._manifests and self._manifests[path] != self._known[path]:
+            noted = trees.manifest_path(self.root, path)
+            trees.write_manifest(noted, self._manifests[path], trees.read_own(noted))
+            self._known[path] = self._manifests[path]
+        return seen
+
+    def renewed(self, receipt: Receipt) -> Receipt:
+        """``receipt``, whose content agreed, with time and inode as they are now: the next look need not read."""
+        return replace(
+            receipt,
+            inputs={path: self._renewed(path, old) for path, old in receipt.inputs.items()},
+            outputs={path: self._renewed(path, old) for path, old in receipt.outputs.items()},
+        )
+
+    def _renewed(self, path: str, old: Recorded) -> Recorded:
+        now = self.record(path) if path in self._seen else None
+        return now if now is not None and (now.kind, now.sha256) == (old.kind, old.sha256) else old
+
+    def difference(self, path: str, recorded: Recorded) -> str | None:
+        """Why ``path`` is not what was recorded, in words; None when it is."""
+        now = self.look(path, recorded)
+        if now is None:
+            strange = self._strange.get(path)
+            return (
+                f"{path} is {strange} now, it was a {NAMES.get(recorded.kind, 'file')}"
+                if strange
+                else f"{path} is missing"
+            )
+        if now.kind != recorded.kind:
+            return f"{path} is a {NAMES[now.kind]} now, it was a {NAMES.get(recorded.kind, 'file')}"
+        if now.sha256 == recorded.sha256:
+            return None
+        if now.kind == "tree" and self._known[path]:
+            lines = trees.differences(self._known[path], self._manifests[path])
+            if lines:
+                more = f" and {len(lines) - SHOWN:,} more" if len(lines) > SHOWN else ""
+                return f"{path}: " + ", ".join(lines[:SHOWN]) + more
+        if now.bytes == recorded.bytes:
+            return f"{path} has changed since (other content, still {now.bytes:,} bytes)"
+        return f"{path} has changed since ({recorded.bytes:,} → {now.bytes:,} bytes)"
+
+
+NAMES = {"tree": "folder", "file": "file"}
+STRANGE = (
+    (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"), (lambda mode: True, "no file"),
+)  # fmt: skip

@@ -1,0 +1,194 @@
+"""What was chosen for a root the last time: so that ``status`` and a later ``run`` need not be told again.
+
+Everything is here that says what the root is. A choice holds until another is named; each has a word for the way
+back: ``--release coco``, ``--classes all``, ``--mirror default``, ``--exif stored``, ``--no-thorough``,
+``--keep-archives``.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.data_root import receipts
+from pipeline.release import COCO_2017, Release, read_release, release_of
+from pipeline.stage import SPLITS, NoSuchChoice, Settings, StageError
+from vision.artefacts.files import publish_json
+from vision.artefacts.records import RecordError, from_plain, read_json, to_plain
+from vision.images.formats import EXIF_CHOICES
+from vision.messages.addresses import redacted
+from vision.messages.advice import Word, command
+
+CHOICES = ".pipeline/choices.json"
+COCO, ALL, DEFAULT = "coco", "all", "default"
+"""The ways back: COCO's own release, every class, the release's own server."""
+NAMES = ("release", "splits", "mirror", "classes", "exif", "thorough", "keep_archives")
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What defines a root.
+
+    * release: the whole table, since its file may be gone the next time; mirror: () for the release's own server
+    * classes: the names that are kept, None for all
+    * own: images and annotations are the owner's; nothing is fetched (until a release is named)
+    * exif: whether images that a camera marked as turned are used as stored or upright; ``vision.images.frame``
+    """
+
+    splits: tuple[str, ...] = ("train", "val")
+    release: Release = COCO_2017
+    classes: tuple[str, ...] | None = None
+    thorough: bool = False
+    mirror: tuple[str, ...] = ()
+    keep_archives: bool = True
+    own: bool = False
+    exif: str = EXIF_CHOICES[0]
+
+    def __post_init__(self) -> None:
+        if not self.splits or list(self.splits) != [split for split in SPLITS if split in self.splits]:
+            raise ValueError(f"splits: some of {', '.join(SPLITS)} in this order, found {list(self.splits)}")
+        if self.classes is not None and not (self.classes and all(map(str.strip, self.classes))):
+            raise ValueError(f"classes: names, or null for all, found {list(self.classes)}")
+        if self.exif not in EXIF_CHOICES:
+            raise ValueError(f"exif: one of {', '.join(EXIF_CHOICES)}, found {self.exif!r}")
+
+    def options(self) -> dict[str, Any]:
+        """As stages find them in ``Settings.options``."""
+        return {
+            "release": self.release, "mirror": list(self.mirror), "thorough": self.thorough,
+            "keep_archives": self.keep_archives, "classes": None if self.classes is None else list(self.classes),
+            "own": self.own, "exif": self.exif,
+        }  # fmt: skip
+
+
+def of(settings: Settings) -> Choices:
+    """The choices in ``settings``."""
+    asked, classes = settings.options, settings.options.get("classes")
+    return Choices(
+        settings.splits, release_of(settings), tuple(classes) if classes else None, bool(asked.get("thorough")),
+        tuple(asked.get("mirror") or ()), bool(asked.get("keep_archives", True)),
+        bool(asked.get("own")), str(asked.get("exif") or EXIF_CHOICES[0]),
+    )  # fmt: skip
+
+
+def read(root: Path) -> Choices:
+    """The choices noted in ``root``; COCO 2017's train and val where there are none.
+
+    Raises:
+        StageError: the file is there but damaged.
+    """
+    path = root / CHOICES
+    try:
+        return from_plain(Choices, read_json(path), str(path))
+    except FileNotFoundError:
+        return Choices()
+    except RecordError as error:
+        raise StageError(f"{path} is damaged", str(error), _say_all_of_it(root)) from error
+
+
+def write(settings: Settings) -> None:
+    """Notes the choices of a run, when they are others than those noted."""
+    chosen = without_secrets(of(settings))
+    try:
+        noted = (settings.root / CHOICES).exists() and read(settings.root) == chosen
+    except StageError:  # damaged, and everything that it held has been named
+        noted = False
+    if not noted:
+        publish_json(settings.root / CHOICES, to_plain(chosen))
+
+
+@contextmanager
+def noted_while(settings: Settings) -> Iterator[None]:
+    """Notes the choices of a run before it begins; classes that turn out not to be there are those of before again."""
+    try:
+        before = read(settings.root).classes
+    except StageError:
+        before = None
+    write(settings)
+    try:
+        yield
+    except NoSuchChoice:
+        publish_json(
+            settings.root / CHOICES, to_plain(replace(without_secrets(of(settings)), classes=before))
+        )
+        raise
+
+
+def without_secrets(choices: Choices) -> Choices:
+    """As they are stored: a mirror's login and query are for one run (``logins.py`` says where they belong)."""
+    return replace(choices, mirror=tuple(map(redacted, choices.mirror)))
+
+
+def chosen(arguments: Namespace) -> Choices:
+    """What the command line names, and for the rest what ``arguments.root`` was made with.
+
+    Raises:
+        StageError: a table cannot be read, or what is not named cannot be known.
+    """
+    named = {name: value for name in NAMES if (value := getattr(arguments, name, None)) not in (None, [])}
+    remembered = _remembered(arguments.root, named)
+    if "release" in named:
+        remembered = replace(remembered, own=False)
+        named["release"] = COCO_2017 if str(named["release"]) == COCO else read_release(named["release"])
+        if named["release"] != remembered.release:  # a mirror holds one release
+            remembered = replace(remembered, mirror=())
+    if "mirror" in named:
+        named["mirror"] = tuple(url for url in named["mirror"] if url != DEFAULT)
+    if "classes" in named:
+        named["classes"] = named["classes"] or None
+    return replace(remembered, **named)
+
+
+def _remembered(root: Path, named: dict[str, Any]) -> Choices:
+    try:
+        noted = read(root)
+    except StageError:
+        if set(NAMES) - set(named) - {"keep_archives"}:  # single stages do not have that option
+            raise
+        return Choices()
+    if "release" not in named and not (root / CHOICES).exists() and not _may_be_coco(root):
+        raise StageError(
+            f"{root} was made from another release than COCO's",
+            f"so says the receipt of download, and there is no {root / CHOICES} that would hold its table",
+            _say_all_of_it(root),
+        )
+    return noted
+
+
+def _may_be_coco(root: Path) -> bool:
+    """False where the receipt of download lists files that COCO does not have."""
+    try:
+        receipt = receipts.read(root, "download")
+    except RecordError:
+        return True
+    files = receipt.params.get("files") if receipt else None
+    coco = {file.path: file.sha256 for file in COCO_2017.files}
+    return not isinstance(files, dict) or files.items() <= coco.items()
+
+
+def _say_all_of_it(root: Path) -> str:
+    table, where = (COCO, "") if _may_be_coco(root) else ("FILE", " (FILE is the table of its release)")
+    every = ("--splits", "train,val", "--mirror", DEFAULT, "--classes", ALL, "--exif", EXIF_CHOICES[0])
+    last = ("--no-thorough", "--keep-archives")
+    line = command("python -m pipeline run", "--root", root, "--release", table, *every, *last)
+    return f"say all of it once, with what was chosen in the place of these{where}: {line}"
+
+
+def spelled(arguments: Namespace) -> str:
+    """``--root`` and the choices that ``arguments`` name, for a command that is printed."""
+    words: list[Word] = ["--root", arguments.root]
+    for name in ("release", "splits", "mirror", "classes", "exif"):
+        value = getattr(arguments, name, None)
+        if isinstance(value, tuple):
+            value = ",".join(value) or ALL
+        for each in value if isinstance(value, list) else [] if value is None else [value]:
+            words += [f"--{name}", redacted(each) if name == "mirror" else str(each)]
+    for name in ("thorough", "keep_archives"):
+        value = getattr(arguments, name, None)
+        if value is not None:
+            words.append(f"--{'' if value else 'no-'}{name.replace('_', '-')}")
+    return command("", *words).strip()

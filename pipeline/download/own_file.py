@@ -1,0 +1,89 @@
+"""One file of the user's own by its url and digest: no data root, the same guarantees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.command.run_stage import StopFlag, reported, say
+from pipeline.command.working_folder import working_folder
+from pipeline.download.logins import named_again, usable
+from pipeline.space import require_space
+from pipeline.stage import Interrupted, StageError
+from pipeline.transfer.fetch import Fetch
+from pipeline.transfer.partial import bytes_here, remove_traces, traces
+from pipeline.transfer.progress import Progress
+from vision.artefacts.files import sha256_of
+from vision.artefacts.targets import require_file_place
+from vision.messages.advice import command
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFile:
+    """What was asked for; ``bytes`` None where the user does not know."""
+
+    urls: tuple[str, ...]
+    sha256: str
+    bytes: int | None
+    output: Path
+    connections: int
+
+
+def download_file(asked: OwnFile) -> int:
+    """Fetches ``asked.output``, or finds that it is there already, by its digest.
+
+    A file of that name with another content is replaced, but only when the right one has arrived. Gives the exit
+    code: 0; 1 when no url gave the right bytes or something is in the way; 130 or 143 when interrupted, and then the
+    same command resumes.
+    """
+    with StopFlag() as stop:
+
+        def work() -> None:
+            if asked.output.is_dir():  # also what has no name, such as "."
+                raise StageError(
+                    f"{asked.output} is a folder", "--output takes the name of a file", "name a file in it"
+                )
+            require_file_place(asked.output)
+            with working_folder([asked.output, *traces(asked.output)], "downloading"):
+                say(_download(asked, stop))
+
+        return reported(work, stop)
+
+
+def _download(asked: OwnFile, should_stop: Callable[[], bool]) -> str:
+    output = asked.output
+    if _is_here(asked, should_stop):
+        remove_traces(output)
+        return f"{output}: already there, sha256 {asked.sha256}"
+    _require_space(asked)
+    again = command("python -m pipeline.download", "--sha256", asked.sha256, "--output", output)
+    urls = [usable(url, named_again(again, "--url", url)) for url in asked.urls]
+    with Progress(output.name, asked.bytes, say) as progress:
+        Fetch(
+            urls, asked.bytes, asked.sha256, output, progress.update, should_stop, say,
+            asked.connections, another="a second --url",
+        ).run()  # fmt: skip
+    return f"{output}: {output.stat().st_size:,} bytes, sha256 {asked.sha256}"
+
+
+def _is_here(asked: OwnFile, should_stop: Callable[[], bool]) -> bool:
+    def tick(read: int) -> None:
+        if should_stop():
+            raise Interrupted(asked.output.name)
+
+    if not asked.output.is_file() or asked.bytes not in (None, asked.output.stat().st_size):
+        return False
+    return sha256_of(asked.output, tick) == asked.sha256
+
+
+def _require_space(asked: OwnFile) -> None:
+    if asked.bytes is not None:
+        needed = asked.bytes - bytes_here(asked.output)
+        require_space(asked.output.parent, needed, "for it", "name another --output")
+
+
+if __name__ == "__main__":
+    from vision.messages.early import not_a_command
+
+    not_a_command("python -m pipeline.download")

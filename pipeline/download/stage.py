@@ -1,0 +1,260 @@
+"""Stage: fetches the archives of a release into ``archives/``, each checked by size and SHA-256.
+
+An archive that is already there with the right digest is kept; a broken transfer resumes where it broke.
+
+A file of your own: ``python -m pipeline.download --url URL --sha256 HEX --output FILE``.
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.messages.early import guard
+
+    guard()
+
+import argparse
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.command.run_stage import (
+    add_common_options,
+    add_stage_options,
+    positive,
+    refuse_others,
+    stage_main,
+    web_address,
+)
+from pipeline.data_root import brought
+from pipeline.download.logins import below, named_again, usable
+from pipeline.release import COCO_SERVER, ReleaseFile, archive_path, release_of
+from pipeline.runner.own_data import nothing_to_bring
+from pipeline.space import require_space
+from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
+from pipeline.transfer.partial import bytes_here, remove_traces, was_just_published
+from pipeline.transfer.progress import Progress, size
+from vision.artefacts.files import sha256_of
+from vision.messages.advice import command
+from vision.messages.command_line import Parser
+
+
+def _run(context: StageContext) -> Counts:
+    files = release_of(context.settings).needed(context.settings.splits)
+    counts = Counts(taken_in=len(files))
+    missing = [file for file in files if not _is_here(context, file)]
+    servers = _servers(context) if missing else []
+    _require_space(context, files, missing)
+    parallel = int(context.settings.options.get("parallel", 1))
+    total = sum(file.bytes for file in missing)
+    with Progress("download", total, context.say) as progress, ThreadPoolExecutor(parallel) as pool:
+        Transfers(context, servers, progress).fetch_all(missing, pool)
+    counts.kept = len(files)
+    counts.notes = {"bytes": sum(file.bytes for file in files), "fetched": [file.path for file in missing]}
+    return counts
+
+
+def _servers(context: StageContext) -> list[str]:
+    """Where to ask, in order. Raises StageError for a mirror whose login is nowhere to be had."""
+    run = command("python -m pipeline run", "--root", context.root)
+    mirrors = context.settings.options.get("mirror") or [COCO_SERVER]
+    return [usable(mirror, named_again(run, "--mirror", mirror)) for mirror in mirrors]
+
+
+@dataclass
+class Transfers:
+    """Several files at a time, one progress for all; when one fails the others stop too, and keep what they have."""
+
+    context: StageContext
+    servers: list[str]
+    progress: Progress
+    failed: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fetch_all(self, files: Sequence[ReleaseFile], pool: ThreadPoolExecutor) -> None:
+        """Raises what the first file that failed raised."""
+        futures = [pool.submit(self._fetch, file) for file in files]
+        problems = [problem for future in futures if (problem := future.exception()) is not None]
+        own = [problem for problem in problems if not isinstance(problem, Interrupted)]
+        for problem in own or problems:
+            raise problem
+
+    def _fetch(self, file: ReleaseFile) -> None:
+        from pipeline.transfer.fetch import (
+            Fetch,  # requests takes its time; --help and status need none of it
+        )
+
+        urls = [below(server, file.path) for server in self.servers]
+        output = self.context.root / archive_path(file)
+        connections = int(self.context.settings.options.get("connections", 1))
+        try:
+            if self._should_stop():
+                raise Interrupted(file.path)
+            Fetch(
+                urls,
+                file.bytes,
+                file.sha256,
+                output,
+                self.progress.update,
+                self._should_stop,
+                self._say,
+                connections,
+            ).run()
+        except BaseException:
+            self.failed = True
+            raise
+        with self.lock:
+            brought.note(self.context.root, archive_path(file), file.sha256)
+        self._say(f"fetched {file.path}: {size(file.bytes)}, SHA-256 as published")
+
+    def _should_stop(self) -> bool:
+        return self.failed or self.context.should_stop()
+
+    def _say(self, line: str) -> None:
+        with self.lock:
+            self.context.say(line)
+
+
+def _is_here(context: StageContext, file: ReleaseFile) -> bool:
+    path = context.root / archive_path(file)
+    if not path.is_file():
+        return False
+
+    def tick(read: int) -> None:
+        if context.should_stop():
+            raise Interrupted(file.path)
+
+    if path.stat().st_size == file.bytes and sha256_of(path, tick) == file.sha256:
+        if was_just_published(path):  # a kill between the last steps of a fetch
+            brought.note(context.root, archive_path(file), file.sha256)
+        remove_traces(path)
+        return True
+    context.say(f"{path} is not the file of the release; it is fetched again")
+    return False
+
+
+def _is_of_release(settings: Settings, path: str, should_stop: Callable[[], bool]) -> bool:
+    """Whether the file at ``path``, which nobody claims, is that archive. Raises Interrupted."""
+    (file,) = (file for file in release_of(settings).files if archive_path(file) == path)
+    full = settings.root / path
+
+    def tick(_read: int) -> None:
+        if should_stop():
+            raise Interrupted(path)
+
+    return full.is_file() and full.stat().st_size == file.bytes and sha256_of(full, tick) == file.sha256
+
+
+def _require_space(context: StageContext, files: list[ReleaseFile], missing: list[ReleaseFile]) -> None:
+    """What is still to come, and what will come out of all that is not unpacked yet: archives stay until then.
+
+    Those that are proven wrong make room where there is none for both: they would be replaced anyway.
+    """
+    here = sum(bytes_here(context.root / archive_path(file)) for file in missing)
+    packed = [file for file in files if file in missing or not _is_unpacked(context, file)]
+    needed = sum(file.bytes for file in missing) - here + sum(file.unpacked_bytes for file in packed)
+    paths = (context.root / archive_path(file) for file in missing)
+    wrong = [path for path in paths if path.is_file() and not path.is_symlink()]
+
+    def require(bytes_: int) -> None:
+        what, fix = "for archives and what comes out of them", "choose another --root or fewer --splits"
+        require_space(context.root, bytes_ if missing else 0, what, fix)
+
+    try:
+        require(needed)
+    except StageError:
+        require(needed - sum(path.stat().st_size for path in wrong))
+        for path in wrong:
+            context.say(f"{path} is removed first: there is no room for it and the right one")
+            path.unlink()
+
+
+def _is_unpacked(context: StageContext, file: ReleaseFile) -> bool:
+    """Whether its images are there; the little that comes out of annotations is counted each time."""
+    return file.split() is not None and (context.root / f"{file.split()}2017").is_dir()
+
+
+def _outputs(settings: Settings) -> list[str]:
+    return [archive_path(file) for file in release_of(settings).needed(settings.splits)]
+
+
+def _params(settings: Settings) -> dict[str, Any]:
+    release = release_of(settings)
+    return {
+        "release": release.name,
+        "files": {file.path: file.sha256 for file in release.needed(settings.splits)},
+    }
+
+
+STAGE = Stage(
+    name="download",
+    summary="fetches the archives and proves each by size and SHA-256",
+    version=1,
+    after=(),
+    inputs=lambda settings: [],
+    outputs=_outputs,
+    params=_params,
+    run=_run,
+    takes_over=_is_of_release,
+    proves=_outputs,
+    not_needed=nothing_to_bring,
+)
+
+OWN = ("--url", "--sha256", "--output", "--bytes")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The stage on a data folder (``--root``), or one file (``--url``, ``--sha256``, ``--output``)."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if not any(word.split("=")[0] in (*OWN, "-h", "--help") for word in arguments):
+        return stage_main(STAGE, arguments)
+    asked = _parser().parse_args(arguments)
+    for name in ("url", "sha256", "output"):
+        if not getattr(asked, name):
+            _parser().error(f"--{name} is missing: --url URL, --sha256 HEX and --output FILE go together")
+    refuse_others(_parser(), arguments, (*OWN, "--connections"))
+    from pipeline.download.own_file import OwnFile, download_file
+
+    return download_file(
+        OwnFile(tuple(asked.url), asked.sha256, asked.bytes, asked.output, asked.connections)
+    )
+
+
+def _digest(text: str) -> str:
+    digest = text.lower()
+    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 64 hex digits")
+    return digest
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog=f"python -m pipeline.{STAGE.name}",
+        description=f"Stage {STAGE.name}: {STAGE.summary}.",
+        epilog="A file gets its name only when its SHA-256 is right; one that is there already with that digest is kept. "
+        "The same command resumes an interrupted or killed download.",
+    )
+    group = parser.add_argument_group("a file of your own, instead of --root")
+    group.add_argument(
+        "--url",
+        action="append",
+        type=web_address,
+        metavar="URL",
+        help="where to fetch from; repeat it for mirrors, which are tried in order. A login belongs in ~/.netrc; one that is part of the "
+        "URL is neither stored nor shown",
+    )
+    group.add_argument("--sha256", type=_digest, metavar="HEX", help="SHA-256 that the file must have")
+    group.add_argument(
+        "--bytes", type=positive, metavar="N", help="expected size, if known: a wrong file is noticed sooner"
+    )
+    group.add_argument("--output", type=Path, metavar="FILE", help="the file to make")
+    add_common_options(parser)
+    add_stage_options(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

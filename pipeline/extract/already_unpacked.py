@@ -1,0 +1,60 @@
+"""What is in the root already and is, byte for byte, what extract would put there: it is taken over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.annotations.reader import original_path
+from pipeline.archives.archive import open_archive, plan
+from pipeline.archives.fault import BadArchive
+from pipeline.archives.members import Member
+from pipeline.data_root import manifests as trees
+from pipeline.release import archive_path, release_of
+from pipeline.stage import Interrupted, Settings
+
+
+def is_from_archives(settings: Settings, path: str, should_stop: Callable[[], bool]) -> bool:
+    """Whether ``path``, an output of extract that nobody claims, may be taken for what extract would put there.
+
+    Of an annotation file size and CRC-32 decide, by the archives. In a folder of images extract itself replaces nothing
+    that is not its own, when its archive is here; without it, and gigabytes to fetch, the annotations beside it decide.
+    False where nobody can tell. Raises Interrupted.
+    """
+    needed = release_of(settings).needed(settings.splits)
+    if not path.endswith(".json"):
+        (pictures,) = (file for file in needed if f"{file.split()}2017" == path)
+        if (settings.root / archive_path(pictures)).is_file():
+            return True
+        folder, path = path, original_path(str(pictures.split()))
+        if not (settings.root / path).is_file():  # after a clean: the record says what is whose
+            return trees.read_own(trees.manifest_path(settings.root, folder)) is not None
+    return _is_published(settings, path, should_stop)
+
+
+def _is_published(settings: Settings, path: str, should_stop: Callable[[], bool]) -> bool:
+    """Whether the file ``path`` is the one of the release, as far as its archives of annotations are here."""
+
+    def tick(_read: int) -> None:
+        if should_stop():
+            raise Interrupted(f"while reading {settings.root / path}")
+
+    needed = release_of(settings).needed(settings.splits)
+    archives = [settings.root / archive_path(file) for file in needed if file.split() is None]
+    try:
+        members = [member for archive in archives for member in _members(archive, path, should_stop)]
+    except (BadArchive, OSError):
+        return False
+    return bool(members) and all(_is(settings.root / path, member, tick) for member in members)
+
+
+def _members(archive: Path, path: str, should_stop: Callable[[], bool]) -> list[Member]:
+    """The member that is called ``path``, if any."""
+    with open_archive(archive) as opened:
+        return [member for member in plan(opened, should_stop) if member.name == path]
+
+
+def _is(file: Path, member: Member, tick: Callable[[int], None]) -> bool:
+    return (
+        file.is_file() and file.stat().st_size == member.bytes and trees.crc32_of(file, tick) == member.crc32
+    )

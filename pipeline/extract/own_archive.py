@@ -1,0 +1,129 @@
+"""One archive of the user's own into a folder of their own: no data root, the same guarantees."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.archives.archive import open_archive, plan
+from pipeline.archives.fault import BadArchive
+from pipeline.archives.members import Files
+from pipeline.archives.unpack import named, standing, unpack_all
+from pipeline.command.run_stage import StopFlag, reported, say
+from pipeline.command.working_folder import working_folder
+from pipeline.data_root import manifests as trees
+from pipeline.runner.owners_files import bring_back
+from pipeline.stage import Interrupted, StageError
+from vision.artefacts.files import publish_tree, recover_tree
+
+
+def extract_file(archive: Path, output: Path, workers: int) -> int:
+    """Unpacks ``archive`` into the folder ``output``, all of it or nothing.
+
+    A folder that already holds exactly the archive's files, by size and CRC-32, is kept, so the same command also
+    proves them; any other folder that is not empty is left alone. Gives the exit code: 0; 1 when the archive is
+    refused or something is in the way; 130 or 143 when interrupted, and then the same command resumes.
+    """
+    with StopFlag() as stop:
+
+        def work() -> None:
+            with working_folder([output], "unpacking") as working:
+                say(_extract(archive, output, working, workers, stop))
+
+        return reported(work, stop)
+
+
+def _extract(
+    archive: Path, output: Path, working: Path, workers: int, should_stop: Callable[[], bool]
+) -> str:
+    recover_tree(output)
+    with (
+        named(archive, "get a sound copy"),
+        _emptied_when_refused(working),
+        open_archive(archive) as source,
+    ):
+        members = plan(source, should_stop)
+        files = members.below()
+        if _is_unpacked(output, files, should_stop):
+            return f"{output}: {len(files):,} files are already there, size and CRC-32 agree"
+        _require_free(output)
+        staging = _staging(working, files)
+        unpack_all(source, members, staging, workers, should_stop)
+
+    if not _holds_just(staging, files):
+        raise StageError(
+            f"{output} cannot be made",
+            "what was unpacked is not what the archive lists",
+            "this is a fault of the program; please report it with the archive",
+        )
+
+    def check_stop() -> None:
+        if should_stop():
+            raise Interrupted("while writing to disk")
+
+    def rescue(older: Path) -> None:  # an empty folder, when this began
+        bring_back(older, output, {})
+
+    publish_tree(staging, output, check_stop, rescue)
+    return f"{output}: {len(files):,} files, {members.bytes:,} bytes"
+
+
+@contextmanager
+def _emptied_when_refused(working: Path) -> Iterator[None]:
+    """What was unpacked of a refused archive goes: the same command will not resume it."""
+    try:
+        yield
+    except BadArchive:
+        for folder in working.iterdir():
+            shutil.rmtree(folder)
+        raise
+
+
+def _is_unpacked(folder: Path, files: Files, should_stop: Callable[[], bool]) -> bool:
+    """Whether ``folder`` holds just ``files``: by name and size, and only if that is so by reading them."""
+    if not folder.is_dir():
+        return False
+    return _holds_just(folder, files) and len(standing(folder, files, {}, should_stop)) == len(files)
+
+
+def _holds_just(folder: Path, files: Files) -> bool:
+    """Whether the regular files below ``folder`` are ``files``, by name and size; a million are counted, not listed."""
+    count = 0
+    for name, _, stat in trees.walk(folder):
+        if name not in files or files[name].bytes != stat.st_size:
+            return False
+        count += 1
+    return count == len(files)
+
+
+def _staging(working: Path, files: Files) -> Path:
+    """The folder for these files alone; what a killed run has of another archive goes."""
+    listing = hashlib.sha256()
+    for name in sorted(files):
+        listing.update(f"{name}\t{files[name].bytes}\t{files[name].crc32}\n".encode())
+    folder = working / listing.hexdigest()[:16]
+    for other in working.iterdir():
+        if other != folder:
+            shutil.rmtree(other)
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _require_free(output: Path) -> None:
+    if output.is_symlink() or (output.exists() and not output.is_dir()):
+        raise StageError(f"{output} is no folder", "--output takes a folder", "name another one")
+    if output.is_dir() and any(output.iterdir()):
+        raise StageError(
+            f"{output} holds other files than the archive",
+            "nothing in it is replaced or removed",
+            "name another --output, or move the folder away",
+        )
+
+
+if __name__ == "__main__":
+    from vision.messages.early import not_a_command
+
+    not_a_command("python -m pipeline.extract")

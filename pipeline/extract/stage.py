@@ -1,0 +1,222 @@
+"""Stage: unpacks images into ``{split}2017/`` and the instance annotations into ``annotations/``.
+
+The archive's directory is checked as a whole first; members are unpacked by several threads into the staging
+folder, where a restart finds those that are already right by size and CRC-32; the folder is published by rename.
+
+An archive of your own: ``python -m pipeline.extract --archive FILE.zip --output DIR``.
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.messages.early import guard
+
+    guard()
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pipeline.archives.archive import Archive, open_archive, plan
+from pipeline.archives.fault import BadArchive
+from pipeline.archives.members import Members
+from pipeline.archives.unpack import named, standing, unpack_all
+from pipeline.command.run_stage import add_common_options, add_stage_options, refuse_others, stage_main
+from pipeline.data_root import brought
+from pipeline.extract.already_unpacked import is_from_archives
+from pipeline.extract.split_folder import make_folder
+from pipeline.release import ReleaseFile, archive_path, release_of
+from pipeline.runner.own_data import nothing_to_bring
+from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
+from vision.artefacts.files import fsync_file, fsync_folder, sha256_of
+from vision.messages.advice import command
+from vision.messages.command_line import Parser
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An archive of the release, open, and its files."""
+
+    file: ReleaseFile
+    path: Path
+    archive: Archive
+    members: Members
+
+    @property
+    def folder(self) -> str:
+        """Where its files go, below the root and in the staging folder."""
+        split = self.file.split()
+        return "annotations" if split is None else f"{split}2017"
+
+
+def _run(context: StageContext) -> Counts:
+    """Looks at all archives before the first file is published: what one lacks is found then."""
+    counts = Counts()
+    with ExitStack() as stack:
+        sources = [
+            _source(context, file, stack)
+            for file in release_of(context.settings).needed(context.settings.splits)
+        ]
+        wanted = _wanted_annotations(context.settings, sources)
+        for source in sources:
+            with (
+                named(source.path, _get_it(context.root), source.file.bytes),
+                _dropped_when_refused(context.staging / source.folder),
+            ):
+                if source.file.split() is not None:
+                    make_folder(context, source.folder, source.archive, source.members)
+                    counts.kept += len(source.members)
+                else:
+                    _annotations(context, source, wanted, counts)
+                counts.taken_in += len(source.members)
+    return counts
+
+
+def _source(context: StageContext, file: ReleaseFile, stack: ExitStack) -> Source:
+    """Opens an archive until ``stack`` is left. Of images all have to be in the one folder ``{split}2017``."""
+    path = context.root / archive_path(file)
+    with named(path, _get_it(context.root), file.bytes):
+        archive = stack.enter_context(open_archive(path))
+        source = Source(file, path, archive, plan(archive, context.should_stop))
+        if file.split() is None:
+            return source
+        for member in source.members:
+            if PurePosixPath(member.name).parts[:-1] != (source.folder,):
+                raise BadArchive(f"member {member.name!r}: expected below {source.folder}/")
+        return source
+
+
+def _get_it(root: Path) -> str:
+    return command("python -m pipeline.download", "--root", root)
+
+
+@contextmanager
+def _dropped_when_refused(folder: Path) -> Iterator[None]:
+    """What was unpacked of an archive that is refused goes: another archive would not resume it."""
+    try:
+        yield
+    except BadArchive:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _wanted_annotations(settings: Settings, sources: Sequence[Source]) -> dict[str, Source]:
+    """Which archive each annotation file of the splits is taken from.
+
+    Raises:
+        StageError: no archive has it, or two have files that differ under its name.
+    """
+    archives = [source for source in sources if source.file.split() is None]
+    holders: dict[str, dict[tuple[int, int], Source]] = {name: {} for name in annotation_paths(settings)}
+    for source in archives:
+        for member in source.members:
+            if member.name in holders:
+                holders[member.name].setdefault((member.bytes, member.crc32), source)
+    for name, found in holders.items():
+        if len(found) != 1:
+            where = " and ".join(str(source.path) for source in found.values() or archives)
+            raise StageError(
+                f"{where} {'have different files' if found else 'lacks'} {name}"
+                if where else f"release {release_of(settings).name!r} has no archive with {name}",
+                "nothing was published: these images cannot be used without the annotations of their release",
+                "give a --release that has them, or leave the split out: --splits",
+            )  # fmt: skip
+    return {name: next(iter(found.values())) for name, found in holders.items()}
+
+
+def _annotations(context: StageContext, source: Source, wanted: Mapping[str, Source], counts: Counts) -> None:
+    """The annotation files of the splits; captions, keypoints and other splits stay in the archive."""
+    members = [member for member in source.members if wanted.get(member.name) is source]
+    counts.kept += len(members)
+    if len(source.members) > len(members):
+        counts.drop("annotations not asked for, still in the archive", len(source.members) - len(members))
+    right = standing(
+        context.root / source.folder,
+        {member.name.removeprefix(f"{source.folder}/"): member for member in members},
+        {},
+        context.should_stop,
+    )
+    members = [member for member in members if member.name.removeprefix(f"{source.folder}/") not in right]
+    unpack_all(source.archive, members, context.staging, context.settings.workers, context.should_stop)
+    for member in members:
+        final = context.root / member.name
+        final.parent.mkdir(exist_ok=True)
+        fsync_file(context.staging / member.name)
+        brought.note(context.root, member.name, sha256_of(context.staging / member.name))
+        os.replace(context.staging / member.name, final)
+        fsync_folder(final.parent)
+
+
+def annotation_paths(settings: Settings) -> list[str]:
+    """The published annotation files of the splits; test has sizes only."""
+    names = {"train": "instances_train2017", "val": "instances_val2017", "test": "image_info_test2017"}
+    return [f"annotations/{names[split]}.json" for split in settings.splits]
+
+
+def _inputs(settings: Settings) -> list[str]:
+    return [archive_path(file) for file in release_of(settings).needed(settings.splits)]
+
+
+def _outputs(settings: Settings) -> list[str]:
+    return [*(f"{split}2017" for split in settings.splits), *annotation_paths(settings)]
+
+
+def _params(settings: Settings) -> dict[str, Any]:
+    return {"splits": list(settings.splits)}
+
+
+STAGE = Stage(
+    name="extract",
+    summary="unpacks images and annotations, each file checked by size and CRC-32",
+    version=1,
+    after=("download",),
+    inputs=_inputs,
+    outputs=_outputs,
+    params=_params,
+    run=_run,
+    used_up=_inputs,
+    takes_over=is_from_archives,
+    proves=lambda settings: [f"{split}2017" for split in settings.splits],
+    not_needed=nothing_to_bring,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The stage on a data folder (``--root``), or one archive into a folder (``--archive``, ``--output``)."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if not any(word.split("=")[0] in ("--archive", "--output", "-h", "--help") for word in arguments):
+        return stage_main(STAGE, arguments)
+    asked = _parser().parse_args(arguments)
+    refuse_others(_parser(), arguments, ("--archive", "--output", "--workers"))
+    for name in ("archive", "output"):
+        if getattr(asked, name) is None:
+            _parser().error(f"--{name} is missing: --archive FILE.zip and --output DIR go together")
+    from pipeline.extract.own_archive import extract_file
+
+    return extract_file(asked.archive, asked.output, asked.workers)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog=f"python -m pipeline.{STAGE.name}",
+        description=f"Stage {STAGE.name}: {STAGE.summary}.",
+        epilog="The whole archive is refused for a member that could write elsewhere, never end, or mean two things. "
+        "The same command resumes after a kill; when all files are there, it verifies them.",
+    )
+    group = parser.add_argument_group("an archive of your own, instead of --root")
+    group.add_argument("--archive", type=Path, metavar="FILE.zip", help="unpack all of it, or nothing")
+    group.add_argument(
+        "--output", type=Path, metavar="DIR", help="the folder to make; one with other files is left alone"
+    )
+    add_common_options(parser)
+    add_stage_options(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

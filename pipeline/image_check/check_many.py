@@ -1,0 +1,135 @@
+"""Checks many images: workers, journal, progress; the part that the stage and the folder mode share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pipeline.image_check.check import Checked, ImageJob, check, thumbnail_of
+from pipeline.image_check.journal import ImageJournal
+from pipeline.image_check.safe_read import DiskFault, facts_now, is_absent, is_readable
+from pipeline.image_check.settings import NAME, PLAIN, How, check_settings
+from pipeline.image_check.worker_pool import Lost, WorkerPool, WorkFailed
+from pipeline.stage import Interrupted, StageError
+from vision.images.decode import ImageVerdict
+
+PRELOAD = "pipeline.image_check.check"
+ROUNDS = 3
+"""So often at most an image is looked at that is another one each time."""
+
+
+def check_all(
+    jobs: Sequence[ImageJob],
+    staging: Path,
+    workers: int,
+    how: How = PLAIN,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> dict[ImageJob, ImageVerdict]:
+    """A verdict for every job; resumes the journal in ``staging`` and leaves it there.
+
+    In the end every file is still the one that its verdict is about: what changed meanwhile is looked at again.
+
+    :raises Interrupted: when ``should_stop`` says so; what is done is in the journal
+    :raises StageError: when the machine, not an image, is at fault
+    """
+    found: dict[ImageJob, Checked] = {}
+    every = list(dict.fromkeys(jobs))
+    with ImageJournal(staging / "journal.jsonl", check_settings(how), should_stop) as journal:
+        for job in every:
+            if should_stop():
+                raise Interrupted(job.name)
+            if (known := journal.find(job)) is not None:
+                found[job] = known
+        work = partial(check, how=how, gate=str(staging / "large.lock"))
+        open_jobs = [job for job in every if job not in found]
+        with _bar(len(every), len(found)) as bar, WorkerPool(work, workers, PRELOAD) as pool:
+            for _ in range(ROUNDS):
+                for chunk in _said(pool, open_jobs, should_stop):
+                    done = [(job, _settled(job, result)) for job, result in chunk]
+                    journal.add(done)
+                    found.update(done)
+                    bar.update(len(done))
+                open_jobs = _changed(found, should_stop)
+                if not open_jobs:
+                    return {job: checked.verdict for job, checked in found.items()}
+                bar.update(-len(open_jobs))
+    raise StageError(
+        f"{len(open_jobs):,} images change while they are checked, such as {open_jobs[0].folder}/{open_jobs[0].name}",
+        f"each of {ROUNDS} looks found another file, or none where there is one now",
+        "run the same command again, when nothing else writes there any more",
+    )
+
+
+def _changed(found: Mapping[ImageJob, Checked], should_stop: Callable[[], bool]) -> list[ImageJob]:
+    """Those whose file is not the one any more that the verdict is about, or that were absent and are there now."""
+    changed = []
+    for job, checked in found.items():
+        if should_stop():
+            raise Interrupted(job.name)
+        folder = Path(job.folder)
+        if checked.facts is not None:
+            other = checked.facts != facts_now(folder, job.name)
+        else:
+            other = is_absent(checked.verdict.reason) and is_readable(folder, job.name)
+        if other:
+            changed.append(job)
+    return changed
+
+
+def thumbnails_of(
+    jobs: Iterable[ImageJob], workers: int, should_stop: Callable[[], bool] = lambda: False
+) -> dict[ImageJob, np.ndarray | None]:
+    """What can be seen of bad images; in processes again, since they may crash a lenient decoder."""
+    found: dict[ImageJob, np.ndarray | None] = {}
+    with WorkerPool(thumbnail_of, workers, PRELOAD) as pool:
+        for chunk in _said(pool, dict.fromkeys(jobs), should_stop):
+            found.update((job, None if isinstance(result, Lost) else result) for job, result in chunk)
+    return found
+
+
+def _said(
+    pool: WorkerPool, jobs: Iterable[ImageJob], should_stop: Callable[[], bool]
+) -> Iterator[list[tuple[ImageJob, Any]]]:
+    try:
+        yield from pool.run(jobs, should_stop)
+    except WorkFailed as failure:
+        if isinstance(failure.cause, ImportError):
+            raise failure.cause from None  # says nothing about the image either
+        name = f"{failure.item.folder}/{failure.item.name}"
+        if isinstance(failure.cause, DiskFault):
+            raise StageError(
+                f"{name} cannot be read",
+                f"{failure.cause.strerror}; that says nothing about the image, so it is not counted as bad",
+                "look after the disk or the memory (dmesg, df, free), then run the same command again",
+            ) from failure
+        raise StageError(
+            f"the check of {name} failed",
+            failure.trace.strip(),
+            "this is a fault of the check; please report it",
+        ) from failure
+
+
+def _settled(job: ImageJob, result: Checked | Lost) -> Checked:
+    """An image that crashes the decoder every time is bad; one whose process was killed is not thereby bad."""
+    if not isinstance(result, Lost):
+        return result
+    if result.crashed:
+        return Checked(ImageVerdict("reject", f"crashes_decoder: {result}", None, None), None)
+    raise StageError(
+        f"{job.folder}/{job.name} could not be checked",
+        f"its process was {result}, three times on this image alone; that does not make it a bad image",
+        "free memory or use fewer --workers, then run the same command again: it resumes from here",
+    )
+
+
+def _bar(total: int, initial: int) -> tqdm:
+    return tqdm(
+        total=total, initial=initial, unit=" images", desc=NAME, file=sys.stderr,
+        disable=None if total else True, mininterval=0.5, smoothing=0.05, dynamic_ncols=True,
+    )  # fmt: skip

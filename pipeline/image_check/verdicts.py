@@ -1,0 +1,68 @@
+"""Reads ``report/images.jsonl``, the table of the image check: one verdict for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.annotations import json_strict
+from pipeline.annotations.json_strict import NotStrict
+from pipeline.stage import StageError
+from vision.images.formats import STORED
+from vision.messages.advice import command
+
+IMAGE_REPORT = "report/images.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the image check found: ``ok``, ``convert`` (usable, not plain 8-bit RGB) or ``reject``.
+
+    * width, height: px of the frame that is used
+    * orientation: EXIF's (1..8), where it is to be applied; 1: the frame as stored
+    """
+
+    image_id: int
+    file_name: str
+    verdict: str
+    reason: str
+    width: int | None
+    height: int | None
+    orientation: int = STORED
+
+
+def read_verdicts(path: Path, splits: Iterable[str]) -> dict[str, dict[int, Verdict]]:
+    """The verdicts of each split by image id, out of ``path``, a data root's IMAGE_REPORT; rows without an id (stray files) belong to no annotation.
+
+    Raises StageError where the table is missing or damaged.
+    """
+    if not path.is_file():
+        raise _unusable(path, f"{path}: no such file", "validate_images makes it")
+    found: dict[str, dict[int, Verdict]] = {split: {} for split in splits}
+    try:
+        with path.open("rb") as lines:
+            for line in lines:
+                _take(found, json_strict.loads(line))
+    except (NotStrict, KeyError, TypeError) as error:
+        raise _unusable(
+            path, f"{path} is damaged: {error!s:.300}", "it was changed after validate_images"
+        ) from error
+    return found
+
+
+def _take(found: dict[str, dict[int, Verdict]], row: dict[str, Any]) -> None:
+    of_split, image_id = found.get(row["split"]), row["image_id"]
+    if of_split is None or image_id is None or image_id in of_split:
+        return
+    orientation = row.get("orientation", STORED)
+    if type(orientation) is not int or not 1 <= orientation <= 8:
+        raise TypeError(f"orientation {orientation!r} of image {image_id}: expected 1 to 8")
+    of_split[image_id] = Verdict(
+        image_id, row["file_name"], row["verdict"], row["reason"] or "", row["width"], row["height"], orientation
+    )  # fmt: skip
+
+
+def _unusable(path: Path, what: str, why: str) -> StageError:
+    return StageError(what, why, command("python -m pipeline.validate_images", "--root", path.parents[1]))

@@ -1,0 +1,78 @@
+"""Makes ``index.sqlite`` and ``arrays/{split}2017/``: everything in staging first, then the names in a row."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pipeline.annotations.reader import remapped_path
+from pipeline.image_check.verdicts import IMAGE_REPORT, Verdict
+from pipeline.index.arrays import write_arrays
+from pipeline.index.columns import Columns, read_columns
+from pipeline.index.schema import DATASET, INDEX, arrays_path
+from pipeline.index.tables import write_tables
+from pipeline.stage import Interrupted
+from vision.artefacts.files import atomic_publish, publish_tree, sha256_of
+from vision.images.formats import STORED
+
+
+def build_index(
+    root: Path,
+    splits: Sequence[str],
+    verdicts: dict[str, dict[int, Verdict]] | None,
+    staging: Path,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> dict[str, tuple[int, int]]:
+    """Makes the database and the arrays of ``splits`` below ``root`` from its remapped files.
+
+    Without ``verdicts`` images count as unchecked. ``staging`` is a folder on the same file system. Gives the numbers
+    of images and of boxes of each split. Raises AnnotationError for a remapped file that was damaged; Interrupted.
+    """
+    columns = [read_columns(root / remapped_path(split), split, should_stop) for split in splits]
+    digests = {}
+    for split in splits:
+        _go_on(should_stop)
+        digests[split] = sha256_of(root / remapped_path(split))
+    made = staging / "arrays"
+    if made.exists():  # of a run that was killed
+        shutil.rmtree(made)
+    for of in columns:
+        _go_on(should_stop)
+        (made / of.split).mkdir(parents=True)
+        turned = _orientations(of, (verdicts or {}).get(of.split, {}))
+        write_arrays(of, made / of.split, remapped_path(of.split), digests[of.split], turned)
+    with atomic_publish(root / INDEX) as temporary:
+        tables = [(of, (verdicts or {}).get(of.split)) for of in columns]
+        write_tables(temporary, tables, _provenance(root, digests, verdicts is not None), should_stop)
+    for split in splits:
+        publish_tree(made / split, root / arrays_path(split))
+    return {of.split: (len(of.image_ids), len(of.ids)) for of in columns}
+
+
+def _orientations(columns: Columns, verdicts: dict[int, Verdict]) -> list[int]:
+    """EXIF's by image: 2..8 where it is applied, else 1."""
+    known = (verdicts.get(id_) for id_ in columns.image_ids.tolist())
+    return [verdict.orientation if verdict else STORED for verdict in known]
+
+
+def _go_on(should_stop: Callable[[], bool]) -> None:
+    if should_stop():
+        raise Interrupted
+
+
+def _provenance(root: Path, digests: dict[str, str], checked: bool) -> dict[str, str]:
+    found = {f"sha256 of {remapped_path(split)}": digest for split, digest in digests.items()}
+    found |= {
+        "dataset": DATASET,
+        "boxes": "x, y, w, h in px of the image as stored, or as images.orientation turns it; origin at the top left",
+    }
+    if checked:
+        found[f"sha256 of {IMAGE_REPORT}"] = sha256_of(root / IMAGE_REPORT)
+    return found
+
+
+if __name__ == "__main__":
+    from vision.messages.early import not_a_command
+
+    not_a_command("python -m pipeline.index")

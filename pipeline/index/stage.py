@@ -1,0 +1,87 @@
+"""Stage: makes ``index.sqlite`` for questions and ``arrays/{split}2017/`` for the trainer from the remapped files.
+
+``python -m pipeline.index query --classes person --min-area 1024 --limit 20`` asks it.
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.messages.early import guard
+
+    guard()
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.annotations.reader import AnnotationError, remapped_path
+from pipeline.command.run_stage import stage_main
+from pipeline.image_check.verdicts import IMAGE_REPORT, read_verdicts
+from pipeline.index import query
+from pipeline.index.schema import INDEX, UPRIGHT_SCHEMA, USER_VERSION, arrays_path
+from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
+from vision.messages.advice import quoted
+
+
+def _inputs(settings: Settings) -> list[str]:
+    return [*(remapped_path(split) for split in settings.splits), IMAGE_REPORT]
+
+
+def _outputs(settings: Settings) -> list[str]:
+    return [INDEX, *(arrays_path(split) for split in settings.splits)]
+
+
+def _params(settings: Settings) -> dict[str, Any]:
+    return {"splits": list(settings.splits), "user_version": USER_VERSION, "arrays_schema": UPRIGHT_SCHEMA}
+
+
+def _run(context: StageContext) -> Counts:
+    from pipeline.index.build import build_index  # numpy: --help does not wait for it
+
+    root, splits = context.root, context.settings.splits
+    try:
+        verdicts = read_verdicts(root / IMAGE_REPORT, splits)
+        found = build_index(root, splits, verdicts, context.staging, context.should_stop)
+    except AnnotationError as error:
+        raise StageError(
+            str(error),
+            "the remapped file was damaged or is not one",
+            f"make it again: python -m pipeline.remap_categories --root {quoted(root)} --force",
+        ) from error
+    except FileNotFoundError as error:
+        raise StageError(
+            f"{error.filename}: no such file",
+            "it comes from an earlier stage",
+            f"run the whole pipeline: python -m pipeline run --root {quoted(root)}",
+        ) from error
+    counts = Counts()
+    for split, (images, boxes) in found.items():
+        counts.taken_in += images + boxes
+        counts.notes[split] = {"images": images, "annotations": boxes}
+        context.say(f"{split}: {images:,} images, {boxes:,} boxes")
+    counts.kept = counts.taken_in
+    return counts
+
+
+STAGE = Stage(
+    name="index",
+    summary="makes index.sqlite (ask it: python -m pipeline.index query --help) and flat arrays for the trainer",
+    version=1,
+    after=("validate_images", "remap_categories"),
+    inputs=_inputs,
+    outputs=_outputs,
+    params=_params,
+    run=_run,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``query …`` asks the index; anything else makes it."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["query"]:
+        return query.main(arguments[1:])
+    return stage_main(STAGE, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""The map from a dataset's own category ids to labels 1..C−1, and the two files that hold it.
+
+A label is the line number in ``labels.txt`` counted from 0; line 0 is BACKGROUND. Labels follow the order of
+the original ids, so ids that are already 1..C−1 stay as they are.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.annotations.reader import AnnotationError, AnnotationFile
+from pipeline.annotations.rules import id_problem
+
+BACKGROUND = "BACKGROUND"
+MAX_NAME_BYTES = 200
+CATEGORY_MAP_SCHEMA = 1
+
+
+class NoSuchClass(AnnotationError):
+    """What was asked for is not in the file; the file itself may be sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """One category as a file has it; ``original_id`` differs from ``id`` in files that were remapped before.
+
+    ``more`` is whatever else is there (``keypoints``, ``skeleton``, …), passed on as it is.
+    """
+
+    id: int
+    name: str
+    supercategory: str
+    original_id: int
+    more: dict[str, Any] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryMap:
+    """``chosen[i]`` has label ``i + 1``; ``known`` are all categories of the dataset by id."""
+
+    chosen: tuple[Category, ...]
+    known: dict[int, Category]
+
+    @property
+    def labels(self) -> dict[int, int]:
+        """The label for each chosen category id of the file."""
+        return {category.id: label for label, category in enumerate(self.chosen, start=1)}
+
+    @property
+    def classes(self) -> list[str]:
+        return [BACKGROUND, *(category.name for category in self.chosen)]
+
+    def labels_text(self) -> bytes:
+        return "".join(f"{name}\n" for name in self.classes).encode()
+
+    def records(self) -> list[dict[str, Any]]:
+        """The value of ``categories`` in the remapped file."""
+        return [
+            {
+                "id": label,
+                "name": category.name,
+                "supercategory": category.supercategory,
+                "original_id": category.original_id,
+                **category.more,
+            }
+            for label, category in enumerate(self.chosen, start=1)
+        ]
+
+    def document(self, source: str) -> dict[str, Any]:
+        """What ``category_map.json`` holds."""
+        rows = [
+            {
+                "label": label,
+                "name": category.name,
+                "supercategory": category.supercategory,
+                "original_id": category.original_id,
+            }
+            for label, category in enumerate(self.chosen, start=1)
+        ]
+        return {"schema": CATEGORY_MAP_SCHEMA, "source": source, "classes": self.classes, "categories": rows}
+
+    def document_text(self, source: str) -> bytes:
+        return (
+            json.dumps(self.document(source), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        )
+
+
+def read_categories(file: AnnotationFile, items: Iterable[Any] | None = None) -> tuple[Category, ...]:
+    """The categories of ``file`` (or ``items``, its list of them) by rising id.
+
+    Any fault is an AnnotationError: without them nothing has a class.
+    """
+    found: dict[int, Category] = {}
+    originals: set[int] = set()
+    names: set[str] = set()
+    for index, raw in enumerate(file.items("categories") if items is None else items):
+        category = _category(file, raw, f"categories[{index}]")
+        if category.id in found or category.original_id in originals:
+            raise _fault(file, f"categories[{index}].id", f"{category.id} comes twice")
+        if unicodedata.normalize("NFC", category.name) in names:
+            raise _fault(file, f"categories[{index}].name", f"{category.name!r} comes twice")
+        found[category.id] = category
+        originals.add(category.original_id)
+        names.add(unicodedata.normalize("NFC", category.name))
+    if not found:
+        raise _fault(file, "categories", "the list is empty")
+    return tuple(found[key] for key in sorted(found))
+
+
+def choose(file: AnnotationFile, categories: Sequence[Category], wanted: Iterable[str] | None) -> CategoryMap:
+    """The map for all categories, or for those named in ``wanted``. Raises AnnotationError for unknown names."""
+    known = {category.id: category for category in categories}
+    if wanted is None:
+        return CategoryMap(tuple(categories), known)
+    names = {category.name for category in categories}
+    asked = [name.strip() for name in wanted if name.strip()]
+    for name in asked:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=3)
+            hint = f"did you mean {', '.join(close)}?" if close else f"it has {len(names)} others"
+            raise NoSuchClass(str(_fault(file, "categories", f"there is no class {name!r}; {hint}")))
+    if not asked:
+        raise NoSuchClass(str(_fault(file, "categories", "no class was chosen")))
+    return CategoryMap(tuple(category for category in categories if category.name in asked), known)
+
+
+def check_agrees(
+    file: AnnotationFile, categories: Iterable[Category], map_: CategoryMap, source: str
+) -> None:
+    """Another split must mean the same thing by the same id; it may list fewer categories, in any order."""
+    for category in categories:
+        first = map_.known.get(category.id)
+        if first is None:
+            problem = f"id {category.id} ({category.name!r}) is not in {source}"
+        elif first.name != category.name:
+            problem = f"id {category.id} is {category.name!r} here and {first.name!r} in {source}"
+        elif first.original_id != category.original_id:
+            problem = f"id {category.id} was {category.original_id} here and {first.original_id} in {source}"
+        else:
+            continue
+        raise _fault(file, "categories", problem)
+
+
+def _category(file: AnnotationFile, raw: Any, place: str) -> Category:
+    if not isinstance(raw, dict):
+        raise _fault(file, place, "expected an object with id and name")
+    row = {"original_id": raw.get("id"), **raw}
+    for key, look in (("id", id_problem), ("name", _name_problem), ("original_id", id_problem)):
+        problem = look(row.get(key))
+        if problem:
+            raise _fault(file, f"{place}.{key}", problem)
+    above = row.get("supercategory")
+    known = ("id", "name", "supercategory", "original_id")
+    more = {key: value for key, value in raw.items() if key not in known}
+    return Category(row["id"], row["name"], above if isinstance(above, str) else "", row["original_id"], more)
+
+
+def _name_problem(name: Any) -> str | None:
+    """A name is one line of ``labels.txt``: no blanks around it, nothing that ends a line, not BACKGROUND."""
+    if not isinstance(name, str):
+        return "missing" if name is None else f"expected a text, found {type(name).__name__}"
+    if not name or name != name.strip() or not name.isprintable():
+        return f"{name[:40]!r} cannot be a line of labels.txt (empty, blanks around it, or unprintable)"
+    if name.upper() == BACKGROUND:
+        return f"{name!r} is the name of line 0 of labels.txt"
+    if len(name.encode()) > MAX_NAME_BYTES:
+        return f"longer than {MAX_NAME_BYTES} bytes"
+    return None
+
+
+def _fault(file: AnnotationFile, place: str, problem: str) -> AnnotationError:
+    section = file.sections.get("categories")
+    return file.error(section.start if section else 0, place, problem)
+
+
+if __name__ == "__main__":
+    from vision.messages.early import not_a_command
+
+    not_a_command("python -m pipeline.remap_categories")

@@ -1,0 +1,230 @@
+"""Stage: gives the categories labels 1..C−1 and writes down everything that cannot be used.
+
+The published annotation files stay as they are. For each split there is a new one beside it, and ``labels.txt``,
+``category_map.json``, ``report/annotations.jsonl`` (a line for each image or annotation dropped or changed) and
+``report/annotations.txt`` (the counts, for people).
+
+A file of your own: ``python -m pipeline.remap_categories --annotations FILE.json --images DIR --output FILE.json``.
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.messages.early import guard
+
+    guard()
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.annotations.reader import AnnotationError, AnnotationFile, original_path, remapped_path
+from pipeline.annotations.rules import Change, Drop
+from pipeline.command.run_stage import add_common_options, add_stage_options, refuse_others, stage_main
+from pipeline.image_check.settings import image_folder
+from pipeline.image_check.verdicts import IMAGE_REPORT, Verdict, read_verdicts
+from pipeline.remap_categories.category_map import Category, CategoryMap, NoSuchClass, check_agrees, choose
+from pipeline.remap_categories.own_file import FileRemap, remap_file
+from pipeline.remap_categories.published_together import published_together
+from pipeline.remap_categories.remap import remap_one
+from pipeline.remap_categories.report import counts_of, report_text
+from pipeline.remap_categories.writer import ImageCheck, SplitCounts, any_image, judged
+from pipeline.stage import Counts, NoSuchChoice, Settings, Stage, StageContext, StageError
+from vision.images.formats import EXIF_CHOICES
+from vision.messages.advice import quoted
+from vision.messages.command_line import Parser
+
+LABELS = "annotations/labels.txt"
+CATEGORY_MAP = "annotations/category_map.json"
+LISTING = "report/annotations.jsonl"
+REPORT = "report/annotations.txt"
+
+
+def remap(
+    root: Path,
+    splits: Sequence[str] = ("train", "val"),
+    classes: Iterable[str] | None = None,
+    verdicts: dict[str, dict[int, Verdict]] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[SplitCounts]:
+    """Remaps the annotation files of ``splits`` below ``root``; the first one defines the map.
+
+    ``classes`` names a subset; ``verdicts`` are those of the image check (None: images are not looked at).
+    Raises AnnotationError for files that cannot be read or do not agree; then nothing is published.
+    """
+    results: list[SplitCounts] = []
+    map_: CategoryMap | None = None
+    paths = {name: root / name for name in (LABELS, CATEGORY_MAP, LISTING, REPORT)}
+    paths |= {remapped_path(split): root / remapped_path(split) for split in splits}
+    with published_together(list(paths.values())) as files:
+        for split in splits:
+            with AnnotationFile(root / original_path(split), should_stop) as file:
+                map_of = partial(_map_of, file, map_, classes, original_path(splits[0]))
+                check = _verdict_check(verdicts[split]) if verdicts is not None else any_image
+                out, listing = files[paths[remapped_path(split)]], files[paths[LISTING]]
+                counts, map_ = remap_one(file, map_of, split, check, out, listing, root / image_folder(split))
+                results.append(counts)
+        assert map_ is not None, "the runner gives at least one split"
+        text = report_text(results, map_)
+        files[paths[LABELS]].write(map_.labels_text())
+        files[paths[CATEGORY_MAP]].write(map_.document_text(original_path(splits[0])))
+        files[paths[REPORT]].write(text.encode())
+    summary = text.split("\n\n")[0]
+    say(f"{summary}\nboxes per class: {root / REPORT}")
+    return results
+
+
+def _map_of(
+    file: AnnotationFile,
+    first: CategoryMap | None,
+    classes: Iterable[str] | None,
+    source: str,
+    categories: tuple[Category, ...],
+) -> CategoryMap:
+    """The first split makes the map; the others must agree with it."""
+    map_ = choose(file, categories, classes) if first is None else first
+    check_agrees(file, categories, map_, source)
+    return map_
+
+
+def _verdict_check(verdicts: dict[int, Verdict]) -> ImageCheck:
+    """Drops what the image check rejected or never saw."""
+
+    def check(raw: dict[str, Any]) -> Drop | Change | None:
+        found = verdicts.get(raw["id"])
+        if found is None:
+            return Drop("not_checked", f"{raw['file_name']}: not in {IMAGE_REPORT}")
+        return judged(raw["file_name"], found.verdict, found.reason, found.orientation)
+
+    return check
+
+
+def class_names(asked: str | Iterable[str] | None) -> list[str] | None:
+    """``person,car``, or a list of names, sorted; None for all."""
+    if not asked:
+        return None
+    return sorted({name.strip() for name in (asked.split(",") if isinstance(asked, str) else asked)})
+
+
+def _classes(settings: Settings) -> list[str] | None:
+    return class_names(settings.options.get("classes"))
+
+
+def _inputs(settings: Settings) -> list[str]:
+    return [*(original_path(split) for split in settings.splits), IMAGE_REPORT]
+
+
+def _outputs(settings: Settings) -> list[str]:
+    return [*(remapped_path(split) for split in settings.splits), LABELS, CATEGORY_MAP, LISTING, REPORT]
+
+
+def _params(settings: Settings) -> dict[str, Any]:
+    return {"splits": list(settings.splits), "classes": _classes(settings)}
+
+
+def _run(context: StageContext) -> Counts:
+    settings = context.settings
+    try:
+        verdicts = read_verdicts(context.root / IMAGE_REPORT, settings.splits)
+        results = remap(
+            context.root, settings.splits, _classes(settings), verdicts, context.say, context.should_stop
+        )
+    except NoSuchClass as error:
+        raise NoSuchChoice(
+            str(error),
+            f"the classes asked for are {', '.join(_classes(settings) or ())}",
+            f"name others, or all of them: python -m pipeline run --root {quoted(context.root)} --classes all",
+        ) from error
+    except AnnotationError as error:
+        raise StageError(
+            str(error),
+            "the annotations cannot be used as they are",
+            FIX.format(root=quoted(context.root)),
+        ) from error
+    except FileNotFoundError as error:
+        raise StageError(
+            f"{error.filename}: no such file",
+            "it comes from an earlier stage",
+            f"run the whole pipeline: python -m pipeline run --root {quoted(context.root)}",
+        ) from error
+    return counts_of(results)
+
+
+FIX = "extract them again (python -m pipeline.extract --root {root} --force), or repair your own file at that place"
+
+STAGE = Stage(
+    name="remap_categories",
+    summary="gives the categories labels 1..80 and lists every annotation that cannot be used",
+    version=1,
+    after=("extract", "validate_images"),
+    inputs=_inputs,
+    outputs=_outputs,
+    params=_params,
+    run=_run,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The stage on a data folder (``--root``), or the remap of one file (``--annotations``)."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    own = ("--annotations", "--images", "--output", "--category-map", "-h", "--help")
+    if not any(word.split("=")[0] in own for word in arguments):
+        return stage_main(STAGE, arguments)
+    asked = _parser().parse_args(arguments)
+    for name in ("annotations", "images", "output"):
+        if getattr(asked, name) is None:
+            _parser().error(
+                f"--{name} is missing: --annotations FILE.json, --images DIR and --output FILE.json go together"
+            )
+    refuse_others(_parser(), arguments, (*own, "--classes", "--workers", "--accept-missing", "--exif"))
+    one = FileRemap(
+        asked.annotations,
+        asked.images,
+        asked.output,
+        class_names(asked.classes),
+        asked.category_map,
+        asked.workers,
+        asked.accept_missing,
+        asked.exif or EXIF_CHOICES[0],
+    )
+    problem = one.problem()
+    if problem:
+        _parser().error(problem)
+    return remap_file(one)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog=f"python -m pipeline.{STAGE.name}",
+        description=f"Stage {STAGE.name}: {STAGE.summary}.",
+        epilog="What cannot be used is a result, not a failure: it is listed by id with its reason, and the exit code "
+        "is 0. A file that cannot be read is refused with its line and key: exit code 1, and nothing is written.",
+    )
+    group = parser.add_argument_group("one file of your own, instead of --root")
+    group.add_argument(
+        "--annotations", type=Path, metavar="FILE.json", help="a file in COCO's format; it is never changed"
+    )
+    group.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="the folder of its images; every one is decoded and checked",
+    )
+    group.add_argument(
+        "--output", type=Path, metavar="FILE.json",
+        help="the new file; beside it FILE.labels.txt, FILE.category_map.json and FILE.dropped.jsonl",
+    )  # fmt: skip
+    group.add_argument(
+        "--category-map", type=Path, metavar="FILE",
+        help="use the labels of an earlier remap (for val, those of train) instead of making them",
+    )  # fmt: skip
+    add_common_options(parser)
+    add_stage_options(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,349 @@
+"""The runner: decide → act → receipt. The only place that knows when a stage has to run.
+
+A decision is a named state and its reason; ``status`` prints it and ``run`` obeys it. A stage is handed a staging
+folder that survives a kill as long as version, parameters and inputs are the same, so that half-done work counts.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import stat
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from pipeline.data_root import claims, receipts
+from pipeline.data_root.fingerprints import Observer
+from pipeline.data_root.receipts import Receipt, Recorded
+from pipeline.runner import leftovers, ownership
+from pipeline.runner.own_data import require_room
+from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
+from vision.artefacts.files import publish_json
+from vision.artefacts.records import RecordError, read_json
+from vision.messages.advice import shown
+from vision.messages.command_line import listed, shortened
+
+STAGING = leftovers.STAGING
+PLAN = "plan.json"
+SHOWN = 120
+"""How much of a parameter is printed, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """state: done | stale | missing | own; ``why`` in words; ``receipt`` of the last time it was finished, if any.
+
+    own: there is nothing for the stage to do in this root, since what it would make is the owner's.
+
+    ``gone``: outputs of a stage that is done which are not there, since nothing needs them any more.
+    """
+
+    stage: str
+    state: str
+    why: str
+    receipt: Receipt | None = None
+    gone: tuple[str, ...] = ()
+
+    @property
+    def must_run(self) -> bool:
+        return self.state in ("stale", "missing")
+
+
+def decide(
+    stage: Stage, settings: Settings, observer: Observer, spared: frozenset[str] = frozenset()
+) -> Decision:
+    """Whether ``stage`` has to run, looking at its receipt and at the disk; ``spared`` paths may be missing."""
+    if (why := stage.not_needed(settings)) is not None:
+        return Decision(stage.name, "own", why)
+    try:
+        receipt = receipts.read(settings.root, stage.name)
+    except RecordError as error:
+        return Decision(stage.name, "stale", f"its receipt cannot be read: {error}")
+    if receipt is None:
+        begun = (settings.root / STAGING / stage.name / PLAN).exists()
+        return Decision(
+            stage.name, "missing", "stopped half-way; it will resume" if begun else "it has not run yet"
+        )
+    why = (
+        _changed_plan(stage, settings, receipt)
+        or _changed_files(stage, settings, receipt, observer, spared | frozenset(stage.used_up(settings)))
+        or stage.doubt(settings, receipt.notes)
+    )
+    if why:
+        return Decision(stage.name, "stale", why, receipt)
+    summary = f"finished {receipt.finished}: {receipt.kept:,} kept of {receipt.taken_in:,}"
+    gone = tuple(path for path in stage.outputs(settings) if path in spared and observer.is_gone(path))
+    if gone:
+        summary += f"; no longer here and not needed: {gone[0]}"
+        summary += f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+    return Decision(stage.name, "done", summary, receipt, gone)
+
+
+def _changed_plan(stage: Stage, settings: Settings, receipt: Receipt) -> str | None:
+    if receipt.version != stage.version:
+        return f"made by version {receipt.version} of the stage, this is {stage.version}"
+    now = _plain(stage.params(settings))
+    for key in sorted({*now, *receipt.params}):
+        if now.get(key) != receipt.params.get(key):
+            return _change(key, receipt.params, now)
+    return None
+
+
+def _change(key: str, before: dict[str, Any], now: dict[str, Any]) -> str:
+    """``classes: all before, now person, car``."""
+    old, new = before.get(key), now.get(key)
+    if isinstance(old, dict) and isinstance(new, dict):
+        others = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+        return f"{key}: {listed(list(map(shown, others)), 3)} changed"
+    return f"{key}: {_in_words(before, key)} before, now {_in_words(now, key)}"
+
+
+def _in_words(params: dict[str, Any], key: str) -> str:
+    """A parameter that is None leaves nothing out."""
+    value = params.get(key, "not set")
+    if isinstance(value, list):
+        text = ", ".join(map(str, value)) or "none"
+    elif value is None or isinstance(value, bool):
+        text = {None: "all", True: "yes", False: "no"}[value]
+    else:
+        text = str(value)
+    return shortened(shown(text), SHOWN)
+
+
+def _changed_files(
+    stage: Stage, settings: Settings, receipt: Receipt, observer: Observer, spared: frozenset[str]
+) -> str | None:
+    sometimes = frozenset(stage.sometimes(settings))
+    for paths, recorded, word in (
+        (stage.inputs(settings), receipt.inputs, "input"),
+        (stage.outputs(settings), receipt.outputs, "output"),
+    ):
+        for path in paths:
+            if path not in recorded and path in sometimes:
+                continue
+            if path not in recorded:
+                return f"{path} is a new {word}"
+            if path in spared and observer.look(path, recorded[path]) is None and observer.is_gone(path):
+                continue
+            difference = observer.difference(path, recorded[path])
+            if difference:
+                return f"{word} {difference}"
+    return None
+
+
+def _spared(stages: Sequence[Stage], settings: Settings, observer: Observer) -> frozenset[str]:
+    """What the finished ones among ``stages`` have used up: it may be missing."""
+    users = [stage for stage in stages if tuple(stage.used_up(settings))]
+    done = [stage for stage in users if not decide(stage, settings, observer).must_run]
+    return frozenset(path for stage in done for path in stage.used_up(settings))
+
+
+def decide_all(
+    stages: Sequence[Stage],
+    settings: Settings,
+    deep: bool = False,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[Decision]:
+    """A decision for each stage; a stage whose input will be made again is stale for that reason.
+
+    Raises:
+        Interrupted: asked to stop while files were read.
+    """
+    observer = Observer(settings.root, deep, should_stop)
+    spared = _spared(stages, settings, observer)
+    decisions: dict[str, Decision] = {}
+    for stage in stages:
+        decision = decide(stage, settings, observer, spared)
+        upstream = [name for name in stage.after if name in decisions and decisions[name].must_run]
+        if upstream and decision.state == "done":
+            decision = replace(decision, state="stale", why=f"{upstream[0]} comes before it and has to run")
+        decisions[stage.name] = decision
+    return list(decisions.values())
+
+
+def run_stages(
+    stages: Sequence[Stage],
+    settings: Settings,
+    force: bool,
+    say: Callable[[str], None],
+    should_stop: Callable[[], bool],
+) -> list[Decision]:
+    """Runs what has to run, in order; returns what was decided for each. The root's lock is held by the caller.
+
+    Raises:
+        StageError, Interrupted: what is its owner's is in the way, or from a stage; the stages before it are finished and stay so.
+    """
+    for stage in stages:
+        leftovers.sweep(stage, settings, say)
+    observer = Observer(settings.root, should_stop=should_stop)
+    spared = frozenset() if force else _spared(stages, settings, observer)
+    decisions = []
+    for stage in stages:
+        decision = decide(stage, settings, observer, spared)
+        if force and decision.state == "done":
+            decision = replace(decision, state="stale", why="--force")
+        decisions.append(decision)
+        if decision.must_run:
+            say(f"{stage.name}: running, since {decision.why}")
+            _act(stage, settings, observer, force, say, should_stop)
+        else:
+            say(f"{stage.name}: {decision.state} ({decision.why})")
+            if decision.receipt is not None:
+                _pass_over(decision.receipt, settings, observer)
+    return decisions
+
+
+def _pass_over(receipt: Receipt, settings: Settings, observer: Observer) -> None:
+    """Nothing to do: what a kill between receipt and end left goes; new times and inodes are noted."""
+    shutil.rmtree(settings.root / STAGING / receipt.stage, ignore_errors=True)
+    with suppress(OSError):  # a full disk is no reason to fail when there is nothing to do
+        renewed = observer.renewed(receipt)
+        if renewed != receipt:
+            receipts.write(settings.root, renewed)
+
+
+def _act(
+    stage: Stage,
+    settings: Settings,
+    observer: Observer,
+    force: bool,
+    say: Callable[[str], None],
+    should_stop: Callable[[], bool],
+) -> None:
+    started = time.monotonic()
+    require_room([stage], settings, should_stop)
+    changed = _last_changes(stage, settings)
+    inputs = _inputs_now(stage, settings, observer)
+    plan: dict[str, Any] = {
+        "version": stage.version,
+        "params": _plain(stage.params(settings)),
+        "inputs": {path: seen.sha256 for path, seen in inputs.items()},
+    }
+    aside = ownership.put_aside(stage, settings, observer)
+    try:
+        staging = _staging_folder(settings.root, stage, plan, fresh=force)
+        counts = stage.run(StageContext(settings, staging, say, should_stop))
+        _check_counts(stage, counts)
+    except BaseException:
+        ownership.withdraw(settings.root, aside)
+        raise
+    observer.forget()
+    _require_unchanged(stage, inputs, _inputs_now(stage, settings, observer))
+    _require_unmoved(stage, changed, _last_changes(stage, settings))
+    outputs = _outputs_now(stage, settings, observer)
+    receipt = Receipt(
+        receipts.SCHEMA, stage.name, stage.version, plan["params"], inputs, outputs,
+        counts.taken_in, counts.kept, counts.dropped, counts.notes,
+        round(time.monotonic() - started, 3), datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        {"python": platform.python_version()},
+    )  # fmt: skip
+    receipts.write(settings.root, receipt)
+    ownership.settle(settings.root, aside, outputs, say)
+    claims.note(settings.root, stage.name, outputs, aside={})
+    shutil.rmtree(staging)
+    say(f"{stage.name}: done in {receipt.seconds:.1f} s, {counts.kept:,} kept of {counts.taken_in:,}")
+
+
+def _inputs_now(stage: Stage, settings: Settings, observer: Observer) -> dict[str, Recorded]:
+    """The inputs that are there."""
+    seen = {path: observer.record(path) for path in stage.inputs(settings)}
+    return {path: record for path, record in seen.items() if record is not None}
+
+
+def _require_unchanged(stage: Stage, before: dict[str, Recorded], after: dict[str, Recorded]) -> None:
+    """What a receipt says was read has to be what was read: a change in between is found here, by content."""
+    for path in sorted({*before, *after}):
+        old, new = before.get(path), after.get(path)
+        if old is None or new is None or (old.kind, old.sha256) != (new.kind, new.sha256):
+            raise StageError(
+                f"{path} changed while {stage.name} worked on it",
+                "what was made may be of the one or the other, so it does not count as done",
+                "run the same command again, when nothing else changes it any more",
+            )
+
+
+def _last_changes(stage: Stage, settings: Settings) -> dict[str, tuple[int, int]]:
+    """Inode and time of the last change of each input file; a rename is one, which neither size nor mtime shows."""
+    found = {}
+    for path in stage.inputs(settings):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            seen = (settings.root / path).stat()
+            if stat.S_ISREG(seen.st_mode):
+                found[path] = (seen.st_ino, seen.st_ctime_ns)
+    return found
+
+
+def _require_unmoved(
+    stage: Stage, before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]
+) -> None:
+    """Another file may have stood there for a while, and been read: the content of before and after does not tell."""
+    for path in sorted(before.keys() & after.keys()):
+        if before[path] != after[path]:
+            raise StageError(
+                f"{path} was moved, renamed or written anew while {stage.name} worked on it",
+                "it is as it was before, but what was read may have been another file, so it does not count as done",
+                "run the same command again, when nothing else changes it any more",
+            )
+
+
+def _outputs_now(stage: Stage, settings: Settings, observer: Observer) -> dict[str, Recorded]:
+    """The outputs, which all have to be there but those that are made sometimes."""
+    outputs, sometimes = {}, frozenset(stage.sometimes(settings))
+    for path in stage.outputs(settings):
+        seen = observer.record(path)
+        if seen is None and path in sometimes:
+            continue
+        if seen is None:
+            raise StageError(
+                f"{stage.name} ended, but {path} is not there",
+                "something else removed it while the stage worked, or the stage is at fault",
+                "run the same command again; should it stay so, please report it",
+            )
+        outputs[path] = seen
+    return outputs
+
+
+def _staging_folder(root: Path, stage: Stage, plan: dict[str, Any], fresh: bool) -> Path:
+    """The stage's own folder; what another plan left in it is removed."""
+    folder = root / STAGING / stage.name
+    noted = folder / PLAN
+    if folder.exists() and (fresh or not _same_plan(noted, plan)):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not noted.exists():
+        publish_json(noted, plan)
+    return folder
+
+
+def _same_plan(noted: Path, plan: dict[str, Any]) -> bool:
+    try:
+        return bool(read_json(noted) == plan)
+    except (OSError, RecordError):
+        return False
+
+
+def _check_counts(stage: Stage, counts: Counts) -> None:
+    if counts.taken_in != counts.kept + sum(counts.dropped.values()):
+        raise StageError(
+            f"{stage.name} lost something silently",
+            f"{counts.taken_in:,} in ≠ {counts.kept:,} kept + {counts.dropped} dropped",
+            "this is a fault of the program; please report it with the command and this line",
+        )
+
+
+def _plain(params: dict[str, Any]) -> dict[str, Any]:
+    """As it comes back from a receipt: tuples are lists there."""
+    plain: dict[str, Any] = json.loads(json.dumps(params))
+    return plain
+
+
+if __name__ == "__main__":
+    from vision.messages.early import not_a_command
+
+    not_a_command("python -m pipeline run")

@@ -1,0 +1,266 @@
+"""The table of image verdicts: what there is to check, the check, and what is published of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pipeline.annotations.reader import AnnotationError, AnnotationFile, original_path
+from pipeline.annotations.rules import image_fault
+from pipeline.data_root.rejects import publish_rejects
+from pipeline.image_check.absence import advice, require_there, unreadable
+from pipeline.image_check.check import ImageJob
+from pipeline.image_check.check_many import check_all, thumbnails_of
+from pipeline.image_check.safe_read import list_entries, printable
+from pipeline.image_check.settings import NAME, SHEET, UNREADABLE, how, image_folder, to_apply
+from pipeline.image_check.verdicts import IMAGE_REPORT
+from pipeline.stage import Counts, StageContext, StageError
+from pipeline.validate_images.image_splits import TWICE, in_two_splits, warning
+from vision.artefacts.files import atomic_publish, remove_stale_temporaries
+from vision.images.contact_sheet import MOST, draw_sheet, publish_sheet
+from vision.images.decode import ImageVerdict
+from vision.images.formats import FITS_UPRIGHT, IMAGE_SUFFIXES, STORED
+from vision.messages.advice import command, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the table: an annotated image, or one that no annotation names (``image_id`` None)."""
+
+    split: str
+    image_id: int | None
+    file_name: str
+    verdict: ImageVerdict | None
+    job: ImageJob | None = None
+
+
+def survey_split(
+    root: Path,
+    split: str,
+    should_stop: Callable[[], bool] = lambda: False,
+    own: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> list[Entry]:
+    """What there is to check: the images of the annotation file in its order, then images that it does not name.
+
+    Files that are no images by their names are counted aloud (``say``). ``own``: nothing comes out of an archive. Raises StageError where one of them is missing, Interrupted when asked to
+    stop: COCO's file takes some seconds.
+    """
+    folder = root / image_folder(split)
+    if not folder.is_dir():
+        raise StageError(
+            f"{folder} is missing",
+            "the images are not there yet",
+            command("python -m pipeline run", "--root", root),
+        )
+    entries = _annotated(root, split, folder, should_stop, own)
+    named = {entry.file_name for entry in entries}
+    strays = [name for name in map(printable, list_entries(folder)) if name not in named]
+    others = [name for name in strays if not _may_be_image(name)]
+    if others:
+        say(
+            f"{image_folder(split)}: entries that are no images, which stay as they are: {len(others):,}, such as "
+            f"{shown(others[0])!r}"
+        )
+    stray = ImageVerdict("reject", "not_in_annotations: no annotation file names it", None, None)
+    return entries + [Entry(split, None, name, stray) for name in strays if _may_be_image(name)]
+
+
+def _may_be_image(name: str) -> bool:
+    """By its name: notes, ``.DS_Store``, ``Thumbs.db`` and the ``._x.jpg`` of macOS are none."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def _annotated(
+    root: Path, split: str, folder: Path, should_stop: Callable[[], bool], own: bool
+) -> list[Entry]:
+    path = root / original_path(split)
+    try:
+        with AnnotationFile(path, should_stop) as file:
+            return [_entry(split, str(folder), raw) for raw in _images(file)]
+    except FileNotFoundError:
+        fix = command("python -m pipeline run", "--root", root)
+        raise StageError(f"{path} is missing", "it names the images and their sizes", fix) from None
+    except AnnotationError as error:
+        again = command("python -m pipeline run", "--root", root, "--from", "download", "--force")
+        fix = "repair the file at that place" if own else f"fetch it again: {again}"
+        raise StageError(f"{path} cannot be read", str(error), fix) from error
+
+
+def _images(file: AnnotationFile) -> list[Any]:
+    """The elements of ``images``; the rest of the file is checked on the way."""
+    images: list[Any] | None = None
+    for part in file.walk():
+        if part.key == "images":
+            part.expect_list()
+            images = list(part)
+    if images is None:
+        raise file.missing("images", file.sections)
+    return images
+
+
+def _entry(split: str, folder: str, raw: Any) -> Entry:
+    fault = image_fault(raw)
+    if fault is None:
+        job = ImageJob(split, folder, raw["file_name"], (raw["height"], raw["width"]))
+        return Entry(split, raw["id"], raw["file_name"], None, job)
+    of = raw if isinstance(raw, dict) else {}
+    image_id = of.get("id") if type(of.get("id")) is int else None
+    reason = f"{fault.reason}: {fault.detail}"
+    return Entry(split, image_id, str(of.get("file_name", "")), ImageVerdict("reject", reason, None, None))
+
+
+def _with_verdicts(entries: Iterable[Entry], found: dict[ImageJob, ImageVerdict]) -> Iterator[Entry]:
+    for entry in entries:
+        yield entry if entry.job is None else replace(entry, verdict=found[entry.job])
+
+
+def make_table(context: StageContext) -> Counts:
+    """The work of the stage: checks every image, publishes table, rejects and contact sheet."""
+    settings, own = context.settings, bool(context.settings.options.get("own"))
+    surveyed = [
+        entry
+        for split in settings.splits
+        for entry in survey_split(context.root, split, context.should_stop, own, context.say)
+    ]
+    jobs = [entry.job for entry in surveyed if entry.job is not None]
+    found = check_all(jobs, context.staging, settings.workers, how(settings), context.should_stop)
+    if not settings.options.get("accept_missing"):
+        to_do = advice(context.root, own)
+        for split in settings.splits:
+            of_split = [job for job in jobs if job.split == split]
+            require_there(context.root / image_folder(split), of_split, found, to_do)
+    entries = list(_with_verdicts(surveyed, found))
+    _require_some(context.root, entries, settings.splits)
+    bad = [entry for entry in entries if _verdict(entry).verdict == "reject"]
+    for folder in (context.root, (context.root / IMAGE_REPORT).parent):
+        remove_stale_temporaries(folder)  # of a run that was killed while publishing; the root's lock is ours
+    _publish_table(context.root / IMAGE_REPORT, map(_row, entries))
+    if bad:
+        _publish_sheet(context, bad, len(entries))
+    else:
+        (context.root / SHEET).unlink(missing_ok=True)  # an older one of ours
+    twice = in_two_splits(context.root, entries)
+    if twice:
+        _publish_table(context.root / TWICE, twice)
+    else:
+        (context.root / TWICE).unlink(missing_ok=True)
+    publish_rejects(context.root, NAME, ((e.split, e.file_name, _verdict(e).reason or "") for e in bad))
+    counts = _counts(entries)
+    if names := unreadable(found):
+        counts.notes[UNREADABLE] = names
+    if twice:
+        counts.notes["in_two_splits"] = len(twice)
+        context.say(warning(context.root, twice))
+    context.say(summary_line(counts) + (f"; see {context.root / SHEET}" if bad else ""))
+    if upright := counts.dropped.get(FITS_UPRIGHT):
+        context.say(f"to use the {upright:,} that are labelled upright: {to_apply(context.root)}")
+    return counts
+
+
+def _verdict(entry: Entry) -> ImageVerdict:
+    assert entry.verdict is not None, entry
+    return entry.verdict
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    of = _verdict(entry)
+    row = {
+        "split": entry.split, "image_id": entry.image_id, "file_name": entry.file_name,
+        "verdict": of.verdict, "reason": of.reason, "width": of.width, "height": of.height,
+    }  # fmt: skip
+    return row if of.orientation == STORED else row | {"orientation": of.orientation}
+
+
+def _publish_table(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_publish(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _publish_sheet(context: StageContext, bad: Sequence[Entry], total: int) -> None:
+    title = f"{len(bad):,} of {total:,} images are refused" if bad else f"none of {total:,} images is refused"
+    shown = bad[:MOST]
+    if len(bad) > MOST:
+        title += f"; the first {MOST}, all of them in rejects.jsonl"
+    jobs = {id(entry): _viewable(context.root, entry) for entry in shown}
+    seen = thumbnails_of(filter(None, jobs.values()), context.settings.workers, context.should_stop)
+    tiles = []
+    for entry in shown:
+        job = jobs[id(entry)]
+        tiles.append(
+            (seen.get(job) if job else None, f"{entry.split}/{entry.file_name}", _verdict(entry).reason or "")
+        )
+    with atomic_publish(context.root / SHEET) as temporary:
+        publish_sheet(temporary, draw_sheet(title, tiles))
+
+
+def _viewable(root: Path, entry: Entry) -> ImageJob | None:
+    """Where a bad image can be looked at: annotated under a safe name, or a stray file of the folder."""
+    if entry.job is not None:
+        return entry.job
+    if entry.image_id is None and _verdict(entry).reason.startswith("not_in_annotations"):  # type: ignore[union-attr]
+        return ImageJob(entry.split, str(root / image_folder(entry.split)), entry.file_name, None)
+    return None
+
+
+def _require_some(root: Path, entries: Iterable[Entry], splits: Iterable[str]) -> None:
+    usable = Counter(entry.split for entry in entries if _verdict(entry).verdict != "reject")
+    for split in splits:
+        if not usable[split]:
+            of_split = [entry for entry in entries if entry.split == split]
+            reasons = Counter(reason_code(_verdict(entry)) for entry in of_split)
+            most = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common(3))
+            first = next(
+                (e for e in of_split if reason_code(_verdict(e)) == reasons.most_common(1)[0][0]), None
+            )
+            again = command("python -m pipeline run", "--root", root)
+            generic = f"do the images and the annotations belong together? When they do: {again}"
+            upright = f"use those upright that are labelled so: {to_apply(root)}"
+            raise StageError(
+                f"no image of {image_folder(split)} can be used",
+                f"{most}; the first: {shown(first.file_name)}: {_verdict(first).reason}"
+                if first
+                else "none annotated",
+                upright if FITS_UPRIGHT in reasons else generic,
+            )
+
+
+def reason_code(verdict: ImageVerdict) -> str:
+    """The code in front of the reason: ``truncated`` of ``truncated: Premature end of JPEG file``."""
+    return (verdict.reason or verdict.verdict).split(":")[0].split(";")[0]
+
+
+def _counts(entries: Sequence[Entry]) -> Counts:
+    counts = Counts(taken_in=len(entries))
+    converted: Counter[str] = Counter()
+    for entry in entries:
+        of = _verdict(entry)
+        if of.verdict == "reject":
+            counts.drop(reason_code(of))
+            continue
+        counts.kept += 1
+        if of.verdict == "convert":
+            converted.update(part.split(":")[0] for part in (of.reason or "").split("; "))
+    counts.notes["convert"] = dict(sorted(converted.items()))
+    return counts
+
+
+def summary_line(counts: Counts) -> str:
+    """One line for people: how many, and why the others are not."""
+    line = f"{counts.kept:,} of {counts.taken_in:,} images can be used"
+    if counts.notes["convert"]:
+        line += f", {_listed(counts.notes['convert'])} are converted when read"
+    if counts.dropped:
+        line += f"; refused: {_listed(counts.dropped)}"
+    return line
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))

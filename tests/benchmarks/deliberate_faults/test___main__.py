@@ -1,0 +1,79 @@
+"""The table of deliberate faults fits the code that is there, and the script tells noticed from not, in a copy."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from benchmarks.deliberate_faults import __main__ as deliberate_faults
+from benchmarks.deliberate_faults.__main__ import main, run, with_fault
+from benchmarks.deliberate_faults.table import FAULTS, Fault
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_fits_its_file_exactly_once_and_leaves_it_readable(repository: Path, fault: Fault) -> None:
+    source = (repository / fault.file).read_text(encoding="utf-8")
+    broken = with_fault(source, fault)
+    assert broken != source
+    assert ast.dump(ast.parse(broken)) != ast.dump(ast.parse(source))  # not a comment, not a space
+    assert all((repository / test.split("::")[0]).is_file() for test in fault.tests.split())
+
+
+def test_names_are_apart_and_a_short_run_has_one_of_each_file() -> None:
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+    quick = [fault.file for fault in FAULTS if fault.quick]
+    assert sorted(quick) == sorted({fault.file for fault in FAULTS})
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    (root / "vision").mkdir(parents=True)
+    (root / "tests").mkdir()
+    (root / "vision" / "sums.py").write_text("def add(a, b):\n    return a + b\n\n\nUNUSED = 1\n")
+    (root / "tests" / "test_sums.py").write_text(
+        "from vision.sums import add\n\n\ndef test_add():\n    assert add(2, 3) == 5\n"
+    )
+    return root
+
+
+def _fault(old: str, new: str, name: str = "x") -> Fault:
+    return Fault(name, "vision/sums.py", old, new, "tests/test_sums.py")
+
+
+def test_noticed_and_not(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+    assert run([_fault("a + b", "a - b", "minus")], tree) == 0
+    assert (
+        run([_fault("UNUSED = 1", "UNUSED = 2", "nobody looks"), _fault("a + b", "a - b", "minus")], tree)
+        == 1
+    )
+    assert {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()} == before
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("noticed      vision/sums.py: minus") and said[1] == "1 of 1 faults noticed"
+    assert said[2].startswith("NOT NOTICED  vision/sums.py: nobody looks") and said[3].startswith("noticed ")
+
+
+def test_tests_that_cannot_run_notice_nothing(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        run([_fault("def add", "def plus")], tree) == 1
+    )  # the test's module cannot be imported: no test was red
+    assert capsys.readouterr().out.startswith("NOT RUN (pytest says 2)")
+
+
+def test_red_tests_say_nothing(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "tests" / "test_sums.py").write_text("def test_red():\n    assert False\n")
+    assert run([_fault("a + b", "a - b")], tree) == 1
+    assert "red without any fault" in capsys.readouterr().err
+
+
+def test_what_is_chosen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen: list[list[Fault]] = []
+    monkeypatch.setattr(deliberate_faults, "run", lambda faults, root: chosen.append(list(faults)) or 0)
+    assert main([]) == main(["--quick"]) == main(["--only", "hue"]) == 0
+    assert len(chosen[0]) == len(FAULTS) > len(chosen[1]) > len(chosen[2]) == 1
+    with pytest.raises(SystemExit) as stopped:
+        main(["--only", "no such fault"])
+    assert stopped.value.code == 2 and "no fault has that" in capsys.readouterr().err

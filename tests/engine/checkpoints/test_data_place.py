@@ -1,0 +1,82 @@
+"""Data are found from whatever folder a resume is started in, and where they are gone the command says so."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.engine.tiny_runs import TINY
+from tests.printed import ODD, Printed
+from vision.engine.checkpoints.data_place import recorded_root
+from vision.engine.checkpoints.open_detector import open_detector
+
+Train = Callable[..., int]
+
+
+@pytest.fixture
+def project(miniature_root: Path, tmp_path: Path, train: Train, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with ``data`` and ``models/run``, a run that was started in it with relative paths."""
+    folder = tmp_path / ODD
+    folder.mkdir()
+    shutil.copytree(miniature_root, folder / "data")
+    monkeypatch.chdir(folder)
+    assert train("--datasets=data", *TINY, "--checkpoint-folder=models/run", "--stop-after-step=1") == 0
+    return folder
+
+
+def test_a_resume_from_another_folder(
+    project: Path,
+    train: Train,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = project / "models" / "run"
+    assert json.loads((run / "training_args.json").read_text())["datasets"] == [str(project / "data")]
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    assert train("--resume", run, "--stop-after-step=2") == 0
+    assert "--datasets" not in capsys.readouterr().out, "nothing has changed"
+    arguments = json.loads((run / "training_args.json").read_text())
+    (run / "training_args.json").write_text(json.dumps({**arguments, "datasets": ["data"]}))  # by hand
+    assert train("--resume", run, "--stop-after-step=3") == 0
+    assert (
+        f"--datasets data: not in the current folder, taken from {project / 'data'}"
+        in capsys.readouterr().out
+    )
+    assert json.loads((run / "training_args.json").read_text())["datasets"] == [str(project / "data")]
+    assert open_detector(run).data_root == project / "data"
+
+
+def test_moved_data_are_named_with_the_option_and_the_command_works(
+    project: Path,
+    printed: Printed,
+    train: Train,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = project / "models" / "run"
+    (project / "data").rename(project / "moved")
+    monkeypatch.chdir(tmp_path)
+    assert train("--resume", run) == 1
+    said = capsys.readouterr().err
+    assert f"{project / 'data'}: no such data folder" in said
+    fill: dict[str, object] = {"FOLDER": project / "moved"}
+    printed(said, "vision/engine/checkpoints/data_place.py:located", "--stop-after-step=2", fill=fill)
+
+
+def test_where_a_relative_root_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "models" / "run"
+    (tmp_path / "data" / "arrays").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert recorded_root("data", run) == tmp_path / "data"
+    assert recorded_root("nothing", run) == tmp_path / "elsewhere" / "nothing"
+    assert recorded_root("/nowhere/data", run) == Path("/nowhere/data")
+    (tmp_path / "elsewhere" / "data" / "arrays").mkdir(parents=True)
+    assert recorded_root("data", run) == tmp_path / "elsewhere" / "data", "the current folder goes first"

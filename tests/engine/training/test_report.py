@@ -1,0 +1,51 @@
+"""What a session says at its start and at its end: one and many, a missing GPU, what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from vision.engine.training import report
+
+
+def test_one_and_many(
+    train: Callable[..., int], tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = [
+        "--batch-size=1",
+        "--workers=1",
+        "--stop-after-step=1",
+        "--checkpoint-folder",
+        str(tmp_path / "run"),
+    ]
+    assert train(*tiny, *line) == 0
+    said = capsys.readouterr().out
+    for words in ("16 training images, 8 validation images, 80 classes; 1 worker\n", "1 image a step, 16 steps an epoch",
+                  "1 CPU thread\n"):  # fmt: skip
+        assert words in said, said
+    assert "stopped after step 1 as asked, and saved at step 1\n" in said
+    assert f"resume:    python train_ssd.py --resume {tmp_path / 'run'}\n" in said
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize(("words", "told"), [(["--device=auto"], True), (["--device=cpu"], False)])
+def test_a_missing_gpu_is_told_where_one_would_have_been_taken(
+    train: Callable[..., int], tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    words: list[str], told: bool,
+) -> None:  # fmt: skip
+    assert train(*tiny, *words, "--stop-after-step=1", "--checkpoint-folder", str(tmp_path / "run")) == 0
+    said = capsys.readouterr().out
+    assert ("torch sees no GPU: python -m tools.doctor says why" in said) is told
+
+
+def test_earlier_epochs_of_a_session_are_counted(
+    train: Callable[..., int], tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(report, "SHOWN_EPOCHS", 1)
+    run = tmp_path / "run"
+    assert train(*tiny, "--epochs=2", "--checkpoint-folder", str(run)) == 0
+    assert f"(1 earlier epoch of this session: {run / 'metrics.jsonl'})" in capsys.readouterr().out

@@ -1,0 +1,50 @@
+"""Printed commands reach a shell as the words that were meant, whatever those hold."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from vision.messages.advice import command, quoted, shown
+
+ODD = [
+    "plain", "a b", "$(touch X)", "`touch X`", "a;touch X", "it's", '"', "\\", "~", "*", "a\nb", "a\tb", "\x1b[31m",
+    "é", "日本", "\u202egpj.exe", "\u00a0", "x\udcffy", "'\n'", "\\\n", "!", "#", "", "a&b", "-rf", "--yes", "\x7f",
+]  # fmt: skip
+
+
+def words_of(printed: str) -> list[bytes]:
+    shown = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {printed}"], capture_output=True, check=True, timeout=60
+    )
+    return shown.stdout.split(b"\0")[:-1]
+
+
+@pytest.mark.parametrize("word", ODD, ids=ascii)
+def test_a_shell_hands_over_exactly_that_word(word: str) -> None:
+    assert words_of(quoted(word)) == [os.fsencode(word)]
+
+
+@pytest.mark.parametrize("word", ODD, ids=ascii)
+def test_a_printed_word_is_one_line_that_can_be_printed(word: str) -> None:
+    assert quoted(word).isprintable()
+    assert shown(word).isprintable()
+
+
+def test_a_path_that_begins_with_a_dash_is_no_option() -> None:
+    assert words_of(command("", Path("--yes"), Path("-rf"))) == [b"./--yes", b"./-rf"]
+
+
+def test_the_program_stands_as_it_is() -> None:
+    assert command("python -m pipeline run", "--root", Path("a b"), "--workers", 2) == (
+        "python -m pipeline run --root 'a b' --workers 2"
+    )
+
+
+def test_a_shown_name_tells_what_it_holds() -> None:
+    assert shown("a\nb") == "a\\nb"
+    assert shown("x\udcff") == "x\\xff"
+    assert shown(Path("日本 é")) == "日本 é"

@@ -1,0 +1,98 @@
+"""What the system refuses is said in three lines for people."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+
+from vision.messages import system_errors
+from vision.messages.system_errors import in_words, reason, said_of, said_of_no_thread
+
+
+@pytest.mark.parametrize("number", sorted(errno.errorcode))
+def test_every_error_is_three_lines_without_a_number(number: int) -> None:
+    for name in ("/some/file", None, b"/some/file", 3):
+        lines = said_of(OSError(number, os.strerror(number), name)).splitlines()
+        assert len(lines) == 3
+        assert lines[1].startswith("  why: ")
+        assert lines[2].startswith("  fix: ")
+        assert "[Errno" not in "".join(lines)
+
+
+def test_a_name_with_line_breaks_stays_in_its_line() -> None:
+    assert len(said_of(FileNotFoundError(errno.ENOENT, "No such file", "a\nb\udcff")).splitlines()) == 3
+
+
+def test_an_error_without_a_number_is_said_in_its_own_words() -> None:
+    assert "cannot seek" in said_of(OSError("cannot seek"))
+    assert reason(OSError("cannot seek")) == "cannot seek"
+
+
+def test_a_reason_has_neither_number_nor_path() -> None:
+    assert reason(PermissionError(errno.EACCES, "Permission denied", "/x/y")) == "permission denied"
+
+
+def test_three_lines_that_an_error_brings_are_kept() -> None:
+    own = "x is in the way\n  why: it is a pipe\n  fix: name a file"
+    assert said_of(OSError(errno.EEXIST, own, "x")) == own
+
+
+def test_a_full_disk_a_device_a_quota_and_used_up_inodes_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def first(number: int, path: Path) -> str:
+        return said_of(OSError(number, os.strerror(number), str(path))).splitlines()[0]
+
+    assert first(errno.ENOSPC, tmp_path / "file") == "the disk is full"
+    assert first(errno.ENOSPC, Path("/dev/full")) == "/dev/full takes nothing"
+    assert first(errno.EDQUOT, tmp_path / "file") == f"the quota is used up: {tmp_path / 'file'}"
+    monkeypatch.setattr(system_errors, "out_of_names", lambda path: True)
+    assert first(errno.ENOSPC, tmp_path / "file").startswith("the file system has no room for another file")
+
+
+def test_inodes_are_looked_for_where_the_file_would_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def statvfs(path: os.PathLike[str]) -> os.statvfs_result:
+        asked.append(str(path))
+        if not Path(path).exists():
+            raise FileNotFoundError(errno.ENOENT, "No such file", str(path))
+        return os.statvfs_result((4096, 4096, 100, 50, 50, 1000, 0, 0, 0, 255))
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    assert system_errors.out_of_names(tmp_path / "not" / "there")
+    assert asked[-1] == str(tmp_path)
+
+
+def test_a_file_system_that_counts_no_inodes_is_not_out_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result((4096, 4096, 9, 9, 9, 0, 0, 0, 0, 255)))
+    assert not system_errors.out_of_names(tmp_path)
+
+
+def test_no_more_threads_is_three_lines() -> None:
+    assert len(said_of_no_thread().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOENT, "No such file", "/a b"), "/a b: no such file or directory"),
+        (OSError(errno.EIO, "x"), "input/output error"),
+        (URLError(socket.gaierror(-2, "Name or service not known")), "Name or service not known"),
+        (URLError(OSError(errno.ECONNREFUSED, "Connection refused")), "connection refused"),
+        (ValueError("odd"), "odd"),
+        (KeyError("a"), "the key 'a' is missing"),
+        (EOFError(), "EOFError"),
+    ],
+)
+def test_inside_a_message_there_is_no_number_of_the_system(error: Exception, words: str) -> None:
+    assert in_words(error) == words

@@ -1,0 +1,58 @@
+"""What is printed in the end works in that situation: with both splits, with one, with data of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.command import next_step
+from pipeline.stage import Settings
+from tests.faults.harness import REPOSITORY
+from tests.printed import ODD, Printed
+from tools.demo import mirror
+
+
+def test_of_val_alone_both_printed_commands_work(
+    miniature_release: Path, tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after setup_coco.sh --sample."""
+    root, table = tmp_path / ODD, str(miniature_release / "release.json")
+    with mirror(miniature_release) as url:
+        words = ["--release", table, "--mirror", url, "--workers", "1"]
+        assert main(["run", "--root", str(root), "--splits", "val", *words]) == 0
+        said = capsys.readouterr().out
+        assert "train_ssd.py" not in said
+        printed(said, "pipeline/command/next_step.py:after_all#3")
+        assert "rows" in capsys.readouterr().out
+        printed(said, "pipeline/command/next_step.py:after_all#2", "--workers", "1")
+    assert "next: python train_ssd.py " in capsys.readouterr().out
+
+
+def test_with_both_splits_the_printed_command_trains(
+    miniature_root: Path, tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """By the recipe, which stands in the repository; with fewer steps of a smaller net."""
+    root = tmp_path / ODD
+    root.symlink_to(miniature_root)
+    monkeypatch.chdir(REPOSITORY)
+    assert main(["run", "--root", str(root), "--workers", "1"]) == 0
+    small = [
+        f"--checkpoint-folder={tmp_path / 'run'}",
+        "--resolution=64",
+        "--mb2-width-mult=0.1",
+        "--batch-size=4",
+    ]
+    small += ["--workers=0", "--device=cpu", "--threads=1", "--stop-after-step=1", "--amp=off"]
+    printed(capsys.readouterr().out, "pipeline/command/next_step.py:after_all", *small)
+    assert (tmp_path / "run/labels.txt").is_file()
+
+
+def test_of_ones_own_it_says_what_to_put_where() -> None:
+    lines = next_step.after_all(Settings(Path("r"), ("train",), 1, {"own": True}))
+    assert lines[0].startswith(
+        "training takes train and val: put r/val2017 and r/annotations/instances_val2017.json"
+    )
+    assert lines[1].startswith("next: python -m pipeline.index query")

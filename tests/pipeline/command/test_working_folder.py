@@ -1,0 +1,77 @@
+"""Where an output cannot be made, every stage says so in words; nothing is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from pipeline.command.working_folder import working_folder
+from pipeline.download import stage as download
+from pipeline.extract import stage as extract
+from pipeline.remap_categories import stage as remap_categories
+from pipeline.stage import StageError
+from pipeline.validate_images import stage as validate_images
+
+Main = Callable[[Sequence[str]], int]
+
+STAGES: dict[str, tuple[Main, list[str], str]] = {
+    "download": (download.main, ["--url", "http://127.0.0.1:9/x", "--sha256", "0" * 64], "--output"),
+    "extract": (extract.main, ["--archive", "some.zip"], "--output"),
+    "validate_images": (validate_images.main, ["--images", "pictures"], "--report"),
+    "remap_categories": (remap_categories.main, ["--annotations", "a.json", "--images", "pictures"], "--output"),
+}  # fmt: skip
+
+
+def code_of(main: Main, words: list[str]) -> int:
+    try:
+        return main(words)
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+@pytest.mark.parametrize("where", [".", "..", "/", "./", ""])
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_output_without_a_name_is_refused(
+    stage: str,
+    where: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "in/pictures").mkdir(parents=True)
+    (tmp_path / "in/a.json").write_text("{}")
+    monkeypatch.chdir(tmp_path / "in")
+    main, words, option = STAGES[stage]
+    assert code_of(main, [*words, option, where]) in (1, 2)
+    said = capsys.readouterr().err
+    assert "is a folder" in said or "has no name of its own" in said, said
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.json", "in", "pictures"]
+
+
+@pytest.mark.parametrize("name", [".", "..", "/"])
+def test_a_working_folder_needs_a_name(name: str) -> None:
+    with pytest.raises(StageError, match="no name"), working_folder([Path(name)], "making"):
+        pass
+
+
+@pytest.mark.parametrize("stage", ["validate_images", "remap_categories"])
+@pytest.mark.parametrize(
+    "ignored", [["--root", "x"], ["--splits=val"], ["--mirror", "http://x"], ["--force"]]
+)
+def test_options_of_a_root_are_refused_for_a_file_of_ones_own(
+    stage: str, ignored: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main, words, option = STAGES[stage]
+    assert code_of(main, [*words, option, "x", *ignored]) == 2
+    assert f"{ignored[0].split('=')[0]}: means nothing" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_said_in_its_own_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "pictures").mkdir()
+    words = ["--images", str(tmp_path / "pictures"), "--output", str(tmp_path / "out.json")]
+    for given in (tmp_path / "no.json", tmp_path / "pictures"):
+        assert remap_categories.main([*words, "--annotations", str(given)]) == 1
+        said = capsys.readouterr().err
+        assert str(given) in said and "--annotations" in said and "permissions" not in said

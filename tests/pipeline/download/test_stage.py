@@ -1,0 +1,214 @@
+"""The stage: several files at a time, all of them stop when one fails, wrong archives, the optional test split."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline import space
+from pipeline.__main__ import main
+from pipeline.download import stage as download
+from pipeline.release import read_release
+from pipeline.stage import Settings, StageContext, StageError
+from pipeline.transfer import fetch
+from tests.pipeline.fault_server import FaultServer, serving
+
+
+def context_of(root: Path, release: Path, *urls: str, **options: Any) -> tuple[StageContext, list[str]]:
+    """A context as the runner makes it, and what is said in it."""
+    said: list[str] = []
+    settings = Settings(
+        root, ("val",), 1, {"release": read_release(release), "mirror": list(urls), **options}
+    )
+    root.mkdir(exist_ok=True)
+    return StageContext(settings, root, said.append, lambda: False), said
+
+
+def table_of(folder: Path, body: bytes, *paths: str) -> Path:
+    """A release whose files all have the same ``body``."""
+    row = {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+    table = folder / "release.json"
+    table.write_text(json.dumps({"name": "own", "files": [{"path": path, **row} for path in paths]}))
+    return table
+
+
+ARCHIVES = ("zips/val2017.zip", "annotations/one.zip", "annotations/two.zip")
+
+
+@pytest.mark.parametrize(("parallel", "most"), [(1, 1), (2, 2), (3, 3)])
+def test_so_many_files_at_a_time(
+    fault_server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parallel: int, most: int
+) -> None:
+    lock, under_way, seen = threading.Lock(), [0], [0]
+    together = threading.Barrier(parallel)
+    run = fetch.Fetch.run
+
+    def counted(self: fetch.Fetch) -> None:
+        with lock:
+            under_way[0] += 1
+            seen[0] = max(seen[0], under_way[0])
+            first = under_way[0] <= parallel and seen[0] <= parallel and not met.is_set()
+        if first:
+            together.wait(timeout=10)  # fails where they come one after the other
+            met.set()
+        run(self)
+        with lock:
+            under_way[0] -= 1
+
+    met = threading.Event()
+    monkeypatch.setattr(fetch.Fetch, "run", counted)
+    table = table_of(tmp_path, fault_server.body, *ARCHIVES)
+    context, _ = context_of(tmp_path / "root", table, fault_server.url, parallel=parallel)
+    assert download.STAGE.run(context).kept == 3
+    assert seen[0] == most
+    for path in ARCHIVES:
+        assert (tmp_path / "root/archives" / path).read_bytes() == fault_server.body
+
+
+def test_on_the_command_line_two_come_at_a_time(tmp_path: Path) -> None:
+    """With a server that gives nothing before it is asked for two files."""
+    body = b"x" * 1000
+    with serving(body) as server:
+        both = threading.Barrier(2)
+
+        def no_fault_for_two() -> str:
+            both.wait(timeout=3)
+            return ""
+
+        server.next_fault = no_fault_for_two  # type: ignore[method-assign]
+        table = table_of(tmp_path, body, *ARCHIVES[:2])
+        words = [
+            "--root",
+            str(tmp_path / "root"),
+            "--release",
+            str(table),
+            "--mirror",
+            server.url,
+            "--splits",
+            "val",
+        ]
+        assert download.main(words) == 0
+        assert len(server.requests) == 2
+
+
+def test_when_one_fails_the_others_stop_and_keep_what_they_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "BACKOFF_S", 0.001)
+    body = b"x" * 4_000_000
+    with serving(body) as server:
+        server.pause_s = 0.02  # 5 s for a file
+        table = table_of(tmp_path, body, *ARCHIVES[:2])
+        rows = json.loads(table.read_text())
+        rows["files"][0]["bytes"] -= 1  # a wrong size: refused at once
+        table.write_text(json.dumps(rows))
+        context, _ = context_of(tmp_path / "root", table, server.url, parallel=2)
+        began = time.monotonic()
+        with pytest.raises(StageError, match=r"val2017\.zip could not be fetched"):
+            download.STAGE.run(context)
+        assert time.monotonic() - began < 3
+    part = tmp_path / "root/archives/annotations/one.zip.part"
+    assert part.stat().st_size > 0 and not part.with_name("one.zip").exists()
+
+
+def test_a_wrong_archive_makes_room_only_where_there_is_none_for_both(
+    fault_server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = table_of(tmp_path, fault_server.body, ARCHIVES[0])
+    root, size = tmp_path / "root", len(fault_server.body)
+    archive = root / "archives" / ARCHIVES[0]
+    for free, goes_first in ((5 * size, False), (2 * size, True), (size // 2, None)):
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        archive.write_bytes(b"y" * size)
+        monkeypatch.setattr(space.shutil, "disk_usage", lambda folder, free=free: SimpleNamespace(free=free))
+        context, said = context_of(root, table, fault_server.url)
+        if goes_first is None:
+            with pytest.raises(StageError, match="not enough space"):
+                download.STAGE.run(context)
+            assert archive.read_bytes() == b"y" * size, "it would not have helped"
+        else:
+            download.STAGE.run(context)
+            assert archive.read_bytes() == fault_server.body
+            assert any("is removed first" in line for line in said) == goes_first
+
+
+# ---------------------------------------------------------------- the optional split
+
+
+@pytest.fixture
+def with_test(miniature_release: Path, tmp_path: Path) -> Path:
+    """The miniature release with a test split as COCO has it: images, and sizes without boxes."""
+    import zipfile
+
+    from pipeline.miniature.render import write_zip
+
+    folder = Path(shutil.copytree(miniature_release, tmp_path / "release"))
+    with zipfile.ZipFile(folder / "zips/val2017.zip") as val:
+        members = [(name.replace("val2017/", "test2017/"), val.read(name)) for name in val.namelist()]
+    with zipfile.ZipFile(folder / "annotations/annotations_trainval2017.zip") as archive:
+        document = json.loads(archive.read("annotations/instances_val2017.json"))
+    del document["annotations"]
+    info = {
+        "annotations/image_info_test2017.json": json.dumps(document).encode(),
+        "annotations/other.json": b"{}",
+    }
+    write_zip(folder / "zips/test2017.zip", members, zipfile.ZIP_STORED)
+    write_zip(folder / "annotations/image_info_test2017.zip", info.items(), zipfile.ZIP_DEFLATED)
+    table = json.loads((folder / "release.json").read_text())
+    for path in ("zips/test2017.zip", "annotations/image_info_test2017.zip"):
+        data = (folder / path).read_bytes()
+        table["files"].append({"path": path, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()})
+    (folder / "release.json").write_text(json.dumps(table))
+    return folder
+
+
+def test_all_stages_work_on_the_test_split_too(with_test: Path, tmp_path: Path) -> None:
+    from tools.demo import mirror
+
+    root = tmp_path / "root"
+    words = ["--root", str(root), "--release", str(with_test / "release.json"), "--workers", "1"]
+    with mirror(with_test) as url:
+        assert main(["run", *words, "--mirror", url, "--splits", "train,val,test"]) == 0
+    assert main(["verify", "--deep", "--root", str(root)]) == 0
+
+
+@pytest.mark.parametrize("splits", ["test", "val,test"])
+def test_the_test_split_is_fetched_and_unpacked_when_it_is_asked_for(
+    with_test: Path, tmp_path: Path, splits: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tools.demo import mirror
+
+    root = tmp_path / "root"
+    words = ["--root", str(root), "--release", str(with_test / "release.json"), "--workers", "1"]
+    with mirror(with_test) as url:
+        assert main(["run", *words, "--mirror", url, "--splits", splits, "--until", "extract"]) == 0
+    pictures = sorted(path.name for path in (root / "test2017").iterdir())
+    listed = json.loads((root / "annotations/image_info_test2017.json").read_text())["images"]
+    assert pictures == sorted(row["file_name"] for row in listed) and len(pictures) == 8
+    fetched = sorted(str(path.relative_to(root / "archives")) for path in (root / "archives").rglob("*.zip"))
+    of_test = ["annotations/image_info_test2017.zip", "zips/test2017.zip"]
+    of_val = ["annotations/annotations_trainval2017.zip", "zips/val2017.zip"]
+    assert fetched == sorted(of_test + of_val * ("val" in splits))
+    assert not (root / "train2017").exists() and (root / "val2017").exists() == ("val" in splits)
+    assert not (root / "annotations/other.json").exists()
+    capsys.readouterr()
+    assert main(["run", "--root", str(root), "--until", "extract"]) == 0
+    assert "running" not in capsys.readouterr().out
+
+
+def test_without_being_asked_for_it_is_left_on_the_server(with_test: Path, tmp_path: Path) -> None:
+    from tools.demo import mirror
+
+    root = tmp_path / "root"
+    words = ["--root", str(root), "--release", str(with_test / "release.json")]
+    with mirror(with_test) as url:
+        assert download.main([*words, "--mirror", url]) == 0
+    assert not list((root / "archives").rglob("*test2017*"))

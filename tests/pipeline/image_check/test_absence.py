@@ -1,0 +1,165 @@
+"""Images that are not there just now: a few are listed, many are a question, none at all is another folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.image_check import check_many as image_survey
+from pipeline.image_check.check import Checked, ImageJob
+from pipeline.image_check.settings import readable_again
+from pipeline.remap_categories import stage as remap_categories
+from pipeline.stage import Settings, StageError
+from pipeline.validate_images import stage as validate_images
+from tests.images.corpus import HEIGHT, WIDTH, encoded, pixels
+from vision.images.decode import ImageVerdict
+
+ODD = "a b$(touch X)"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """30 images in train and in val, by hand; all may be missing but one."""
+    root = tmp_path / ODD
+    (root / "annotations").mkdir(parents=True)
+    for split in ("train", "val"):
+        (root / f"{split}2017").mkdir()
+        images = [{"id": n, "file_name": f"{n:03}.jpg", "width": WIDTH, "height": HEIGHT} for n in range(30)]
+        for image in images:
+            (root / f"{split}2017" / str(image["file_name"])).write_bytes(encoded(pixels(1), "JPEG"))
+        boxes = [{"id": 1, "image_id": 29, "category_id": 7, "bbox": [1, 1, 9, 9], "area": 81, "iscrowd": 0}]
+        document = {"images": images, "annotations": boxes, "categories": [{"id": 7, "name": "thing"}]}
+        (root / f"annotations/instances_{split}2017.json").write_text(json.dumps(document))
+    return root
+
+
+def run(root: Path, *options: str) -> int:
+    return main(["run", "--root", str(root), "--from", "validate_images", "--workers", "1", *options])
+
+
+def pictures(root: Path) -> list[Path]:
+    return sorted((root / "train2017").iterdir())
+
+
+def verdicts(root: Path) -> list[str]:
+    rows = [json.loads(line) for line in (root / "report/images.jsonl").read_text().splitlines()]
+    return [row["verdict"] for row in rows if row["split"] == "train"]
+
+
+def test_more_than_a_handful_is_a_question_and_nothing_is_published(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in pictures(root)[:6]:
+        path.rename(root / path.name)
+    assert run(root) == 1
+    said = capsys.readouterr().err
+    assert "6 of 30 images cannot be read" in said and "6 missing, such as 000.jpg" in said
+    assert f"run --root '{root}' --from validate_images --accept-missing" in said
+    assert not (root / "report/images.jsonl").exists()
+    for path in sorted(root.glob("*.jpg")):
+        path.rename(root / "train2017" / path.name)
+    assert run(root) == 0 and verdicts(root) == ["ok"] * 30
+
+
+def test_accepted_they_are_listed_and_back_they_are_looked_at_again(root: Path) -> None:
+    for path in pictures(root)[:6]:
+        path.rename(root / path.name)
+    assert run(root, "--accept-missing") == 0
+    assert verdicts(root).count("reject") == 6
+    assert run(root) == 0, "what is done stays done"
+    for path in sorted(root.glob("*.jpg")):
+        path.rename(root / "train2017" / path.name)
+    assert run(root) == 0 and verdicts(root) == ["ok"] * 30
+
+
+def test_a_few_are_listed(root: Path) -> None:
+    for path in pictures(root)[:5]:
+        path.unlink()
+    assert run(root) == 0
+    assert verdicts(root).count("reject") == 5
+
+
+def test_links_whose_target_is_not_mounted_are_missing(root: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for path in pictures(root):
+        path.rename(elsewhere / path.name)
+        path.symlink_to(elsewhere / path.name)
+    elsewhere.rename(tmp_path / "unmounted")
+    assert run(root) == 1
+    (tmp_path / "unmounted").rename(elsewhere)
+    assert run(root) == 0 and verdicts(root) == ["ok"] * 30
+    first = elsewhere / pictures(root)[0].name
+    first.write_bytes(b"<html>")
+    assert run(root) == 0, "what a link leads to has changed: that is noticed"
+    assert verdicts(root).count("reject") == 1
+
+
+def test_another_folder_is_told_from_missing_pictures(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "cat.jpg").write_bytes(b"x")
+    words = ["--annotations", str(root / "annotations/instances_train2017.json"), "--workers", "1"]
+    words += ["--output", str(tmp_path / "made.json")]
+    assert remap_categories.main([*words, "--images", str(other)]) == 1
+    said = capsys.readouterr().err
+    assert f"none of the 30 images that the annotations name is in {other}" in said
+    assert "it holds 1 others, such as 'cat.jpg'" in said and "repair the file" not in said
+    assert remap_categories.main([*words, "--images", str(root)]) == 1
+    assert "is there, so the names count from another folder" in capsys.readouterr().err
+    assert not (tmp_path / "made.json").exists()
+
+
+BLIPS: list[Callable[[Path], None]] = [
+    lambda path: path.unlink(),
+    lambda path: path.write_bytes(b"<html>"),
+]
+
+
+@pytest.mark.parametrize("blip", BLIPS)
+def test_what_was_gone_or_another_file_only_for_a_while_is_looked_at_again(
+    root: Path, blip: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A blip between the start of the check and its end leaves no verdict behind."""
+    place = pictures(root)[3]
+    whole = place.read_bytes()
+    real, rounds = image_survey._said, []
+
+    def blinking(*arguments: object) -> object:
+        if not rounds:
+            blip(place)
+        rounds.append(1)
+        yield from real(*arguments)  # type: ignore[arg-type]
+        if len(rounds) == 1:
+            place.write_bytes(whole)
+
+    monkeypatch.setattr(image_survey, "_said", blinking)
+    assert validate_images.main(["--root", str(root), "--workers", "1"]) == 0
+    assert len(rounds) >= 2 and verdicts(root) == ["ok"] * 30
+
+
+def test_what_never_stops_changing_ends_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    job = ImageJob("", str(tmp_path), "a.jpg", None)
+    absent = Checked(ImageVerdict("reject", "missing: no such file", None, None), None)
+    monkeypatch.setattr(image_survey, "_said", lambda *_: iter([[(job, absent)]]))
+    with pytest.raises(StageError, match=r"1 images change while they are checked, such as .*a\.jpg"):
+        image_survey.check_all([job], tmp_path, 1)
+
+
+def test_permissions_are_no_change_of_a_file_and_are_asked_again(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    settings = Settings(tmp_path)
+    assert readable_again(settings, {}) is None
+    assert readable_again(settings, {"unreadable": ["gone.jpg"]}) is None
+    assert readable_again(settings, {"unreadable": ["a.jpg"]}) == "a.jpg could not be read, and can be now"
+    if os.geteuid():
+        (tmp_path / "a.jpg").chmod(0)
+        assert readable_again(settings, {"unreadable": ["a.jpg"]}) is None

@@ -1,0 +1,126 @@
+"""A root that was made by hand: refused before anything is fetched, used by the command that is printed, remembered."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.__main__ import main
+from tests.faults.harness import snapshot
+from tests.printed import ODD, Printed
+
+SERVER = "http://127.0.0.1:9"
+"""Nobody answers there: whatever is fetched fails."""
+
+
+@pytest.fixture
+def by_hand(miniature_root: Path, tmp_path: Path) -> Path:
+    """Images and annotations alone, as somebody would put them there."""
+    root = tmp_path / ODD
+    for name in ("train2017", "val2017"):
+        shutil.copytree(miniature_root / name, root / name)
+    (root / "annotations").mkdir()
+    for split in ("train", "val"):
+        name = f"annotations/instances_{split}2017.json"
+        shutil.copy(miniature_root / name, root / name)
+    return root
+
+
+def run(root: Path, *options: str) -> int:
+    return main(["run", "--root", str(root), "--workers", "1", *options])
+
+
+def own_files(root: Path) -> dict[str, str]:
+    return snapshot(root, lambda name: not name.startswith(("train2017", "val2017", "annotations/instances")))
+
+
+def states(root: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    capsys.readouterr()
+    assert main(["status", "--root", str(root), "--json"]) == 0
+    return [row["state"] for row in json.loads(capsys.readouterr().out)]
+
+
+def test_it_is_refused_before_a_fetch_and_the_printed_command_uses_it(
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = own_files(by_hand)
+    assert run(by_hand, "--mirror", SERVER) == 1
+    said = capsys.readouterr().err
+    assert "are not of the pipeline's making" in said and "nothing was fetched" in said
+    assert own_files(by_hand) == before and not (by_hand / "archives").exists()
+    printed(said, "pipeline/runner/own_data.py:_fix", "--workers", "1")
+    assert states(by_hand, capsys) == ["own", "own", "done", "done", "done"]
+    assert run(by_hand) == 0, "it is remembered: no --from any more"
+    assert main(["verify", "--root", str(by_hand), "--deep"]) == 0
+    assert "your own" in capsys.readouterr().out
+    assert {name: own_files(by_hand)[name] for name in before} == before
+
+
+def test_the_printed_command_carries_the_splits_of_the_run_that_was_refused(
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(by_hand / "val2017")
+    (by_hand / "annotations/instances_val2017.json").unlink()
+    assert run(by_hand, "--mirror", SERVER, "--splits", "train") == 1
+    printed(capsys.readouterr().err, "pipeline/runner/own_data.py:_fix", "--workers", "1")
+    assert run(by_hand) == 0
+
+
+def test_what_status_prints_next_is_right_for_it(
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", "--root", str(by_hand)]) == 0
+    line = printed(capsys.readouterr().out, "pipeline/command/next_step.py:run_again", "--workers", "1")
+    assert "--from validate_images" in line
+
+
+def test_moving_it_away_as_printed_makes_room(
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = own_files(by_hand)
+    assert run(by_hand, "--mirror", SERVER) == 1
+    printed(capsys.readouterr().err, "pipeline/runner/own_data.py:_moves")
+    moved = {name.replace("2017", "2017.mine", 1): digest for name, digest in before.items() if "/" in name}
+    assert len(snapshot(by_hand, lambda name: ".mine" not in name)) >= len(moved) - 2
+    assert not (by_hand / "train2017").exists() and (by_hand / "train2017.mine").is_dir()
+
+
+def test_a_release_that_is_named_is_the_way_back_and_a_refused_one_changes_nothing(
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(by_hand, "--from", "validate_images") == 0
+    assert run(by_hand, "--release", "coco", "--mirror", SERVER) == 1
+    assert "are not of the pipeline's making" in capsys.readouterr().err
+    assert states(by_hand, capsys)[:2] == ["own", "own"]
+
+
+def test_a_split_that_is_not_there_is_left_out_as_printed(
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(by_hand / "val2017")
+    (by_hand / "annotations/instances_val2017.json").unlink()
+    assert run(by_hand, "--from", "validate_images") == 1
+    said = capsys.readouterr().err
+    assert "val2017" in said and "nothing is fetched" in said
+    printed(said, "pipeline/runner/own_data.py:require_splits", "--workers", "1")
+    printed(capsys.readouterr().out, "pipeline/command/next_step.py:after_all#3")
+    assert states(by_hand, capsys) == ["own", "own", "done", "done", "done"]
+
+
+def test_a_file_of_ones_own_under_the_name_of_a_later_output_is_moved_and_then_it_runs(
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (by_hand / "annotations/labels.txt").write_text("mine\n")
+    assert run(by_hand) == 1
+    printed(capsys.readouterr().err, "pipeline/runner/own_data.py:_fix", "--workers", "1")
+    assert (by_hand / "annotations/labels.txt.mine").read_text() == "mine\n"
+
+
+def test_the_root_of_a_release_is_not_taken_for_ones_own(
+    own_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(own_root, "--from", "validate_images") == 0
+    assert states(own_root, capsys) == ["done"] * 5

@@ -1,0 +1,234 @@
+"""Fetching that goes on: after a stop, a kill, a restart, with another mirror, after the disk failed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.stage import Interrupted, StageError
+from pipeline.transfer import fetch
+from pipeline.transfer import partial as part
+from pipeline.transfer.fetch import Fetch
+from tests.pipeline.fault_server import FaultServer, serving
+
+WAYS = [1, 4]
+
+
+def interrupted(make_fetch: Callable[..., Fetch], tmp_path: Path, **change: Any) -> int:
+    """A fetch that is stopped after 200,000 bytes; how many it has."""
+    got: list[int] = []
+    with pytest.raises(Interrupted):
+        make_fetch((), progress=got.append, should_stop=lambda: sum(got) > 200_000, **change).run()
+    assert not (tmp_path / "file.zip").exists()
+    return sum(got)
+
+
+@pytest.fixture
+def slowly(fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes come so slowly that a stop arrives in the middle."""
+    monkeypatch.setattr(fetch, "CHUNK", 1 << 13)
+    monkeypatch.setattr(fetch, "LOOK_S", 0.001)
+    write = part.Part.write
+
+    def write_slowly(self: part.Part, span: part.Span, data: bytes) -> bool:
+        time.sleep(0.002)
+        return write(self, span, data)
+
+    monkeypatch.setattr(part.Part, "write", write_slowly)
+
+
+@pytest.mark.parametrize("connections", WAYS)
+def test_a_file_that_changed_meanwhile_is_never_mixed(
+    make_fetch: Callable[..., Fetch],
+    fault_server: FaultServer,
+    tmp_path: Path,
+    slowly: None,
+    connections: int,
+) -> None:
+    interrupted(make_fetch, tmp_path, connections=connections)
+    fault_server.body = fault_server.body[::-1]
+    fault_server.etag = '"v2"'
+    make_fetch((), sha256=fault_server.sha256, connections=connections).run()
+    assert (tmp_path / "file.zip").read_bytes() == fault_server.body
+
+
+@pytest.mark.parametrize("etag", ['W/"v1"', ""])
+def test_weak_validators_start_again(
+    make_fetch: Callable[..., Fetch], fault_server: FaultServer, tmp_path: Path, etag: str
+) -> None:
+    fault_server.etag = etag
+    make_fetch(("cut",)).run()
+    assert fault_server.requests == [None, None]
+    assert (tmp_path / "file.zip").read_bytes() == fault_server.body
+
+
+@pytest.mark.parametrize("connections", WAYS)
+def test_an_interrupted_transfer_keeps_what_it_has(
+    make_fetch: Callable[..., Fetch],
+    fault_server: FaultServer,
+    tmp_path: Path,
+    slowly: None,
+    connections: int,
+) -> None:
+    have = interrupted(make_fetch, tmp_path, connections=connections)
+    time.sleep(0.3)  # until what was on its way has been counted
+    before, got = fault_server.served, []
+    make_fetch((), connections=connections, progress=got.append).run()
+    assert got[0] == have, "what was there counts"
+    assert fault_server.served - before == len(fault_server.body) - have
+    assert (tmp_path / "file.zip").read_bytes() == fault_server.body
+
+
+def notes_of(tmp_path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (tmp_path / "file.zip.part.jsonl").read_text().splitlines()]
+
+
+def write_notes(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    (tmp_path / "file.zip.part.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_after_a_restart_of_the_machine_only_synced_bytes_are_believed(
+    make_fetch: Callable[..., Fetch], fault_server: FaultServer, tmp_path: Path, slowly: None
+) -> None:
+    interrupted(make_fetch, tmp_path)
+    rows = notes_of(tmp_path)
+    synced = [row for row in rows if row.get("synced")]
+    assert synced, "it was brought to the disk on the way"
+    with (tmp_path / "file.zip.part").open("r+b") as file:  # what lay behind the first sync is lost
+        file.seek(synced[0]["have"])
+        file.write(b"\0" * 50_000)
+    kept = rows[: rows.index(synced[0]) + 1]
+    write_notes(
+        tmp_path, [{**kept[0], "boot": "another"}, *kept[1:], {**synced[0], "have": 200_000, "synced": False}]
+    )
+    got: list[int] = []
+    make_fetch((), progress=got.append).run()
+    assert got[0] == synced[0]["have"]
+    assert (tmp_path / "file.zip").read_bytes() == fault_server.body
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda rows: [{**rows[0], "part": 99}, *rows[1:]],
+        lambda rows: [{**rows[0], "bytes": 5}, *rows[1:]],
+        lambda rows: [{**rows[0], "spans": [[0, 10], [20, 700_000]]}, *rows[1:]],
+        lambda rows: [{**rows[0], "spans": [[0, 700_000], [700_000, 600_000]]}, *rows[1:]],
+        lambda rows: [{**rows[0], "spans": "x"}, *rows[1:]],
+        lambda rows: [*rows, {"span": 0, "have": 10**9, "synced": True}],
+        lambda rows: [*rows, {"span": 0, "have": -5, "synced": True}],
+        lambda rows: [*rows, {"span": 77, "have": 5, "synced": True}],
+        lambda rows: [*rows, {"span": None}],
+        lambda rows: rows[1:],
+        lambda rows: [],
+    ],
+)
+def test_a_record_that_does_not_fit_is_not_believed(
+    make_fetch: Callable[..., Fetch],
+    fault_server: FaultServer,
+    tmp_path: Path,
+    slowly: None,
+    damage: Callable[[list[dict[str, Any]]], list[dict[str, Any]]],
+) -> None:
+    interrupted(make_fetch, tmp_path)
+    write_notes(tmp_path, damage(notes_of(tmp_path)))
+    make_fetch(()).run()
+    assert (tmp_path / "file.zip").read_bytes() == fault_server.body
+    assert fault_server.requests[-1] is None
+
+
+@pytest.mark.parametrize("connections", WAYS)
+def test_another_mirror_goes_on_where_the_first_one_left(
+    make_fetch: Callable[..., Fetch],
+    fault_server: FaultServer,
+    tmp_path: Path,
+    slowly: None,
+    connections: int,
+) -> None:
+    have = interrupted(make_fetch, tmp_path, connections=connections)
+    with serving(fault_server.body) as second:
+        second.etag = '"another name of the same"'
+        urls = ["http://127.0.0.1:9/file.zip", f"{second.url}/file.zip"]
+        make_fetch((), urls=urls, connections=connections).run()
+        assert second.served == len(second.body) - have
+    assert (tmp_path / "file.zip").read_bytes() == fault_server.body
+
+
+def test_a_part_of_another_object_is_not_gone_on_with(
+    make_fetch: Callable[..., Fetch], fault_server: FaultServer, tmp_path: Path, slowly: None
+) -> None:
+    """Another url and digest for the same output, the size unknown each time."""
+    interrupted(make_fetch, tmp_path, bytes=None)
+    with serving(b"another file" * 30_000) as other:
+        make_fetch((), urls=[f"{other.url}/other"], bytes=None, sha256=other.sha256).run()
+        assert (tmp_path / "file.zip").read_bytes() == other.body
+
+
+def test_an_object_that_changes_its_size_is_begun_again(
+    make_fetch: Callable[..., Fetch], fault_server: FaultServer, tmp_path: Path, slowly: None
+) -> None:
+    old = fault_server.sha256
+    interrupted(make_fetch, tmp_path, bytes=None)
+    fault_server.body, fault_server.etag = fault_server.body[:600_000], '"v2"'
+    with pytest.raises(StageError, match="is not the file"):
+        make_fetch((), bytes=None, sha256=old).run()
+    make_fetch((), bytes=None).run()
+    assert (tmp_path / "file.zip").read_bytes() == fault_server.body
+
+
+def test_bytes_whose_fsync_failed_are_not_believed(
+    make_fetch: Callable[..., Fetch],
+    fault_server: FaultServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    slowly: None,
+) -> None:
+    fsync, calls = part.os.fsync, []
+
+    def fail_once(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".part"):  # noqa: PTH115
+            calls.append(descriptor)
+            if len(calls) == 3:
+                raise OSError(errno.EIO, "lost")
+        fsync(descriptor)
+
+    monkeypatch.setattr(part.os, "fsync", fail_once)
+    with pytest.raises(OSError, match="lost"):
+        make_fetch(()).run()
+    have = max([row["have"] for row in notes_of(tmp_path) if "have" in row], default=0)
+    assert 0 < have < (tmp_path / "file.zip.part").stat().st_size, "only what an fsync has proven"
+    got: list[int] = []
+    make_fetch((), progress=got.append).run()
+    assert got[0] == have and (tmp_path / "file.zip").read_bytes() == fault_server.body
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_failing_disk_is_not_retried_and_the_part_stays_usable(
+    make_fetch: Callable[..., Fetch],
+    fault_server: FaultServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+) -> None:
+    fsync, calls = part.os.fsync, []
+
+    def fail(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) >= 3:
+            raise OSError(code, "the disk failed")
+        fsync(descriptor)
+
+    monkeypatch.setattr(part.os, "fsync", fail)
+    with pytest.raises(OSError, match=r"file\.zip"):
+        make_fetch(()).run()
+    monkeypatch.undo()
+    assert not (tmp_path / "file.zip").exists()
+    make_fetch(()).run()
+    assert (tmp_path / "file.zip").read_bytes() == fault_server.body

@@ -1,0 +1,140 @@
+"""tools.evaluate: the numbers of a second implementation, published category ids, errors that help."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from tools.evaluate.__main__ import main
+from vision.transforms.resize import RESIZES
+
+
+def test_the_results_file_scores_the_same_with_pycocotools_on_the_published_annotations(
+    small_run: Path, miniature_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main([str(small_run), "--output", str(tmp_path), "--workers", "0", "--score-threshold", "1e-5"]) == 0
+    )
+    assert "next: python -m tools.export_onnx" in capsys.readouterr().out
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    results = json.loads((tmp_path / "detections_val2017.json").read_text())
+    assert {row["category_id"] for row in results} <= {*range(1, 91)}
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(miniature_root / "annotations/instances_val2017.json"))
+        scorer = COCOeval(truth, truth.loadRes(results), "bbox")
+        scorer.evaluate()
+        scorer.accumulate()
+        scorer.summarize()
+    names = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+    np.testing.assert_allclose([metrics[name] for name in names], scorer.stats, atol=1e-9)
+    assert (metrics["weights"], metrics["split"], metrics["resize"]) == ("ema", "val", "bilinear")
+
+
+def test_the_average_and_the_raw_weights_are_told_apart(small_run: Path, tmp_path: Path) -> None:
+    """small_run has both; with no threshold their detections differ in their scores."""
+    found = {}
+    for weights, recorded in (("auto", "ema"), ("ema", "ema"), ("raw", "raw")):
+        output = tmp_path / weights
+        line = [str(small_run), "--output", str(output), "--workers", "0", "--score-threshold", "1e-5"]
+        assert main([*line, "--weights", weights]) == 0
+        assert json.loads((output / "metrics.json").read_text())["weights"] == recorded
+        found[weights] = (output / "detections_val2017.json").read_bytes()
+    assert found["auto"] == found["ema"] != found["raw"]
+
+
+def test_the_devices_resize_is_used_when_asked_for(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, truncating = [], RESIZES["detectnet"]
+
+    def watched(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+        sizes.append(size_hw)
+        return truncating(image, size_hw)
+
+    monkeypatch.setitem(RESIZES, "detectnet", watched)
+    for resize, expected in (("bilinear", 0), ("detectnet", 8)):
+        output = tmp_path / resize
+        assert main([str(small_run), "--output", str(output), "--workers", "0", "--resize", resize]) == 0
+        assert sizes == [(64, 96)] * expected
+        assert json.loads((output / "metrics.json").read_text())["resize"] == resize
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no-such-run"], "no-such-run"),
+        (["{run}", "--datasets", "no-such-data"], "no-such-data"),
+        (["{run}", "--device", "cuda"], "torch sees no GPU"),
+        (["{run}", "--device", "tpu"], "--device tpu: expected auto, cpu, cuda or cuda:N"),
+    ],
+)
+def test_what_is_missing_is_named(
+    small_run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    import torch
+
+    if "cuda" in arguments and torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    assert main([argument.replace("{run}", str(small_run)) for argument in arguments]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error:") and message in said and "Traceback" not in said
+
+
+def test_data_of_other_classes_are_refused(
+    small_run: Path, miniature_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As many classes, two of them with each other's names: every detection of them would count as wrong."""
+    root = tmp_path / "coco-data"
+    shutil.copytree(miniature_root, root)
+    path = root / "arrays/val2017/arrays.json"
+    record = json.loads(path.read_text())
+    record["classes"][1:3] = record["classes"][2:0:-1]
+    path.write_text(json.dumps(record))
+    assert main([str(small_run), "--datasets", str(root), "--output", str(tmp_path), "--workers", "0"]) == 1
+    assert "was trained on 80 classes, the data have 80 or name them otherwise" in capsys.readouterr().err
+    assert not (tmp_path / "metrics.json").exists()
+
+
+def test_what_is_learned_from_nothing_is_one_line(
+    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main([str(small_run), "--output", str(tmp_path), "--workers", "0", "--score-threshold", "0.9"]) == 0
+    )
+    said = capsys.readouterr().out
+    assert "no detections of a score of 0.9 or more after 2 steps of training: nothing is learned yet" in said
+    assert "class  " not in said and "0.000" in said, "no table of classes, but the 12 numbers"
+
+
+@pytest.mark.parametrize("kind", ["read-only", "full"])
+def test_where_nothing_can_be_written_nothing_is_scored(
+    small_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+) -> None:
+    from vision.artefacts import writable
+    from vision.engine.evaluation import predict as evaluate
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("scored before it was known that the results can be written")
+
+    monkeypatch.setattr(evaluate, "predict", never)
+    output = tmp_path / "out"
+    if kind == "read-only":
+        (tmp_path / "file").write_text("")
+        output = tmp_path / "file" / "out"
+    else:
+        monkeypatch.setattr(writable, "free_bytes", lambda folder: 10)
+    assert main([str(small_run), "--output", str(output), "--workers", "0"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and "\n  why: " in said and "\n  fix: " in said and "Errno" not in said

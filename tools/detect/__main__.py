@@ -1,0 +1,322 @@
+"""Detections drawn on images, and as JSON, from a checkpoint or from the exported ONNX file.
+
+python -m tools.detect models/my-experiment-1/ssd-mobilenet.onnx photo.jpg folder/ --output found
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.messages.early import guard
+
+    guard()
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools.detect.given_images import sort_out, source_of
+from tools.detect.result_names import RECORD, claimed_in, names_for, placed_name
+from tools.problem import run_tool
+from vision.artefacts.file_kinds import HEAD_BYTES, kind_by_head
+from vision.images.formats import EXIF_CHOICES
+from vision.messages.advice import command, shown
+from vision.messages.command_line import Parser, fraction, listed
+from vision.messages.system_errors import in_words, reason
+from vision.messages.terminal import counted
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Found = tuple[np.ndarray, np.ndarray, np.ndarray]
+    """boxes (D, 4) as fractions, scores (D,), labels (D,)."""
+    Predictor = Callable[[np.ndarray], tuple[Found, float]]
+    """Image → what is found in it, and the best score of any object, below the threshold too."""
+
+LARGEST_LABELS = 1 << 20
+EXAMPLES = """examples:
+  python -m tools.detect models/demo/ssd-mobilenet.onnx demo-data/val2017 --output found
+  python -m tools.detect models/demo photo.jpg --output found --threshold 0.3        the best checkpoint of a run
+  python -m tools.detect FILE.onnx photo.jpg --output found --post nms --resize bilinear
+
+An ONNX file is looked at as detectNet does (its resize, its merging of boxes), a checkpoint as in evaluation.
+"""
+
+
+def build_parser() -> Parser:
+    parser = Parser(
+        prog="python -m tools.detect",
+        description="Detects objects in images; writes the images with boxes drawn on them, and detections.json.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL", help="a run folder, a .pth checkpoint or an .onnx file")
+    add(
+        "images",
+        nargs="+",
+        metavar="IMAGE_OR_FOLDER",
+        help="images, folders of images, or patterns ('*.jpg')",
+    )
+    add("--output", type=Path, required=True, metavar="DIR", help="where the results go")
+    add(
+        "--threshold",
+        type=fraction,
+        default=0.5,
+        metavar="S",
+        help="lowest score to show, from 0 to 1 (%(default)s, as detectNet)",
+    )
+    add(
+        "--resize",
+        choices=("bilinear", "detectnet"),
+        help="how to resize images to the network's input (detectnet for .onnx, else bilinear)",
+    )
+    add(
+        "--post",
+        choices=("nms", "detectnet"),
+        help="how to treat overlapping boxes: suppress or merge (as --resize)",
+    )
+    add("--exif", choices=EXIF_CHOICES, default=EXIF_CHOICES[0],
+        help="images that a camera marked as turned: as stored, or upright as viewers show them (%(default)s)")  # fmt: skip
+    add("--labels", type=Path, metavar="FILE", help="class names for an .onnx file (labels.txt beside it)")
+    return parser
+
+
+def detect(arguments: argparse.Namespace) -> int:
+    """Every image that can be read is done; 1 when one could not."""
+    from vision.artefacts.files import publish_json
+    from vision.artefacts.writable import require_writable
+
+    claimed = claimed_in(arguments.output)
+    given = sort_out(arguments.images, claimed.paths(arguments.output))
+    for note in given.notes:
+        print(note)
+    deployed = arguments.model.suffix == ".onnx"
+    resize = arguments.resize or ("detectnet" if deployed else "bilinear")
+    post = arguments.post or ("detectnet" if deployed else "nms")
+    open_model = _open_onnx if deployed else _open_checkpoint
+    predict, classes = open_model(arguments, resize, post)
+    require_writable(arguments.output, sum(path.stat().st_size for path in given.images))
+    rows = [_not_read(name, why) for name, why in given.wrong]
+    for path, name in zip(given.images, names_for(given.images, arguments.output, claimed), strict=True):
+        rows.append(_one(path, name, arguments, predict, classes))
+    record = {
+        "model": str(arguments.model), "images": rows,
+        "earlier": claimed.left(arguments.output, {row["source"] for row in rows if "source" in row}),
+    }  # fmt: skip
+    publish_json(arguments.output / RECORD, record)
+    print(summary(rows, arguments))
+    return 1 if any("error" in row for row in rows) else 0
+
+
+def summary(rows: Sequence[dict[str, Any]], arguments: argparse.Namespace) -> str:
+    """What was found in how many images, what was not, and what to try."""
+    read = [row for row in rows if "error" not in row]
+    total = sum(len(row["detections"]) for row in read)
+    said = [
+        f"{counted(total, 'detection')} in {counted(len(read), 'image')}: {arguments.output}/  ({RECORD})"
+    ]
+    if len(read) < len(rows):
+        said.append(f"{counted(len(rows) - len(read), 'name')} of {len(rows)} not looked at: see above")
+    if read and not total:
+        said.append(nothing_above(arguments.threshold, max(row["best_score"] for row in read)))
+    turned = [row for row in read if row["exif_orientation"] != 1]
+    if turned and arguments.exif == "stored":
+        said.append(
+            f"{counted(len(turned), 'image')} marked as turned by a camera (EXIF) and looked at as stored, "
+            f"e.g. {shown(turned[0]['file'])}: --exif apply turns them upright, as training data made with --exif apply are"
+        )
+    elif turned:
+        said.append(
+            f"{counted(len(turned), 'image')} turned upright (EXIF); the boxes are in the upright frame"
+        )
+    return "\n".join(said)
+
+
+def nothing_above(threshold: float, best: float) -> str:
+    """The threshold that would show something, where there is a sensible one."""
+    if best < 0.01:
+        return f"nothing has a score of {threshold:g}; the best was {best:.4f}: the network knows none of this yet"
+    step = 10 if best >= 0.1 else 100
+    lower = math.floor(best * step) / step
+    return f"nothing has a score of {threshold:g}; the best score was {best:.2f}: try --threshold {lower:g}"
+
+
+def _not_read(name: str, why: str) -> dict[str, Any]:
+    print(f"not read: {shown(name)}: {why}", file=sys.stderr)
+    return {"file": name, "error": why}
+
+
+def _one(
+    path: Path, name: str | None, arguments: argparse.Namespace, predict: Predictor, classes: list[str]
+) -> dict[str, Any]:
+    """Looks at one image, draws, publishes; the row of ``detections.json``."""
+    if name is None:
+        return _not_read(
+            str(path), f"{placed_name(path)} is in {arguments.output} already and was not made by this tool"
+        )
+    try:
+        return _looked_at(path, arguments.output / name, arguments, predict, classes)
+    except ValueError as error:
+        return _not_read(str(path), str(error).removeprefix(f"{path}: "))
+    except OSError as error:
+        if error.filename is not None and Path(os.fsdecode(error.filename)) != path:
+            raise  # the results cannot be written: no fault of the image
+        return _not_read(str(path), reason(error))
+
+
+def _looked_at(
+    path: Path, output: Path, arguments: argparse.Namespace, predict: Predictor, classes: list[str]
+) -> dict[str, Any]:
+    import cv2
+    import numpy as np
+
+    from tools.drawing import draw_detections
+    from vision.artefacts.files import publish_bytes
+    from vision.images.decode import decode_rgb, orientation_of
+
+    data = path.read_bytes()
+    image = decode_rgb(data, str(path), upright=arguments.exif == "apply")
+    (boxes, scores, labels), best = predict(image)
+    clear = scores >= arguments.threshold
+    boxes, scores, labels = boxes[clear], scores[clear], labels[clear]
+    height, width = image.shape[:2]
+    corners = boxes * np.array([width, height, width, height], dtype=np.float32)
+    drawn = draw_detections(image, corners, scores, labels, classes)
+    _, encoded = cv2.imencode(".jpg", np.ascontiguousarray(drawn[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 92])
+    publish_bytes(output, encoded.tobytes())
+    found = [
+        {
+            "class": classes[label],
+            "score": round(float(score), 4),
+            "box_xyxy_px": [round(float(v), 1) for v in box],
+        }
+        for box, score, label in zip(corners, scores, labels.tolist(), strict=True)
+    ]
+    names = listed([f"{one['class']} {one['score']:.2f}" for one in found])
+    print(f"{shown(path)}: {names or 'nothing'}")
+    return {
+        "file": str(path), "source": source_of(path), "picture": output.name, "width": width, "height": height,
+        "exif_orientation": orientation_of(data, str(path)), "best_score": round(best, 4), "detections": found,
+    }  # fmt: skip
+
+
+def _open_checkpoint(arguments: argparse.Namespace, resize: str, post: str) -> tuple[Predictor, list[str]]:
+    import torch
+
+    from vision.engine.checkpoints.open_detector import open_detector
+    from vision.export.graph import DetectNetGraph
+
+    again = [*arguments.images, "--output", arguments.output]
+    opened = open_detector(arguments.model, ask=lambda run: command("python -m tools.detect", run, *again))
+    print(opened.describe())
+    graph = DetectNetGraph(opened.detector).eval()
+
+    def run(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        with torch.inference_mode():
+            scores, boxes = graph(torch.from_numpy(image))
+        return scores[0].numpy(), boxes[0].numpy()
+
+    spec = opened.detector.input_spec
+    return _predictor(run, (spec.height, spec.width), resize, post, arguments.threshold), opened.classes
+
+
+def _session(path: Path) -> Any:
+    """Raises ValueError for what onnxruntime does not take, in three lines."""
+    import onnxruntime
+
+    try:
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # it raises a kind of its own for each way in which a file is wrong
+        with path.open("rb") as stream:
+            kind = kind_by_head(stream.read(HEAD_BYTES), path.stat().st_size)
+        why = f"it is {kind}" if "ONNX" not in kind else shown(in_words(error).splitlines()[0][:200])
+        raise ValueError(
+            f"{shown(path)} is no network that onnxruntime takes\n  why: {why}\n"
+            f"  fix: make it again: {command('mv', path, path.with_name(path.name + '.old'))} && {_made_by(path)}"
+        ) from None
+
+
+def _made_by(path: Path) -> str:
+    """The command that exports to ``path``: of the run that it lies in, or of one that the reader knows."""
+    from vision.engine.checkpoints.folder import RECORD_NAME
+
+    here = (path.parent / RECORD_NAME).is_file()
+    line = command("python -m tools.export_onnx", path.parent if here else "RUN", "--output", path)
+    return line if here else f"{line}, where RUN is its run folder"
+
+
+def _open_onnx(arguments: argparse.Namespace, resize: str, post: str) -> tuple[Predictor, list[str]]:
+    from vision.export.contract import BOXES, INPUT, SCORES
+    from vision.export.labels import LABELS, read_labels, require_as_many
+
+    if not arguments.model.is_file():
+        raise FileNotFoundError(
+            f"{arguments.model}: no such file\n  fix: check the path, or make it: {_made_by(arguments.model)}"
+        )
+    labels = arguments.labels or arguments.model.with_name(LABELS)
+    if not labels.is_file():
+        raise FileNotFoundError(f"{labels}: no such file; --labels names the class names of the network")
+    if labels.stat().st_size > LARGEST_LABELS:
+        raise ValueError(f"{labels}: {labels.stat().st_size:,} bytes are no list of class names, one a line")
+    classes = read_labels(labels.read_bytes(), str(labels))
+    session = _session(arguments.model)
+    shape = session.get_inputs()[0].shape
+    outputs = {output.name: output.shape for output in session.get_outputs()}
+    if SCORES not in outputs or BOXES not in outputs:
+        raise ValueError(f"{arguments.model}: outputs {sorted(outputs)}, expected {SCORES} and {BOXES}")
+    require_as_many(classes, outputs[SCORES][-1], str(arguments.model), str(labels))
+
+    def run(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        scores, boxes = session.run([SCORES, BOXES], {INPUT: image})
+        return scores[0], boxes[0]
+
+    return _predictor(run, (shape[2], shape[3]), resize, post, arguments.threshold), classes
+
+
+def _predictor(
+    run: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    size_hw: tuple[int, int],
+    resize: str,
+    post: str,
+    threshold: float,
+) -> Predictor:
+    """Image of any size → resize → network → overlapping boxes merged or suppressed."""
+    from vision.export import detectnet
+    from vision.transforms.resize import RESIZES
+
+    def predict(image: np.ndarray) -> tuple[Found, float]:
+        scores, boxes = run(detectnet.network_input(RESIZES[resize](image, size_hw)))
+        best = float(scores[:, 1:].max(initial=0, where=scores[:, 1:] >= 0))  # no NaN
+        if post == "detectnet":
+            return detectnet.found(scores, boxes, image.shape[:2], threshold), best
+        return _suppressed(scores, boxes, threshold), best
+
+    return predict
+
+
+def _suppressed(scores: np.ndarray, boxes: np.ndarray, threshold: float) -> Found:
+    """Scores (P, C) and boxes (P, 4) → what is left after non-maximum suppression within each class."""
+    import numpy as np
+    import torch
+
+    from vision.ssd.postprocess import best
+    from vision.ssd.variants import Nms
+
+    row = Nms()
+    above = float(np.nextafter(np.float32(threshold), np.float32(-1)))  # the threshold itself is shown
+    given = (torch.from_numpy(scores)[None], torch.from_numpy(boxes)[None])
+    (left,) = best(*given, above, row.iou_threshold, row.candidates, row.limit)
+    return left.boxes_xyxy.numpy(), left.scores.numpy(), left.labels.numpy()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    return run_tool(lambda: detect(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

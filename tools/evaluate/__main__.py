@@ -1,0 +1,255 @@
+"""COCO's 12 numbers of a checkpoint, a table per class, and a results file with the published category ids.
+
+python -m tools.evaluate models/my-experiment-1
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.messages.early import guard
+
+    guard()
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.evaluate.evaluations import DEFAULT_THRESHOLD, METRICS, Asked, comparison, place, require_free
+from tools.problem import run_tool
+from vision.messages.advice import command
+from vision.messages.advice import shown as shown_name
+from vision.messages.command_line import Parser, fraction, shortened, whole_from
+from vision.messages.terminal import counted
+
+if TYPE_CHECKING:
+    from vision.engine.checkpoints.open_detector import Opened
+    from vision.engine.evaluation.coco_map import Scores
+
+EXAMPLES = """examples:
+  python -m tools.evaluate models/my-experiment-1                       the best checkpoint of a run
+  python -m tools.evaluate models/my-experiment-1 --which last          the newest one
+  python -m tools.evaluate models/my-experiment-1 --resize detectnet    as the device resizes: what deploying costs
+  python -m tools.evaluate FILE.pth --datasets /data/coco-data
+
+metrics.json in the run folder is the run's own evaluation. One with other data, weights, checkpoint, resizing or
+threshold goes to a folder of its own below evaluations/, and those on the same data are shown side by side.
+"""
+CLASSES_SHOWN = 30
+DETECTIONS_AN_IMAGE, BYTES_A_DETECTION = 100, 128
+NOTHING = 0.0005
+"""AP50 below it is shown as 0.000."""
+
+
+def build_parser() -> Parser:
+    parser = Parser(
+        prog="python -m tools.evaluate",
+        description="Scores a run or a checkpoint on COCO; writes metrics.json and the detections.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", type=Path, metavar="RUN_OR_CHECKPOINT", help="a run folder, or a .pth file")
+    add(
+        "--which",
+        choices=("best", "last"),
+        default="best",
+        help="which checkpoint of a run folder (%(default)s)",
+    )
+    add("--weights", choices=("auto", "ema", "raw"), default="auto",
+        help="which weights: the moving average or the raw ones; auto = the average where there is one (%(default)s)")  # fmt: skip
+    add("--datasets", "--data", type=Path, metavar="DIR", help="data root (that of the training)")
+    add("--split", choices=("train", "val"), default="val", help="what to score (%(default)s)")
+    add("--batch-size", type=whole_from(1), default=32, metavar="N", help="images at a time (%(default)s)")
+    add(
+        "--workers",
+        type=whole_from(0),
+        default=2,
+        metavar="N",
+        help="processes that read images (%(default)s)",
+    )
+    add(
+        "--score-threshold",
+        type=fraction,
+        default=DEFAULT_THRESHOLD,
+        metavar="S",
+        help="leave out detections with a lower score (%(default)s)",
+    )
+    add("--resize", choices=("bilinear", "detectnet"), default="bilinear",
+        help="how images come to the network's size; detectnet = truncating nearest neighbour (%(default)s)")  # fmt: skip
+    add(
+        "--coco-backend",
+        choices=("auto", "pycocotools", "hotcoco"),
+        default="auto",
+        help="which library computes AP (%(default)s)",
+    )
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:N (%(default)s)")
+    add(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where metrics.json and the detections go (the run folder, or below its evaluations/)",
+    )
+    return parser
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Predicts, scores, publishes, prints."""
+    print("importing torch …", flush=True)
+    from vision.artefacts.files import publish_json
+    from vision.artefacts.writable import require_writable
+    from vision.datasets.coco import CocoDetection
+    from vision.datasets.loading import make_loader
+    from vision.datasets.sampling import BatchSampler
+    from vision.engine.checkpoints.open_detector import open_detector
+    from vision.engine.evaluation import coco_map
+    from vision.engine.evaluation.predict import predict
+    from vision.engine.evaluation.results import publish_results
+    from vision.engine.training.console import Console
+    from vision.transforms import presets
+
+    opened = open_detector(
+        arguments.model,
+        arguments.which,
+        arguments.weights,
+        lambda run: command("python -m tools.evaluate", run),
+    )
+    print(opened.describe())
+    root = Path(arguments.datasets or opened.data_root)
+    data = CocoDetection(root, arguments.split)
+    _require_same_classes(opened, data.classes)
+    coco_map.choose_backend(arguments.coco_backend)
+    device = choose_device(arguments.device)
+    asked = Asked(data.digest, root, arguments.split, arguments.resize, arguments.score_threshold)
+    folder, found = place(opened, asked, arguments.output), f"detections_{arguments.split}2017.json"
+    require_free(folder, found, identity(opened, asked), named=arguments.output is not None)
+    require_writable(folder, len(data) * DETECTIONS_AN_IMAGE * BYTES_A_DETECTION)
+    plain = presets.build("none", opened.detector.input_spec, seed=0, resize=arguments.resize)
+    order = BatchSampler(len(data), arguments.batch_size, shuffle=False)
+    loader = make_loader(data, plain, order, arguments.workers, pin_memory=device.startswith("cuda"))
+    with Console().task("evaluation", len(data)) as advance:
+        results = predict(
+            opened.detector.to(device), loader, device, data.original_category_ids,
+            score_threshold=arguments.score_threshold, advance=advance,
+        )  # fmt: skip
+    scores = coco_map.score(results, data, arguments.coco_backend)
+    publish_results(folder / found, results)
+    publish_json(folder / METRICS, {**metrics_file(scores, opened), **identity(opened, asked)})
+    print(report(scores, opened.checkpoint.step, arguments.score_threshold, folder / METRICS))
+    if arguments.output is None and (beside := comparison(opened.folder, folder)):
+        print(f"\n{beside}\n")
+    print(f"{folder / METRICS}\n{folder / found} ({counted(len(results), 'detection')})")
+    print(f"next: {command('python -m tools.export_onnx', arguments.model)}")
+    return 0
+
+
+def choose_device(asked: str) -> str:
+    """``auto`` → cuda where torch can use it, else cpu. Raises ValueError for what there is not here."""
+    import torch
+
+    from vision.engine.combinations import is_device
+
+    if not is_device(asked):
+        raise ValueError(f"--device {shortened(asked)}: expected auto, cpu, cuda or cuda:N")
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if asked.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"--device {asked}: torch sees no GPU here; python -m tools.doctor says why")
+    if asked.startswith("cuda:") and int(asked[5:]) >= torch.cuda.device_count():
+        there = counted(torch.cuda.device_count(), "GPU")
+        raise ValueError(f"--device {asked}: torch sees {there} here, counted from cuda:0")
+    return asked
+
+
+def _require_same_classes(opened: Opened, classes: Sequence[str]) -> None:
+    if list(classes) != opened.classes:
+        raise ValueError(
+            f"{opened.path} was trained on {len(opened.classes) - 1} classes, the data have {len(classes) - 1} "
+            "or name them otherwise; --datasets names other data"
+        )
+
+
+def identity(opened: Opened, asked: Asked) -> dict[str, object]:
+    """What the numbers of a ``metrics.json`` are numbers of."""
+    return {
+        "checkpoint": opened.path.name, "step": opened.checkpoint.step, "weights": opened.weights,
+        "split": asked.split, "dataset_digest": asked.dataset_digest, "resize": asked.resize,
+        "score_threshold": asked.score_threshold,
+    }  # fmt: skip
+
+
+def metrics_file(scores: Scores, opened: Opened) -> dict[str, object]:
+    """What ``metrics.json`` holds before its identity: the 12 numbers first, then the classes and what scored them."""
+    import dataclasses
+
+    return {
+        **scores.metrics,
+        "per_class": [dataclasses.asdict(row) for row in scores.per_class],
+        "epoch": opened.checkpoint.epoch,
+        "images": scores.images, "boxes": scores.boxes, "detections": scores.detections,
+        "coco_backend": scores.backend, "coco_backend_version": scores.version,
+    }  # fmt: skip
+
+
+def report(scores: Scores, step: int, threshold: float, metrics: Path) -> str:
+    """The table of the classes that the split has, or one line where nothing was found; then the 12 numbers."""
+    lines = (
+        [nothing_found(scores, step, threshold)]
+        if scores.metrics["AP50"] < NOTHING
+        else table(scores, metrics)
+    )
+    names = list(scores.metrics)
+    split = f"{counted(scores.images, 'image')}, {counted(scores.boxes, 'box')}"
+    lines += ["", f"{split}; {scores.backend} {scores.version}"]
+    for group in (names[:6], names[6:]):
+        lines.append("".join(f"{name:>8}" for name in group))
+        lines.append("".join(_number(scores.metrics[name]) for name in group))
+    return "\n".join(lines)
+
+
+def nothing_found(scores: Scores, step: int, threshold: float) -> str:
+    """A sentence in the place of a table of zeros."""
+    if not scores.boxes:
+        return "these images have no boxes: there is nothing that could be found"
+    after = f"after {counted(step, 'step')} of training"
+    if not scores.detections:
+        return f"no detections of a score of {threshold:g} or more {after}: nothing is learned yet"
+    return f"{counted(scores.detections, 'detection')}, none on an object (AP50 0.000) {after}: nothing is learned yet"
+
+
+def table(scores: Scores, metrics: Path) -> list[str]:
+    """A line for each class that has boxes or detections; of many only the best and the worst by AP."""
+    present = [row for row in scores.per_class if row.boxes or row.detections]
+    lines = [f"{'class':16}{'id':>4}{'boxes':>8}{'found':>8}{'AP':>8}{'AP50':>8}{'AP75':>8}{'AR100':>8}"]
+    shown = present
+    if len(present) > CLASSES_SHOWN:
+        half = CLASSES_SHOWN // 2
+        ranked = sorted(present, key=lambda row: -row.ap)
+        shown = ranked[:half] + ranked[-half:]
+    for row in shown:
+        numbers = "".join(_number(value) for value in (row.ap, row.ap50, row.ap75, row.ar100))
+        name = shortened(shown_name(row.name), 15)
+        lines.append(f"{name:16}{row.category_id:>4}{row.boxes:>8,}{row.detections:>8,}{numbers}")
+    if len(present) > len(shown):
+        rest = counted(len(present) - len(shown), "class")
+        lines.insert(
+            1 + CLASSES_SHOWN // 2, f"… {rest} between the best and the worst ones: per_class in {metrics}"
+        )
+    absent = len(scores.per_class) - len(present)
+    if absent:
+        lines.append(f"({counted(absent, 'class')} without boxes and detections left out)")
+    return lines
+
+
+def _number(value: float) -> str:
+    return f"{'–':>8}" if value < 0 else f"{value:>8.3f}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    return run_tool(lambda: evaluate(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""``--dataset-type`` and ``--datasets`` → the two data sets of a run."""
+
+from __future__ import annotations
+
+from vision.datasets.coco import CocoDetection
+from vision.datasets.contract import DatasetError
+from vision.engine.config import TrainConfig
+from vision.messages.advice import command
+
+
+def open_splits(config: TrainConfig) -> tuple[CocoDetection, CocoDetection]:
+    """Training and validation data. Raises DatasetError where they are missing or do not fit each other."""
+    root = config.datasets[0]
+    train, val = CocoDetection(root, "train"), CocoDetection(root, "val")
+    if (train.classes, train.original_category_ids) != (val.classes, val.original_category_ids):
+        raise DatasetError(
+            f"{root}: train and val have other classes ({len(train.classes)} and {len(val.classes)}); "
+            f"make both from one map: "
+            + command("python -m pipeline run", "--root", root, "--from", "remap_categories", "--force")
+        )
+    for name, data in (("train", train), ("val", val)):
+        if not len(data):
+            raise DatasetError(
+                f"{root}: the {name} split has no usable image; "
+                + command("python -m pipeline status", "--root", root)
+            )
+    if not len(train.columns("labels")[0]):
+        raise DatasetError(
+            f"{root}: no image of the train split has a box of its {len(train.classes) - 1} classes, so there is "
+            f"nothing to learn.\n  Which were left out, and why: {root}/report/annotations.txt; "
+            f"all classes: {command('python -m pipeline run', '--root', root, '--classes', 'all')}, or name some"
+        )
+    return train, val

@@ -1,0 +1,51 @@
+"""Where the data of a run are: stored as absolute paths, so that a resume from another folder finds them.
+
+Arguments that were edited by hand, or written before paths were stored so, may hold relative ones: these are looked
+for from the current folder, then from the run folder and each folder above it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from vision.datasets.contract import DatasetError
+from vision.engine.config import TrainConfig
+from vision.messages.advice import command, shown
+
+
+def with_absolute_data(config: TrainConfig) -> TrainConfig:
+    """``--datasets`` of a command line, which are meant from the current folder."""
+    return dataclasses.replace(config, datasets=tuple(str(Path(root).absolute()) for root in config.datasets))
+
+
+def located(
+    config: TrainConfig, run: Path, named_now: bool, required: bool = True
+) -> tuple[TrainConfig, list[str]]:
+    """The arguments of ``run`` with absolute data roots, and a note for each that was not in the current folder.
+
+    ``named_now``: they come from this command line. Raises DatasetError where one is gone, unless not ``required``.
+    """
+    if named_now:
+        return with_absolute_data(config), []
+    places = [recorded_root(root, run) for root in config.datasets]
+    gone = [place for place in places if not place.is_dir()]
+    if gone and required:
+        raise DatasetError(
+            f"{shown(gone[0])}: no such data folder\n"
+            f"  why: {shown(run)} was trained on it, and it is not there any more\n"
+            f"  fix: {command('python train_ssd.py --resume', run, '--datasets')} FOLDER, where they are now"
+        )
+    notes = [
+        f"--datasets {root}: not in the current folder, taken from {place}"
+        for root, place in zip(config.datasets, places, strict=True)
+        if place != Path(root).absolute()
+    ]
+    return dataclasses.replace(config, datasets=tuple(map(str, places))), notes
+
+
+def recorded_root(root: str, run: Path) -> Path:
+    """The absolute path of a data root that the arguments of ``run`` name; it need not exist."""
+    above = [] if Path(root).is_absolute() else [run.absolute(), *run.absolute().parents]
+    candidates = [Path(root).absolute(), *(folder / root for folder in above)]
+    return next((place for place in candidates if (place / "arrays").is_dir()), candidates[0])

@@ -1,0 +1,121 @@
+"""A run folder or a checkpoint → a detector that is ready to look at images."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vision.core.sample import InputSpec
+from vision.engine.checkpoints.checkpoint import Checkpoint, find, load
+from vision.engine.checkpoints.data_place import recorded_root
+from vision.engine.checkpoints.find_runs import Ask, resume_with
+from vision.engine.checkpoints.folder import DamagedCheckpoint, RunFolder
+from vision.messages.advice import shown
+from vision.ssd.build import build_detector
+from vision.ssd.model import Detector
+from vision.ssd.variants import find as find_variant
+
+WHICH = ("best", "last")
+WEIGHTS = ("auto", "ema", "raw")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A detector in evaluation mode on the CPU, and where it comes from.
+
+    * weights: ``ema`` (the average) or ``raw``
+    * path: the checkpoint file; its folder is where results go
+    * chosen: why this file, for people
+    """
+
+    detector: Detector
+    checkpoint: Checkpoint
+    path: Path
+    weights: str
+    chosen: str
+
+    @property
+    def classes(self) -> list[str]:
+        return list(self.checkpoint.classes)
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """The training arguments as plain JSON."""
+        return self.checkpoint.args
+
+    @property
+    def data_root(self) -> Path:
+        """Where the data of the training are, as far as the current folder and that of the run tell."""
+        return recorded_root(self.args["datasets"][0], self.folder)
+
+    def describe(self) -> str:
+        """A line each: the file, its net, and which of its weights."""
+        spec = self.detector.input_spec
+        return (
+            f"{shown(self.path)}\n"
+            f"  {self.detector.variant.name}, {spec.width}×{spec.height} px, {len(self.classes)} classes with background\n"
+            f"  epoch {self.checkpoint.epoch}, step {self.checkpoint.step:,}, "
+            f"{'EMA' if self.weights == 'ema' else 'raw'} weights; {self.chosen}"
+        )
+
+
+def open_detector(
+    path_or_run: Path | str, which: str = "best", weights: str = "auto", ask: Ask = resume_with
+) -> Opened:
+    """A checkpoint file, or of a run folder the best (else the newest) or the last good checkpoint.
+
+    ``weights``: the average (``ema``), the ``raw`` ones, or the average where there is one (``auto``).
+    Raises NoCheckpoint, DamagedCheckpoint (also where the weights do not fit the recorded arguments), and
+    ValueError for an average that the run did not keep.
+    """
+    path, chosen = choose(Path(path_or_run), which, ask)
+    checkpoint = load(path)
+    detector = build_from(checkpoint.args, len(checkpoint.classes), path)
+    if weights == "ema" and not checkpoint.ema:
+        raise ValueError(f"{path}: the run kept no average of its weights (--ema 0); there are raw ones only")
+    try:
+        detector.load_state_dict(checkpoint.weights if weights == "raw" else checkpoint.evaluated_weights)
+    except RuntimeError as error:
+        raise DamagedCheckpoint(f"{path}: the weights do not fit its own arguments: {error}") from None
+    taken = "ema" if checkpoint.ema and weights != "raw" else "raw"
+    return Opened(detector.eval(), checkpoint, path, taken, chosen)
+
+
+def choose(path: Path, which: str = "best", ask: Ask = resume_with) -> tuple[Path, str]:
+    """The checkpoint file and why it is that one. Records are believed, file names are not read."""
+    if not path.is_dir():
+        return find(path, ask), "the file that was named"
+    run = RunFolder(path)
+    good = [record for record in run.records() if record.best and not record.pruned]
+    if which == "best" and good:
+        try:
+            run.verify(good[-1])
+        except DamagedCheckpoint as error:
+            warnings.warn(
+                f"the best checkpoint is damaged, the newest good one is used: {error}", stacklevel=2
+            )
+        else:
+            return path / good[-1].file, "the best of the run by its record"
+    return find(path, ask), "the newest of the run"
+
+
+def build_from(args: Mapping[str, Any], num_classes: int, where: Path) -> Detector:
+    """The detector that the recorded arguments describe. Raises DamagedCheckpoint that names the file."""
+    try:
+        width, height = args["resolution"][0], args["resolution"][-1]
+        return build_detector(
+            find_variant(args["net"]),
+            num_classes,
+            InputSpec(height=int(height), width=int(width)),
+            width_mult=float(args["mb2_width_mult"]),
+            prior_profile=args["priors"],
+        )
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise DamagedCheckpoint(f"{where}: its arguments describe no detector: {error!r}") from None

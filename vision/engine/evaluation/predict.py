@@ -1,0 +1,109 @@
+"""A data set through a detector: batches → detections in px of the original images.
+
+Legend: N images a batch, P priors, C classes with background, D detections of the batch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vision.core.sample import Batch, Detections
+from vision.engine.evaluation.results import Results, from_xyxy_px
+from vision.ssd.model import Detector
+from vision.ssd.postprocess import detect
+
+SCORE_THRESHOLD = 0.01
+"""Low, since AP looks at the whole curve of precision over recall."""
+
+Observer = Callable[[Tensor, Tensor, Batch], None]
+"""Sees logits (N, P, C), offsets (N, P, 4) and the batch on the device: a validation loss in the same pass."""
+
+
+def predict(
+    detector: Detector,
+    loader: Iterable[Batch],
+    device: torch.device | str,
+    original_category_ids: Sequence[int],
+    *,
+    score_threshold: float = SCORE_THRESHOLD,
+    amp_dtype: torch.dtype | None = None,
+    observe: Observer | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> Results:
+    """Detections of every image that ``loader`` gives; of one shard where the loader gives a shard.
+
+    :param original_category_ids: by label, ``[0, …]`` as the data set has it
+    :param amp_dtype: autocast to it; None computes in float32
+    :param observe: called for each batch
+    :param advance: called with the number of images of each batch once it is done, for a progress line
+
+    The detector is in evaluation mode meanwhile and in its former mode afterwards. Post-processing is float32.
+    """
+    device = torch.device(device)
+    categories = np.asarray(original_category_ids, np.int64)
+    parts = []
+    with evaluation_mode(detector), torch.inference_mode():
+        for batch in loader:
+            on_device = batch.to(device, non_blocking=True)
+            logits, offsets = _forward(detector, on_device, amp_dtype)
+            if observe is not None:
+                observe(logits, offsets, on_device)
+            found = detect(logits, offsets, detector, score_threshold=score_threshold)
+            parts.append(_to_results(found, batch, categories))
+            if advance is not None:
+                advance(len(batch))
+    return Results.concatenate(parts)
+
+
+def _forward(detector: Detector, batch: Batch, amp_dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
+    """Normalised on the device, channels last; (N, P, C) and (N, P, 4)."""
+    images = detector.input_spec.normalise(batch.images).contiguous(memory_format=torch.channels_last)
+    enabled = amp_dtype is not None
+    with torch.autocast(images.device.type, dtype=amp_dtype or torch.bfloat16, enabled=enabled):
+        logits, offsets = detector(images)
+    return logits.float(), offsets.float()
+
+
+def _to_results(found: list[Detections], batch: Batch, categories: np.ndarray) -> Results:
+    """One transfer of the whole batch to the host: (D, 6) float64 of x1, y1, x2, y2 (fractions), score, label."""
+    if not found:
+        return Results.empty()
+    counts = [len(one) for one in found]
+    table = torch.cat(
+        [
+            torch.cat(
+                [one.boxes_xyxy.double(), one.scores[:, None].double(), one.labels[:, None].double()], 1
+            )
+            for one in found
+        ]
+    )
+    rows = table.cpu().numpy()
+    height_width = np.repeat(batch.original_hw.cpu().numpy(), counts, axis=0)  # (D, 2)
+    return from_xyxy_px(
+        np.repeat(batch.image_ids.cpu().numpy(), counts),
+        categories[rows[:, 5].astype(np.int64)],
+        rows[:, :4] * height_width[:, [1, 0, 1, 0]],
+        rows[:, 4],
+    )
+
+
+@contextlib.contextmanager
+def evaluation_mode(detector: Detector) -> Iterator[None]:
+    """The detector evaluates meanwhile, and is in its former mode afterwards, whatever happens."""
+    before = detector.training
+    detector.eval()
+    try:
+        yield
+    finally:
+        detector.train(before)
+
+
+if __name__ == "__main__":
+    from vision.messages.early import not_a_command
+
+    not_a_command("python -m tools.evaluate")

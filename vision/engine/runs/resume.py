@@ -1,0 +1,324 @@
+"""Where a run starts: fresh, or from a checkpoint; and with which arguments.
+
+On resume the run's ``training_args.json`` (which may be edited by hand) is the base, and what the command line
+or the recipe names overrides it. Every difference from what the checkpoint was trained with is shown; what
+makes it another run is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vision.artefacts.files import publish_bytes, publish_json
+from vision.artefacts.records import read_json
+from vision.engine import config as options
+from vision.engine.checkpoints.data_place import located, with_absolute_data
+from vision.engine.config import Parsed, TrainConfig, UsageError, run_folder
+from vision.engine.options import flag_of, options_of, read_mapping, to_mapping
+from vision.engine.runs.initial import open_initial
+from vision.messages.advice import command, shown
+
+if TYPE_CHECKING:
+    from vision.datasets.coco import CocoDetection
+    from vision.engine.checkpoints.checkpoint import Checkpoint
+    from vision.nn.weights.pretrained import DetectorFile
+
+ARGS_NAME = "training_args.json"
+MAX_ARGS_BYTES = 1 << 20
+LABELS_NAME = "labels.txt"
+RESUME = "python train_ssd.py --resume"
+NEW_FROM = "python train_ssd.py --pretrained-ssd"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How this session starts.
+
+    * config: the arguments in force
+    * run: the run folder
+    * checkpoint, file: what is resumed; None for a fresh start
+    * notes: sentences for people about differences
+    * seen: the run's record of checkpoints when this was planned
+    * initial: the file of ``--pretrained-ssd`` that a fresh run starts from
+    """
+
+    config: TrainConfig
+    run: Path
+    checkpoint: Checkpoint | None
+    file: Path | None
+    notes: tuple[str, ...]
+    seen: bytes = b""
+    initial: DetectorFile | None = None
+
+
+class Refused(ValueError):
+    """Resuming would not be the same run."""
+
+
+def plan(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
+    """Find the checkpoint and settle the arguments. Raises UsageError, Refused, NoCheckpoint, DamagedCheckpoint."""
+    config = parsed.config
+    seen = _record(_folder_meant(config))  # before anything is decided by it
+    return dataclasses.replace(_planned(parsed, warn), seen=seen)
+
+
+def require_unchanged(plan: Plan) -> None:
+    """Under the lock of the run folder. Raises Refused where another session has trained there since the plan."""
+    if _record(plan.run) != plan.seen:
+        raise Refused(
+            f"{plan.run}: another process has trained there meanwhile; run the same command again to resume from its checkpoint"
+        )
+
+
+def _folder_meant(config: TrainConfig) -> Path:
+    if config.resume is None or config.resume == "auto":
+        return run_folder(config)
+    path = Path(config.resume)
+    return path if path.is_dir() else path.parent
+
+
+def _record(run: Path) -> bytes:
+    from vision.engine.checkpoints.folder import RunFolder
+
+    try:
+        return RunFolder(run).record_path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _planned(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
+    from vision.engine.checkpoints.folder import RunFolder
+    from vision.engine.checkpoints.run_place import require_own_labels, require_place
+
+    config = parsed.config
+    if config.resume is None:
+        return _fresh(parsed)
+    found = _find(config, warn)
+    if found is None:
+        started = _fresh(parsed)
+        note = f"nothing to resume in {started.run}: a fresh start"
+        return dataclasses.replace(started, notes=(note, *started.notes))
+    checkpoint, file = found
+    run = file.parent
+    if not any(record.file == file.name for record in RunFolder(run).records()):
+        require_place(run)
+        require_own_labels(run, checkpoint.classes)
+    if "checkpoint_folder" in parsed.explicit and run_folder(config).resolve() != run.resolve():
+        raise UsageError(
+            f"--resume continues in the folder of its checkpoint, {shown(run)}\n"
+            f"  why: --checkpoint-folder says {shown(run_folder(config))}\n"
+            f"  fix: leave that out, or start a new run there: "
+            f"{command(NEW_FROM, file, '--checkpoint-folder', run_folder(config))}"
+        )
+    settled, notes = settle(parsed, checkpoint.args, run)
+    _require_epochs(settled, checkpoint, parsed)
+    return Plan(settled, run, checkpoint, file, tuple(notes))
+
+
+def _require_epochs(config: TrainConfig, checkpoint: Checkpoint, parsed: Parsed) -> None:
+    """A run cannot be made shorter than it is. Raises UsageError with nothing written."""
+    done, step = checkpoint.sampler["epoch"], checkpoint.sampler["step"]
+    if config.epochs < done + (step > 0):
+        where = "--epochs" if "epochs" in parsed.explicit else f"{ARGS_NAME}: epochs"
+        begun = " and begun another one" if step else ""
+        raise UsageError(
+            f"{where} {config.epochs}: the run is past that\n"
+            f"  why: it has done {done} epochs{begun}; nothing was changed\n"
+            f"  fix: name at least {done + (step > 0)}, or resume an older checkpoint of it"
+        )
+
+
+def _fresh(parsed: Parsed) -> Plan:
+    from vision.engine.checkpoints.folder import RunFolder
+    from vision.engine.checkpoints.run_place import require_nothing_foreign, require_place
+
+    run = run_folder(parsed.config)
+    require_place(run)
+    if RunFolder(run).records():
+        raise UsageError(
+            f"{shown(run)} holds a run already\n  why: a fresh start would be written over it\n"
+            f"  fix: {command(RESUME, run)}, or choose another --checkpoint-folder"
+        )
+    require_nothing_foreign(run)
+    config, initial, notes = open_initial(with_absolute_data(parsed.config), parsed.explicit)
+    return Plan(config, run, None, None, tuple(notes), initial=initial)
+
+
+def _find(config: TrainConfig, warn: Callable[[str], None]) -> tuple[Checkpoint, Path] | None:
+    """The checkpoint that ``--resume`` means; None for ``auto`` without any record."""
+    from vision.engine.checkpoints.checkpoint import find
+    from vision.engine.checkpoints.find_runs import no_checkpoint_in, resume_with, with_run_of
+    from vision.engine.checkpoints.fit import load_to_go_on
+    from vision.engine.checkpoints.folder import DamagedCheckpoint, NoCheckpoint, RunFolder
+
+    if config.resume == "auto":
+        run = run_folder(config)
+        found = _newest(run, warn)
+        strays = RunFolder(run).strays()
+        if found is None and strays and not RunFolder(run).record_path.is_file():
+            raise NoCheckpoint(
+                f"{shown(run)}: not starting from scratch\n"
+                f"  why: it holds {shown(strays[-1].name)}, but no checkpoints.json\n"
+                f"  fix: {command(RESUME, strays[-1])}, or choose another --checkpoint-folder"
+            )
+        return found
+    path = Path(str(config.resume))
+    if not path.is_dir():
+        try:
+            file = find(path)
+            return load_to_go_on(file), file
+        except DamagedCheckpoint as error:
+            raise DamagedCheckpoint(with_run_of(error, path, resume_with)) from None
+    found = _newest(path, warn)
+    if found is None:
+        raise no_checkpoint_in(path, resume_with)
+    return found
+
+
+def _newest(run: Path, warn: Callable[[str], None]) -> tuple[Checkpoint, Path] | None:
+    """The newest checkpoint of a run that can be put back, damaged ones named; None without any record."""
+    from vision.engine.checkpoints.fit import load_to_go_on
+    from vision.engine.checkpoints.folder import RunFolder
+
+    loaded: dict[Path, Checkpoint] = {}
+
+    def check(path: Path) -> None:
+        loaded[path] = load_to_go_on(path)
+
+    newest = RunFolder(run).newest_valid(warn, check)
+    return None if newest is None else (loaded[newest], newest)
+
+
+# ---------------------------------------------------------------- arguments
+
+
+def settle(parsed: Parsed, trained_with: dict[str, Any], run: Path) -> tuple[TrainConfig, list[str]]:
+    """The arguments in force, and a sentence for each difference. Raises Refused for those that are ``fixed``."""
+    rules = {name: option.resume for name, option in options_of(TrainConfig).items()}
+    session = {name: getattr(parsed.config, name) for name, rule in rules.items() if rule == "session"}
+    named = {name: getattr(parsed.config, name) for name in parsed.explicit if rules[name] != "session"}
+    trained = _values(trained_with, "the checkpoint's arguments")
+    values = {**_saved(run, trained), **named, **session, "checkpoint_folder": str(run)}
+    config, notes = located(options.build(values), run, "datasets" in parsed.explicit)
+    before, _ = located(options.build({**trained, **session}), run, False, required=False)
+    changed = [
+        name
+        for name, rule in rules.items()
+        if rule != "session" and getattr(config, name) != getattr(before, name)
+    ]
+    lines = {
+        name: f"{flag_of(name)}: {_shown(getattr(before, name))} → {_shown(getattr(config, name))}"
+        for name in changed
+    }
+    fixed = [lines[name] for name in changed if rules[name] == "fixed"]
+    if fixed:
+        raise Refused(
+            f"{run}: this would be another run:\n    " + "\n    ".join(fixed) + "\n"
+            "  Leave these as they were, or start a new run from its weights: "
+            "--pretrained-ssd FILE --checkpoint-folder NEW"
+        )
+    return config, notes + [_note(name, lines[name], rules[name], config) for name in changed]
+
+
+def _note(name: str, line: str, rule: str, config: TrainConfig) -> str:
+    if name == "epochs" and config.t_max is None:
+        return f"{line} (the schedule keeps its horizon; --t-max N would change it)"
+    return line if rule == "free" else f"{line} (changes the training from here on)"
+
+
+def _saved(run: Path, trained: dict[str, Any]) -> dict[str, Any]:
+    """``training_args.json``, or what the checkpoint remembers where it is gone."""
+    path = run / ARGS_NAME
+    if not path.is_file():
+        return trained
+    content = read_json(path, max_bytes=MAX_ARGS_BYTES)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected an object with the arguments, found {type(content).__name__}")
+    return {**trained, **_values(content, str(path))}
+
+
+def _values(mapping: dict[str, Any], where: str) -> dict[str, Any]:
+    values = read_mapping(TrainConfig, mapping, where)
+    try:
+        options.build(values)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return values
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def write_run_files(config: TrainConfig, run: Path, classes: list[str]) -> None:
+    """``training_args.json`` and ``labels.txt`` of the run folder."""
+    publish_json(run / ARGS_NAME, to_mapping(config))
+    publish_bytes(run / LABELS_NAME, ("\n".join(classes) + "\n").encode())
+
+
+# ---------------------------------------------------------------- data and machine
+
+
+def check_data(plan: Plan, train: CocoDetection, validation: CocoDetection) -> Plan:
+    """The plan, with a note about what cannot be told. Raises Refused where the data are not the checkpoint's."""
+    if plan.checkpoint is None:
+        return plan
+    _check_classes(plan.checkpoint, train)
+    _check_digest("", "trained on", plan.checkpoint.dataset_digest, train.digest)
+    if not plan.checkpoint.validation_digest:
+        note = "the checkpoint is older and does not tell its validation data: taken to be these"
+        return dataclasses.replace(plan, notes=(*plan.notes, note))
+    _check_digest("validation ", "validated with", plan.checkpoint.validation_digest, validation.digest)
+    return plan
+
+
+def _check_classes(checkpoint: Checkpoint, data: CocoDetection) -> None:
+    classes = data.classes
+    if checkpoint.classes != classes:
+        gone = [name for name in checkpoint.classes if name not in classes]
+        new = [name for name in classes if name not in checkpoint.classes]
+        raise Refused(
+            f"--datasets: other classes than the checkpoint's ({len(classes)}, it has {len(checkpoint.classes)}; "
+            f"missing {gone[:5]}, new {new[:5]}{'' if gone or new else ', another order'}).\n"
+            "  Start a new run from its weights: --pretrained-ssd FILE --checkpoint-folder NEW"
+        )
+    if checkpoint.original_category_ids != data.original_category_ids:
+        raise Refused("--datasets: the same class names with other original category ids")
+
+
+def _check_digest(kind: str, done: str, was: str, now: str) -> None:
+    """Validation data too: the best of a run is the best on one set of images."""
+    if was != now:
+        raise Refused(
+            f"--datasets: other {kind}data than the checkpoint was {done} (digest {now[:12]}…, "
+            f"it has {was[:12]}…).\n"
+            "  Name the old data root, or start a new run: --pretrained-ssd FILE --checkpoint-folder NEW"
+        )
+
+
+def machine_notes(checkpoint: Checkpoint, versions: dict[str, str], threads: int, world: int) -> list[str]:
+    """A sentence for each difference that ends bit-identity with an uninterrupted run."""
+    from vision.engine.checkpoints.versions import change
+
+    notes = [
+        change(name, was, versions.get(name, ""))
+        for name, was in checkpoint.versions.items()
+        if versions.get(name, "") != was
+    ]
+    if checkpoint.threads != threads:
+        notes.append(f"--threads {checkpoint.threads} → {threads}: results may differ in the last bits")
+    if checkpoint.world_size != world:
+        notes.append(
+            f"processes {checkpoint.world_size} → {world}: the same images a step, sums in another order"
+        )
+    return notes
+
+
+if __name__ == "__main__":
+    from vision.messages.early import not_a_command
+
+    not_a_command("python train_ssd.py")

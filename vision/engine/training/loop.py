@@ -1,0 +1,198 @@
+"""The training loop: a ``for`` in textbook order. Whatever it changes is in ``TrainState``."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from torch import nn
+
+from vision.engine.checkpoints import checkpoint
+from vision.engine.state import TrainState
+from vision.engine.training.console import timed
+from vision.engine.training.not_finite import finite_metrics, require_finite_weights, require_steps
+from vision.engine.training.session import Session
+from vision.engine.training.step import train_step
+from vision.engine.training.validation import Interrupted, validate
+
+
+def fit(state: TrainState, session: Session) -> list[dict[str, Any]]:
+    """Train from the step of ``state`` to ``--epochs``, or to where the session is asked to stop.
+
+    Returns a row of metrics for each epoch that was finished. Every way out but an error leaves a checkpoint
+    at exactly the place where training stopped.
+    """
+    finished = []
+    session.console.begin(state.step, session.total_steps)
+    while state.epoch < session.config.epochs and not _has_to_leave(state, session):
+        if state.step_in_epoch == 0 and _has_stalled(state, session):  # also when the same line is run again
+            break
+        train_epoch(state, session)
+        if _has_to_leave(state, session):
+            break
+        try:
+            finished.append(finish_epoch(state, session))
+        except Interrupted:
+            break
+        _agree(session)
+    if state.step_in_epoch:  # ends of epochs are saved already
+        save(state, session)
+    session.console.end()
+    return finished
+
+
+def _agree(session: Session) -> None:
+    """Agree on pending signals across ranks, so that all continue or all exit with the same status."""
+    (asked,) = session.group.largest(session.stop.signal or 0, device=session.device)
+    session.stop.agree(asked)
+
+
+def train_epoch(state: TrainState, session: Session) -> None:
+    """The steps of the current epoch that are not done yet."""
+    console, config = session.console, session.config
+    session.order.set_epoch(state.epoch, state.step_in_epoch)
+    training_mode(state.model, config.freeze_bn)
+    console.restart()
+    saved_s = time.monotonic()
+    for batch in timed(session.train, (console.window, console.epoch)):
+        row = train_step(state, session, batch)
+        session.board.step(row)
+        due = state.step % config.debug_steps == 0
+        if due:
+            session.board.flush()
+        console.step(row, config.batch_size, due or state.step_in_epoch == session.steps_per_epoch)
+        if _has_to_leave(state, session):
+            return
+        if _is_time_to_save(state, session, saved_s):
+            save(state, session)
+            saved_s = time.monotonic()
+
+
+def training_mode(model: nn.Module, freeze_bn: bool) -> None:
+    """``model.train()``, but batch statistics stand still where they or their layer's weights are frozen."""
+    model.train()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            frozen = freeze_bn or not all(parameter.requires_grad for parameter in module.parameters())
+            module.train(not frozen)
+
+
+def finish_epoch(state: TrainState, session: Session) -> dict[str, Any]:
+    """Validate if it is due, write the epoch's row, move on, save. Raises Interrupted with nothing changed."""
+    config, epoch = session.config, state.epoch
+    clock = session.console.epoch
+    speed = {"seconds": clock.elapsed_s, "images_per_s": clock.images_per_s, "data_share": clock.data_share}
+    if not clock.images:  # all of its steps were made before a stop: this session has no speed to tell
+        speed = {}
+    due = (epoch + 1) % config.validation_epochs == 0 or epoch + 1 == config.epochs
+    session.group.share(state.model)
+    if state.ema is not None:
+        session.group.share(state.evaluated_model)
+    require_steps(state, session)
+    metrics = finite_metrics(_validated(state, session), state, session) if due else {}
+    means = {f"train_{name}": value for name, value in state.window.means().items()}
+    row = {"epoch": epoch, "step": state.step, **means, **metrics, **speed}
+    session.board.epoch(row)
+    best = due and _is_best(state, epoch, metrics)
+    state.begin_next_epoch()
+    save(state, session, metrics, epoch, best)
+    (session.console.good if best else session.console.say)(_sentence(row, best))
+    return row
+
+
+def _validated(state: TrainState, session: Session) -> dict[str, float]:
+    """Of the average of the weights where there is one, and then of the raw ones too, as ``raw_…``."""
+    config, epoch = session.config, state.epoch
+    with_map = config.validation_map and ((epoch + 1) % config.map_epochs == 0 or epoch + 1 == config.epochs)
+    metrics = {}
+    for prefix, model in (("", state.evaluated_model), ("raw_", state.model)):
+        if prefix and model is state.evaluated_model:
+            break
+        found = validate(
+            model, session.validation, session.validation_data, session.loss, session.device,
+            session.amp_dtype, session.stop, session.group, with_map, session.console,
+        )  # fmt: skip
+        metrics.update({prefix + name: value for name, value in found.items()})
+    return metrics
+
+
+def _is_best(state: TrainState, epoch: int, metrics: dict[str, float]) -> bool:
+    """Higher AP (where equal, lower loss); lower loss as long as no mAP was computed."""
+    if "val_loss" not in metrics:  # not finite
+        if state.best:
+            state.best["since"] += 1
+        return False
+    rank = [metrics.get("AP", -1.0), -metrics["val_loss"]]
+    if "AP" not in metrics and state.best.get("metric") == "AP":
+        return False
+    better = not state.best or rank > state.best["rank"]
+    if better:
+        name = "AP" if "AP" in metrics else "val_loss"
+        state.best = {"metric": name, "value": metrics[name], "epoch": epoch, "rank": rank, "since": 0}
+    elif state.best:
+        state.best["since"] += 1
+    return better
+
+
+def _has_stalled(state: TrainState, session: Session) -> bool:
+    """``--patience``: that many validations in a row were not better."""
+    patience = session.config.patience
+    if patience is None or not state.best or state.best["since"] < patience:
+        return False
+    session.console.say(
+        f"stopped early: no better validation {state.best['since']} times (--patience {patience})"
+    )
+    return True
+
+
+def _sentence(row: dict[str, Any], best: bool) -> str:
+    parts = [f"epoch {row['epoch']} done", f"train loss {row['train_total']:.3f}"]
+    if "val_loss" in row:
+        parts.append(f"validation loss {row['val_loss']:.3f}")
+    if "AP" in row:
+        parts.append(f"AP {row['AP']:.3f}  AP50 {row['AP50']:.3f}")
+    if "images_per_s" in row:
+        parts.append(f"{row['images_per_s']:.1f} images/s, {row['seconds']:.0f} s")
+    return "  ".join(parts) + ("  (best so far)" if best else "")
+
+
+def save(
+    state: TrainState,
+    session: Session,
+    metrics: dict[str, Any] | None = None,
+    finished_epoch: int | None = None,
+    best: bool = False,
+) -> None:
+    """Logs first, then the checkpoint, so that every step it contains is in the logs; older ones go last.
+
+    Raises NotFinite where the weights are not finite, with all older ones intact.
+    """
+    require_finite_weights(state, session)
+    if not session.group.first:
+        return
+    session.board.flush()
+    checkpoint.save(state, session.run, session.facts, metrics, finished_epoch, best)
+    session.run.prune(session.config.keep_checkpoints)
+
+
+def _is_time_to_save(state: TrainState, session: Session, saved_s: float) -> bool:
+    config = session.config
+    by_steps = config.save_every_steps is not None and state.step % config.save_every_steps == 0
+    minutes = (time.monotonic() - saved_s) / 60
+    return by_steps or (config.save_every_minutes is not None and minutes >= config.save_every_minutes)
+
+
+def _has_to_leave(state: TrainState, session: Session) -> bool:
+    config = session.config
+    asked = session.stop.asked if session.group.world == 1 else session.stop.agreed
+    return (
+        asked
+        or (config.stop_after_step is not None and state.step >= config.stop_after_step)
+        or (config.stop_after_epoch is not None and state.epoch >= config.stop_after_epoch)
+    )
+
+
+if __name__ == "__main__":
+    from vision.messages.early import not_a_command
+
+    not_a_command("python train_ssd.py")

@@ -1,0 +1,62 @@
+"""What a session of training works with and does not change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vision.datasets.loading import Loader
+from vision.datasets.sampling import BatchSampler
+from vision.engine.checkpoints.checkpoint import RunFacts
+from vision.engine.checkpoints.find_runs import resume_with
+from vision.engine.checkpoints.folder import RunFolder
+from vision.engine.config import TrainConfig
+from vision.engine.distributed import Group
+from vision.engine.interrupt import StopRequest
+from vision.engine.runs.metric_logger import Board
+from vision.engine.training.console import Console
+from vision.ssd.loss import SsdLoss
+
+
+@dataclass(frozen=True)
+class Session:
+    """The surroundings of the loop; everything that it changes is in ``TrainState``.
+
+    * network: what is called with normalised images: the detector itself, or its wrapper
+    * order: the sampler behind ``train``
+    * validation_data: a data set of ``vision.datasets``
+    * group: this process among its peers
+    """
+
+    config: TrainConfig
+    device: torch.device
+    amp_dtype: torch.dtype | None
+    network: Callable[..., Any]
+    loss: SsdLoss
+    order: BatchSampler
+    train: Loader
+    validation: Loader
+    validation_data: Any
+    run: RunFolder
+    facts: RunFacts
+    board: Board
+    console: Console
+    stop: StopRequest
+    group: Group
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.order.steps_per_epoch
+
+    @property
+    def total_steps(self) -> int:
+        return self.config.epochs * self.steps_per_epoch
+
+    def way_back(self) -> str:
+        """A sentence: what a run that ends here can resume from."""
+        if any(not record.pruned for record in self.run.records()):
+            return f"The last checkpoint is good, resume from it: {resume_with(self.run.path)}"
+        return "There is no checkpoint yet."

@@ -1,0 +1,92 @@
+"""From a built model to a state at the step where training continues."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from vision.engine import distributed
+from vision.engine.checkpoints import checkpoint
+from vision.engine.checkpoints.folder import RunFolder
+from vision.engine.config import TrainConfig
+from vision.engine.distributed import Group
+from vision.engine.model import average_of
+from vision.engine.optim import Schedule
+from vision.engine.runs.resume import Plan
+from vision.engine.runs.truncate_logs import rewind
+from vision.engine.state import TrainState
+from vision.ssd.model import Detector
+
+
+def freeze(model: Detector, config: TrainConfig) -> None:
+    """``--freeze-base-net`` and ``--freeze-net``: no gradients; the loop keeps their batch statistics still."""
+    frozen = [model.base_net] if config.freeze_base_net or config.freeze_net else []
+    frozen += [model.extras] if config.freeze_net else []
+    for part in frozen:
+        part.requires_grad_(False)
+
+
+def placed(model: Detector, config: TrainConfig, device: torch.device) -> Detector:
+    """Frozen as told, on the device, in the memory layout of ``--channels-last``, with ``--sync-bn`` layers.
+
+    Raises ValueError where ``--sync-bn`` or ``--parallel`` cannot be had here.
+    """
+    distributed.check(config, device)
+    freeze(model, config)
+    if config.sync_bn:
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    return model.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+
+
+def network_of(
+    model: Detector, config: TrainConfig, group: Group, device: torch.device
+) -> Callable[..., Any]:
+    """What the loop calls: the model, compiled or spread over GPUs and processes. It shares the parameters."""
+    if config.parallel == "dp":
+        return nn.DataParallel(model)
+    network = torch.compile(model) if config.compile else model
+    if group.world > 1:
+        ids = [device.index] if device.type == "cuda" else None
+        return DistributedDataParallel(network, device_ids=ids)
+    return network
+
+
+def state_of(
+    model: Detector,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    config: TrainConfig,
+    amp_dtype: torch.dtype | None,
+) -> TrainState:
+    """The state of a run that has not begun; only float16 needs a gradient scaler."""
+    scaler = torch.amp.GradScaler("cuda") if amp_dtype == torch.float16 else None
+    ema = average_of(model, config.ema) if config.ema else None
+    return TrainState(model=model, optimizer=optimizer, schedule=schedule, scaler=scaler, ema=ema)
+
+
+def resume_or_begin(state: TrainState, plan: Plan, group: Group) -> Plan:
+    """Put the checkpoint of ``plan`` back; the first process moves later rows and checkpoints of the run folder aside.
+
+    Returns the plan with a note for each thing that was found there. Only under the lock of the run folder.
+    """
+    if plan.checkpoint is not None and plan.file is not None:
+        # another --t-max is the one way to another horizon
+        kept = plan.config.t_max == plan.checkpoint.args["t_max"]
+        checkpoint.restore(plan.checkpoint, state, keep_schedule=kept)
+    if not group.first:
+        return plan
+    run = RunFolder(plan.run)
+    removed = run.remove_leftovers()
+    if plan.file is not None:
+        run.rewind_to(plan.file.name)
+    # also of a run that was killed before its first checkpoint
+    notes = rewind(plan.run, state.step, state.epoch, state.step > 0 and state.step_in_epoch == 0)
+    if removed:
+        notes.append(f"{plan.run}: {removed} unfinished file(s) of a killed session removed")
+    return dataclasses.replace(plan, notes=(*plan.notes, *notes))

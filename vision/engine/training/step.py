@@ -1,0 +1,155 @@
+"""One step of training: forward, loss, backward, update; or nothing at all where the loss is not finite.
+
+Legend: W processes, A parts that a step's images are sent through in, S the sums of a part's loss, p the
+positives of the whole step. Every part's loss is S / p · W, since DDP averages gradients over the W processes;
+so the gradient is that of one large batch, up to batch normalisation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from vision.core.sample import Batch
+from vision.engine.optim import learning_rates
+from vision.engine.state import TrainState
+from vision.engine.training.memory import OutOfMemory, images_that_fit, what_would_fit
+from vision.engine.training.not_finite import buffers, leave_out, put_back, usable
+from vision.engine.training.session import Session
+from vision.engine.training.validation import forward
+
+NAMES = ("total", "classification", "localization", "positives", "grad_norm")
+
+
+def train_step(state: TrainState, session: Session, batch: Batch) -> dict[str, Any]:
+    """One batch. Returns the step's row for the log. Raises NotFinite (``--nan stop``) and OutOfMemory."""
+    before = buffers(state.model) if session.config.nan == "skip" else []
+    state.schedule.apply(state.optimizer, state.step)
+    losses = _taken(state, session, batch)
+    row: dict[str, Any] = {}
+    if not usable(losses, state):
+        ids = [one for shard in session.group.gather(batch.image_ids.tolist()) for one in shard]
+        if before:
+            put_back(state.model, before)
+        leave_out(state, session, ids, losses)
+        row = {"skipped": True, "images": ids}
+    state.step += 1
+    state.step_in_epoch += 1
+    return {**_row(state, losses), **row}
+
+
+def _taken(state: TrainState, session: Session, batch: Batch) -> dict[str, float]:
+    """The step's numbers; the update is made where they are finite. Raises OutOfMemory."""
+    try:
+        losses = _gradients(state, session, batch)
+        if usable(losses, state):
+            _update(state)
+            state.window.add(losses, session.config.batch_size, int(losses["positives"]))
+        elif state.scaler is not None:
+            state.scaler.update()
+        return losses
+    except torch.OutOfMemoryError:
+        pass  # its traceback holds the activations; they are released by leaving this block
+    raise OutOfMemory(what_would_fit(session, images_that_fit(state, session, batch)))
+
+
+def _gradients(state: TrainState, session: Session, batch: Batch) -> dict[str, float]:
+    """Gradients into the parameters; the step's numbers in one transfer, so that the device is waited for once."""
+    on_device = batch.to(session.device, non_blocking=True)
+    parts = split(on_device, session.config.accumulate)
+    normaliser = _normaliser(session, on_device) if len(parts) > 1 or session.group.world > 1 else None
+    state.optimizer.zero_grad(set_to_none=True)
+    sums = torch.zeros(4, device=session.device)  # total, classification, localization, positives
+    for index, part in enumerate(parts):
+        with _synchronised(session.network, last=index == len(parts) - 1):
+            logits, offsets = forward(session.network, state.model, part, session.amp_dtype)
+            loss = session.loss(logits, offsets, part, normaliser)
+            scaled = state.scaler.scale(loss.total) if state.scaler is not None else loss.total
+            scaled.backward()
+        sums += torch.stack([loss.total, loss.classification, loss.localization, loss.positives]).detach()
+    norm = _shortened(state, session.config.clip_grad)
+    return _numbers(session, sums, norm)
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """``parts`` batches of nearly equal size, in order; fewer where there are fewer images."""
+    parts = min(parts, len(batch))
+    bounds = [index * len(batch) // parts for index in range(parts + 1)]
+    return [
+        Batch(*(tensor[first:end] for tensor in batch._tensors()))
+        for first, end in itertools.pairwise(bounds)
+    ]
+
+
+def _normaliser(session: Session, batch: Batch) -> Tensor:
+    """p / W: the positives of the whole step over all processes, at least 1."""
+    positives = session.group.sum(session.loss.match(batch).positive.sum())
+    return positives.clamp(min=1) / session.group.world
+
+
+@contextlib.contextmanager
+def _synchronised(network: Any, last: bool) -> Iterator[None]:
+    """DDP exchanges gradients once a step, with the last part."""
+    if isinstance(network, DistributedDataParallel) and not last:
+        with network.no_sync():
+            yield
+    else:
+        yield
+
+
+def _shortened(state: TrainState, longest: float | None) -> Tensor:
+    """The norm of the whole gradient, which is shortened to ``longest``."""
+    if state.scaler is not None:
+        state.scaler.unscale_(state.optimizer)
+    trained = [parameter for parameter in state.model.parameters() if parameter.grad is not None]
+    if longest is not None:
+        return nn.utils.clip_grad_norm_(trained, longest)
+    # what nn.utils.get_total_norm does, which torch has from 2.6 on
+    norms = torch._foreach_norm([parameter.grad for parameter in trained if parameter.grad is not None])
+    return torch.linalg.vector_norm(torch.stack(norms))
+
+
+def _numbers(session: Session, sums: Tensor, norm: Tensor) -> dict[str, float]:
+    """On the host; over all processes, with what they were asked by signals, in one exchange."""
+    group, stop = session.group, session.stop
+    if group.world > 1:
+        asked = torch.zeros(65, device=sums.device)
+        asked[stop.signal or 0] = 1
+        table = group.sum(torch.cat([sums, asked])).tolist()
+        sums, counts = torch.tensor(table[:4]), table[4:]
+        sums[:3] /= group.world  # each carries the factor W
+        stop.agree(next((number for number in range(1, 65) if counts[number]), 0))
+    return dict(zip(NAMES, [*sums.tolist(), float(norm)], strict=True))
+
+
+def _update(state: TrainState) -> None:
+    if state.scaler is not None:
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+    else:
+        state.optimizer.step()
+    if state.ema is not None:
+        state.ema.update_parameters(state.model)
+
+
+def _row(state: TrainState, losses: dict[str, float]) -> dict[str, Any]:
+    def plain(name: str) -> float | None:
+        return losses[name] if math.isfinite(losses[name]) else None
+
+    return {
+        "step": state.step,
+        "epoch": state.epoch,
+        "loss": plain("total"),
+        "classification": plain("classification"),
+        "localization": plain("localization"),
+        "positives": int(losses["positives"]),
+        "grad_norm": plain("grad_norm"),
+        "rate": dict(learning_rates(state.optimizer)),
+    }

@@ -1,0 +1,166 @@
+"""What every command shares at its door: a mistake in two lines, options in both spellings, numbers with bounds.
+
+Standard library only, for any Python from 3.8 on: ``setup_coco.sh`` comes through here before anything is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import math
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
+
+from vision.messages.terminal import painted
+
+NAMES_SHOWN = 12
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that answers a mistake with what is wrong and the nearest name, not with all its usage.
+
+    Options are taken with ``-`` and with ``_`` (``--num_workers``), as the ancestors wrote them; never abbreviated.
+    """
+
+    def __init__(self, **rest: Any) -> None:
+        rest.setdefault("allow_abbrev", False)
+        super().__init__(**rest)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(list(map(self.hyphened, words)), namespace)
+
+    def hyphened(self, word: str) -> str:
+        """``--num_workers=3`` → ``--num-workers=3`` where that is an option here; any other word as it is."""
+        flag, sign, value = word.partition("=")
+        known = self._option_string_actions
+        spelled = flag.replace("_", "-")
+        return spelled + sign + value if flag not in known and spelled in known else word
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.refuse_unknown(unknown[0])
+        return found
+
+    def refuse_unknown(self, word: str) -> NoReturn:
+        """Leaves with 2, with the option that was probably meant."""
+        flag = word.partition("=")[0]
+        near = did_you_mean(flag, self.all_flags())
+        self.error(f"unknown argument {shortened(flag)}" + (f": {near}" if near else ""))
+
+    def add_subparsers(self, **rest: Any) -> Any:
+        rest.setdefault("parser_class", Command)
+        return super().add_subparsers(**rest)
+
+    def all_flags(self) -> list[str]:
+        """Of this parser and of its sub-commands."""
+        flags = list(self._option_string_actions)
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                flags += [flag for inner in action.choices.values() for flag in inner._option_string_actions]
+        return flags
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, no_such_choice(value, action.choices))
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{painted('error:', 'red', sys.stderr)} {message}\n  all options: {self.prog} --help\n")
+
+
+class Command(Parser):
+    """The parser of a sub-command: argparse would leave its unknown options to the parser above, which has others."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.refuse_unknown(unknown[0])
+        return found, unknown
+
+
+def no_such_choice(value: object, choices: Iterable[Any]) -> str:
+    """``'bst': did you mean 'best'? there is best, last``."""
+    names = [str(choice) for choice in choices]
+    near = did_you_mean(str(value), names)
+    return f"{shortened(str(value))!r}: " + (f"{near} " if near else "") + f"there is {listed(names)}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``did you mean 'best'?``, or nothing. Another digit is another thing (mb1, mb2), not a slip of the finger."""
+    near = difflib.get_close_matches(word[:100], [name for name in known if name != "-h"], n=1)
+    if not near or _digits(word) not in ("", _digits(near[0])):
+        return ""
+    return f"did you mean {near[0]!r}?"
+
+
+def _digits(text: str) -> str:
+    return "".join(re.findall(r"\d", text))
+
+
+def listed(names: Sequence[str], most: int = NAMES_SHOWN) -> str:
+    """The first names, and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def shortened(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def read_whole(text: str) -> int:
+    """``"100"`` and ``"100.0"`` → 100. Raises ValueError with what was expected."""
+    try:
+        return int(text)
+    except ValueError:
+        number = _float(text)
+        if number is None or not number.is_integer():
+            raise ValueError(f"expected a whole number, found {shortened(text)!r}") from None
+        return int(number)
+
+
+def read_number(text: str) -> float:
+    """Raises ValueError with what was expected."""
+    number = _float(text)
+    if number is None:
+        raise ValueError(f"expected a number, found {shortened(text)!r}")
+    return number
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def whole_from(low: int) -> Callable[[str], int]:
+    """An argparse type: whole numbers from ``low`` on."""
+
+    def read(text: str) -> int:
+        try:
+            value = read_whole(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        if value < low:
+            raise argparse.ArgumentTypeError(f"{value}: {low} or more")
+        return value
+
+    return read
+
+
+def fraction(text: str) -> float:
+    """An argparse type: a number from 0 to 1, for scores."""
+    percent = _float(text.rstrip("% "))
+    number = _float(text)
+    if number is not None and 0 <= number <= 1:
+        return number
+    meant = ""
+    if percent is not None and math.isfinite(percent) and 1 < percent <= 100:
+        meant = f"; {percent:g} % is {percent / 100:g}"
+    raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {shortened(text)!r}{meant}")

@@ -1,0 +1,268 @@
+"""Weights that were trained before: ``--base-net`` (the backbone) and ``--pretrained-ssd`` (a whole detector).
+
+Both take weights only, tell what did not fit, and leave what is not in the file as it was initialised.
+
+Legend: C classes with background, A shapes a cell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import torch
+from torch import Tensor, nn
+
+from vision.artefacts.files import sha256_of
+from vision.artefacts.records import RecordError, read_json
+from vision.core.sample import InputSpec
+from vision.messages.system_errors import in_words
+from vision.nn.weights.state_dicts import LoadReport, Weights, average_in, load_fitting, weights_in
+from vision.nn.weights.weight_file import read
+
+HEADS = ("classification_headers.", "regression_headers.")
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""What torchvision's ImageNet weights were trained with, for pixels / 255 (torchvision.transforms presets)."""
+
+ANCESTOR_PRIORS = "ancestor"
+"""Whoever does not tell otherwise has the prior boxes of pytorch-ssd."""
+AVERAGED = "its averaged (EMA) weights, as they were evaluated"
+MAX_LABELS_BYTES = MAX_ARGS_BYTES = 1 << 20
+
+_NOT_FETCHED = (OSError, HTTPException, RuntimeError, ValueError)
+"""No network or a full disk; a connection that ended early; another digest (RuntimeError); a damaged file in the cache."""
+
+
+def load_base_net(model: nn.Module, source: str) -> LoadReport:
+    """ImageNet weights into ``model.base_net``.
+
+    ``source`` is a file (a backbone's, or a detector's, of which the backbone is taken) or the name of
+    torchvision weights such as ``MobileNet_V2_Weights.IMAGENET1K_V1``, which are downloaded once.
+    Weights in torchvision's form have their own normalisation folded into the first layer, so that they see
+    the numbers they were trained on. Raises FileNotFoundError and ValueError.
+    """
+    base_net: Any = model.base_net
+    named = not Path(source).exists() and "_Weights." in source
+    family = base_net.torchvision_weights
+    whole, averaged = (_torchvision_weights(source, family), False) if named else weights_of(Path(source))
+    found = _backbone_part(whole)
+    notes = ["its input range is not recorded: taken to be this net's, pixel / 127.5 − 1"]
+    if base_net.is_torchvision(found):
+        spec: Any = model.input_spec
+        conv, norm = base_net.first_layer
+        found = fold_imagenet_normalisation(base_net.from_torchvision(found), conv, norm, spec)
+        notes = ["ImageNet's normalisation folded into the first layer"]
+    notes += [AVERAGED] * averaged
+    return load_fitting(base_net, found, source, notes, flag="--base-net", whole=whole)
+
+
+def weights_of(path: Path) -> tuple[Weights, bool]:
+    """The state dict in a file that holds nothing but data, and whether it is an average.
+
+    Raises FileNotFoundError, BadWeights, ValueError.
+    """
+    file = read(path)
+    file.require_no_code()
+    return weights_in(file.content, path), average_in(file.content) is not None
+
+
+def _torchvision_weights(name: str, family: str) -> Weights:
+    """Downloaded once into torch's cache, their digest checked. ``family``: of which names they have to be."""
+    from torchvision.models import get_weight
+
+    if not name.startswith(f"{family}."):
+        raise ValueError(
+            f"--base-net {name}: this net's backbone takes {family}, such as {family}.IMAGENET1K_V1"
+        )
+    try:
+        chosen = get_weight(name)
+    except (ValueError, KeyError, AttributeError) as error:
+        raise ValueError(f"--base-net {name}: torchvision has no such weights ({error})") from None
+    cached = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(chosen.url).path).name)
+    try:
+        return weights_of(_fetched(chosen.url, cached))[0]
+    except _NOT_FETCHED as error:
+        raise ValueError(
+            f"--base-net {name}: could not be fetched whole from {chosen.url} ({in_words(error)}).\n"
+            f"Put that file at {cached} (one that is there may be damaged), or name your copy with --base-net FILE, "
+            "or leave --base-net out to train from scratch."
+        ) from None
+
+
+def _fetched(url: str, cached: Path) -> Path:
+    """``cached``, fetched where it is not there; its name tells how its SHA-256 begins. Raises what fetching raises."""
+    (beginning,) = re.findall(r"-([0-9a-f]{8,})\.", cached.name)
+    if not cached.exists():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(cached), beginning, progress=True)
+    elif not sha256_of(cached).startswith(beginning):
+        raise ValueError(f"{cached} has another SHA-256 than its name says: it is damaged, or another file")
+    return cached
+
+
+def _backbone_part(weights: Weights) -> Weights:
+    """Of a detector or a classifier only the backbone, its names counted from the backbone's own layers."""
+    for prefix in ("base_net.", "features."):
+        if any(name.startswith(prefix) for name in weights):
+            return {
+                name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)
+            }
+    return {name: value for name, value in weights.items() if not name.startswith(("classifier.", "fc."))}
+
+
+def fold_imagenet_normalisation(weights: Weights, conv: str, norm: str, spec: InputSpec) -> Weights:
+    """Weights that expect (p/255 − mean)/std → weights that expect (p − spec.mean)/spec.std, the same net.
+
+    (With y our input, theirs is y · spec.std/(255 std) + (spec.mean/255 − mean)/std: the factor goes into the
+    convolution ``conv``, what the constant adds into the running mean of ``norm``. Only in the outermost
+    row of cells, where padding means another grey, do they differ.)
+    """
+    mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
+    kernel = weights[f"{conv}.weight"].float()  # (c, 3, k, k)
+    constant = (kernel.sum(dim=(2, 3)) * (spec.mean / 255 - mean) / std).sum(dim=1)  # (c,)
+    return weights | {
+        f"{conv}.weight": kernel * (spec.std / 255 / std)[None, :, None, None],
+        f"{norm}.running_mean": weights[f"{norm}.running_mean"].float() - constant,
+    }
+
+
+@dataclass(frozen=True)
+class DetectorFile:
+    """A detector's weights in a file, and what the file or its folder tells of them.
+
+    * classes: background first; None where they are not told, and then its heads mean nothing
+    * priors: the name of the prior profile that its heads were trained with
+    * ours: made by this toolkit, which records that and the input range
+    * averaged: the weights are the average (EMA) that the checkpoint was evaluated with
+    """
+
+    path: Path
+    weights: Weights
+    classes: tuple[str, ...] | None
+    priors: str
+    ours: bool
+    averaged: bool
+
+
+def open_detector_file(path: Path | str) -> DetectorFile:
+    """A plain state dict or a checkpoint. Raises FileNotFoundError, BadWeights, ValueError."""
+    path = Path(path)
+    file = read(path)
+    file.require_no_code()
+    weights = weights_in(file.content, path)
+    content = file.content if isinstance(file.content, Mapping) else {}
+    recorded = content.get("args")
+    told = recorded.get("priors") if isinstance(recorded, Mapping) else _told_beside(path)
+    classes = _classes_of(content, weights, path)
+    priors = told if isinstance(told, str) else ANCESTOR_PRIORS
+    averaged = average_in(file.content) is not None
+    return DetectorFile(path, weights, classes, priors, isinstance(told, str), averaged)
+
+
+def _told_beside(path: Path) -> Any:
+    """The priors in ``training_args.json`` beside weights that were taken out of a checkpoint of this toolkit."""
+    try:
+        content = read_json(path.parent / "training_args.json", max_bytes=MAX_ARGS_BYTES)
+    except (OSError, RecordError):
+        return None
+    return content.get("priors") if isinstance(content, dict) else None
+
+
+def load_detector(model: nn.Module, source: DetectorFile, classes: Sequence[str], priors: str) -> LoadReport:
+    """A detector's weights into ``model``, which has ``classes`` (background first) on the profile ``priors``.
+
+    Where the file's classes are known (its own record, or ``labels.txt`` beside it) and its heads were trained on the
+    same prior boxes, the heads are kept and in them the rows of every class of the same name; else heads are initialised anew:
+    offsets from other boxes, or scores of unknown classes, mean nothing. Raises ValueError.
+    """
+    notes = [AVERAGED] * source.averaged + ([] if source.ours else [_range_note()])
+    if source.classes is not None and source.priors == priors:
+        kept = [name for name in classes if name in source.classes]
+        moved = move_classes(model, source.weights, source.classes, classes)
+        notes.insert(
+            0, f"heads kept for {len(kept)} of {len(classes)} classes (background included), by name"
+        )
+        return load_fitting(model, moved, str(source.path), notes, HEADS)
+    if source.classes is None:
+        why = "its classes are unknown (no labels.txt beside it)"
+    else:
+        why = f"they were trained on the prior boxes {source.priors!r}, and this run has {priors!r}"
+    notes.insert(0, f"the heads are initialised anew: {why}")
+    trunk = {name: value for name, value in source.weights.items() if not name.startswith(HEADS)}
+    report = load_fitting(model, trunk, str(source.path), notes, HEADS, whole=source.weights)
+    return replace(report, missing=tuple(name for name in report.missing if not name.startswith(HEADS)))
+
+
+def _range_note() -> str:
+    """(p − 127)/128 and p/127.5 − 1 for p in 0..255 are at most 0.0078 apart, at p = 0."""
+    return (
+        "its input range is not recorded: pytorch-ssd's is (pixel − 127) / 128, and this net's pixel / 127.5 − 1 is "
+        "at most 0.008 from that"
+    )
+
+
+def _classes_of(
+    content: Mapping[Any, Any], weights: Mapping[str, Tensor], path: Path
+) -> tuple[str, ...] | None:
+    """The names of the file's classes where they are recorded and as many as its heads speak of."""
+    recorded = content.get("classes") or _labels_beside(path)
+    rows = _last_layer_rows(weights, "classification_headers.")
+    offsets = _last_layer_rows(weights, "regression_headers.")
+    if not isinstance(recorded, (list, tuple)) or not recorded or not rows or not offsets:
+        return None
+    shapes = offsets // 4
+    return tuple(map(str, recorded)) if rows == shapes * len(recorded) else None
+
+
+def _labels_beside(path: Path) -> list[str] | None:
+    labels = path.parent / "labels.txt"
+    if not labels.is_file() or labels.stat().st_size > MAX_LABELS_BYTES:
+        return None
+    try:
+        return labels.read_bytes().decode().splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{labels}: the class names of {path} are no UTF-8; save it so, or remove it"
+        ) from None
+
+
+def _last_layer_rows(weights: Mapping[str, Tensor], prefix: str) -> int | None:
+    biases = [value for name, value in weights.items() if name.startswith(prefix) and name.endswith(".bias")]
+    return biases[-1].numel() if biases else None
+
+
+def move_classes(
+    model: nn.Module, weights: Weights, old_classes: Sequence[str], new_classes: Sequence[str]
+) -> Weights:
+    """The weights with the last layers of the classification heads (A·C, …) rearranged for ``new_classes``.
+
+    Rows of classes with the same name are the file's, those of new classes the model's first weights.
+    """
+    pairs = [(new, old_classes.index(name)) for new, name in enumerate(new_classes) if name in old_classes]
+    to, of = torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).unbind(dim=1)
+    own, moved = model.state_dict(), dict(weights)
+    for name in _class_layers(model):
+        found = weights.get(name)
+        rows = own[name].detach().cpu().clone().unflatten(0, (-1, len(new_classes)))  # (A, C, …)
+        # of another width: for load_fitting to name
+        if found is not None and found.shape == (len(rows) * len(old_classes), *rows.shape[2:]):
+            rows[:, to] = found.to(rows.dtype).unflatten(0, (-1, len(old_classes)))[:, of]
+            moved[name] = rows.flatten(0, 1)
+    return moved
+
+
+def _class_layers(model: nn.Module) -> list[str]:
+    """Names of the weights and biases of the last convolution of each classification head."""
+    heads: Any = model.classification_headers
+    names = []
+    for number, head in enumerate(heads):
+        last = [name for name, layer in head.named_modules() if isinstance(layer, nn.Conv2d)][-1]
+        prefix = ".".join(part for part in ("classification_headers", str(number), last) if part)
+        names += [f"{prefix}.weight", f"{prefix}.bias"]
+    return names
