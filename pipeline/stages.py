@@ -10,8 +10,8 @@ NAMES = ("download", "extract", "validate_images", "remap_categories", "index")
 
 
 def named(name: str) -> Stage:
-    """The ``STAGE`` of the module that is called ``name``."""
-    stage: Stage = import_module(f"pipeline.{name}").STAGE
+    """The ``STAGE`` of the room ``pipeline/<name>/``."""
+    stage: Stage = import_module(f"pipeline.{name}.stage").STAGE
     return stage
 
 

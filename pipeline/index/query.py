@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-if __name__ == "__main__":  # before the imports: they take a while
-    from vision.messages.early import guard
-
-    guard()
-
 import argparse
 import difflib
 import json
@@ -229,7 +224,3 @@ def _cell(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

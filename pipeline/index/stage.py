@@ -5,19 +5,10 @@
 
 from __future__ import annotations
 
-if __name__ == "__main__":  # before the imports: they take a while
-    from vision.messages.early import guard
-
-    guard()
-
-import sys
-from collections.abc import Sequence
 from typing import Any
 
 from pipeline.annotations.reader import AnnotationError, remapped_path
-from pipeline.command.run_stage import stage_main
 from pipeline.image_check.verdicts import IMAGE_REPORT, read_verdicts
-from pipeline.index import query
 from pipeline.index.schema import INDEX, UPRIGHT_SCHEMA, USER_VERSION, arrays_path
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from vision.messages.advice import quoted
@@ -73,15 +64,3 @@ STAGE = Stage(
     params=_params,
     run=_run,
 )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """``query …`` asks the index; anything else makes it."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["query"]:
-        return query.main(arguments[1:])
-    return stage_main(STAGE, arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

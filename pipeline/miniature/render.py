@@ -9,15 +9,8 @@ process; validation is no easier than training.
 
 from __future__ import annotations
 
-if __name__ == "__main__":  # before the imports: they take a while
-    from vision.messages.early import guard
-
-    guard()
-
-import argparse
 import io
 import json
-import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.miniature.coco_categories import CATEGORIES
 from vision.artefacts.files import atomic_publish, publish_json, sha256_of
-from vision.messages.command_line import Parser
 
 if TYPE_CHECKING:  # --help does not wait for what draws
     from pipeline.miniature.scene import Scene
@@ -152,33 +144,3 @@ def _file_name(split: str, index: int) -> str:
 
 def _annotation_id(split: str, index: int) -> int:
     return SPLIT_CODE[split] * 1_000_000 + index + 1
-
-
-def parse(argv: list[str]) -> argparse.Namespace:
-    defaults = MiniatureSpec()
-    parser = Parser(
-        prog="python -m pipeline.miniature",
-        description="Render the miniature COCO release: zips, annotations and release.json, as a server holds them.",
-        epilog="serve it: python -m http.server 8001 --bind 127.0.0.1 --directory FOLDER",
-    )
-    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where to write")
-    parser.add_argument("--seed", type=int, default=defaults.seed, help="same seed, same bytes (%(default)s)")
-    parser.add_argument("--train", type=int, default=defaults.train, help="images to train on (%(default)s)")
-    parser.add_argument("--val", type=int, default=defaults.val, help="images to validate on (%(default)s)")
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str]) -> int:
-    arguments = parse(argv)
-    try:
-        spec = MiniatureSpec(arguments.seed, arguments.train, arguments.val)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    release = write_release(arguments.output, spec)
-    print(f"rendered {spec.train} + {spec.val} images; release table: {release}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -14,8 +14,8 @@ from pipeline.archives import unpack as unpacking
 from pipeline.archives.archive import open_archive, plan
 from pipeline.archives.unpack import standing, take_along, unpack_all
 from pipeline.data_root import manifests as trees
+from pipeline.extract.__main__ import main
 from pipeline.extract.own_archive import extract_file
-from pipeline.extract.stage import main
 from pipeline.stage import Interrupted
 
 CHUNKS = 8

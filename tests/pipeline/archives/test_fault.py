@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.archives.archive import open_archive, plan
 from pipeline.archives.fault import BadArchive
-from pipeline.extract.stage import main
+from pipeline.extract.__main__ import main
 from tests.pipeline.archive_corpus import DAMAGED, NO_ZIP, REFUSED
 
 AGAIN = (

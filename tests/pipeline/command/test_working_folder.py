@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 from pipeline.command.working_folder import working_folder
-from pipeline.download import stage as download
-from pipeline.extract import stage as extract
-from pipeline.remap_categories import stage as remap_categories
+from pipeline.download import __main__ as download_command
+from pipeline.extract import __main__ as extract_command
+from pipeline.remap_categories import __main__ as remap_categories_command
 from pipeline.stage import StageError
-from pipeline.validate_images import stage as validate_images
+from pipeline.validate_images import __main__ as validate_images_command
 
 Main = Callable[[Sequence[str]], int]
 
 STAGES: dict[str, tuple[Main, list[str], str]] = {
-    "download": (download.main, ["--url", "http://127.0.0.1:9/x", "--sha256", "0" * 64], "--output"),
-    "extract": (extract.main, ["--archive", "some.zip"], "--output"),
-    "validate_images": (validate_images.main, ["--images", "pictures"], "--report"),
-    "remap_categories": (remap_categories.main, ["--annotations", "a.json", "--images", "pictures"], "--output"),
+    "download": (download_command.main, ["--url", "http://127.0.0.1:9/x", "--sha256", "0" * 64], "--output"),
+    "extract": (extract_command.main, ["--archive", "some.zip"], "--output"),
+    "validate_images": (validate_images_command.main, ["--images", "pictures"], "--report"),
+    "remap_categories": (remap_categories_command.main, ["--annotations", "a.json", "--images", "pictures"], "--output"),
 }  # fmt: skip
 
 
@@ -72,6 +72,6 @@ def test_what_is_missing_is_said_in_its_own_words(tmp_path: Path, capsys: pytest
     (tmp_path / "pictures").mkdir()
     words = ["--images", str(tmp_path / "pictures"), "--output", str(tmp_path / "out.json")]
     for given in (tmp_path / "no.json", tmp_path / "pictures"):
-        assert remap_categories.main([*words, "--annotations", str(given)]) == 1
+        assert remap_categories_command.main([*words, "--annotations", str(given)]) == 1
         said = capsys.readouterr().err
         assert str(given) in said and "--annotations" in said and "permissions" not in said

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.download.stage import main
+from pipeline.download.__main__ import main
 from tests.faults.harness import BROKEN, FULL, KILL, REPOSITORY, Shim, killed_after, python, snapshot, spread
 from tests.pipeline.fault_server import FaultServer, serving
 

@@ -15,6 +15,7 @@ import pytest
 
 from pipeline import space
 from pipeline.__main__ import main
+from pipeline.download import __main__ as download_command
 from pipeline.download import stage as download
 from pipeline.release import read_release
 from pipeline.stage import Settings, StageContext, StageError
@@ -95,7 +96,7 @@ def test_on_the_command_line_two_come_at_a_time(tmp_path: Path) -> None:
             "--splits",
             "val",
         ]
-        assert download.main(words) == 0
+        assert download_command.main(words) == 0
         assert len(server.requests) == 2
 
 
@@ -210,5 +211,5 @@ def test_without_being_asked_for_it_is_left_on_the_server(with_test: Path, tmp_p
     root = tmp_path / "root"
     words = ["--root", str(root), "--release", str(with_test / "release.json")]
     with mirror(with_test) as url:
-        assert download.main([*words, "--mirror", url]) == 0
+        assert download_command.main([*words, "--mirror", url]) == 0
     assert not list((root / "archives").rglob("*test2017*"))

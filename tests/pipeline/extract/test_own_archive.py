@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.extract.stage import main
+from pipeline.extract.__main__ import main
 from tests.faults.harness import BROKEN, FULL, KILL, Shim, python, snapshot, spread
 from tests.pipeline.archives.test_archive import DAMAGED, GOOD, REFUSED
 

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.data_root import manifests as trees
-from pipeline.extract.stage import main as extract
+from pipeline.extract.__main__ import main as extract
 from pipeline.miniature.render import write_table, write_zip
 from tests.faults.harness import KILL, Shim, python, snapshot
 

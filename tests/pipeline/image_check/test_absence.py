@@ -13,9 +13,9 @@ from pipeline.__main__ import main
 from pipeline.image_check import check_many as image_survey
 from pipeline.image_check.check import Checked, ImageJob
 from pipeline.image_check.settings import readable_again
-from pipeline.remap_categories import stage as remap_categories
+from pipeline.remap_categories import __main__ as remap_categories_command
 from pipeline.stage import Settings, StageError
-from pipeline.validate_images import stage as validate_images
+from pipeline.validate_images import __main__ as validate_images_command
 from tests.images.corpus import HEIGHT, WIDTH, encoded, pixels
 from vision.images.decode import ImageVerdict
 
@@ -108,11 +108,11 @@ def test_another_folder_is_told_from_missing_pictures(
     (other / "cat.jpg").write_bytes(b"x")
     words = ["--annotations", str(root / "annotations/instances_train2017.json"), "--workers", "1"]
     words += ["--output", str(tmp_path / "made.json")]
-    assert remap_categories.main([*words, "--images", str(other)]) == 1
+    assert remap_categories_command.main([*words, "--images", str(other)]) == 1
     said = capsys.readouterr().err
     assert f"none of the 30 images that the annotations name is in {other}" in said
     assert "it holds 1 others, such as 'cat.jpg'" in said and "repair the file" not in said
-    assert remap_categories.main([*words, "--images", str(root)]) == 1
+    assert remap_categories_command.main([*words, "--images", str(root)]) == 1
     assert "is there, so the names count from another folder" in capsys.readouterr().err
     assert not (tmp_path / "made.json").exists()
 
@@ -141,7 +141,7 @@ def test_what_was_gone_or_another_file_only_for_a_while_is_looked_at_again(
             place.write_bytes(whole)
 
     monkeypatch.setattr(image_survey, "_said", blinking)
-    assert validate_images.main(["--root", str(root), "--workers", "1"]) == 0
+    assert validate_images_command.main(["--root", str(root), "--workers", "1"]) == 0
     assert len(rounds) >= 2 and verdicts(root) == ["ok"] * 30
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from pipeline.annotations.reader import remapped_path
+from pipeline.index import __main__ as index_command
 from pipeline.index import query
-from pipeline.index import stage as index
 from pipeline.remap_categories.stage import remap
 from tests.pipeline.annotation_root import make_root
 from tests.pipeline.image_root import REPOSITORY
@@ -26,14 +26,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Read only."""
     made = make_root(tmp_path_factory.mktemp("query") / "data")
     remap(made)
-    assert index.main(["--root", str(made)]) == 0
+    assert index_command.main(["--root", str(made)]) == 0
     return made
 
 
 @pytest.fixture
 def ask(root: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[dict[str, Any]]]:
     def asked(*options: str) -> list[dict[str, Any]]:
-        assert index.main(["query", "--root", str(root), "--json", *options]) == 0
+        assert index_command.main(["query", "--root", str(root), "--json", *options]) == 0
         return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     return asked
@@ -85,11 +85,11 @@ def test_a_row_has_the_facts_of_the_annotation(root: Path, ask: Any) -> None:
 
 def test_limits_are_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     total = sum(len(expected(root, lambda row: True, split)) for split in ("train", "val"))
-    assert index.main(["query", "--root", str(root), "--limit", "3"]) == 0
+    assert index_command.main(["query", "--root", str(root), "--limit", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5 and lines[0].split()[:3] == ["split", "id", "image_id"]
     assert lines[-1] == f"3 of {total} rows; --limit 0 shows all"
-    assert index.main(["query", "--root", str(root)]) == 0
+    assert index_command.main(["query", "--root", str(root)]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 22  # 20 rows unless told otherwise
 
 
@@ -108,9 +108,9 @@ def test_a_view_of_one_split(ask: Any) -> None:
 
 
 def test_an_unknown_class_is_answered_with_its_like(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert index.main(["query", "--root", str(root), "--classes", "persn"]) == 1
+    assert index_command.main(["query", "--root", str(root), "--classes", "persn"]) == 1
     assert capsys.readouterr().err == "there is no class 'persn'; did you mean person?\n"
-    assert index.main(["query", "--root", str(root), "--classes", "x'; DROP TABLE images; --"]) == 1
+    assert index_command.main(["query", "--root", str(root), "--classes", "x'; DROP TABLE images; --"]) == 1
 
 
 def damaged(folder: Path, root: Path, how: str) -> None:
@@ -131,7 +131,7 @@ def test_an_index_that_can_not_answer_is_named_with_the_way_out(
     tmp_path: Path, root: Path, how: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     damaged(tmp_path, root, how)
-    assert index.main(["query", "--root", str(tmp_path), "--classes", "person"]) == 1
+    assert index_command.main(["query", "--root", str(tmp_path), "--classes", "person"]) == 1
     error = capsys.readouterr().err
     assert str(tmp_path / "index.sqlite") in error and "fix: " in error and "Traceback" not in error
     assert (tmp_path / "index.sqlite").exists() == (how != "missing")
@@ -150,10 +150,12 @@ def test_an_index_of_before_there_were_orientations_is_still_read(
         )
     said = []
     for folder in (root, tmp_path):
-        assert index.main(["query", "--root", str(folder), "--classes", "person", "--limit", "0"]) == 0
+        assert (
+            index_command.main(["query", "--root", str(folder), "--classes", "person", "--limit", "0"]) == 0
+        )
         said.append(capsys.readouterr().out)
     assert said[0] == said[1]
-    assert index.main(["query", "--root", str(tmp_path), "--show", "images", "--json"]) == 0
+    assert index_command.main(["query", "--root", str(tmp_path), "--show", "images", "--json"]) == 0
     assert list(json.loads(capsys.readouterr().out.splitlines()[0])) == of_one.split(", ")
 
 
@@ -163,7 +165,7 @@ def test_an_index_of_before_there_were_orientations_is_still_read(
 )
 def test_usage_is_exit_code_2(root: Path, options: list[str]) -> None:
     with pytest.raises(SystemExit) as left:
-        index.main(["query", "--root", str(root), *options])
+        index_command.main(["query", "--root", str(root), *options])
     assert left.value.code == 2
 
 
@@ -180,13 +182,13 @@ def test_an_area_that_nothing_can_be_compared_with_is_refused(
     root: Path, option: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
-        index.main(["query", "--root", str(root), f"{option}={value}"])
+        index_command.main(["query", "--root", str(root), f"{option}={value}"])
     assert end.value.code == 2 and "a number of px²" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("classes", ["", " ", "person,", "person, ,car"])
 def test_an_empty_class_is_refused(root: Path, classes: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert index.main(["query", "--root", str(root), "--classes", classes]) == 1
+    assert index_command.main(["query", "--root", str(root), "--classes", classes]) == 1
     assert "one is empty" in capsys.readouterr().err
 
 
@@ -195,7 +197,7 @@ def test_an_id_that_no_image_can_have_is_a_usage_error(
     given: str, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        index.main(["query", "--root", str(root), "--image-id", given])
+        index_command.main(["query", "--root", str(root), "--image-id", given])
     assert ended.value.code == 2
     told = capsys.readouterr().err
     assert "--image-id" in told and "0..2^63-1" in told and "Traceback" not in told and len(told) < 600
@@ -214,10 +216,10 @@ def test_a_filter_that_a_view_would_ignore_is_refused(
 ) -> None:
     command = ["query", "--root", str(root), "--show", view, *words]
     if words[0] == "--split" and view not in ("categories", "provenance"):
-        assert index.main(command) == 0
+        assert index_command.main(command) == 0
         return
     with pytest.raises(SystemExit) as ended:
-        index.main(command)
+        index_command.main(command)
     assert ended.value.code == 2
     assert f"--show {view} takes no {words[0]}" in capsys.readouterr().err
 

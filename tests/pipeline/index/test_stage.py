@@ -24,8 +24,8 @@ from pycocotools.coco import COCO
 
 from pipeline.annotations.reader import original_path, remapped_path
 from pipeline.image_check.verdicts import IMAGE_REPORT, read_verdicts
+from pipeline.index import __main__ as index_command
 from pipeline.index import build as index_build
-from pipeline.index import stage as index
 from pipeline.index import tables
 from pipeline.index.schema import arrays_path
 from pipeline.remap_categories.stage import remap
@@ -52,7 +52,7 @@ def root(tmp_path: Path) -> Path:
     """Remapped and indexed."""
     made = make_root(tmp_path / "data")
     remap(made, verdicts=verdicts_of(made))
-    assert index.main(["--root", str(made)]) == 0
+    assert index_command.main(["--root", str(made)]) == 0
     return made
 
 
@@ -203,7 +203,7 @@ def test_one_plain_file_with_its_version(root: Path) -> None:
 
 def test_the_same_input_gives_the_same_bytes(root: Path) -> None:
     first = files(root, "index", "arrays")
-    assert index.main(["--root", str(root), "--force"]) == 0
+    assert index_command.main(["--root", str(root), "--force"]) == 0
     assert files(root, "index", "arrays") == first
 
 
@@ -234,7 +234,7 @@ def test_a_remapped_file_that_is_none_is_refused_and_nothing_is_replaced(
     damage(made)
     path.write_text(json.dumps(made))
     before = files(root)
-    assert index.main(["--root", str(root)]) == 1
+    assert index_command.main(["--root", str(root)]) == 1
     error = capsys.readouterr().err
     assert str(path) in error and len(error.splitlines()) == 3
     assert files(root) == before
@@ -275,7 +275,7 @@ def test_a_disk_that_takes_no_more_bytes(root: Path, limit: int) -> None:
     )  # fmt: skip
     assert done.returncode == 1 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr
     assert files(root) == before
-    assert index.main(["--root", str(root), "--force"]) == 0
+    assert index_command.main(["--root", str(root), "--force"]) == 0
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
@@ -298,7 +298,7 @@ def test_a_failing_system_call_at_any_time(
 
         with monkeypatch.context() as patched:
             patched.setattr(artefacts.os, call, broken)
-            codes.append(index.main(["--root", str(root)]))
+            codes.append(index_command.main(["--root", str(root)]))
         check_whole(root, old, new)
         if calls[0] < failing:
             break
@@ -311,7 +311,7 @@ def changed(root: Path, whole: Path) -> Path:
     """A copy of ``root`` with another choice of classes, indexed: what a run on such a root has to come to."""
     shutil.copytree(root, whole)
     remap(whole, classes=["cat"], verdicts=verdicts_of(whole))
-    assert index.main(["--root", str(whole)]) == 0
+    assert index_command.main(["--root", str(whole)]) == 0
     return whole
 
 
@@ -343,7 +343,7 @@ def check_kills(tmp_path: Path, root: Path, points: list[int]) -> None:
         shutil.copytree(root, killed)
         assert killed_at(MODULE, point, "--root", str(killed)).returncode == -9
         check_whole(killed, old, new)
-        assert index.main(["--root", str(killed)]) == 0
+        assert index_command.main(["--root", str(killed)]) == 0
         assert files(killed) == files(whole)
         shutil.rmtree(killed)
 
@@ -355,7 +355,7 @@ def test_an_index_of_an_older_version_is_made_again_and_says_why(
     receipt["params"] |= {"user_version": 1, "arrays_schema": 1}
     (root / ".pipeline/index.json").write_text(json.dumps(receipt))
     before = files(root, "arrays")
-    assert index.main(["--root", str(root)]) == 0
+    assert index_command.main(["--root", str(root)]) == 0
     assert "index: running, since arrays_schema was 1, now 2" in capsys.readouterr().out
     assert rows(root, "PRAGMA user_version") == [(2,)] and files(root, "arrays") == before
 

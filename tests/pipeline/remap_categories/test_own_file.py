@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.remap_categories import __main__ as remap_categories_command
 from pipeline.remap_categories import published_together
-from pipeline.remap_categories import stage as remap_categories
 from tests.images.corpus import HEIGHT, WIDTH, corpus, encoded, pixels
 from tests.photographs import Photograph, document
 from tests.photographs import encoded as photograph
@@ -71,7 +71,7 @@ MADE = ["made.category_map.json", "made.dropped.jsonl", "made.json", "made.label
 def test_the_four_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = own(tmp_path)
     before = (tmp_path / "given.json").read_bytes()
-    assert remap_categories.main(asked) == 0
+    assert remap_categories_command.main(asked) == 0
     assert names_in(tmp_path) == sorted([*MADE, "given.json", "pictures"])
     assert (tmp_path / "given.json").read_bytes() == before
     assert (tmp_path / "made.labels.txt").read_text() == "BACKGROUND\nperson\ncar\ntoothbrush\n"
@@ -83,12 +83,12 @@ def test_the_four_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_what_was_made_is_made_again_the_same(tmp_path: Path) -> None:
-    assert remap_categories.main(own(tmp_path)) == 0
+    assert remap_categories_command.main(own(tmp_path)) == 0
     first = {name: (tmp_path / name).read_bytes() for name in MADE}
-    assert remap_categories.main(arguments(tmp_path)) == 0
+    assert remap_categories_command.main(arguments(tmp_path)) == 0
     assert {name: (tmp_path / name).read_bytes() for name in MADE} == first
     (tmp_path / "made.json").rename(tmp_path / "given.json")
-    assert remap_categories.main(arguments(tmp_path)) == 0
+    assert remap_categories_command.main(arguments(tmp_path)) == 0
     assert (tmp_path / "made.json").read_bytes() == first["made.json"]
     assert (tmp_path / "made.labels.txt").read_bytes() == first["made.labels.txt"]
 
@@ -119,7 +119,7 @@ def test_pictures_that_can_not_be_used_take_their_boxes_along(tmp_path: Path) ->
     (pictures / "small.jpg").write_bytes(encoded(pixels(1)[:64], "JPEG"))
     (pictures / "out").rmdir()
     (pictures / "out").symlink_to(outside)
-    assert remap_categories.main(asked) == 0
+    assert remap_categories_command.main(asked) == 0
     assert [image["file_name"] for image in load(tmp_path / "made.json")["images"]] == ["fine.jpg"]
     assert [row["id"] for row in load(tmp_path / "made.json")["annotations"]] == [100]
     rows = dropped(tmp_path)
@@ -138,11 +138,11 @@ FEW = [case for case in annotation_corpus() if case.refused][::9]
 def test_a_file_that_can_not_be_read_is_exit_code_1_and_publishes_nothing(
     case: Odd, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert remap_categories.main(own(tmp_path)) == 0
+    assert remap_categories_command.main(own(tmp_path)) == 0
     before = {name: (tmp_path / name).read_bytes() for name in MADE}
     (tmp_path / "given.json").write_bytes(case.data)
     capsys.readouterr()
-    assert remap_categories.main(arguments(tmp_path)) == 1
+    assert remap_categories_command.main(arguments(tmp_path)) == 1
     message = capsys.readouterr().err.splitlines()
     assert message[0].startswith("error: " + str(tmp_path / "given.json")) and len(message) == 3
     assert {name: (tmp_path / name).read_bytes() for name in MADE} == before
@@ -169,7 +169,7 @@ def test_usage_is_exit_code_2(
     change = [str(tmp_path / places[word]) if word in places else word for word in change]
     before = (tmp_path / "given.json").read_bytes()
     with pytest.raises(SystemExit) as left:
-        remap_categories.main([*asked, *change])
+        remap_categories_command.main([*asked, *change])
     assert left.value.code == 2 and words in capsys.readouterr().err
     assert (tmp_path / "given.json").read_bytes() == before
 
@@ -179,7 +179,7 @@ def test_the_three_go_together(missing: str, tmp_path: Path, capsys: pytest.Capt
     asked = own(tmp_path)
     at = asked.index(missing)
     with pytest.raises(SystemExit) as left:
-        remap_categories.main(asked[:at] + asked[at + 2 :])
+        remap_categories_command.main(asked[:at] + asked[at + 2 :])
     assert left.value.code == 2 and f"{missing} is missing" in capsys.readouterr().err
 
 
@@ -192,38 +192,38 @@ def test_what_is_not_there_is_named(
 ) -> None:
     asked = own(tmp_path)
     asked[asked.index(argument) + 1] = str(tmp_path / value)
-    assert remap_categories.main(asked) == 1
+    assert remap_categories_command.main(asked) == 1
     assert "nowhere" in (error := capsys.readouterr().err) or str(tmp_path / "no") in error
     assert len(error.splitlines()) == 3 and not list(tmp_path.glob("made*"))
 
 
 def test_a_subset_and_an_unknown_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert remap_categories.main([*own(tmp_path), "--classes", "toothbrush, person"]) == 0
+    assert remap_categories_command.main([*own(tmp_path), "--classes", "toothbrush, person"]) == 0
     assert (tmp_path / "made.labels.txt").read_text() == "BACKGROUND\nperson\ntoothbrush\n"
-    assert remap_categories.main(arguments(tmp_path, "--classes", "tothbrush")) == 1
+    assert remap_categories_command.main(arguments(tmp_path, "--classes", "tothbrush")) == 1
     assert "did you mean toothbrush?" in capsys.readouterr().err
 
 
 def test_val_with_the_labels_of_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """val lists two of the three categories, in another order: alone, toothbrush would be 2."""
     train, val = tmp_path / "train", tmp_path / "val"
-    assert remap_categories.main(own(train)) == 0
+    assert remap_categories_command.main(own(train)) == 0
     own(val, categories=[CATEGORIES[2], CATEGORIES[0]])
     map_ = str(train / "made.category_map.json")
-    assert remap_categories.main(arguments(val, "--category-map", map_)) == 0
+    assert remap_categories_command.main(arguments(val, "--category-map", map_)) == 0
     assert {row["category_id"] for row in load(val / "made.json")["annotations"]} == {3}
     assert (val / "made.labels.txt").read_bytes() == (train / "made.labels.txt").read_bytes()
     assert load(val / "made.json")["categories"] == load(train / "made.json")["categories"]
     own(val, categories=[{"id": 90, "name": "comb"}])
-    assert remap_categories.main(arguments(val, "--category-map", map_)) == 1
+    assert remap_categories_command.main(arguments(val, "--category-map", map_)) == 1
     assert "id 90 is 'comb' here, id 90 is 'toothbrush'" in capsys.readouterr().err
     own(val, categories=[{"id": 90, "name": "car"}])
-    assert remap_categories.main(arguments(val, "--category-map", map_)) == 1
+    assert remap_categories_command.main(arguments(val, "--category-map", map_)) == 1
     own(val, categories=[*CATEGORIES, {"id": 7, "name": "kite"}])
     document = load(val / "given.json")
     document["annotations"][0]["category_id"] = 7
     (val / "given.json").write_text(json.dumps(document))
-    assert remap_categories.main(arguments(val, "--category-map", map_)) == 0
+    assert remap_categories_command.main(arguments(val, "--category-map", map_)) == 0
     assert [row[:3] for row in dropped(val)] == [("annotation", 100, "class_not_chosen")]
 
 
@@ -235,7 +235,7 @@ def test_val_with_the_labels_of_train(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_map_that_is_none(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = own(tmp_path)
     (tmp_path / "map.json").write_text(text)
-    assert remap_categories.main([*asked, "--category-map", str(tmp_path / "map.json")]) == 1
+    assert remap_categories_command.main([*asked, "--category-map", str(tmp_path / "map.json")]) == 1
     assert "is no category map" in capsys.readouterr().err and not (tmp_path / "made.json").exists()
 
 
@@ -244,9 +244,9 @@ def test_another_run_on_the_same_output_is_named(tmp_path: Path, capsys: pytest.
 
     asked = own(tmp_path)
     with working_folder([tmp_path / "made.json"], "remapping"):
-        assert remap_categories.main(asked) == 1
+        assert remap_categories_command.main(asked) == 1
     assert "another process is making" in capsys.readouterr().err
-    assert remap_categories.main(asked) == 0
+    assert remap_categories_command.main(asked) == 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -269,7 +269,7 @@ def test_a_signal_ends_it_within_seconds_and_the_same_command_goes_on(
     assert process.returncode == code and "resume" in error
     assert not list(tmp_path.glob("made*")) and not list(tmp_path.glob(".tmp-*"))
     (tmp_path / f".tmp-0123456789ab-{MADE[2]}").write_text("of a run that was killed")
-    assert remap_categories.main(asked) == 0
+    assert remap_categories_command.main(asked) == 0
     assert names_in(tmp_path) == sorted([*MADE, "given.json", "pictures"])
 
 
@@ -277,7 +277,7 @@ def test_a_signal_ends_it_within_seconds_and_the_same_command_goes_on(
 def test_a_full_disk_is_named_and_older_files_stay(
     failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert remap_categories.main(own(tmp_path)) == 0
+    assert remap_categories_command.main(own(tmp_path)) == 0
     before = {name: (tmp_path / name).read_bytes() for name in MADE}
     asked = own(tmp_path, ("a.jpg",))
 
@@ -285,7 +285,7 @@ def test_a_full_disk_is_named_and_older_files_stay(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(published_together, failing, full)
-    assert remap_categories.main(asked) == 1
+    assert remap_categories_command.main(asked) == 1
     assert {name: (tmp_path / name).read_bytes() for name in MADE} == before
     assert not list(tmp_path.glob(".tmp-*"))
     error = capsys.readouterr().err
@@ -295,11 +295,11 @@ def test_a_full_disk_is_named_and_older_files_stay(
 def check_kills(tmp_path: Path, points: list[int]) -> None:
     """Older files first, killed at each point: each file is the old or the new one; the same command then ends well."""
     own(tmp_path / "old")
-    assert remap_categories.main(arguments(tmp_path / "old")) == 0
+    assert remap_categories_command.main(arguments(tmp_path / "old")) == 0
     old = {name: (tmp_path / "old" / name).read_bytes() for name in MADE}
     asked = ["--classes", "car,toothbrush"]
     shutil.copytree(tmp_path / "old", tmp_path / "new")
-    assert remap_categories.main(arguments(tmp_path / "new", *asked)) == 0
+    assert remap_categories_command.main(arguments(tmp_path / "new", *asked)) == 0
     new = {name: (tmp_path / "new" / name).read_bytes() for name in MADE}
     for point in points:
         killed = tmp_path / f"killed-{point}"
@@ -307,7 +307,7 @@ def check_kills(tmp_path: Path, points: list[int]) -> None:
         killed_at("pipeline.remap_categories", point, *arguments(killed, *asked))
         now = {name: (killed / name).read_bytes() for name in MADE}
         assert all(now[name] in (old[name], new[name]) for name in MADE)
-        assert remap_categories.main(arguments(killed, *asked)) == 0
+        assert remap_categories_command.main(arguments(killed, *asked)) == 0
         assert {name: (killed / name).read_bytes() for name in MADE} == new
         assert names_in(killed) == sorted([*MADE, "given.json", "pictures"])
 
@@ -344,7 +344,7 @@ def test_photographs_that_are_labelled_upright_are_taken_by_the_printed_command(
     asked = photographs(folder, Photograph("a.jpg", first), Photograph("b.jpg", 8))
     asked += ["--classes", "red,blue", "--accept-missing"]
     refused = first == 6
-    assert remap_categories.main(asked) == refused
+    assert remap_categories_command.main(asked) == refused
     said = capsys.readouterr()
     if refused:
         assert "exif_size_mismatch" in said.err and not set(MADE) & set(names_in(folder))
@@ -368,10 +368,10 @@ def test_a_file_of_the_owner_in_the_place_of_an_output_stays(
     folder = tmp_path / ODD
     asked = own(folder)
     (folder / name).write_text("mine")
-    assert remap_categories.main(asked) == 1
+    assert remap_categories_command.main(asked) == 1
     said = capsys.readouterr().err
     assert "is there and is not replaced" in said
     assert names_in(folder) == sorted([name, "given.json", "pictures"])
     printed(said, "pipeline/remap_categories/own_file.py:_require_own")
-    assert remap_categories.main(asked) == 0 and (folder / f"{name}.old").read_text() == "mine"
-    assert remap_categories.main(asked) == 0, "an earlier remap gives way"
+    assert remap_categories_command.main(asked) == 0 and (folder / f"{name}.old").read_text() == "mine"
+    assert remap_categories_command.main(asked) == 0, "an earlier remap gives way"

@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.annotations.reader import AnnotationError, original_path, remapped_path
 from pipeline.image_check.verdicts import IMAGE_REPORT, read_verdicts
-from pipeline.remap_categories import stage as remap_categories
+from pipeline.remap_categories import __main__ as remap_categories_command
 from pipeline.remap_categories.stage import CATEGORY_MAP, LABELS, LISTING, remap
 from pipeline.stage import Interrupted, StageError
 from tests.pipeline.annotation_root import NAMES, REJECTED, files, killed_at, make_root, points_of
@@ -169,16 +169,16 @@ def test_a_damaged_table_of_pictures_is_named(root: Path, text: str) -> None:
 
 
 def test_counts_and_exit_codes_of_the_command(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert remap_categories.main(["--root", str(root)]) == 0
+    assert remap_categories_command.main(["--root", str(root)]) == 0
     receipt = load(root, ".pipeline/remap_categories.json")
     given = [load(root, original_path(split)) for split in ("train", "val")]
     assert receipt["taken_in"] == sum(len(one["images"]) + len(one["annotations"]) for one in given)
     assert receipt["taken_in"] == receipt["kept"] + sum(receipt["dropped"].values())
     assert set(receipt["dropped"]) == {"image.rejected", "annotation.image_dropped"}
-    assert remap_categories.main(["--root", str(root), "--classes", "kat"]) == 1
+    assert remap_categories_command.main(["--root", str(root), "--classes", "kat"]) == 1
     assert "did you mean cat?" in capsys.readouterr().err
     (root / IMAGE_REPORT).unlink()
-    assert remap_categories.main(["--root", str(root), "--force"]) == 1
+    assert remap_categories_command.main(["--root", str(root), "--force"]) == 1
     assert "no such file" in (error := capsys.readouterr().err) and len(error.splitlines()) == 3
 
 
@@ -218,7 +218,7 @@ def test_a_failing_system_call_at_any_time(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], call: str, number: int
 ) -> None:
     """At the n-th call for every n: exit code 1, and each file is whole. Only renames can leave some new, some old."""
-    assert remap_categories.main(["--root", str(root), "--classes", "car"]) == 0
+    assert remap_categories_command.main(["--root", str(root), "--classes", "car"]) == 0
     old = files(root)
     remap(
         fresh := make_root(root.parent / "fresh"),
@@ -237,7 +237,7 @@ def test_a_failing_system_call_at_any_time(
 
         with monkeypatch.context() as patched:
             patched.setattr(artefacts.os, call, broken)
-            results.append(remap_categories.main(["--root", str(root), *ALL]))
+            results.append(remap_categories_command.main(["--root", str(root), *ALL]))
         now = without_asides(root)
         assert set(now) == set(old)
         assert all(now[name] in (old[name], new[name]) for name in now)
@@ -254,7 +254,7 @@ def test_a_failing_system_call_at_any_time(
 @pytest.mark.parametrize("limit", [0, 100, 3000, 9000])
 def test_a_disk_that_takes_no_more_bytes(root: Path, limit: int) -> None:
     """A real write that fails, through the limit on the size of a file."""
-    assert remap_categories.main(["--root", str(root), "--classes", "car"]) == 0
+    assert remap_categories_command.main(["--root", str(root), "--classes", "car"]) == 0
     before = files(root)
 
     def limited() -> None:
@@ -266,16 +266,16 @@ def test_a_disk_that_takes_no_more_bytes(root: Path, limit: int) -> None:
     )  # fmt: skip
     assert done.returncode == 1 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr
     assert files(root) == before
-    assert remap_categories.main(["--root", str(root), *ALL]) == 0
+    assert remap_categories_command.main(["--root", str(root), *ALL]) == 0
 
 
 def check_kills(root: Path, points: list[int]) -> None:
     """Old before, killed at each point: every file is the old or the new one, and the next run makes them all new."""
-    assert remap_categories.main(["--root", str(root), "--classes", "car"]) == 0
+    assert remap_categories_command.main(["--root", str(root), "--classes", "car"]) == 0
     whole = root.parent / "whole"
     shutil.copytree(root, whole)
     old = files(root, *OUTPUTS)
-    assert remap_categories.main(["--root", str(whole), *ALL]) == 0
+    assert remap_categories_command.main(["--root", str(whole), *ALL]) == 0
     new = files(whole, *OUTPUTS)
     for point in points:
         killed = root.parent / f"killed-{point}"
@@ -283,7 +283,7 @@ def check_kills(root: Path, points: list[int]) -> None:
         assert killed_at(MODULE, point, "--root", str(killed), *ALL).returncode == -9
         now = files(killed, *OUTPUTS)
         assert set(now) == set(old) and all(now[name] in (old[name], new[name]) for name in now), point
-        assert remap_categories.main(["--root", str(killed), *ALL]) == 0
+        assert remap_categories_command.main(["--root", str(killed), *ALL]) == 0
         assert files(killed) == files(whole)
         shutil.rmtree(killed)
 
@@ -291,7 +291,7 @@ def check_kills(root: Path, points: list[int]) -> None:
 def all_points(root: Path) -> list[int]:
     counted = root.parent / "counted"
     shutil.copytree(root, counted)
-    assert remap_categories.main(["--root", str(counted), "--classes", "car"]) == 0
+    assert remap_categories_command.main(["--root", str(counted), "--classes", "car"]) == 0
     return list(range(1, points_of(MODULE, "--root", str(counted), *ALL) + 1))
 
 

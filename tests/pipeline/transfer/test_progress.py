@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.download.stage import main
+from pipeline.download.__main__ import main
 from pipeline.transfer import progress
 from pipeline.transfer.progress import Progress, size
 from tests.pipeline.fault_server import FaultServer

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.download.stage import main
+from pipeline.download.__main__ import main
 from pipeline.stage import StageError
 from pipeline.transfer import request
 from pipeline.transfer.fetch import Fetch

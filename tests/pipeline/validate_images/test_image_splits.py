@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.validate_images.__main__ import main
 from pipeline.validate_images.image_splits import TWICE
-from pipeline.validate_images.stage import main
 from tests.images.corpus import HEIGHT, WIDTH, encoded, pixels
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.validate_images.stage import main
+from pipeline.validate_images.__main__ import main
 from tests.images.corpus import corpus
 from tests.photographs import Photograph, encoded
 from tests.pipeline.image_root import REPOSITORY

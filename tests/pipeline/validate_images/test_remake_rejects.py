@@ -12,7 +12,7 @@ from pipeline.__main__ import main as pipeline
 from pipeline.data_root.receipts import receipt_path
 from pipeline.data_root.rejects import REJECTS
 from pipeline.stage import Counts, StageContext
-from pipeline.validate_images import stage as validate_images
+from pipeline.validate_images import __main__ as validate_images_command
 from pipeline.validate_images import table as image_table
 from tests.pipeline.image_root import make_root
 
@@ -27,7 +27,7 @@ DAMAGE: list[Callable[[Path], object]] = [
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     made = make_root(tmp_path / "root", good=3)
-    assert validate_images.main(["--root", str(made), "--workers", "1"]) == 0
+    assert validate_images_command.main(["--root", str(made), "--workers", "1"]) == 0
     return made
 
 
@@ -51,7 +51,7 @@ def test_lost_or_changed_it_is_named_and_made_again_without_the_pictures(
     said = capsys.readouterr().err
     assert f"validate_images: stale: output {REJECTS}" in said
     monkeypatch.setattr(image_table, "make_table", never)
-    assert validate_images.main(["--root", str(root)]) == 0
+    assert validate_images_command.main(["--root", str(root)]) == 0
     assert rejects.read_bytes() == before
     again = json.loads(receipt.read_text())
     assert [again[key] for key in ("taken_in", "kept", "dropped", "notes")] == [
@@ -66,7 +66,10 @@ def test_where_more_has_changed_the_pictures_are_read(root: Path, also: str) -> 
     if not also.startswith("--"):
         (root / also).write_bytes(b"changed")
     assert (
-        validate_images.main(["--root", str(root), "--workers", "1", *[also][: also.startswith("--")]]) == 0
+        validate_images_command.main(
+            ["--root", str(root), "--workers", "1", *[also][: also.startswith("--")]]
+        )
+        == 0
     )
     rows = [json.loads(line) for line in (root / "report/images.jsonl").read_text().splitlines()]
     rejects = [json.loads(line)["item"] for line in (root / REJECTS).read_text().splitlines()]

@@ -1,0 +1,46 @@
+"""Command line of the miniature: renders a small COCO release."""
+
+from __future__ import annotations
+
+if __name__ == "__main__":  # before the imports: they take a while
+    from vision.messages.early import guard
+
+    guard()
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.miniature.render import MiniatureSpec, write_release
+from vision.messages.command_line import Parser
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    defaults = MiniatureSpec()
+    parser = Parser(
+        prog="python -m pipeline.miniature",
+        description="Render the miniature COCO release: zips, annotations and release.json, as a server holds them.",
+        epilog="serve it: python -m http.server 8001 --bind 127.0.0.1 --directory FOLDER",
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where to write")
+    parser.add_argument("--seed", type=int, default=defaults.seed, help="same seed, same bytes (%(default)s)")
+    parser.add_argument("--train", type=int, default=defaults.train, help="images to train on (%(default)s)")
+    parser.add_argument("--val", type=int, default=defaults.val, help="images to validate on (%(default)s)")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parse(sys.argv[1:] if argv is None else argv)
+    try:
+        spec = MiniatureSpec(arguments.seed, arguments.train, arguments.val)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    release = write_release(arguments.output, spec)
+    print(f"rendered {spec.train} + {spec.val} images; release table: {release}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
