@@ -45,9 +45,9 @@ def train(parsed: "Parsed", console: "Console", stop: "StopRequest") -> None:
 def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "StopRequest") -> None:
     """Everything that is made before the first step, and the loop."""
     from vision.core.sample import InputSpec
-    from vision.datasets import splits as data
     from vision.datasets.loading import make_loader
     from vision.datasets.sampling import BatchSampler
+    from vision.datasets.splits import open_splits
     from vision.engine.checkpoints.checkpoint import RunFacts
     from vision.engine.checkpoints.folder import RunFolder
     from vision.engine.evaluation import coco_map
@@ -69,7 +69,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     width, height = width_height(config)
     spec = InputSpec(height=height, width=width)
 
-    train_data, val_data = data.open_splits(config)
+    train_data, val_data = open_splits(config.datasets[0])
     plan = resume.check_data(plan, train_data, val_data)
 
     shard: dict[str, Any] = {"rank": group.rank, "world": group.world}
@@ -141,7 +141,7 @@ def _session(parsed: Parsed, stop: "StopRequest") -> int:
     console.say("importing torch …")
     import torch
 
-    from vision.engine.failures import MENDABLE
+    from vision.datasets.loading import WorkerError
     from vision.messages.system_errors import said_of
 
     for sentence in unused(parsed.config, parsed.explicit):
@@ -152,7 +152,7 @@ def _session(parsed: Parsed, stop: "StopRequest") -> int:
         return failed(str(error), 2)
     except OSError as error:
         return failed(said_of(error), 1)
-    except MENDABLE as error:
+    except (ValueError, WorkerError) as error:  # our errors say what to do; anything else keeps its traceback
         return failed(str(error), 1)
     except torch.OutOfMemoryError as error:  # outside a step, which says more
         why = str(error).splitlines()[0]

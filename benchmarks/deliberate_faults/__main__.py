@@ -29,7 +29,7 @@ from pathlib import Path
 
 from benchmarks.deliberate_faults.table import FAULTS, Fault
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (
     "benchmarks",
     "configs",

@@ -21,9 +21,10 @@ from pipeline.remap_categories.category_map import (
     NoSuchClass,
     check_agrees,
     choose,
+    given_map,
     read_categories,
+    read_rows,
 )
-from pipeline.remap_categories.category_map_file import given_map, read_rows
 from pipeline.remap_categories.published_together import published_together
 from pipeline.remap_categories.remap import remap_one
 from pipeline.remap_categories.report import report_text

@@ -1,16 +1,16 @@
-"""``--dataset-type`` and ``--datasets`` → the two data sets of a run."""
+"""A data root → the two data sets of a run."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError
-from vision.engine.config import TrainConfig
 from vision.messages.advice import command
 
 
-def open_splits(config: TrainConfig) -> tuple[CocoDetection, CocoDetection]:
+def open_splits(root: str | Path) -> tuple[CocoDetection, CocoDetection]:
     """Training and validation data. Raises DatasetError where they are missing or do not fit each other."""
-    root = config.datasets[0]
     train, val = CocoDetection(root, "train"), CocoDetection(root, "val")
     if (train.classes, train.original_category_ids) != (val.classes, val.original_category_ids):
         raise DatasetError(

@@ -1,12 +1,55 @@
-"""The moving average of the weights (EMA), kept beside the raw ones."""
+"""What a run does to a built detector before it trains: freezing, device, parallel wrappers, moving average."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
+from vision.engine import distributed
+from vision.engine.config import TrainConfig
+from vision.engine.distributed import Group
+from vision.ssd.model import Detector
+
 Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+def freeze(model: Detector, config: TrainConfig) -> None:
+    """``--freeze-base-net`` and ``--freeze-net``: no gradients; the loop keeps their batch statistics still."""
+    frozen = [model.base_net] if config.freeze_base_net or config.freeze_net else []
+    frozen += [model.extras] if config.freeze_net else []
+    for part in frozen:
+        part.requires_grad_(False)
+
+
+def placed(model: Detector, config: TrainConfig, device: torch.device) -> Detector:
+    """Frozen as told, on the device, in the memory layout of ``--channels-last``, with ``--sync-bn`` layers.
+
+    Raises ValueError where ``--sync-bn`` or ``--parallel`` cannot be had here.
+    """
+    distributed.check(config, device)
+    freeze(model, config)
+    if config.sync_bn:
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    return model.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+
+
+def network_of(
+    model: Detector, config: TrainConfig, group: Group, device: torch.device
+) -> Callable[..., Any]:
+    """What the loop calls: the model, compiled or spread over GPUs and processes. It shares the parameters."""
+    if config.parallel == "dp":
+        return nn.DataParallel(model)
+    network = torch.compile(model) if config.compile else model
+    if group.world > 1:
+        ids = [device.index] if device.type == "cuda" else None
+        return DistributedDataParallel(network, device_ids=ids)
+    return network
 
 
 def average_of(model: nn.Module, decay: float) -> AveragedModel:

@@ -126,7 +126,7 @@ def report_and_wait(item: int) -> int:
 
 def test_workers_do_not_outlive_a_killed_parent() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", PARENT], cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PARENT], cwd=Path(__file__).parents[3], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     workers = {int(process.stdout.readline()) for _ in range(2)}

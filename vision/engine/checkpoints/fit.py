@@ -19,9 +19,9 @@ from vision.engine.checkpoints.folder import DamagedCheckpoint
 from vision.engine.checkpoints.open_detector import build_from
 from vision.engine.checkpoints.schema import MOST
 from vision.engine.config import TrainConfig
+from vision.engine.model import freeze
 from vision.engine.optim import build_optimizer
 from vision.engine.options import read_mapping
-from vision.engine.training.start import freeze
 
 MOMENTS = {"SGD": {"momentum_buffer"}, "Adam": {"step", "exp_avg", "exp_avg_sq"}}
 MOMENTS["AdamW"] = MOMENTS["Adam"]

@@ -11,7 +11,7 @@ from vision.engine.config import TrainConfig, UsageError
 from vision.engine.options import read_mapping
 from vision.messages.advice import shown
 
-TOOLKIT = Path(__file__).resolve().parents[2]
+TOOLKIT = Path(__file__).resolve().parents[3]
 CODE = (
     ".git", ".ci", ".venv", "benchmarks", "configs", "constraints", "docs", "pipeline", "tests", "tools", "vision",
 )  # fmt: skip

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
 
 import torch
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
-from vision.engine import distributed
 from vision.engine.checkpoints import checkpoint
 from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.config import TrainConfig
@@ -21,40 +16,6 @@ from vision.engine.runs.resume import Plan
 from vision.engine.runs.truncate_logs import rewind
 from vision.engine.state import TrainState
 from vision.ssd.model import Detector
-
-
-def freeze(model: Detector, config: TrainConfig) -> None:
-    """``--freeze-base-net`` and ``--freeze-net``: no gradients; the loop keeps their batch statistics still."""
-    frozen = [model.base_net] if config.freeze_base_net or config.freeze_net else []
-    frozen += [model.extras] if config.freeze_net else []
-    for part in frozen:
-        part.requires_grad_(False)
-
-
-def placed(model: Detector, config: TrainConfig, device: torch.device) -> Detector:
-    """Frozen as told, on the device, in the memory layout of ``--channels-last``, with ``--sync-bn`` layers.
-
-    Raises ValueError where ``--sync-bn`` or ``--parallel`` cannot be had here.
-    """
-    distributed.check(config, device)
-    freeze(model, config)
-    if config.sync_bn:
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    layout = torch.channels_last if config.channels_last else torch.contiguous_format
-    return model.to(device=device, memory_format=layout)  # type: ignore[call-overload]
-
-
-def network_of(
-    model: Detector, config: TrainConfig, group: Group, device: torch.device
-) -> Callable[..., Any]:
-    """What the loop calls: the model, compiled or spread over GPUs and processes. It shares the parameters."""
-    if config.parallel == "dp":
-        return nn.DataParallel(model)
-    network = torch.compile(model) if config.compile else model
-    if group.world > 1:
-        ids = [device.index] if device.type == "cuda" else None
-        return DistributedDataParallel(network, device_ids=ids)
-    return network
 
 
 def state_of(
