@@ -1,1 +1,12 @@
+"""What people run beside the stages and the trainer: ``python -m tools.<name>``.
+
+* ``demo.py``                the whole way in a few minutes
+* ``evaluate/``, ``detect/`` COCO's numbers of a checkpoint; detections on images
+* ``export_onnx.py``         an ONNX file that detectNet loads, proven first
+* ``inspect_checkpoint.py``  what is inside a checkpoint      * ``prior_coverage.py``  which priors fit a data set
+* ``doctor.py``, ``looked_at.py``, ``machine.py``             what this machine has, and what would stop the work
+* ``setup.py``, ``environment.py``, ``costs.py``              what ``./setup_coco.sh`` does
+* ``drawing.py``, ``problem.py``                              boxes on images; errors of all tools
+"""
+
 from vision.messages import supported_python as supported_python

@@ -1,0 +1,9 @@
+"""Zip archives that nobody vouches for: the whole plan is checked before the first byte is written.
+
+* ``archive.py``        opens an archive and checks its plan: paths, sizes, kinds, bombs
+* ``zip_directory.py``  the entries of the archive's directory, in little memory
+* ``members.py``        a million entries as columns of numbers
+* ``unpack.py``         all members by threads; verified files of a killed run are kept
+* ``unpack_member.py``  one member: not a byte more than planned, named only when its CRC is right
+* ``fault.py``          why an archive is refused, and what helps
+"""

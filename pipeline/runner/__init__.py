@@ -1,0 +1,9 @@
+"""Decide → act → publish → receipt, for every stage. Imports no stage.
+
+* ``run.py``           which stages must run and why; runs them; writes receipts
+* ``ownership.py``     whose the files are that stand under a stage's outputs
+* ``own_data.py``      roots whose images and annotations are the user's: nothing is fetched there
+* ``owners_files.py``  files of the user's beside those of a stage
+* ``leftovers.py``     what a killed run leaves, and how it is removed
+* ``clean.py``         removes what stages made, listed first
+"""

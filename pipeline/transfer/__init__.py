@@ -1,0 +1,9 @@
+"""One file over HTTP: whole or not at all, resumed where it broke.
+
+* ``fetch.py``           several connections, mirrors, retries: where a retry is decided
+* ``partial.py``         ``NAME.part`` and its journal: which bytes are here
+* ``request.py``         one GET with a range, redirects followed, the head checked
+* ``mirrors.py``         which mirror is asked next
+* ``network_errors.py``  what went wrong, in a few words
+* ``progress.py``        the bar, or a line every ten seconds
+"""

@@ -1,0 +1,8 @@
+"""Stage ``validate_images``: a verdict for every image, ``ok``, ``convert`` or ``reject``.
+
+* ``__main__.py``        the command line      * ``stage.py``  STAGE, what the runner calls
+* ``table.py``           what there is to check, the check, ``report/images.jsonl``
+* ``own_folder.py``      any folder of the user's, without a data root
+* ``image_splits.py``    images that are in two splits
+* ``remake_rejects.py``  the stage's lines of ``rejects.jsonl`` again, from its table
+"""

@@ -25,7 +25,10 @@ SERVER = forkserver.ForkServer()
 """Not the one server of the process: that belongs to the stages' workers and has imported what they need."""
 SERVER.set_forkserver_preload(
     ["pytest", "torch._dynamo", "torch.utils.tensorboard", "albumentations", "hotcoco", "train_ssd"]
-    + [f"vision.{name}" for name in ("engine.training.loop", "engine.training.report", "engine.training.start")]
+    + [
+        f"vision.{name}"
+        for name in ("engine.training.loop", "engine.training.report", "engine.training.start")
+    ]
     + ["vision.datasets.splits", "vision.ssd.build", "vision.transforms.presets"]
 )
 

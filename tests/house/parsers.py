@@ -26,8 +26,8 @@ class Parsed(BaseException):
 def programs() -> list[str]:
     """Every module that people start: train_ssd, pipeline and its stages, tools."""
     files = [
-        *(REPOSITORY / "pipeline").glob("*.py"),
-        *(REPOSITORY / "tools").glob("*.py"),
+        *(REPOSITORY / "pipeline").rglob("*.py"),
+        *(REPOSITORY / "tools").rglob("*.py"),
         REPOSITORY / "train_ssd.py",
     ]
     names = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import subprocess
@@ -73,20 +72,6 @@ def test_rooms_above_the_core_use_only_their_libraries(law: list[Room], imports:
         if room and room.libraries is not None and is_library(found.module) and top not in room.libraries:
             wrong.append(f"{found}; room {room.number} may use {', '.join(sorted(room.libraries))}")
     assert not wrong, "\n".join(wrong)
-
-
-def test_stages_never_import_each_other(imports: list[Import]) -> None:
-    stages = {file for file in (REPOSITORY / "pipeline").glob("*.py") if defines_stage(file)}
-    wrong = [str(found) for found in imports if found.file in stages and file_of(found.module) in stages]
-    assert len(stages) >= 5, f"only {sorted(file.name for file in stages)} define a STAGE"
-    assert not wrong, "\n".join(wrong)
-
-
-def defines_stage(file: Path) -> bool:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    assigned = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
-    assigned += [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
-    return any(isinstance(target, ast.Name) and target.id == "STAGE" for target in assigned)
 
 
 def test_albumentations_stands_behind_one_module(imports: list[Import]) -> None:

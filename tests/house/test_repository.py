@@ -98,9 +98,3 @@ def test_package_files_are_maps_only(tracked: list[Path], repository: Path) -> N
             ]
             wrong += [] if (ASKS in lines) == started else [f"{file.relative_to(repository)}: {ASKS}"]
     assert not wrong, "\n".join(wrong)
-
-
-def test_the_map_of_the_pipeline_names_every_module(repository: Path) -> None:
-    written = (repository / "pipeline/__init__.py").read_text(encoding="utf-8")
-    there = {file.name for file in (repository / "pipeline").glob("*.py")} - {"__init__.py"}
-    assert set(re.findall(r"\w+\.py", written)) == there

@@ -1,0 +1,5 @@
+"""``python -m tools.evaluate``: COCO's 12 numbers of a checkpoint.
+
+* ``__main__.py``     the command
+* ``evaluations.py``  where results go so that none replaces another; several of them side by side
+"""

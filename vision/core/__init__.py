@@ -1,0 +1,5 @@
+"""The words that every room speaks.
+
+* ``sample.py``  ``Sample``, ``Batch``, ``Detections``, ``InputSpec``: shapes, units, ranges
+* ``boxes.py``   geometry of boxes: IoU, conversions, clipping
+"""

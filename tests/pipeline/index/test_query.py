@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +16,6 @@ from pipeline.index import __main__ as index_command
 from pipeline.index import query
 from pipeline.remap_categories.stage import remap
 from tests.pipeline.annotation_root import make_root
-from tests.pipeline.image_root import REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -222,9 +219,3 @@ def test_a_filter_that_a_view_would_ignore_is_refused(
         index_command.main(command)
     assert ended.value.code == 2
     assert f"--show {view} takes no {words[0]}" in capsys.readouterr().err
-
-
-def test_the_module_itself_is_the_command(root: Path) -> None:
-    command = [sys.executable, "-m", "pipeline.index.query", "--root", str(root), "--show", "categories"]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert "person" in done.stdout

@@ -1,5 +1,4 @@
-"""Backbones: one file a family.
+"""Backbones, one file a family: ``forward(images)`` gives the list of source maps, finest first.
 
-A backbone is an ``nn.Module`` with ``forward(images (N, 3, H, W)) -> list[(N, c, h, w)]``, finest map first,
-and ``out_channels``, the c of each map. Its parameter names are those of published weights.
+* ``mobilenet_v2.py``  MobileNetV2 at any width
 """

@@ -1,5 +1,4 @@
-"""Necks: one file each.
+"""Necks, one file each: ``forward(maps)`` gives the list of maps that the heads look at.
 
-A neck is an ``nn.Module`` with ``forward(maps) -> maps``, finest first, and ``out_channels``, the channels of
-each map it gives. The heads are built from ``out_channels``.
+* ``extra_layers.py``  SSD's extra layers down to 1 × 1
 """

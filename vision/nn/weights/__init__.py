@@ -1,0 +1,7 @@
+"""Files with weights, and what of them fits a net.
+
+* ``weight_file.py``  the one reader of ``.pth`` files, which runs nothing      * ``storages.py``  its tensors
+* ``state_dicts.py``  finds a state dict, copies what fits, reports the rest
+* ``signatures.py``   which net a state dict looks like
+* ``pretrained.py``   ImageNet weights into a backbone, a detector's weights into one for the same or other classes
+"""

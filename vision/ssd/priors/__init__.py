@@ -1,0 +1,5 @@
+"""Priors: the boxes that the offsets of an SSD are relative to.
+
+* ``profiles.py``  the priors of each profile as data (no torch)
+* ``generate.py``  profile and map sizes → (P, 4) boxes
+"""

@@ -1,0 +1,96 @@
+"""Rooms one can walk through: few files, a map in each, no arrow in a circle, and tests in the room of their module."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from tests.house.law import REPOSITORY, file_of, imports_of
+
+MOST_FILES, LONGEST_MAP = 10, 20
+ROOTS = ("pipeline", "vision", "tools", "benchmarks")
+COMPOSES = ("pipeline/__main__.py",)
+"""Programs in a folder whose rooms they put together: nobody imports them."""
+STAGES = ("download", "extract", "validate_images", "remap_categories", "index", "miniature")
+
+
+def rooms() -> dict[str, list[Path]]:
+    found = defaultdict(list)
+    for root in ROOTS:
+        for file in sorted((REPOSITORY / root).rglob("*.py")):
+            found[file.parent.relative_to(REPOSITORY).as_posix()].append(file)
+    return dict(found)
+
+
+def room_of(file: Path) -> str:
+    name = file.relative_to(REPOSITORY).as_posix()
+    return name if name in COMPOSES else name.rpartition("/")[0]
+
+
+@pytest.fixture(scope="module")
+def arrows() -> dict[tuple[str, str], str]:
+    """(room, room it imports) → the first place where."""
+    found: dict[tuple[str, str], str] = {}
+    for file in (file for files in rooms().values() for file in files if file.name != "__init__.py"):
+        for one in imports_of(file):
+            target = file_of(one.module)
+            if target is not None and target.name != "__init__.py" and room_of(target) != room_of(file):
+                found.setdefault((room_of(file), room_of(target)), str(one))
+    return found
+
+
+def test_a_room_has_few_files() -> None:
+    crowded = {room: len(files) for room, files in rooms().items() if len(files) > MOST_FILES}
+    assert not crowded
+
+
+@pytest.mark.parametrize("room", sorted(rooms()))
+def test_a_room_has_a_map_of_its_files(room: str) -> None:
+    if room == "vision":
+        return
+    text = ast.get_docstring(ast.parse((REPOSITORY / room / "__init__.py").read_text(encoding="utf-8"))) or ""
+    assert 1 < len(text.splitlines()) <= LONGEST_MAP
+    there = {file.name for file in (REPOSITORY / room).glob("*.py")} - {"__init__.py"}
+    named = set(re.findall(r"\w+\.py", text))
+    assert there <= named, f"{room}/__init__.py names no {', '.join(sorted(there - named))}"
+    below = {file.name for file in (REPOSITORY / room).rglob("*.py")}
+    assert named <= below | {"train_ssd.py"}, f"{room}/__init__.py names {', '.join(sorted(named - below))}"
+
+
+def test_no_circle_among_rooms(arrows: dict[tuple[str, str], str]) -> None:
+    after: dict[str, set[str]] = defaultdict(set)
+    for room, other in arrows:
+        after[room].add(other)
+
+    def reached(room: str) -> set[str]:
+        seen: set[str] = set()
+        todo = [room]
+        while todo:
+            for other in after[todo.pop()] - seen:
+                seen.add(other)
+                todo.append(other)
+        return seen
+
+    circles = [where for (room, other), where in arrows.items() if room in reached(other)]
+    assert not circles, "\n".join(circles)
+
+
+def test_what_is_shared_imports_no_stage(arrows: dict[tuple[str, str], str]) -> None:
+    stages = {f"pipeline/{name}" for name in STAGES}
+    wrong = [
+        where
+        for (room, other), where in arrows.items()
+        if other in stages and room.startswith("pipeline/") and room not in COMPOSES
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_files_above_the_rooms_of_the_engine_import_none(arrows: dict[tuple[str, str], str]) -> None:
+    wrong = [
+        where for (room, other), where in arrows.items() if room == "vision/engine" and other.startswith(room)
+    ]
+    assert not wrong, "\n".join(wrong)
