@@ -1,5 +1,6 @@
 """Checkpoint → ONNX for jetson-inference's detectNet, proven before it gets its name.
 
+* ``detectnet.py`` what detectNet does around the network, in NumPy
 * ``graph.py``     the exported module: softmax and decoding inside, no NMS
 * ``contract.py``  reads a file back and holds it against every clause of detectNet's contract
 * ``tensorrt.py``, ``tensorrt_operators.py``   what the parser of each TensorRT reads: the check, and its table
