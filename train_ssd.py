@@ -51,6 +51,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     from vision.engine.checkpoints.checkpoint import RunFacts
     from vision.engine.checkpoints.folder import RunFolder
     from vision.engine.evaluation import coco_map
+    from vision.engine.model import to_device, wrap_model
     from vision.engine.optim import build_optimizer, build_schedule
     from vision.engine.options import to_mapping
     from vision.engine.runs import disk, initial, resume
@@ -82,11 +83,11 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
 
     model = build_detector(variant, len(train_data.classes), spec, config.mb2_width_mult, config.priors)
     initial_weights = initial.initial_weights(model, plan, train_data.classes)
-    model = start.placed(model, config, host.device)
+    model = to_device(model, config, host.device)
     loss = build_loss(model)
     optimizer = build_optimizer(model, config)
     schedule = build_schedule(config, order.steps_per_epoch)
-    state = start.state_of(model, optimizer, schedule, config, host.amp_dtype)
+    state = start.create_train_state(model, optimizer, schedule, config, host.amp_dtype)
     plan = start.resume_or_begin(state, plan, group)
 
     run = RunFolder(plan.run)
@@ -105,7 +106,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
         resume.write_run_files(config, plan.run, train_data.classes)
     session = Session(
         config=config, device=host.device, amp_dtype=host.amp_dtype, loss=loss, order=order,
-        network=start.network_of(model, config, group, host.device),
+        network=wrap_model(model, config, group, host.device),
         train=loader, validation=val_loader, validation_data=val_data, run=run, facts=facts,
         board=Board(plan.run) if group.first else NoBoard(), console=console, stop=stop, group=group,
     )  # fmt: skip

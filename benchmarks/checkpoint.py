@@ -44,7 +44,9 @@ def full_state() -> tuple[TrainState, TrainConfig]:
     """A state after one update, so that the optimiser has its moments."""
     config = build({"ema": 0.9998})
     model = build_detector(find(config.net), 81, InputSpec())
-    state = start.state_of(model, build_optimizer(model, config), build_schedule(config, 100), config, None)
+    state = start.create_train_state(
+        model, build_optimizer(model, config), build_schedule(config, 100), config, None
+    )
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     state.optimizer.step()

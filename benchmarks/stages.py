@@ -38,6 +38,7 @@ from pipeline.extract import stage as extract
 from pipeline.image_check.check import ImageJob, check
 from pipeline.image_check.check_many import check_all
 from pipeline.image_check.safe_read import read_picture
+from pipeline.image_check.settings import PLAIN
 from pipeline.release import read_release
 from pipeline.stage import Settings, StageContext
 from vision.artefacts.files import fsync_file
@@ -132,7 +133,7 @@ def processor_table(pictures: PictureSet, folder: Path, rounds: int) -> list[str
     ways: dict[str, Callable[[], object]] = {
         "naive: skimage.io.imread": partial(read_with_skimage, paths),
         "bare strict decode": partial(decode_strictly, [str(path) for path in paths]),
-        "the check in a worker": lambda: [check(job, False, gate) for job in jobs],
+        "the check in a worker": lambda: [check(job, PLAIN, gate) for job in jobs],
         "its parent (hands out, journal)": partial(check_anew, jobs, 1, folder),
     }
     seconds = in_turns(ways, rounds, time.process_time)

@@ -33,6 +33,7 @@ from vision.engine.config import TrainConfig, build
 from vision.engine.distributed import Group
 from vision.engine.interrupt import StopRequest
 from vision.engine.machine import keep_freed_memory
+from vision.engine.model import to_device, wrap_model
 from vision.engine.optim import build_optimizer, build_schedule
 from vision.engine.runs.metric_logger import NoBoard
 from vision.engine.state import seed_everything
@@ -78,12 +79,12 @@ def stepper(config: TrainConfig, device: torch.device, batch: Batch) -> Callable
     seed_everything(0)
     amp = machine.amp_dtype(config, device)
     spec = InputSpec(config.resolution[0], config.resolution[-1])
-    model = start.placed(
-        build_detector(find(config.net), CLASSES, spec, config.mb2_width_mult), config, device
+    model = to_device(build_detector(find(config.net), CLASSES, spec, config.mb2_width_mult), config, device)
+    state = start.create_train_state(
+        model, build_optimizer(model, config), build_schedule(config, 10_000), config, amp
     )
-    state = start.state_of(model, build_optimizer(model, config), build_schedule(config, 10_000), config, amp)
     session = Session(
-        config=config, device=device, amp_dtype=amp, network=start.network_of(model, config, Group(), device),
+        config=config, device=device, amp_dtype=amp, network=wrap_model(model, config, Group(), device),
         loss=build_loss(model), order=UNUSED, train=UNUSED, validation=UNUSED, validation_data=UNUSED, run=UNUSED, facts=UNUSED,
         board=NoBoard(), console=Console(), stop=StopRequest(), group=Group(),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from torch import nn
 
 from vision.core.sample import InputSpec
 from vision.engine.config import build
-from vision.engine.model import average_of
+from vision.engine.model import make_ema
 from vision.engine.optim import Schedule, build_optimizer, build_schedule, learning_rates, part_of
 from vision.ssd.build import build_detector
 from vision.ssd.variants import find
@@ -87,7 +87,7 @@ def test_schedule_survives_its_state_dict() -> None:
 def test_average_follows_the_formula_and_leaves_constants_alone() -> None:
     model = nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1))
     model.register_buffer("constant", torch.tensor([1 / 3]))
-    average = average_of(model, decay=0.6)
+    average = make_ema(model, decay=0.6)
     expected = None
     for n in range(8):
         with torch.no_grad():
@@ -123,7 +123,7 @@ def test_biases_and_norms_decay_only_when_they_are_asked_to(detector: nn.Module)
 def test_statistics_are_averaged_as_weights_are() -> None:
     """Two updates of 0 and 1: the second counts with 1 − (1 + 1) / (10 + 1)."""
     model = nn.BatchNorm2d(3)
-    average = average_of(model, decay=0.9)
+    average = make_ema(model, decay=0.9)
     for value in (0.0, 1.0):
         with torch.no_grad():
             model.running_mean.fill_(value)

@@ -26,7 +26,7 @@ def freeze(model: Detector, config: TrainConfig) -> None:
         part.requires_grad_(False)
 
 
-def placed(model: Detector, config: TrainConfig, device: torch.device) -> Detector:
+def to_device(model: Detector, config: TrainConfig, device: torch.device) -> Detector:
     """Frozen as told, on the device, in the memory layout of ``--channels-last``, with ``--sync-bn`` layers.
 
     Raises ValueError where ``--sync-bn`` or ``--parallel`` cannot be had here.
@@ -39,7 +39,7 @@ def placed(model: Detector, config: TrainConfig, device: torch.device) -> Detect
     return model.to(device=device, memory_format=layout)  # type: ignore[call-overload]
 
 
-def network_of(
+def wrap_model(
     model: Detector, config: TrainConfig, group: Group, device: torch.device
 ) -> Callable[..., Any]:
     """What the loop calls: the model, compiled or spread over GPUs and processes. It shares the parameters."""
@@ -52,7 +52,7 @@ def network_of(
     return network
 
 
-def average_of(model: nn.Module, decay: float) -> AveragedModel:
+def make_ema(model: nn.Module, decay: float) -> AveragedModel:
     """An ``AveragedModel`` of weights and BN statistics, in evaluation mode.
 
     The decay of average number n is min(``decay``, (1 + n) / (10 + n)), the ramp of TensorFlow's

@@ -78,9 +78,7 @@ def test_a_device_that_does_not_count_its_memory_is_not_measured() -> None:
     assert images_that_fit(state, session, a_batch()) is None
 
 
-@pytest.mark.parametrize(
-    "place", ["vision.engine.training.loop.validate", "vision.engine.training.start.placed"]
-)
+@pytest.mark.parametrize("place", ["vision.engine.training.loop.validate", "vision.engine.model.to_device"])
 def test_elsewhere_it_is_no_traceback_either(
     place: str, train: Callable[..., int], tiny: list[str], tmp_path: Any, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],

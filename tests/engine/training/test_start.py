@@ -16,7 +16,7 @@ from tests.engine.ranks import ends, train_ranks
 from vision.core.sample import InputSpec
 from vision.engine.checkpoints import checkpoint
 from vision.engine.config import TrainConfig
-from vision.engine.training import start
+from vision.engine.model import to_device
 from vision.nn.blocks import BatchNorm2d
 from vision.ssd.build import build_detector
 from vision.ssd.model import Detector
@@ -35,7 +35,7 @@ def test_every_batch_normalisation_is_synchronised_when_asked(asked: bool) -> No
     model = tiny_detector()
     names, normalisations = list(model.state_dict()), kinds(model)
     assert normalisations == {BatchNorm2d}
-    placed = start.placed(model, dataclasses.replace(TrainConfig(), sync_bn=asked), NOWHERE)
+    placed = to_device(model, dataclasses.replace(TrainConfig(), sync_bn=asked), NOWHERE)
     assert kinds(placed) == {nn.SyncBatchNorm if asked else BatchNorm2d}
     assert isinstance(placed, Detector) and list(placed.state_dict()) == names, "checkpoints stay as they are"
 

@@ -19,6 +19,7 @@ from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.config import build
 from vision.engine.distributed import Group
 from vision.engine.interrupt import StopRequest
+from vision.engine.model import to_device
 from vision.engine.optim import build_optimizer, build_schedule
 from vision.engine.runs.metric_logger import NoBoard
 from vision.engine.state import TrainState, seed_everything
@@ -49,14 +50,14 @@ def make(side: int = 64, **told: Any) -> tuple[TrainState, Session]:
     """A state and as much of a session as a step needs."""
     config = build({"batch_size": 4, "optim_choose": "SGD", "lr": 0.01, "warmup_steps": 0, **told})
     seed_everything(1)
-    model = start.placed(
+    model = to_device(
         build_detector(find("mb2-ssd-lite"), 3, InputSpec(side, side), width_mult=0.1),
         config,
         torch.device("cpu"),
     )
     optimizer, schedule = build_optimizer(model, config), build_schedule(config, 10)
     amp = torch.bfloat16 if config.amp == "bf16" else None
-    state = start.state_of(model, optimizer, schedule, config, amp)
+    state = start.create_train_state(model, optimizer, schedule, config, amp)
     session = Session(
         config=config, device=torch.device("cpu"), amp_dtype=amp, network=model, loss=build_loss(model),
         order=None, train=None, validation=None, validation_data=None, run=RunFolder(Path("nowhere")), facts=None,

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from pipeline.miniature.__main__ import main
 from pipeline.miniature.coco_categories import CATEGORIES
-from pipeline.miniature.render import MiniatureSpec, annotation_file, main, write_release
+from pipeline.miniature.render import MiniatureSpec, annotation_file, write_release
 from pipeline.miniature.scene import render, run_lengths
 from pipeline.miniature.shapes import SHAPES
 from vision.artefacts.files import sha256_of

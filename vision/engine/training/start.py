@@ -10,7 +10,7 @@ from vision.engine.checkpoints import checkpoint
 from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.config import TrainConfig
 from vision.engine.distributed import Group
-from vision.engine.model import average_of
+from vision.engine.model import make_ema
 from vision.engine.optim import Schedule
 from vision.engine.runs.resume import Plan
 from vision.engine.runs.truncate_logs import rewind
@@ -18,7 +18,7 @@ from vision.engine.state import TrainState
 from vision.ssd.model import Detector
 
 
-def state_of(
+def create_train_state(
     model: Detector,
     optimizer: torch.optim.Optimizer,
     schedule: Schedule,
@@ -27,7 +27,7 @@ def state_of(
 ) -> TrainState:
     """The state of a run that has not begun; only float16 needs a gradient scaler."""
     scaler = torch.amp.GradScaler("cuda") if amp_dtype == torch.float16 else None
-    ema = average_of(model, config.ema) if config.ema else None
+    ema = make_ema(model, config.ema) if config.ema else None
     return TrainState(model=model, optimizer=optimizer, schedule=schedule, scaler=scaler, ema=ema)
 
 
