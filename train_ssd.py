@@ -36,8 +36,8 @@ def train(parsed: "Parsed", console: "Console", stop: "StopRequest") -> None:
     plan = resume.plan(parsed, console.warn)
     host = machine.prepare(plan.config, plan.checkpoint.threads if plan.checkpoint else None)
     seed_everything(plan.config.seed)
-    with run_lock(plan.run) if host.group.first else nullcontext():
-        if host.group.first:
+    with run_lock(plan.run) if host.group.is_main else nullcontext():
+        if host.group.is_main:
             resume.require_unchanged(plan)
         train_planned(plan, host, console, stop)
 
@@ -55,7 +55,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     from vision.engine.optim import build_optimizer, build_schedule
     from vision.engine.options import to_mapping
     from vision.engine.runs import disk, initial, resume
-    from vision.engine.runs.metric_logger import Board, NoBoard
+    from vision.engine.runs.metric_logger import MetricLogger, NullLogger
     from vision.engine.training import report, start
     from vision.engine.training.loop import fit
     from vision.engine.training.session import Session
@@ -91,7 +91,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     plan = start.resume_or_begin(state, plan, group)
 
     run = RunFolder(plan.run)
-    if group.first:
+    if group.is_main:
         disk.require_room(run, state, config, order.steps_per_epoch)
     facts = RunFacts(
         args=to_mapping(config),
@@ -102,13 +102,13 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
         world_size=group.world,
         validation_digest=val_data.digest,
     )
-    if group.first:
+    if group.is_main:
         resume.write_run_files(config, plan.run, train_data.classes)
     session = Session(
         config=config, device=host.device, amp_dtype=host.amp_dtype, loss=loss, order=order,
         network=wrap_model(model, config, group, host.device),
         train=loader, validation=val_loader, validation_data=val_data, run=run, facts=facts,
-        board=Board(plan.run) if group.first else NoBoard(), console=console, stop=stop, group=group,
+        board=MetricLogger(plan.run) if group.is_main else NullLogger(), console=console, stop=stop, group=group,
     )  # fmt: skip
 
     report.begin(session, state, plan, host, initial_weights)

@@ -35,7 +35,7 @@ from vision.engine.interrupt import StopRequest
 from vision.engine.machine import keep_freed_memory
 from vision.engine.model import to_device, wrap_model
 from vision.engine.optim import build_optimizer, build_schedule
-from vision.engine.runs.metric_logger import NoBoard
+from vision.engine.runs.metric_logger import NullLogger
 from vision.engine.state import seed_everything
 from vision.engine.training import start
 from vision.engine.training.console import Console
@@ -86,7 +86,7 @@ def stepper(config: TrainConfig, device: torch.device, batch: Batch) -> Callable
     session = Session(
         config=config, device=device, amp_dtype=amp, network=wrap_model(model, config, Group(), device),
         loss=build_loss(model), order=UNUSED, train=UNUSED, validation=UNUSED, validation_data=UNUSED, run=UNUSED, facts=UNUSED,
-        board=NoBoard(), console=Console(), stop=StopRequest(), group=Group(),
+        board=NullLogger(), console=Console(), stop=StopRequest(), group=Group(),
     )  # fmt: skip
     training_mode(model, config.freeze_bn)
     return lambda: train_step(state, session, batch)

@@ -91,7 +91,7 @@ class Stage:
     * inputs, outputs: paths relative to the root (files; a folder means the tree below it)
     * params: what changes the result and is no file; plain JSON
     * run: does the work, publishes its outputs, returns the counts
-    * used_up: inputs that nobody needs any more once the stage is done; removing them makes nothing stale
+    * disposable: inputs that nobody needs any more once the stage is done; removing them makes nothing stale
     * takes_over: whether what is under an output that no note of ours claims is what the stage would put there
     * proves: outputs whose every file the stage checks and replaces by itself; the runner puts none of them aside
     * not_needed: why there is nothing for the stage to do in this root at all; None where there is
@@ -107,7 +107,7 @@ class Stage:
     outputs: Callable[[Settings], Iterable[str]]
     params: Callable[[Settings], dict[str, Any]]
     run: Callable[[StageContext], Counts]
-    used_up: Callable[[Settings], Iterable[str]] = lambda settings: ()
+    disposable: Callable[[Settings], Iterable[str]] = lambda settings: ()
     takes_over: Callable[[Settings, str, Callable[[], bool]], bool] = lambda settings, path, should_stop: (
         False
     )

@@ -23,7 +23,7 @@ from vision.messages.command_line import Parser
 if TYPE_CHECKING:
     import numpy as np
 
-    from vision.engine.checkpoints.open_detector import Opened
+    from vision.engine.checkpoints.open_detector import LoadedDetector
     from vision.export.onnx import ExportReport
 
 DEFAULT_NAME = "ssd-mobilenet.onnx"
@@ -86,7 +86,7 @@ def _again(arguments: argparse.Namespace, output: Path) -> str:
     return command("python -m tools.export_onnx", *asked, "--output", output)
 
 
-def comparison_pictures(named: Path | None, opened: Opened) -> tuple[list[np.ndarray], str]:
+def comparison_pictures(named: Path | None, opened: LoadedDetector) -> tuple[list[np.ndarray], str]:
     """Validation images as detectNet feeds them: of the root that was ``named``, which must have some, else of the
     training's; where that one is gone or has none, photographs of scikit-image."""
     from vision.datasets.contract import DatasetError, SampleError
@@ -122,7 +122,7 @@ def _photographs() -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(getattr(skimage.data, name)()[..., :3])
 
 
-def report(result: ExportReport, output: Path, source: str, opened: Opened) -> str:
+def report(result: ExportReport, output: Path, source: str, opened: LoadedDetector) -> str:
     """What was proven, and the line to type on the Jetson."""
     graph, parity = result.graph, result.parity
     spec = opened.detector.input_spec

@@ -96,7 +96,7 @@ def _require_space(members: Sequence[Member], folder: Path) -> None:
     require_space(folder, needed, f"for {len(members):,} files", "unpack on another disk")
 
 
-def standing(
+def verified_files(
     folder: Path,
     files: Mapping[str, Member],
     known: trees.Manifest,
@@ -128,7 +128,7 @@ def _stopping(should_stop: Callable[[], bool], what: Path) -> Callable[[int], No
     return tick
 
 
-def proven(folder: Path, files: Mapping[str, Member]) -> trees.Manifest:
+def unpacked_manifest(folder: Path, files: Mapping[str, Member]) -> trees.Manifest:
     """The list of ``files`` that have just been unpacked into ``folder``, with the CRC-32 each was checked by."""
     found = {name: stat for name, _, stat in trees.walk(folder) if name in files}
     return {
@@ -138,7 +138,7 @@ def proven(folder: Path, files: Mapping[str, Member]) -> trees.Manifest:
     }
 
 
-def take_along(
+def link_foreign_files(
     old: Path,
     new: Path,
     members: Collection[str],

@@ -21,7 +21,7 @@ BAR_AFTER_S = 2.0
 
 
 @dataclass(slots=True)
-class Observer:
+class Fingerprints:
     """Digests of paths below ``root``; ``deep`` reads everything again instead of trusting size and time.
 
     ``should_stop`` is asked while files are read; then ``Interrupted`` is raised.
@@ -42,7 +42,7 @@ class Observer:
         self._manifests.clear()
         self._known.clear()
 
-    def look(self, path: str, recorded: Recorded | None = None) -> Recorded | None:
+    def read(self, path: str, recorded: Recorded | None = None) -> Recorded | None:
         """``path`` (relative to the root) as it is now, or None when there is no file or folder."""
         if path not in self._seen:
             self._seen[path] = self._look(path, recorded)
@@ -50,7 +50,7 @@ class Observer:
 
     def is_gone(self, path: str) -> bool:
         """Whether there is nothing at all; a pipe or a device, which ``look`` does not see, is something."""
-        return self.look(path) is None and path not in self._strange
+        return self.read(path) is None and path not in self._strange
 
     def _look(self, path: str, recorded: Recorded | None) -> Recorded | None:
         full = self.root / path
@@ -94,7 +94,7 @@ class Observer:
 
     def record(self, path: str) -> Recorded | None:
         """As ``look``; for a tree the manifest is written, so that the next look is quick."""
-        seen = self.look(path)
+        seen = self.read(path)
         if path in self._manifests and self._manifests[path] != self._known[path]:
             noted = trees.manifest_path(self.root, path)
             trees.write_manifest(noted, self._manifests[path], trees.read_own(noted))
@@ -115,7 +115,7 @@ class Observer:
 
     def difference(self, path: str, recorded: Recorded) -> str | None:
         """Why ``path`` is not what was recorded, in words; None when it is."""
-        now = self.look(path, recorded)
+        now = self.read(path, recorded)
         if now is None:
             strange = self._strange.get(path)
             return (

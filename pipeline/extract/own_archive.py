@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.archives.archive import open_archive, plan
 from pipeline.archives.fault import BadArchive
 from pipeline.archives.members import Files
-from pipeline.archives.unpack import named, standing, unpack_all
+from pipeline.archives.unpack import named, verified_files, unpack_all
 from pipeline.command.run_stage import StopFlag, reported, say
 from pipeline.command.working_folder import working_folder
 from pipeline.data_root import manifests as trees
@@ -86,7 +86,7 @@ def _is_unpacked(folder: Path, files: Files, should_stop: Callable[[], bool]) ->
     """Whether ``folder`` holds just ``files``: by name and size, and only if that is so by reading them."""
     if not folder.is_dir():
         return False
-    return _holds_just(folder, files) and len(standing(folder, files, {}, should_stop)) == len(files)
+    return _holds_just(folder, files) and len(verified_files(folder, files, {}, should_stop)) == len(files)
 
 
 def _holds_just(folder: Path, files: Files) -> bool:

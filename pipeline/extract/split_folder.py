@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline.archives.archive import Archive
 from pipeline.archives.members import Member, Members
-from pipeline.archives.unpack import proven, standing, take_along, unpack_all
+from pipeline.archives.unpack import unpacked_manifest, verified_files, link_foreign_files, unpack_all
 from pipeline.data_root import manifests as trees
 from pipeline.data_root import receipts
 from pipeline.data_root.receipts import receipt_path
@@ -39,7 +39,7 @@ def make_folder(context: StageContext, folder: str, archive: Archive, members: M
     known, vouched = trees.read_manifest(noted), _vouched(context.root, folder)
     seen = known or receipt_path(context.root, "extract").exists()
     own = trees.brought(context.root, folder, vouched)
-    right = standing(final, files, known, context.should_stop)
+    right = verified_files(final, files, known, context.should_stop)
     old = _of_earlier_releases(final, files, own, known if seen else None, context.should_stop)
     record = own if own is not None else _of_both(files, known, vouched)
     if old or len(right) < len(files):
@@ -58,7 +58,7 @@ def make_folder(context: StageContext, folder: str, archive: Archive, members: M
         ours |= {name: _contents(files[name]) for name in files if name not in right}
         _replace(context, folder, archive, files, right, old, ours)
         # what was proven while it was written need not be read again for the receipt
-        trees.write_manifest(noted, proven(final, files), ours)
+        trees.write_manifest(noted, unpacked_manifest(final, files), ours)
     if old:
         context.say(f"{folder}: removed {len(old):,} images of an earlier release, such as {old[0]!r}")
 
@@ -106,7 +106,7 @@ def _replace(
         context.should_stop,
         {files[name].name: member for name, member in right.items()},
     )
-    others = take_along(final, staging, files, old, context.should_stop)
+    others = link_foreign_files(final, staging, files, old, context.should_stop)
     if others:
         context.say(
             f"{folder}: {len(others):,} entries that are not of the archive stay, such as {others[0]!r}"

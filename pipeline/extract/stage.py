@@ -19,7 +19,7 @@ from typing import Any
 from pipeline.archives.archive import Archive, open_archive, plan
 from pipeline.archives.fault import BadArchive
 from pipeline.archives.members import Members
-from pipeline.archives.unpack import named, standing, unpack_all
+from pipeline.archives.unpack import named, verified_files, unpack_all
 from pipeline.data_root import brought
 from pipeline.extract.already_unpacked import is_from_archives
 from pipeline.extract.split_folder import make_folder
@@ -127,7 +127,7 @@ def _annotations(context: StageContext, source: Source, wanted: Mapping[str, Sou
     counts.kept += len(members)
     if len(source.members) > len(members):
         counts.drop("annotations not asked for, still in the archive", len(source.members) - len(members))
-    right = standing(
+    right = verified_files(
         context.root / source.folder,
         {member.name.removeprefix(f"{source.folder}/"): member for member in members},
         {},
@@ -171,7 +171,7 @@ STAGE = Stage(
     outputs=_outputs,
     params=_params,
     run=_run,
-    used_up=_inputs,
+    disposable=_inputs,
     takes_over=is_from_archives,
     proves=lambda settings: [f"{split}2017" for split in settings.splits],
     not_needed=nothing_to_bring,

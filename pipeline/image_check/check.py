@@ -35,8 +35,8 @@ class Checked(NamedTuple):
     facts: FileFacts | None
 
 
-def check(job: ImageJob, how: How, gate: str) -> Checked:
-    """Reads and checks one image. ``gate`` is a file that is locked while a large image is decoded."""
+def check(job: ImageJob, how: How, large_image_lock: str) -> Checked:
+    """Reads and checks one image. ``large_image_lock`` is a file that is locked while a large image is decoded."""
     try:
         data, facts = read_picture(job.folder, job.name)
     except BadImage as error:
@@ -46,14 +46,14 @@ def check(job: ImageJob, how: How, gate: str) -> Checked:
     except BadImage as error:
         return Checked(ImageVerdict("reject", error.reason, None, None), facts)
     is_large = header.height * header.width > LARGE_PIXELS
-    with _one_at_a_time(gate) if is_large else contextlib.nullcontext():
+    with _one_at_a_time(large_image_lock) if is_large else contextlib.nullcontext():
         return Checked(check_image(data, job.name, job.expected_hw, how.thorough, header, how.exif), facts)
 
 
 @contextlib.contextmanager
-def _one_at_a_time(gate: str) -> Iterator[None]:
+def _one_at_a_time(large_image_lock: str) -> Iterator[None]:
     """flock, not a semaphore: it is given back when its holder is killed."""
-    descriptor = os.open(gate, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(large_image_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -15,7 +15,7 @@ from pipeline.image_check.check import Checked, ImageJob, check, thumbnail_of
 from pipeline.image_check.journal import ImageJournal
 from pipeline.image_check.safe_read import DiskFault, facts_now, is_absent, is_readable
 from pipeline.image_check.settings import NAME, PLAIN, How, check_settings
-from pipeline.image_check.worker_pool import Lost, WorkerPool, WorkFailed
+from pipeline.image_check.worker_pool import WorkerCrash, WorkerPool, WorkFailed
 from pipeline.stage import Interrupted, StageError
 from vision.images.decode import ImageVerdict
 
@@ -46,7 +46,7 @@ def check_all(
                 raise Interrupted(job.name)
             if (known := journal.find(job)) is not None:
                 found[job] = known
-        work = partial(check, how=how, gate=str(staging / "large.lock"))
+        work = partial(check, how=how, large_image_lock=str(staging / "large.lock"))
         open_jobs = [job for job in every if job not in found]
         with _bar(len(every), len(found)) as bar, WorkerPool(work, workers, PRELOAD) as pool:
             for _ in range(ROUNDS):
@@ -89,7 +89,7 @@ def thumbnails_of(
     found: dict[ImageJob, np.ndarray | None] = {}
     with WorkerPool(thumbnail_of, workers, PRELOAD) as pool:
         for chunk in _said(pool, dict.fromkeys(jobs), should_stop):
-            found.update((job, None if isinstance(result, Lost) else result) for job, result in chunk)
+            found.update((job, None if isinstance(result, WorkerCrash) else result) for job, result in chunk)
     return found
 
 
@@ -115,9 +115,9 @@ def _said(
         ) from failure
 
 
-def _settled(job: ImageJob, result: Checked | Lost) -> Checked:
+def _settled(job: ImageJob, result: Checked | WorkerCrash) -> Checked:
     """An image that crashes the decoder every time is bad; one whose process was killed is not thereby bad."""
-    if not isinstance(result, Lost):
+    if not isinstance(result, WorkerCrash):
         return result
     if result.crashed:
         return Checked(ImageVerdict("reject", f"crashes_decoder: {result}", None, None), None)

@@ -33,7 +33,7 @@ Work = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class WorkerCrash:
     """No result: the worker ended ``TRIES`` times on this item alone.
 
     ``exit_code`` as ``multiprocessing`` gives it (−9 = SIGKILL), None where it was a MemoryError.
@@ -176,7 +176,7 @@ class WorkerPool:
         (item,) = chunk
         self._tries[item] = self._tries.get(item, 0) + 1
         if self._tries[item] >= TRIES:
-            return [(item, Lost(exit_code))]
+            return [(item, WorkerCrash(exit_code))]
         self._again.append([item])
         return []
 

@@ -28,7 +28,7 @@ def folders(stages: Iterable[Stage], settings: Settings) -> list[Path]:
     return [folder for folder in found if folder.is_dir()]
 
 
-def sweep(stage: Stage, settings: Settings, say: Callable[[str], None]) -> None:
+def remove_stale(stage: Stage, settings: Settings, say: Callable[[str], None]) -> None:
     """Removes what a kill left in the folders of ``stage``; the root's lock is held by the caller."""
     for path in stage.outputs(settings):
         recover_folder(settings.root, path, say)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.data_root import claims, receipts
 from pipeline.data_root.claims import Aside
-from pipeline.data_root.fingerprints import Observer
+from pipeline.data_root.fingerprints import Fingerprints
 from pipeline.data_root.receipts import Recorded
 from pipeline.runner.leftovers import STAGING
 from pipeline.runner.owners_files import ASIDE, free_name
@@ -80,7 +80,7 @@ def _recorded(stage: Stage, settings: Settings) -> dict[str, Recorded]:
     return receipt.outputs if receipt else {}
 
 
-def put_aside(stage: Stage, settings: Settings, observer: Observer) -> dict[str, Aside]:
+def put_aside(stage: Stage, settings: Settings, observer: Fingerprints) -> dict[str, Aside]:
     """Gives a second name to each output that is not as the receipt of ``stage`` has it; what is aside, by path.
 
     What a run that was killed has put aside counts, too. Outputs that the stage proves piece by piece are its own
@@ -111,14 +111,14 @@ def _pending(stage: Stage, settings: Settings) -> dict[str, Aside]:
     return {name: each for name, each in (claim.aside if claim else {}).items() if ASIDE in name}
 
 
-def _not_as_recorded(stage: Stage, settings: Settings, observer: Observer) -> Iterator[tuple[str, str]]:
+def _not_as_recorded(stage: Stage, settings: Settings, observer: Fingerprints) -> Iterator[tuple[str, str]]:
     """Path and digest (empty for a link) of each output that is there and is not what the receipt says."""
     recorded = _recorded(stage, settings)
     proved = frozenset(stage.proves(settings))
     for path in stage.outputs(settings):
         if path in proved:
             continue
-        now = observer.look(path, recorded.get(path))
+        now = observer.read(path, recorded.get(path))
         if (settings.root / path).is_symlink():
             yield path, ""
         elif now is None or (now.kind == "tree" and not now.files):

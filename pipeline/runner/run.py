@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data_root import claims, receipts
-from pipeline.data_root.fingerprints import Observer
+from pipeline.data_root.fingerprints import Fingerprints
 from pipeline.data_root.receipts import Receipt, Recorded
 from pipeline.runner import leftovers, ownership
 from pipeline.runner.own_data import require_room
@@ -56,9 +56,9 @@ class Decision:
 
 
 def decide(
-    stage: Stage, settings: Settings, observer: Observer, spared: frozenset[str] = frozenset()
+    stage: Stage, settings: Settings, observer: Fingerprints, optional: frozenset[str] = frozenset()
 ) -> Decision:
-    """Whether ``stage`` has to run, looking at its receipt and at the disk; ``spared`` paths may be missing."""
+    """Whether ``stage`` has to run, looking at its receipt and at the disk; ``optional`` paths may be missing."""
     if (why := stage.not_needed(settings)) is not None:
         return Decision(stage.name, "own", why)
     try:
@@ -72,13 +72,15 @@ def decide(
         )
     why = (
         _changed_plan(stage, settings, receipt)
-        or _changed_files(stage, settings, receipt, observer, spared | frozenset(stage.used_up(settings)))
+        or _changed_files(
+            stage, settings, receipt, observer, optional | frozenset(stage.disposable(settings))
+        )
         or stage.doubt(settings, receipt.notes)
     )
     if why:
         return Decision(stage.name, "stale", why, receipt)
     summary = f"finished {receipt.finished}: {receipt.kept:,} kept of {receipt.taken_in:,}"
-    gone = tuple(path for path in stage.outputs(settings) if path in spared and observer.is_gone(path))
+    gone = tuple(path for path in stage.outputs(settings) if path in optional and observer.is_gone(path))
     if gone:
         summary += f"; no longer here and not needed: {gone[0]}"
         summary += f" and {len(gone) - 1} more" if len(gone) > 1 else ""
@@ -117,7 +119,7 @@ def _in_words(params: dict[str, Any], key: str) -> str:
 
 
 def _changed_files(
-    stage: Stage, settings: Settings, receipt: Receipt, observer: Observer, spared: frozenset[str]
+    stage: Stage, settings: Settings, receipt: Receipt, observer: Fingerprints, optional: frozenset[str]
 ) -> str | None:
     sometimes = frozenset(stage.sometimes(settings))
     for paths, recorded, word in (
@@ -129,7 +131,7 @@ def _changed_files(
                 continue
             if path not in recorded:
                 return f"{path} is a new {word}"
-            if path in spared and observer.look(path, recorded[path]) is None and observer.is_gone(path):
+            if path in optional and observer.read(path, recorded[path]) is None and observer.is_gone(path):
                 continue
             difference = observer.difference(path, recorded[path])
             if difference:
@@ -137,11 +139,11 @@ def _changed_files(
     return None
 
 
-def _spared(stages: Sequence[Stage], settings: Settings, observer: Observer) -> frozenset[str]:
+def _optional_paths(stages: Sequence[Stage], settings: Settings, observer: Fingerprints) -> frozenset[str]:
     """What the finished ones among ``stages`` have used up: it may be missing."""
-    users = [stage for stage in stages if tuple(stage.used_up(settings))]
+    users = [stage for stage in stages if tuple(stage.disposable(settings))]
     done = [stage for stage in users if not decide(stage, settings, observer).must_run]
-    return frozenset(path for stage in done for path in stage.used_up(settings))
+    return frozenset(path for stage in done for path in stage.disposable(settings))
 
 
 def decide_all(
@@ -155,11 +157,11 @@ def decide_all(
     Raises:
         Interrupted: asked to stop while files were read.
     """
-    observer = Observer(settings.root, deep, should_stop)
-    spared = _spared(stages, settings, observer)
+    observer = Fingerprints(settings.root, deep, should_stop)
+    optional = _optional_paths(stages, settings, observer)
     decisions: dict[str, Decision] = {}
     for stage in stages:
-        decision = decide(stage, settings, observer, spared)
+        decision = decide(stage, settings, observer, optional)
         upstream = [name for name in stage.after if name in decisions and decisions[name].must_run]
         if upstream and decision.state == "done":
             decision = replace(decision, state="stale", why=f"{upstream[0]} comes before it and has to run")
@@ -180,12 +182,12 @@ def run_stages(
         StageError, Interrupted: what is its owner's is in the way, or from a stage; the stages before it are finished and stay so.
     """
     for stage in stages:
-        leftovers.sweep(stage, settings, say)
-    observer = Observer(settings.root, should_stop=should_stop)
-    spared = frozenset() if force else _spared(stages, settings, observer)
+        leftovers.remove_stale(stage, settings, say)
+    observer = Fingerprints(settings.root, should_stop=should_stop)
+    optional = frozenset() if force else _optional_paths(stages, settings, observer)
     decisions = []
     for stage in stages:
-        decision = decide(stage, settings, observer, spared)
+        decision = decide(stage, settings, observer, optional)
         if force and decision.state == "done":
             decision = replace(decision, state="stale", why="--force")
         decisions.append(decision)
@@ -199,7 +201,7 @@ def run_stages(
     return decisions
 
 
-def _pass_over(receipt: Receipt, settings: Settings, observer: Observer) -> None:
+def _pass_over(receipt: Receipt, settings: Settings, observer: Fingerprints) -> None:
     """Nothing to do: what a kill between receipt and end left goes; new times and inodes are noted."""
     shutil.rmtree(settings.root / STAGING / receipt.stage, ignore_errors=True)
     with suppress(OSError):  # a full disk is no reason to fail when there is nothing to do
@@ -211,7 +213,7 @@ def _pass_over(receipt: Receipt, settings: Settings, observer: Observer) -> None
 def _act(
     stage: Stage,
     settings: Settings,
-    observer: Observer,
+    observer: Fingerprints,
     force: bool,
     say: Callable[[str], None],
     should_stop: Callable[[], bool],
@@ -250,7 +252,7 @@ def _act(
     say(f"{stage.name}: done in {receipt.seconds:.1f} s, {counts.kept:,} kept of {counts.taken_in:,}")
 
 
-def _inputs_now(stage: Stage, settings: Settings, observer: Observer) -> dict[str, Recorded]:
+def _inputs_now(stage: Stage, settings: Settings, observer: Fingerprints) -> dict[str, Recorded]:
     """The inputs that are there."""
     seen = {path: observer.record(path) for path in stage.inputs(settings)}
     return {path: record for path, record in seen.items() if record is not None}
@@ -292,7 +294,7 @@ def _require_unmoved(
             )
 
 
-def _outputs_now(stage: Stage, settings: Settings, observer: Observer) -> dict[str, Recorded]:
+def _outputs_now(stage: Stage, settings: Settings, observer: Fingerprints) -> dict[str, Recorded]:
     """The outputs, which all have to be there but those that are made sometimes."""
     outputs, sometimes = {}, frozenset(stage.sometimes(settings))
     for path in stage.outputs(settings):

@@ -26,8 +26,8 @@ from pipeline.space import SPARE_BYTES, require_space
 from pipeline.stage import Interrupted, StageError
 from pipeline.transfer.mirrors import Mirrors
 from pipeline.transfer.network_errors import is_hopeless, said
-from pipeline.transfer.partial import Part, Span
-from pipeline.transfer.request import Answer, Broken, Unusable, asked
+from pipeline.transfer.partial import PartialFile, Segment
+from pipeline.transfer.request import Answer, TransientError, NotResumable, asked
 from vision.artefacts.files import OutOfSpace, space_errors
 from vision.artefacts.targets import require_file_place
 from vision.messages.addresses import host_of, redacted
@@ -48,7 +48,7 @@ BACKOFF_S, BACKOFF_LIMIT_S, RETRY_AFTER_LIMIT_S = 1.0, 60.0, 300.0
 JITTER = random.Random()
 """A generator of its own: the global one belongs to whoever runs in this process, and may be compared bit by bit."""
 LOOK_S = 0.05
-TRANSFER_ERRORS = (Broken, requests.RequestException, urllib3.exceptions.HTTPError)
+TRANSFER_ERRORS = (TransientError, requests.RequestException, urllib3.exceptions.HTTPError)
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Fetch:
         require_file_place(self.output)
         with space_errors(self.output):
             for attempt in (1, 2):
-                part = Part(self.output, self.bytes, self.sha256)
+                part = PartialFile(self.output, self.bytes, self.sha256)
                 part.require_ours()
                 try:
                     self._transfer(part, self.connections if attempt == 1 else 1)
@@ -111,7 +111,7 @@ class Fetch:
             f"check what was asked for, or name another mirror ({self.another}); nothing was published",
         )
 
-    def _transfer(self, part: Part, connections: int) -> None:
+    def _transfer(self, part: PartialFile, connections: int) -> None:
         """Returns when all bytes are there."""
         part.open(SPAN_BYTES if connections > 1 else None)
         self.progress(part.have)
@@ -119,9 +119,9 @@ class Fetch:
             if part.complete:
                 return
             try:
-                Crew(self, part, connections).work()
+                Connections(self, part, connections).work()
                 return
-            except Unusable as reason:
+            except NotResumable as reason:
                 why = str(reason)
                 self.say(f"{self.output.name}: {why}; beginning again")
                 self.progress(-part.have)
@@ -148,10 +148,10 @@ class Fetch:
         return None if digest == self.sha256 else f"sha256 {digest[:12]}… instead of {self.sha256[:12]}…"
 
 
-class Crew:
+class Connections:
     """The connections of one transfer. They end with it: what a straggler still receives is not written."""
 
-    def __init__(self, job: Fetch, part: Part, connections: int) -> None:
+    def __init__(self, job: Fetch, part: PartialFile, connections: int) -> None:
         self.job, self.part = job, part
         self.connections = min(connections, sum(not span.complete for span in part.spans))
         self._free = [span for span in part.spans if not span.complete]
@@ -195,11 +195,11 @@ class Crew:
                 if not self._running and not self._free:
                     self._ended.set()
 
-    def _take(self) -> Span | None:
+    def _take(self) -> Segment | None:
         with self._lock:
             return self._free.pop(0) if self._free else None
 
-    def _fetch(self, session: requests.Session, span: Span) -> None:
+    def _fetch(self, session: requests.Session, span: Segment) -> None:
         """Until the span is complete. Raises StageError when its tries are used up."""
         failures, tries, before = 0, 0, span.have
         while not self._leave.is_set():
@@ -207,7 +207,7 @@ class Crew:
             try:
                 self._once(session, url, span)
                 return
-            except Unusable as error:
+            except NotResumable as error:
                 if not (self.part.can_go_on and self.job.mirrors.bar(url)):
                     raise
                 self._tell(url, f"{error}; trying another mirror")
@@ -238,12 +238,12 @@ class Crew:
         if not self.job.mirrors.drop(url):
             self._give_up(f"{redacted(url)}: {why}", "check the address")
         if not self.job.mirrors.usable:
-            raise Unusable(f"{host_of(url)}: {why}, and the other mirrors cannot resume")
+            raise NotResumable(f"{host_of(url)}: {why}, and the other mirrors cannot resume")
         self._tell(url, f"{why}; trying another mirror")
 
     def _give_up(self, why: str, check: str) -> None:
         if self.job.mirrors.some_are_barred:
-            raise Unusable(f"{why}, too often, and the other mirrors cannot resume")
+            raise NotResumable(f"{why}, too often, and the other mirrors cannot resume")
         part, goes_on = self.part, "starts from the beginning: nothing of it can be resumed"
         if part.can_go_on:
             goes_on = f"resumes it: {part.have:,} bytes stay in {part.path}"
@@ -253,30 +253,32 @@ class Crew:
             f"{check} or name a mirror ({self.job.another}); the same command {goes_on}",
         )
 
-    def _once(self, session: requests.Session, url: str, span: Span) -> None:
+    def _once(self, session: requests.Session, url: str, span: Segment) -> None:
         """One request for what the span lacks. Returns when it is complete."""
         part = self.part
         if span.have and not part.validators:
-            raise Unusable("the server sends no strong ETag or date, so the partial file cannot be resumed")
+            raise NotResumable(
+                "the server sends no strong ETag or date, so the partial file cannot be resumed"
+            )
         whole = len(part.spans) == 1 and span.have == 0
         end = None if len(part.spans) == 1 else span.end
         html = self.job.output.suffix.startswith(".htm")
         with asked(session, url, span.position, end, part.validator_of(url), html) as answer:
             if answer.start != span.position:
-                raise Unusable("the server's file has changed, or it gives no ranges")
+                raise NotResumable("the server's file has changed, or it gives no ranges")
             self._check_object(url, answer, span, whole)
             self._receive(answer, span)
 
-    def _check_object(self, url: str, answer: Answer, span: Span, whole: bool) -> None:
+    def _check_object(self, url: str, answer: Answer, span: Segment, whole: bool) -> None:
         """Another mirror's object has to have the same size; that it is the same one is for the digest to say."""
         part = self.part
         known = part.validator_of(url)
         if not whole and known and answer.validator and known != answer.validator:
-            raise Unusable("the server's file has changed")
+            raise NotResumable("the server's file has changed")
         if len(part.spans) > 1 and (not answer.validator or answer.response.status_code != 206):
-            raise Unusable("the server gives no ranges of an object that it names")
+            raise NotResumable("the server gives no ranges of an object that it names")
         if span.position and not known and not answer.validator:
-            raise Broken("this server does not name its object")
+            raise TransientError("this server does not name its object")
         if part.total is None and answer.total is not None:
             require_space(
                 part.path.parent,
@@ -287,15 +289,15 @@ class Crew:
             part.learn_total(span, answer.total)
         if answer.total not in (None, part.total):
             what = f"the server's file has {answer.total:,} bytes instead of {part.total:,}"
-            raise Broken(what, weight=3) if whole else Unusable(what)
+            raise TransientError(what, weight=3) if whole else NotResumable(what)
         if answer.validator:
             part.identify(span, url, answer.validator)
 
-    def _receive(self, answer: Answer, span: Span) -> None:
-        pace, room = Pace(), Room(self.part)
+    def _receive(self, answer: Answer, span: Segment) -> None:
+        pace, room = MinRate(), DiskGuard(self.part)
         while chunk := answer.response.raw.read1(CHUNK):  # what has arrived, so that a cut loses nothing
             if span.end is not None and span.position + len(chunk) > span.end:
-                raise Broken(f"more than the {span.end - span.start:,} bytes that were asked for")
+                raise TransientError(f"more than the {span.end - span.start:,} bytes that were asked for")
             if self._leave.is_set() or not self.part.write(span, chunk):
                 return
             self.job.progress(len(chunk))
@@ -303,7 +305,7 @@ class Crew:
             room.check(len(chunk))
         self._require_all(answer, span)
 
-    def _require_all(self, answer: Answer, span: Span) -> None:
+    def _require_all(self, answer: Answer, span: Segment) -> None:
         if span.complete:
             return
         announced = None if answer.length is None else answer.start + answer.length
@@ -311,13 +313,13 @@ class Crew:
             self.part.learn_total(span, span.position)
             return
         expected = span.end if span.end is not None else announced
-        raise Broken(f"the connection ended after {span.position:,} of {expected or 0:,} bytes")
+        raise TransientError(f"the connection ended after {span.position:,} of {expected or 0:,} bytes")
 
 
-class Room:
+class DiskGuard:
     """Ends a body of a size that nobody told before it has filled the disk."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: PartialFile) -> None:
         self.part, self._bytes = part, 0
 
     def check(self, received: int) -> None:
@@ -340,7 +342,7 @@ def backoff_s(tries: int, after_s: float | None) -> float:
     return min(BACKOFF_LIMIT_S, BACKOFF_S * 2.0 ** (tries - 1)) * JITTER.uniform(0.5, 1.0)
 
 
-def _with_needed(error: OSError, part: Part) -> OSError:
+def _with_needed(error: OSError, part: PartialFile) -> OSError:
     """``error``; that of a full disk says how much is lacking, where that is known."""
     if error.errno not in FULL or part.total is None:
         return error
@@ -349,7 +351,7 @@ def _with_needed(error: OSError, part: Part) -> OSError:
     return OutOfSpace(errno.ENOSPC, f"{what}, {free:,} are free", str(part.path))
 
 
-class Pace:
+class MinRate:
     """Ends a connection that gives less than MIN_RATE over RATE_WINDOW_S."""
 
     def __init__(self) -> None:
@@ -361,7 +363,7 @@ class Pace:
         if elapsed < RATE_WINDOW_S:
             return
         if self._bytes < MIN_RATE * elapsed:
-            raise Broken(f"only {self._bytes / elapsed:,.0f} bytes/s over {elapsed:.0f} s")
+            raise TransientError(f"only {self._bytes / elapsed:,.0f} bytes/s over {elapsed:.0f} s")
         self._since, self._bytes = time.monotonic(), 0
 
 

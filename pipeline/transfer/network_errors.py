@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import requests
 import urllib3
 
-from pipeline.transfer.request import Broken, Hopeless
+from pipeline.transfer.request import TransientError, Hopeless
 from vision.messages.addresses import redacted_text
 from vision.messages.advice import shown
 from vision.messages.system_errors import reason
@@ -20,7 +20,7 @@ MOST = 100
 
 def said(error: BaseException) -> str:
     """A few words, without a secret."""
-    if isinstance(error, Broken):
+    if isinstance(error, TransientError):
         return shown(redacted_text(str(error)))
     for inner in _layers(error):
         words = _known(inner)

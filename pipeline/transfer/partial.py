@@ -30,7 +30,7 @@ SYNC_EVERY = 16 << 20
 
 
 @dataclass(slots=True)
-class Span:
+class Segment:
     """Bytes ``start:end`` of the file (``end`` None: up to wherever it ends); ``have`` of them are there."""
 
     number: int
@@ -49,7 +49,7 @@ class Span:
         return self.end is not None and self.position == self.end
 
 
-class Part:
+class PartialFile:
     """The arriving file of ``output``. Threads may write to different spans; every method takes the lock.
 
     * identity: what the whole has to be (its digest); a part of something else is not resumed
@@ -64,7 +64,7 @@ class Part:
         self.record = output.with_name(output.name + ".part.jsonl")
         self.total = self._given = total
         self.identity = identity
-        self.spans: list[Span] = []
+        self.spans: list[Segment] = []
         self.validators: dict[str, str] = {}
         self._lock = threading.RLock()
         self._descriptor = -1
@@ -132,7 +132,7 @@ class Part:
             return False
         if self.total is not None and total not in (self.total, None):
             return False
-        spans = [Span(n, start, end) for n, (start, end) in enumerate(head["spans"])]
+        spans = [Segment(n, start, end) for n, (start, end) in enumerate(head["spans"])]
         same_boot = head["boot"] == boot_id() != ""
         validators = {}
         for row in rows[1:]:
@@ -164,7 +164,7 @@ class Part:
 
     # Writing
 
-    def identify(self, span: Span, url: str, validator: str) -> None:
+    def identify(self, span: Segment, url: str, validator: str) -> None:
         """What the server of ``url`` calls the object; told by the connection that fetches ``span``."""
         shown = redacted(url)
         with self._lock:
@@ -176,11 +176,11 @@ class Part:
         """What the server of ``url`` calls the object; "" where it has not said so."""
         return self.validators.get(redacted(url), "")
 
-    def _is_current(self, span: Span) -> bool:
+    def _is_current(self, span: Segment) -> bool:
         """Not one of before the part was closed or restarted."""
         return self._descriptor >= 0 and span.number < len(self.spans) and self.spans[span.number] is span
 
-    def learn_total(self, span: Span, total: int) -> None:
+    def learn_total(self, span: Segment, total: int) -> None:
         """The size, told by the server of a file whose size nobody knew."""
         with self._lock:
             if not self._is_current(span):
@@ -188,7 +188,7 @@ class Part:
             self.total, self.spans[-1].end = total, total
             self._write_record()
 
-    def write(self, span: Span, data: bytes) -> bool:
+    def write(self, span: Segment, data: bytes) -> bool:
         """Appends to ``span``. False when the part was closed or restarted: the bytes are not wanted any more."""
         with self._lock, self._named():
             if not self._is_current(span):
@@ -205,7 +205,7 @@ class Part:
                 self.sync()
             return True
 
-    def _note_span(self, span: Span, synced: bool = False) -> None:
+    def _note_span(self, span: Segment, synced: bool = False) -> None:
         self._note({"span": span.number, "have": span.have, "synced": synced})
         span.noted = span.have
 
@@ -325,17 +325,17 @@ def boot_id() -> str:
         return ""
 
 
-def _cut(total: int | None, span_bytes: int | None) -> Iterator[Span]:
+def _cut(total: int | None, span_bytes: int | None) -> Iterator[Segment]:
     if total is None or span_bytes is None or total < 2 * span_bytes:
-        yield Span(0, 0, total)
+        yield Segment(0, 0, total)
         return
     count = total // span_bytes
     bounds = [total * n // count for n in range(count + 1)]
     for number, (start, end) in enumerate(itertools.pairwise(bounds)):
-        yield Span(number, start, end)
+        yield Segment(number, start, end)
 
 
-def _fit(spans: list[Span], total: int | None, size: int) -> bool:
+def _fit(spans: list[Segment], total: int | None, size: int) -> bool:
     """Without gaps from 0 to ``total``, and no byte claimed that the file does not have."""
     expected = 0
     for span in spans:

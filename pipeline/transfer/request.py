@@ -22,7 +22,7 @@ MAX_REDIRECTS = 5
 RETRIED_STATUS = {408, 425, 429, 500, 502, 503, 504}
 
 
-class Broken(Exception):
+class TransientError(Exception):
     """No answer of use, or one that broke off. ``after_s`` is what the server asked for; ``weight`` tries it costs."""
 
     def __init__(self, why: str, after_s: float | None = None, weight: int = 1) -> None:
@@ -30,11 +30,11 @@ class Broken(Exception):
         self.after_s, self.weight = after_s, weight
 
 
-class Hopeless(Broken):
+class Hopeless(TransientError):
     """The same address will not do better the next time."""
 
 
-class Unusable(Exception):
+class NotResumable(Exception):
     """The partial file does not match this server's object: switch mirror or restart from byte 0."""
 
 
@@ -104,7 +104,7 @@ def _in_time(get: Callable[[], requests.Response]) -> requests.Response:
         if made:
             return made[0]
         given_up.set()
-    raise Broken(f"no answer within {HEAD_S:.0f} s")
+    raise TransientError(f"no answer within {HEAD_S:.0f} s")
 
 
 @contextmanager
@@ -115,7 +115,9 @@ def _malformed() -> Iterator[None]:
     except requests.RequestException:
         raise
     except (ValueError, OverflowError) as error:
-        kind = Hopeless if "IPv6" in str(error) else Broken  # a redirect: the library looks where it leads
+        kind = (
+            Hopeless if "IPv6" in str(error) else TransientError
+        )  # a redirect: the library looks where it leads
         raise kind(f"an answer that cannot be read: {error}") from error
 
 
@@ -132,7 +134,7 @@ def _followed(session: requests.Session, url: str, headers: dict[str, str]) -> r
         location = response.headers.get("Location", "")
         response.close()
         url = _target(url, location, response.status_code)
-    raise Broken(f"more than {MAX_REDIRECTS} redirects", weight=3)
+    raise TransientError(f"more than {MAX_REDIRECTS} redirects", weight=3)
 
 
 def _target(url: str, location: str, status: int) -> str:
@@ -157,29 +159,33 @@ def _answer(response: requests.Response, start: int, html: bool) -> Answer:
         raise _no_such_range(response, start)
     if status not in (200, 206):
         final = 400 <= status < 500 and status not in RETRIED_STATUS
-        raise Broken(f"HTTP {status}", _retry_after(response), weight=3 if final else 1)
+        raise TransientError(f"HTTP {status}", _retry_after(response), weight=3 if final else 1)
     if "html" in headers.get("Content-Type", "").lower() and not html:
-        raise Broken("the server answered with a web page")
+        raise TransientError("the server answered with a web page")
     if headers.get("Content-Encoding", "identity") not in ("identity", ""):
-        raise Broken(f"unasked Content-Encoding {headers['Content-Encoding']}")
+        raise TransientError(f"unasked Content-Encoding {headers['Content-Encoding']}")
     length = _number(headers.get("Content-Length", ""))
     if status == 200:
         return Answer(response, 0, length, _validator(response), length)
     span = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", headers.get("Content-Range", ""))
     if span is None or int(span[1]) != start:
-        raise Unusable(f"asked for bytes from {start:,}, got Content-Range {headers.get('Content-Range')!r}")
+        raise NotResumable(
+            f"asked for bytes from {start:,}, got Content-Range {headers.get('Content-Range')!r}"
+        )
     return Answer(response, start, None if span[3] == "*" else int(span[3]), _validator(response), length)
 
 
 def _no_such_range(response: requests.Response, start: int) -> Exception:
     """What a 416 means depends on what was asked for."""
     if "Range" not in response.request.headers:
-        return Broken("HTTP 416: the server refuses the file although all of it was asked for", weight=3)
+        return TransientError(
+            "HTTP 416: the server refuses the file although all of it was asked for", weight=3
+        )
     size = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
     told = f", whose file has {int(size[1]):,} bytes" if size else ""
     if not start:
-        return Unusable(f"HTTP 416: the server{told} gives no first part of it")
-    return Unusable(f"HTTP 416: the server{told} has nothing from byte {start:,} on")
+        return NotResumable(f"HTTP 416: the server{told} gives no first part of it")
+    return NotResumable(f"HTTP 416: the server{told} has nothing from byte {start:,} on")
 
 
 def _number(text: str) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pipeline.annotations import json_strict
 from pipeline.data_root import receipts
-from pipeline.data_root.fingerprints import Observer
+from pipeline.data_root.fingerprints import Fingerprints
 from pipeline.data_root.receipts import Receipt
 from pipeline.data_root.rejects import REJECTS, publish_rejects
 from pipeline.image_check.settings import NAME, readable_again
@@ -31,7 +31,7 @@ def mended(context: StageContext, version: int, params: dict[str, object]) -> Co
 
 
 def _alone_is_lost(context: StageContext, receipt: Receipt) -> bool:
-    observer = Observer(context.root, should_stop=context.should_stop)
+    observer = Fingerprints(context.root, should_stop=context.should_stop)
     recorded = receipt.inputs | receipt.outputs
     lost = recorded.pop(REJECTS, None)
     if lost is not None and observer.difference(REJECTS, lost) is None:

@@ -39,14 +39,14 @@ def test_by_hand():
     b = torch.tensor([[1.0, 1.0, 3.0, 3.0], [0.0, 0.0, 1.0, 2.0], [2.0, 0.0, 4.0, 2.0]])
     assert boxes.pairwise_intersection(a, b).tolist() == [[1.0, 2.0, 0.0]]
     torch.testing.assert_close(boxes.pairwise_iou(a, b), torch.tensor([[1 / 7, 0.5, 0.0]]))
-    assert boxes.pairwise_covered(a, b).tolist() == [[0.25, 0.5, 0.0]]
-    assert boxes.pairwise_covered(b, a).tolist() == [[0.25], [1.0], [0.0]]
+    assert boxes.pairwise_ioa(a, b).tolist() == [[0.25, 0.5, 0.0]]
+    assert boxes.pairwise_ioa(b, a).tolist() == [[0.25], [1.0], [0.0]]
 
 
 @pytest.mark.parametrize("empty", [[0.3, 0.3, 0.3, 0.3], [0.5, 0.5, 0.2, 0.9], [0.0, 0.0, 0.0, 0.0]])
 def test_empty_and_inverted_boxes_overlap_nothing(empty):
     one, other = torch.tensor([empty]), torch.tensor([[0.0, 0.0, 1.0, 1.0], empty])
     assert boxes.area(one).item() == 0
-    for function in (boxes.pairwise_iou, boxes.pairwise_covered):
+    for function in (boxes.pairwise_iou, boxes.pairwise_ioa):
         assert function(one, other).tolist() == [[0.0, 0.0]]
     assert boxes.pairwise_iou(other, one).isfinite().all()

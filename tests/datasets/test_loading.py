@@ -18,7 +18,7 @@ from vision.datasets import loading
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import SampleError
 from vision.datasets.loading import TransformedDataset, collate, make_loader
-from vision.datasets.sampling import BatchSampler, EpochOrder, Key
+from vision.datasets.sampling import BatchSampler, EpochOrder, SampleKey
 
 
 def sample(boxes: list[list[float]], crowd: list[bool], image_id: int = 3) -> Sample:
@@ -167,7 +167,7 @@ def test_a_transform_that_raises_names_the_picture(small_coco: Path, workers: in
 def test_samples_can_be_asked_for_one_by_one(small_coco: Path) -> None:
     samples = TransformedDataset(CocoDetection(small_coco), Shrink())
     assert len(samples) == 21
-    assert samples[Key(3, 8)].image[0, 0].tolist() == [3, 8, 0]
+    assert samples[SampleKey(3, 8)].image[0, 0].tolist() == [3, 8, 0]
 
 
 def test_batches_go_through_pipes_where_shared_memory_is_small(

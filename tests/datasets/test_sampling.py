@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vision.datasets.sampling import BatchSampler, EpochOrder, Key
+from vision.datasets.sampling import BatchSampler, EpochOrder, SampleKey
 
 MASK = 2**64 - 1
 
@@ -115,7 +115,7 @@ def test_batches_are_keys_of_their_epoch() -> None:
     assert {key.epoch for batch in sampler for key in batch} == {3}
     sampler.set_epoch(4)
     assert {key.epoch for batch in sampler for key in batch} == {4}
-    assert Key(1, 2) == Key(1, 2) and len({Key(1, 2), Key(1, 2)}) == 1
+    assert SampleKey(1, 2) == SampleKey(1, 2) and len({SampleKey(1, 2), SampleKey(1, 2)}) == 1
 
 
 @pytest.mark.parametrize(

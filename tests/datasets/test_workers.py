@@ -16,8 +16,8 @@ import pytest
 from tests.datasets.transforms import Mishap, Shrink
 from vision.datasets.coco import CocoDetection
 from vision.datasets.loading import Loader, WorkerError, make_loader
-from vision.datasets.sampling import BatchSampler, Key
-from vision.datasets.workers import WorkTable, cause_of, start_method
+from vision.datasets.sampling import BatchSampler, SampleKey
+from vision.datasets.workers import WorkerStatus, cause_of, start_method
 
 
 def loader_with(root: Path, transform: Shrink, workers: int = 2, **rest: object) -> Loader:
@@ -159,11 +159,11 @@ def test_one_mebibyte_of_shared_memory_is_enough(small_coco: Path, repository: P
 def test_the_work_table_forgets_nothing() -> None:
     import multiprocessing
 
-    table = WorkTable(2, multiprocessing.get_context())
+    table = WorkerStatus(2, multiprocessing.get_context())
     assert table.key(1) is None
-    table.note(1, Key(4, 17))
+    table.note(1, SampleKey(4, 17))
     table.enter(1)
-    assert table.key(1) == Key(4, 17) and table.pid(1) == os.getpid() and table.key(0) is None
+    assert table.key(1) == SampleKey(4, 17) and table.pid(1) == os.getpid() and table.key(0) is None
     table.note(1, None)
     assert table.key(1) is None
 

@@ -14,11 +14,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.export.made import CLASSES, HW, make_opened
-from vision.engine.checkpoints.open_detector import Opened
+from vision.engine.checkpoints.open_detector import LoadedDetector
 
 
 @pytest.fixture(scope="session")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Opened:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> LoadedDetector:
     """mb2-ssd-lite at width 0.25 for 96×64 px, 3 classes with background; first weights."""
     return make_opened(tmp_path_factory.mktemp("opened"))
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import torch
 
 from vision.core.sample import InputSpec
-from vision.engine.checkpoints.open_detector import Opened
+from vision.engine.checkpoints.open_detector import LoadedDetector
 from vision.ssd.build import build_detector
 from vision.ssd.variants import find
 
@@ -16,7 +16,7 @@ CLASSES = ["BACKGROUND", "traffic light", "dog"]
 HW = (64, 96)
 
 
-def make_opened(folder: Path, seed: int = 0) -> Opened:
+def make_opened(folder: Path, seed: int = 0) -> LoadedDetector:
     """First weights, no training; heads with larger weights, so that scores and boxes differ from prior to prior."""
     torch.manual_seed(seed)
     detector = build_detector(find("mb2-ssd-lite"), len(CLASSES), InputSpec(*HW), 0.25).eval()
@@ -27,4 +27,4 @@ def make_opened(folder: Path, seed: int = 0) -> Opened:
     path = folder / "made.pth"
     path.write_bytes(b"stands for the checkpoint")
     checkpoint = SimpleNamespace(classes=CLASSES, args={"datasets": [str(folder / "gone")]}, epoch=0, step=0)
-    return Opened(detector, checkpoint, path, "raw", "made by a test")  # type: ignore[arg-type]
+    return LoadedDetector(detector, checkpoint, path, "raw", "made by a test")  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ HW = (480, 640)
 
 
 def _found(scores: list[list[float]], boxes: list[list[float]], threshold: float = 0.5) -> list[tuple]:
-    corners, values, labels = detectnet.found(
+    corners, values, labels = detectnet.cluster_detections(
         np.array(scores, np.float32), np.array(boxes, np.float32), HW, threshold
     )
     assert (corners.dtype, values.dtype, labels.dtype) == (np.float32, np.float32, np.int64)
@@ -93,5 +93,7 @@ def test_what_is_not_a_number_is_not_shown_and_hides_nothing(odd: float) -> None
 
 
 def test_nothing_found_has_the_shape_of_something() -> None:
-    corners, values, labels = detectnet.found(np.zeros((5, 3), np.float32), np.zeros((5, 4), np.float32), HW)
+    corners, values, labels = detectnet.cluster_detections(
+        np.zeros((5, 3), np.float32), np.zeros((5, 4), np.float32), HW
+    )
     assert (corners.shape, values.shape, labels.shape) == ((0, 4), (0,), (0,))

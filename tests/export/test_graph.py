@@ -11,11 +11,13 @@ from torchvision.models.detection._utils import BoxCoder as TorchvisionCoder
 
 from tests.export.made import CLASSES
 from vision.core.boxes import cxcywh_to_xyxy
-from vision.engine.checkpoints.open_detector import Opened
+from vision.engine.checkpoints.open_detector import LoadedDetector
 from vision.export.graph import DetectNetGraph
 
 
-def test_scores_are_a_softmax_and_boxes_are_torchvisions(opened: Opened, images: list[np.ndarray]) -> None:
+def test_scores_are_a_softmax_and_boxes_are_torchvisions(
+    opened: LoadedDetector, images: list[np.ndarray]
+) -> None:
     image = torch.from_numpy(images[0])
     with torch.no_grad():
         logits, offsets = opened.detector(image)
@@ -29,13 +31,15 @@ def test_scores_are_a_softmax_and_boxes_are_torchvisions(opened: Opened, images:
     assert float(scores.std()) > 0.01  # not all alike, so that an order of priors or classes would show
 
 
-def test_boxes_are_left_to_detectnet_to_clamp(opened: Opened) -> None:
+def test_boxes_are_left_to_detectnet_to_clamp(opened: LoadedDetector) -> None:
     with torch.no_grad():
         _, boxes = DetectNetGraph(opened.detector)(torch.zeros(1, 3, 64, 96))
     assert float(boxes.min()) < 0 and float(boxes.max()) > 1
 
 
-def test_other_scores_than_softmax_are_refused(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_scores_than_softmax_are_refused(
+    opened: LoadedDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
     row = replace(opened.detector.variant, name="yolo", score_function="sigmoid")
     monkeypatch.setattr(opened.detector, "variant", row)
     with pytest.raises(ValueError, match="yolo scores by sigmoid"):

@@ -19,7 +19,7 @@ import pytest
 
 from tests.export.made import CLASSES, HW, make_opened
 from vision.artefacts.files import OutOfSpace, sha256_of
-from vision.engine.checkpoints.open_detector import Opened
+from vision.engine.checkpoints.open_detector import LoadedDetector
 from vision.export import contract, parity
 from vision.export import onnx as room
 from vision.export.contract import ContractBroken
@@ -36,7 +36,7 @@ def _agree(folder: Path) -> bool:
     return (folder / "labels.txt").read_bytes().count(b"\n") == scores[2]
 
 
-def test_all_that_is_published(opened: Opened, images: Images, tmp_path: Path) -> None:
+def test_all_that_is_published(opened: LoadedDetector, images: Images, tmp_path: Path) -> None:
     report = export(opened, tmp_path / "new" / "net.onnx", images)
     folder = tmp_path / "new"
     assert sorted(path.name for path in folder.iterdir()) == ["export_report.json", "labels.txt", "net.onnx"]
@@ -48,7 +48,9 @@ def test_all_that_is_published(opened: Opened, images: Images, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("opset", room.OPSETS)
-def test_every_opset_that_is_offered(opened: Opened, images: Images, tmp_path: Path, opset: int) -> None:
+def test_every_opset_that_is_offered(
+    opened: LoadedDetector, images: Images, tmp_path: Path, opset: int
+) -> None:
     """The version that was asked for, the IR of its time, onnx's own operators alone, no second file."""
     export(opened, tmp_path / "net.onnx", images[:1], opset)
     model = onnx.load(str(tmp_path / "net.onnx"))
@@ -118,7 +120,7 @@ def _interrupt(patch: pytest.MonkeyPatch) -> type[BaseException]:
 
 @pytest.mark.parametrize("fault", [_refuse_contract, _refuse_parity, _fill_disk, _cut_short, _interrupt])
 def test_a_fault_leaves_everything_as_it_was(
-    opened: Opened,
+    opened: LoadedDetector,
     images: Images,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -160,7 +162,7 @@ def test_a_kill_at_any_point_leaves_a_network_with_its_names(images: Images, tmp
     assert seen == {new, sha256_of(start / "net.onnx")}
 
 
-def test_what_a_kill_left_is_removed_later(opened: Opened, images: Images, tmp_path: Path) -> None:
+def test_what_a_kill_left_is_removed_later(opened: LoadedDetector, images: Images, tmp_path: Path) -> None:
     names = ("net.onnx", "labels.txt", "net.onnx", "x.pth")
     left, half, young, other = (tmp_path / f".tmp-{number}-{name}" for number, name in enumerate(names))
     for path in (left, half, young, other):
@@ -175,7 +177,7 @@ def test_what_a_kill_left_is_removed_later(opened: Opened, images: Images, tmp_p
     "names", ["BACKGROUND\ndog\ncat\n", "BACKGROUND\ntraffic light\n", "BACKGROUND\ntraffic\nlight dog\n"]
 )
 def test_names_of_another_model_are_not_overwritten(
-    opened: Opened, images: Images, tmp_path: Path, names: str
+    opened: LoadedDetector, images: Images, tmp_path: Path, names: str
 ) -> None:
     (tmp_path / "labels.txt").write_text(names)
     with pytest.raises(
@@ -187,7 +189,7 @@ def test_names_of_another_model_are_not_overwritten(
 
 @pytest.mark.parametrize("foreign", ["network", "edited", "renamed", "report", "damaged report"])
 def test_what_no_export_has_made_is_not_replaced(
-    opened: Opened, images: Images, tmp_path: Path, foreign: str, monkeypatch: pytest.MonkeyPatch
+    opened: LoadedDetector, images: Images, tmp_path: Path, foreign: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor a network of ours under a name that its owner gave it, such as a backup."""
     if foreign != "network":
@@ -210,7 +212,7 @@ def test_what_no_export_has_made_is_not_replaced(
 
 
 def test_several_networks_of_one_folder_are_all_its_own(
-    opened: Opened, images: Images, tmp_path: Path
+    opened: LoadedDetector, images: Images, tmp_path: Path
 ) -> None:
     for name in ("a.onnx", "b.onnx", "a.onnx"):
         export(opened, tmp_path / name, images[:1])
@@ -220,7 +222,7 @@ def test_several_networks_of_one_folder_are_all_its_own(
 
 
 def test_the_same_names_written_otherwise_are_put_right(
-    opened: Opened, images: Images, tmp_path: Path
+    opened: LoadedDetector, images: Images, tmp_path: Path
 ) -> None:
     (tmp_path / "labels.txt").write_bytes(b"\xef\xbb\xbfBACKGROUND\r\ntraffic light\r\ndog\r\n\r\n")
     export(opened, tmp_path / "net.onnx", images)
@@ -232,7 +234,7 @@ def test_the_same_names_written_otherwise_are_put_right(
     ("net.pb", 13, "must end in .onnx"), ("net", 13, "must end in .onnx"),
 ])  # fmt: skip
 def test_what_is_not_offered(
-    opened: Opened, images: Images, tmp_path: Path, name: str, opset: int, message: str
+    opened: LoadedDetector, images: Images, tmp_path: Path, name: str, opset: int, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         export(opened, tmp_path / name, images, opset)

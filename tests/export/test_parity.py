@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from tests.export.made import HW, make_opened
-from vision.engine.checkpoints.open_detector import Opened
+from vision.engine.checkpoints.open_detector import LoadedDetector
 from vision.export.contract import check
 from vision.export.onnx import as_onnx
 from vision.export.parity import ParityBroken, ParityReport, compare
@@ -24,13 +24,13 @@ from vision.ssd.model import Detector
 
 
 @pytest.fixture(scope="module")
-def exported(opened: Opened, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(opened: LoadedDetector, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exported") / "net.onnx"
     path.write_bytes(as_onnx(opened.detector, 13))
     return path
 
 
-def test_what_is_reported(exported: Path, opened: Opened, images: list[np.ndarray]) -> None:
+def test_what_is_reported(exported: Path, opened: LoadedDetector, images: list[np.ndarray]) -> None:
     """The gaps, computed here once more: how far onnxruntime and torch are from the same net in float64."""
     report = compare(exported, opened.detector, images)
     session = onnxruntime.InferenceSession(str(exported))
@@ -115,14 +115,14 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_network_is_refused(
-    exported: Path, opened: Opened, images: list[np.ndarray], tmp_path: Path, case: str
+    exported: Path, opened: LoadedDetector, images: list[np.ndarray], tmp_path: Path, case: str
 ) -> None:
     change, message = WRONG[case]
     with pytest.raises(ParityBroken, match=message):
         compare(_reworked(exported, tmp_path / "net.onnx", change), opened.detector, images)
 
 
-def test_nothing_to_compare_on(exported: Path, opened: Opened) -> None:
+def test_nothing_to_compare_on(exported: Path, opened: LoadedDetector) -> None:
     with pytest.raises(ParityBroken, match="no image"):
         compare(exported, opened.detector, [])
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from vision.engine.checkpoints.open_detector import Opened
+from vision.engine.checkpoints.open_detector import LoadedDetector
 from vision.export.contract import ContractBroken, check
 from vision.export.onnx import as_onnx
 
@@ -318,13 +318,13 @@ def test_an_older_opset_is_for_more_boards(drawn_by_hand: Draw) -> None:
 
 
 @pytest.mark.parametrize("opset", [11, 13, 17, 20])
-def test_the_export_keeps_every_clause(opened: Opened, tmp_path: Path, opset: int) -> None:
+def test_the_export_keeps_every_clause(opened: LoadedDetector, tmp_path: Path, opset: int) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(as_onnx(opened.detector, opset))
     assert check(path, opset, 3).opset == opset
 
 
-def test_weights_that_are_equal_are_given_to_every_layer_itself(opened: Opened) -> None:
+def test_weights_that_are_equal_are_given_to_every_layer_itself(opened: LoadedDetector) -> None:
     """The biases of a new net are all alike; the exporter keeps one and hands copies of it to the other layers."""
     model = onnx.load_from_string(as_onnx(opened.detector, 13))
     initial = {tensor.name for tensor in model.graph.initializer}
@@ -334,7 +334,7 @@ def test_weights_that_are_equal_are_given_to_every_layer_itself(opened: Opened) 
 
 
 def test_constants_that_were_not_folded_are_refused(
-    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: LoadedDetector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One flag of the exporter: the bounds of its Slices are computed then."""
     export = torch.onnx.export

@@ -12,7 +12,7 @@ import pytest
 from pipeline import plain_paths
 from pipeline.archives import unpack as unpacking
 from pipeline.archives.archive import open_archive, plan
-from pipeline.archives.unpack import standing, take_along, unpack_all
+from pipeline.archives.unpack import verified_files, link_foreign_files, unpack_all
 from pipeline.data_root import manifests as trees
 from pipeline.extract.__main__ import main
 from pipeline.extract.own_archive import extract_file
@@ -55,7 +55,7 @@ def test_in_the_middle_of_a_check(large: Path, tmp_path: Path) -> None:
         with pytest.raises(Interrupted):
             unpack_all(archive, members, tmp_path, 1, after(4))
         with pytest.raises(Interrupted):
-            standing(tmp_path, {member.name: member for member in members}, {}, after(4))
+            verified_files(tmp_path, {member.name: member for member in members}, {}, after(4))
 
 
 @pytest.mark.parametrize("calls", range(5))
@@ -80,8 +80,8 @@ def test_while_what_stands_beside_is_copied(tmp_path: Path, monkeypatch: pytest.
     with (tmp_path / "old/own.bin").open("wb") as file:
         file.truncate(CHUNKS << 20)
     with pytest.raises(Interrupted):
-        take_along(tmp_path / "old", tmp_path / "new", (), (), after(4))
-    take_along(tmp_path / "old", tmp_path / "new", ())
+        link_foreign_files(tmp_path / "old", tmp_path / "new", (), (), after(4))
+    link_foreign_files(tmp_path / "old", tmp_path / "new", ())
     assert (tmp_path / "new/own.bin").stat().st_size == CHUNKS << 20
 
 

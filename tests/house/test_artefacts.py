@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.transfer.partial import Part
+from pipeline.transfer.partial import PartialFile
 from tests.house.documents import STAGES, documented, files, keys_of_table, lines, plain, section, sha256
 
 SPLITS = ("train", "val")
@@ -270,7 +270,7 @@ def test_index(document: str, root: Path, remapped: dict[str, Any]) -> None:
 
 def test_a_transfer_under_way(tmp_path: Path) -> None:
     """Three spans of 100 kB; of the second one half arrived. The writer is ours, the reader knows the document."""
-    part = Part(tmp_path / "x.zip", 300_000)
+    part = PartialFile(tmp_path / "x.zip", 300_000)
     part.open(100_000)
     part.identify(part.spans[0], "http://server/x.zip", '"v1"')
     assert part.write(part.spans[1], b"abcde" * 10_000)

@@ -8,7 +8,7 @@ import torchvision
 from torch import nn
 
 from vision.nn.backbones.mobilenet_v2 import MobileNetV2
-from vision.nn.blocks import BatchNorm2d, InvertedResidual, scaled
+from vision.nn.blocks import BatchNorm2d, InvertedResidual, make_divisible
 from vision.nn.necks.extra_layers import inverted_residual_extras
 
 
@@ -47,7 +47,7 @@ def test_widths_are_torchvisions(width):
     assert {k: v for k, v in shapes.items() if k[:3] != "18."} == {
         k: v for k, v in own.items() if k[:3] != "18."
     }
-    assert ours.out_channels[1] == scaled(1280, width)
+    assert ours.out_channels[1] == make_divisible(1280, width)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_widths_are_torchvisions(width):
 )
 def test_rounding_by_hand(channels, width, expected):
     """32 · 0.35 = 11.2 → 8 is more than 10 % below, so 16; 33.6 → 32; 12 → 16 (halves up)."""
-    assert scaled(channels, width) == expected
+    assert make_divisible(channels, width) == expected
 
 
 def test_expand_one_block_has_no_expansion():

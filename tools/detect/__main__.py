@@ -292,7 +292,7 @@ def _predictor(
         scores, boxes = run(detectnet.network_input(RESIZES[resize](image, size_hw)))
         best = float(scores[:, 1:].max(initial=0, where=scores[:, 1:] >= 0))  # no NaN
         if post == "detectnet":
-            return detectnet.found(scores, boxes, image.shape[:2], threshold), best
+            return detectnet.cluster_detections(scores, boxes, image.shape[:2], threshold), best
         return _suppressed(scores, boxes, threshold), best
 
     return predict

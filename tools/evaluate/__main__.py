@@ -24,7 +24,7 @@ from vision.messages.command_line import Parser, fraction, shortened, whole_from
 from vision.messages.terminal import counted
 
 if TYPE_CHECKING:
-    from vision.engine.checkpoints.open_detector import Opened
+    from vision.engine.checkpoints.open_detector import LoadedDetector
     from vision.engine.evaluation.coco_map import Scores
 
 EXAMPLES = """examples:
@@ -162,7 +162,7 @@ def choose_device(asked: str) -> str:
     return asked
 
 
-def _require_same_classes(opened: Opened, classes: Sequence[str]) -> None:
+def _require_same_classes(opened: LoadedDetector, classes: Sequence[str]) -> None:
     if list(classes) != opened.classes:
         raise ValueError(
             f"{opened.path} was trained on {len(opened.classes) - 1} classes, the data have {len(classes) - 1} "
@@ -170,7 +170,7 @@ def _require_same_classes(opened: Opened, classes: Sequence[str]) -> None:
         )
 
 
-def identity(opened: Opened, asked: Asked) -> dict[str, object]:
+def identity(opened: LoadedDetector, asked: Asked) -> dict[str, object]:
     """What the numbers of a ``metrics.json`` are numbers of."""
     return {
         "checkpoint": opened.path.name, "step": opened.checkpoint.step, "weights": opened.weights,
@@ -179,7 +179,7 @@ def identity(opened: Opened, asked: Asked) -> dict[str, object]:
     }  # fmt: skip
 
 
-def metrics_file(scores: Scores, opened: Opened) -> dict[str, object]:
+def metrics_file(scores: Scores, opened: LoadedDetector) -> dict[str, object]:
     """What ``metrics.json`` holds before its identity: the 12 numbers first, then the classes and what scored them."""
     import dataclasses
 

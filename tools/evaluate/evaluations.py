@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vision.artefacts.records import RecordError, read_json
 
 if TYPE_CHECKING:
-    from vision.engine.checkpoints.open_detector import Opened
+    from vision.engine.checkpoints.open_detector import LoadedDetector
 
 METRICS, FOLDER = "metrics.json", "evaluations"
 OWN = "the run's own"
@@ -37,7 +37,7 @@ class Asked:
     score_threshold: float
 
 
-def name_of(opened: Opened, asked: Asked) -> str:
+def name_of(opened: LoadedDetector, asked: Asked) -> str:
     """What differs from the run's own evaluation, as a name of a folder; empty where nothing does."""
     from vision.engine.checkpoints.folder import RunFolder
     from vision.engine.checkpoints.open_detector import choose
@@ -64,7 +64,7 @@ def name_of(opened: Opened, asked: Asked) -> str:
     return "-".join(parts)
 
 
-def _own_digest(opened: Opened, split: str) -> str:
+def _own_digest(opened: LoadedDetector, split: str) -> str:
     checkpoint = opened.checkpoint
     return checkpoint.dataset_digest if split == "train" else checkpoint.validation_digest
 
@@ -74,7 +74,7 @@ def _plain(text: str) -> str:
     return re.sub(r"[^\w.-]+", "_", text).strip(".") or "data"
 
 
-def place(opened: Opened, asked: Asked, output: Path | None) -> Path:
+def place(opened: LoadedDetector, asked: Asked, output: Path | None) -> Path:
     """The folder for the results. Raises ValueError where it holds files that must not be replaced."""
     if output is not None:
         return output

@@ -44,7 +44,7 @@ def pairwise_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     return _share(intersection, union)
 
 
-def pairwise_covered(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
+def pairwise_ioa(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     """(..., A, 4) and (..., B, 4) corners → (..., A, B) share of each A inside each B, in [0, 1].
 
     COCO's overlap with crowd regions: intersection over the area of A.

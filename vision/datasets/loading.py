@@ -21,11 +21,11 @@ from torch.utils.data import DataLoader, get_worker_info
 
 from vision.core.sample import BACKGROUND, Batch, Sample
 from vision.datasets.contract import Dataset, SampleError, Transform
-from vision.datasets.sampling import BatchSampler, Key
+from vision.datasets.sampling import BatchSampler, SampleKey
 from vision.datasets.workers import (
     TimeLimit,
     WorkerStart,
-    WorkTable,
+    WorkerStatus,
     cause_of,
     dead_workers,
     end_workers,
@@ -58,7 +58,7 @@ class TransformedDataset:
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, key: Key) -> Sample:
+    def __getitem__(self, key: SampleKey) -> Sample:
         """Raises SampleError that names file and image id, whatever goes wrong inside."""
         try:
             return self.transform(self.dataset.load(key.index), key.epoch, key.index)
@@ -120,7 +120,7 @@ class _BatchReader:
     """What runs in a worker: keys → ``Batch``, or arrays where shared memory is too small, or ``Failure``."""
 
     def __init__(
-        self, samples: TransformedDataset, table: WorkTable | None, time_limit_s: int, as_arrays: bool
+        self, samples: TransformedDataset, table: WorkerStatus | None, time_limit_s: int, as_arrays: bool
     ) -> None:
         self.samples, self.table = samples, table
         self.time_limit, self.as_arrays = TimeLimit(time_limit_s), as_arrays
@@ -128,7 +128,7 @@ class _BatchReader:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitems__(self, keys: list[Key]) -> Batch | _Arrays | Failure:
+    def __getitems__(self, keys: list[SampleKey]) -> Batch | _Arrays | Failure:
         """The DataLoader's plural request: one call a batch."""
         try:
             with self.time_limit:
@@ -138,11 +138,11 @@ class _BatchReader:
             return Failure(str(error), _details(error))
         return arrays if self.as_arrays else _to_batch(arrays)
 
-    def _read(self, key: Key) -> Sample:
+    def _read(self, key: SampleKey) -> Sample:
         self._note(key)
         return self.samples[key]
 
-    def _note(self, key: Key | None) -> None:
+    def _note(self, key: SampleKey | None) -> None:
         worker = get_worker_info()
         if self.table is not None and worker is not None:
             self.table.note(worker.id, key)
@@ -262,7 +262,7 @@ def make_loader(
     if not workers:
         return Loader(_BatchReader(samples, None, 0, False), sampler, generator=_own_generator())
     context = multiprocessing.get_context(start_method(method))
-    table = WorkTable(workers, context)
+    table = WorkerStatus(workers, context)
     as_arrays = not _fits_shared_memory(transform, sampler, workers * prefetch)
     return Loader(
         _BatchReader(samples, table, time_limit_s, as_arrays),

@@ -13,7 +13,7 @@ _ORDER_STREAM = 0x6F72646572
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class SampleKey:
     """One image of one epoch: what augmentation is drawn from."""
 
     epoch: int
@@ -106,13 +106,13 @@ class BatchSampler:
         steps = range(self.start_step, self.steps_per_epoch)
         return sum(first < end for first, end in map(self._own, steps))
 
-    def __iter__(self) -> Iterator[list[Key]]:
+    def __iter__(self) -> Iterator[list[SampleKey]]:
         epoch = self.epoch
         order = self._order.order(epoch) if self.shuffle else np.arange(self.length, dtype=np.int64)
         for step in range(self.start_step, self.steps_per_epoch):
             first, end = self._own(step)
             if first < end:
-                yield [Key(epoch, index) for index in order[first:end].tolist()]
+                yield [SampleKey(epoch, index) for index in order[first:end].tolist()]
 
     def _own(self, step: int) -> tuple[int, int]:
         """Where this rank's part of a global batch begins and ends in the epoch's order."""

@@ -13,14 +13,14 @@ import cv2
 import torch
 from torch.utils.data import get_worker_info
 
-from vision.datasets.sampling import Key
+from vision.datasets.sampling import SampleKey
 
 _STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 _PID, _EPOCH, _INDEX, _FIELDS = 0, 1, 2, 3
 _NOTHING = -1
 
 
-class WorkTable:
+class WorkerStatus:
     """What each worker is reading right now, in memory that all processes share.
 
     It is what is left to say when a worker dies without a word.
@@ -32,7 +32,7 @@ class WorkTable:
     def enter(self, worker: int) -> None:
         self._cells[worker * _FIELDS + _PID] = os.getpid()
 
-    def note(self, worker: int, key: Key | None) -> None:
+    def note(self, worker: int, key: SampleKey | None) -> None:
         first = worker * _FIELDS
         self._cells[first + _EPOCH] = key.epoch if key else _NOTHING
         self._cells[first + _INDEX] = key.index if key else _NOTHING
@@ -40,10 +40,10 @@ class WorkTable:
     def pid(self, worker: int) -> int:
         return int(self._cells[worker * _FIELDS + _PID])
 
-    def key(self, worker: int) -> Key | None:
+    def key(self, worker: int) -> SampleKey | None:
         """What it was reading; None between two batches."""
         epoch, index = self._cells[worker * _FIELDS + _EPOCH : worker * _FIELDS + _FIELDS]
-        return None if index == _NOTHING else Key(epoch, index)
+        return None if index == _NOTHING else SampleKey(epoch, index)
 
 
 class TimeLimit:
@@ -72,7 +72,7 @@ class WorkerStart:
     and end the workers itself. A worker whose parent is gone ends within seconds on its own.
     """
 
-    def __init__(self, table: WorkTable, time_limit: TimeLimit) -> None:
+    def __init__(self, table: WorkerStatus, time_limit: TimeLimit) -> None:
         self.table, self.time_limit = table, time_limit
 
     def __call__(self, worker: int) -> None:

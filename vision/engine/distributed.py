@@ -29,7 +29,7 @@ class Group:
     local_rank: int = 0
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """The one that writes and speaks."""
         return self.rank == 0
 
@@ -39,7 +39,7 @@ class Group:
             dist.all_reduce(tensor)
         return tensor
 
-    def largest(self, *numbers: int, device: torch.device) -> list[int]:
+    def all_reduce_max(self, *numbers: int, device: torch.device) -> list[int]:
         """The largest of each number over all processes; ``device``: where the exchange takes place."""
         if self.world == 1:
             return list(numbers)
@@ -55,7 +55,7 @@ class Group:
         dist.all_gather_object(values, value)
         return values
 
-    def share(self, module: nn.Module) -> None:
+    def broadcast_buffers(self, module: nn.Module) -> None:
         """The first one's buffers (batch statistics) for all."""
         if self.world > 1:
             for buffer in module.buffers():

@@ -17,7 +17,7 @@ PARTS = ("total", "classification", "localization")
 
 
 @dataclass
-class Window:
+class EpochTotals:
     """Sums over the steps of the epoch so far; the same numbers however often the run was interrupted."""
 
     steps: int = 0
@@ -65,7 +65,7 @@ class TrainState:
     step_in_epoch: int = 0
     step: int = 0
     best: dict[str, Any] = field(default_factory=dict)
-    window: Window = field(default_factory=Window)
+    window: EpochTotals = field(default_factory=EpochTotals)
 
     @property
     def evaluated_model(self) -> Detector:
@@ -75,7 +75,7 @@ class TrainState:
     def begin_next_epoch(self) -> None:
         self.epoch += 1
         self.step_in_epoch = 0
-        self.window = Window()
+        self.window = EpochTotals()
 
 
 def seed_everything(seed: int) -> None:

@@ -28,7 +28,7 @@ def network_input(image: np.ndarray) -> np.ndarray:
     return (planes / np.float32(127.5) - np.float32(1.0))[None]
 
 
-def found(
+def cluster_detections(
     scores: np.ndarray,
     boxes_xyxy: np.ndarray,
     image_hw: tuple[int, int],

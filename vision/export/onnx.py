@@ -17,7 +17,7 @@ import torch
 from vision.artefacts.files import TEMPORARY, atomic_publish, publish_bytes, publish_json, sha256_of
 from vision.artefacts.records import RecordError, read_json, to_plain
 from vision.artefacts.targets import require_file_place
-from vision.engine.checkpoints.open_detector import Opened
+from vision.engine.checkpoints.open_detector import LoadedDetector
 from vision.export import contract, parity
 from vision.export.contract import BOXES, INPUT, SCORES, GraphFacts
 from vision.export.graph import DetectNetGraph
@@ -52,7 +52,7 @@ class ExportReport:
 
 
 def export(
-    opened: Opened,
+    opened: LoadedDetector,
     output: Path,
     images: Sequence[np.ndarray],
     opset: int = DEFAULT_OPSET,

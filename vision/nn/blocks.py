@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def scaled(channels: float, width_mult: float = 1.0, divisor: int = 8) -> int:
+def make_divisible(channels: float, width_mult: float = 1.0, divisor: int = 8) -> int:
     """Channels at a width, as MobileNetV2 rounds them: to multiples of 8, never more than 10 % below.
 
     (Sandler et al. 2018, reference implementation.) Width 1 changes nothing.
@@ -55,7 +55,7 @@ class InvertedResidual(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, expand_ratio: float) -> None:
         super().__init__()
-        hidden = in_channels if expand_ratio == 1 else scaled(in_channels * expand_ratio)
+        hidden = in_channels if expand_ratio == 1 else make_divisible(in_channels * expand_ratio)
         layers = [] if expand_ratio == 1 else conv_bn_relu6(in_channels, hidden, 1)
         layers += conv_bn_relu6(hidden, hidden, 3, stride, groups=hidden)
         layers += [nn.Conv2d(hidden, out_channels, 1, bias=False), BatchNorm2d(out_channels)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vision.core.boxes import cxcywh_to_xyxy, pairwise_covered, pairwise_iou
+from vision.core.boxes import cxcywh_to_xyxy, pairwise_ioa, pairwise_iou
 from vision.core.sample import BACKGROUND
 
 CROWD_COVER = 0.5
@@ -57,7 +57,7 @@ def match(
     """
     priors_xyxy = cxcywh_to_xyxy(priors_cxcywh)
     n, p = boxes_xyxy.shape[0], priors_xyxy.shape[0]
-    ignored = (pairwise_covered(priors_xyxy, ignore_xyxy) >= CROWD_COVER).any(dim=-1)  # (N, P)
+    ignored = (pairwise_ioa(priors_xyxy, ignore_xyxy) >= CROWD_COVER).any(dim=-1)  # (N, P)
     if boxes_xyxy.shape[1] == 0:
         nothing = torch.zeros(n, p, device=boxes_xyxy.device)
         return Matches(torch.full_like(nothing, -1, dtype=torch.int64), nothing, nothing.bool(), ignored)

@@ -14,7 +14,7 @@ from vision.core.sample import InputSpec
 from vision.engine.checkpoints.checkpoint import find as find_checkpoint
 from vision.engine.checkpoints.checkpoint import load
 from vision.engine.checkpoints.folder import DamagedCheckpoint
-from vision.engine.checkpoints.open_detector import Opened, build_from, open_detector
+from vision.engine.checkpoints.open_detector import LoadedDetector, build_from, open_detector
 from vision.ssd.build import map_sizes
 from vision.ssd.priors.generate import make_priors
 from vision.ssd.variants import find
@@ -74,7 +74,7 @@ def test_the_weights_that_were_asked_for(train: Callable[..., int], tiny: list[s
 def test_what_is_opened_is_told_in_lines_that_fit_a_terminal(tmp_path: Path) -> None:
     detector = build_from(ARGS, 81, Path("x.pth"))
     checkpoint: Any = SimpleNamespace(classes=["c"] * 81, epoch=100, step=1_234_567)
-    told = Opened(
+    told = LoadedDetector(
         detector, checkpoint, tmp_path / "x.pth", "ema", "the best of the run by its record"
     ).describe()
     file, *lines = told.splitlines()

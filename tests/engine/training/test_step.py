@@ -21,7 +21,7 @@ from vision.engine.distributed import Group
 from vision.engine.interrupt import StopRequest
 from vision.engine.model import to_device
 from vision.engine.optim import build_optimizer, build_schedule
-from vision.engine.runs.metric_logger import NoBoard
+from vision.engine.runs.metric_logger import NullLogger
 from vision.engine.state import TrainState, seed_everything
 from vision.engine.training import start
 from vision.engine.training.console import Console
@@ -61,7 +61,7 @@ def make(side: int = 64, **told: Any) -> tuple[TrainState, Session]:
     session = Session(
         config=config, device=torch.device("cpu"), amp_dtype=amp, network=model, loss=build_loss(model),
         order=None, train=None, validation=None, validation_data=None, run=RunFolder(Path("nowhere")), facts=None,
-        board=NoBoard(), console=Console(), stop=StopRequest(), group=Group(),
+        board=NullLogger(), console=Console(), stop=StopRequest(), group=Group(),
     )  # fmt: skip
     training_mode(model, config.freeze_bn)
     return state, session

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.archives import unpack as unpacking
-from pipeline.archives.unpack import take_along
+from pipeline.archives.unpack import link_foreign_files
 from pipeline.stage import StageError
 
 
@@ -68,7 +68,7 @@ def test_taking_along_twice_is_taking_along_once(
     (old / "more").mkdir()
     (old / "more/file").write_text("deep")
     for _ in range(2):
-        assert take_along(old, new, {"1.jpg"}) == ["more", "notes.txt"]
+        assert link_foreign_files(old, new, {"1.jpg"}) == ["more", "notes.txt"]
     assert (new / "1.jpg").read_text() == "new"
     assert (new / "notes.txt").read_text() == "mine" and (new / "more/file").read_text() == "deep"
     assert (old / "notes.txt").read_text() == "mine"
@@ -78,10 +78,10 @@ def test_a_folder_in_the_place_of_a_picture_is_not_removed(tmp_path: Path) -> No
     (tmp_path / "old/1.jpg").mkdir(parents=True)
     (tmp_path / "new").mkdir()
     with pytest.raises(StageError, match=r"1\.jpg is a folder"):
-        take_along(tmp_path / "old", tmp_path / "new", {"1.jpg"})
+        link_foreign_files(tmp_path / "old", tmp_path / "new", {"1.jpg"})
 
 
 def test_there_may_be_nothing_to_take_along(tmp_path: Path) -> None:
     (tmp_path / "linked").symlink_to(tmp_path)
-    assert take_along(tmp_path / "none", tmp_path, ()) == []
-    assert take_along(tmp_path / "linked", tmp_path, ()) == [], "what a link names stays where it is"
+    assert link_foreign_files(tmp_path / "none", tmp_path, ()) == []
+    assert link_foreign_files(tmp_path / "linked", tmp_path, ()) == [], "what a link names stays where it is"

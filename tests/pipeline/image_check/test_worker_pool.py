@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.image_check.worker_pool import CHUNK, Lost, WorkerPool, WorkFailed
+from pipeline.image_check.worker_pool import CHUNK, WorkerCrash, WorkerPool, WorkFailed
 from pipeline.stage import Interrupted
 
 
@@ -72,7 +72,7 @@ def test_every_item_once(count: int) -> None:
 def test_an_item_that_ends_its_worker_every_time_is_lost_alone(number: int, crashed: bool) -> None:
     found = everything(WorkerPool(partial(end_by, at=21, number=number), 2), 50)
     lost = found.pop(21)
-    assert isinstance(lost, Lost) and lost.exit_code == -number and lost.crashed is crashed
+    assert isinstance(lost, WorkerCrash) and lost.exit_code == -number and lost.crashed is crashed
     assert found == {item: item for item in range(50) if item != 21}
 
 
@@ -83,7 +83,7 @@ def test_a_worker_that_was_killed_once_costs_nothing(tmp_path: Path) -> None:
 
 def test_a_lack_of_memory_is_lost_and_not_a_crash() -> None:
     lost = everything(WorkerPool(partial(no_memory, at=3), 2), 20)[3]
-    assert isinstance(lost, Lost) and lost.exit_code is None and not lost.crashed
+    assert isinstance(lost, WorkerCrash) and lost.exit_code is None and not lost.crashed
 
 
 def test_what_the_work_raises_names_the_item() -> None:

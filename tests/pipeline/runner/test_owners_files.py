@@ -16,7 +16,7 @@ from pipeline.data_root import brought
 from pipeline.data_root import manifests as trees
 from pipeline.data_root.rejects import REJECTS
 from pipeline.extract import split_folder
-from pipeline.runner.leftovers import sweep
+from pipeline.runner.leftovers import remove_stale
 from pipeline.runner.owners_files import bring_back, in_the_way, is_ours
 from pipeline.stage import Settings
 from pipeline.stages import named
@@ -223,7 +223,7 @@ def test_a_part_of_another_program_is_neither_cleaned_nor_replaced(
         assert run(root, *words) == 1
         said = capsys.readouterr().err
         assert "is not ours to replace" in said and part.read_bytes() == b"of a browser"
-        printed(said, "pipeline/transfer/partial.py:Part.require_ours")
+        printed(said, "pipeline/transfer/partial.py:PartialFile.require_ours")
         assert run(root, *words) == 0
     assert part.with_name(part.name + ".mine").read_bytes() == b"of a browser"
 
@@ -300,7 +300,7 @@ def test_what_comes_while_the_folder_is_replaced_stays(
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
         assert not (folder / "late.jpg").exists(), "it stands in the older folder alone"
         assert main(["clean", "--root", str(own_root), "--staging", "--yes"]) == 0
-        sweep(named("extract"), Settings(own_root), print)
+        remove_stale(named("extract"), Settings(own_root), print)
     assert (folder / "late.jpg").read_bytes() == b"late" and (folder / "notes.txt").read_text() == "new"
     monkeypatch.undo()
     assert run(own_root, "--until", "extract") == 0

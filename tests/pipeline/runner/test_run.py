@@ -261,7 +261,7 @@ def test_a_folder_whose_replacement_was_killed_is_put_back_and_done(settings: Se
     assert (settings.root / "tree/a").read_text() == "a"
 
 
-USING_UP = replace(SECOND, used_up=lambda _: ["middle"])
+USING_UP = replace(SECOND, disposable=lambda _: ["middle"])
 
 
 def test_what_is_used_up_may_go_when_the_stage_is_done(settings: Settings) -> None:

@@ -35,13 +35,13 @@ def slowly(fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes come so slowly that a stop arrives in the middle."""
     monkeypatch.setattr(fetch, "CHUNK", 1 << 13)
     monkeypatch.setattr(fetch, "LOOK_S", 0.001)
-    write = part.Part.write
+    write = part.PartialFile.write
 
-    def write_slowly(self: part.Part, span: part.Span, data: bytes) -> bool:
+    def write_slowly(self: part.PartialFile, span: part.Segment, data: bytes) -> bool:
         time.sleep(0.002)
         return write(self, span, data)
 
-    monkeypatch.setattr(part.Part, "write", write_slowly)
+    monkeypatch.setattr(part.PartialFile, "write", write_slowly)
 
 
 @pytest.mark.parametrize("connections", WAYS)

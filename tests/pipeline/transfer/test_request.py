@@ -18,7 +18,7 @@ from pipeline.download.__main__ import main
 from pipeline.stage import StageError
 from pipeline.transfer import request
 from pipeline.transfer.fetch import Fetch
-from pipeline.transfer.request import Broken
+from pipeline.transfer.request import TransientError
 
 
 class Redirecting:
@@ -59,7 +59,7 @@ def test_redirects_that_are_followed() -> None:
     ],
 )
 def test_redirects_that_are_not(url: str, targets: list[str], message: str) -> None:
-    with pytest.raises(Broken, match=message):
+    with pytest.raises(TransientError, match=message):
         follow(url, *targets)
 
 

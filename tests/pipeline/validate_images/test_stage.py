@@ -21,7 +21,7 @@ from pipeline.image_check.check import Checked, ImageJob
 from pipeline.image_check.check_many import check_all
 from pipeline.image_check.journal import ImageJournal
 from pipeline.image_check.safe_read import FileFacts
-from pipeline.image_check.worker_pool import Lost
+from pipeline.image_check.worker_pool import WorkerCrash
 from pipeline.stage import Interrupted, StageError
 from pipeline.validate_images.stage import STAGE
 from tests.faults.harness import KILL, Shim, spread
@@ -171,7 +171,7 @@ def test_a_killed_worker_stops_the_stage_and_rejects_nothing(
     monkeypatch.setattr(
         image_survey.WorkerPool,
         "run",
-        lambda self, items, stop: iter([[(next(iter(items)), Lost(exit_code))]]),
+        lambda self, items, stop: iter([[(next(iter(items)), WorkerCrash(exit_code))]]),
     )
     with pytest.raises(StageError, match="does not make it a bad image"):
         check_all(jobs_of(made), tmp_path, 1)
@@ -184,7 +184,7 @@ def test_a_picture_that_crashes_the_decoder_is_refused(
     monkeypatch.setattr(
         image_survey.WorkerPool,
         "run",
-        lambda self, items, stop: iter([[(job, Lost(-signal.SIGSEGV)) for job in items]]),
+        lambda self, items, stop: iter([[(job, WorkerCrash(-signal.SIGSEGV)) for job in items]]),
     )
     found = check_all(jobs, tmp_path, 1)
     assert {of.reason for of in found.values()} == {"crashes_decoder: ended by SIGSEGV"}

@@ -27,7 +27,7 @@ from vision.engine.checkpoints.folder import (
 )
 from vision.engine.checkpoints.versions import versions
 from vision.engine.optim import Schedule
-from vision.engine.state import TrainState, Window, restore_rng, rng_state
+from vision.engine.state import TrainState, EpochTotals, restore_rng, rng_state
 from vision.messages.advice import command, shown
 from vision.nn.weights import weight_file
 from vision.nn.weights.weight_file import BadWeights
@@ -274,7 +274,7 @@ def restore(checkpoint: Checkpoint, state: TrainState, keep_schedule: bool = Tru
     state.epoch, state.step_in_epoch = checkpoint.sampler["epoch"], checkpoint.sampler["step"]
     state.step = checkpoint.step
     state.best = dict(checkpoint.best)
-    state.window = Window(**{**checkpoint.window, "sums": dict(checkpoint.window["sums"])})
+    state.window = EpochTotals(**{**checkpoint.window, "sums": dict(checkpoint.window["sums"])})
     restore_rng(checkpoint.rng)
 
 

@@ -23,7 +23,7 @@ WEIGHTS = ("auto", "ema", "raw")
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class LoadedDetector:
     """A detector in evaluation mode on the CPU, and where it comes from.
 
     * weights: ``ema`` (the average) or ``raw``
@@ -68,7 +68,7 @@ class Opened:
 
 def open_detector(
     path_or_run: Path | str, which: str = "best", weights: str = "auto", ask: Ask = resume_with
-) -> Opened:
+) -> LoadedDetector:
     """A checkpoint file, or of a run folder the best (else the newest) or the last good checkpoint.
 
     ``weights``: the average (``ema``), the ``raw`` ones, or the average where there is one (``auto``).
@@ -85,7 +85,7 @@ def open_detector(
     except RuntimeError as error:
         raise DamagedCheckpoint(f"{path}: the weights do not fit its own arguments: {error}") from None
     taken = "ema" if checkpoint.ema and weights != "raw" else "raw"
-    return Opened(detector.eval(), checkpoint, path, taken, chosen)
+    return LoadedDetector(detector.eval(), checkpoint, path, taken, chosen)
 
 
 def choose(path: Path, which: str = "best", ask: Ask = resume_with) -> tuple[Path, str]:

@@ -81,7 +81,7 @@ def _new_event_file(run: Path) -> Path:
     raise AssertionError
 
 
-class Board:
+class MetricLogger:
     """The two logs of a session. ``step`` and ``epoch`` only remember; ``flush`` writes."""
 
     def __init__(self, run: Path) -> None:
@@ -114,7 +114,7 @@ class Board:
             self._events.close()
 
 
-class NoBoard(Board):
+class NullLogger(MetricLogger):
     """For processes that do not write."""
 
     def __init__(self) -> None:

@@ -55,7 +55,7 @@ class Plan:
     initial: DetectorFile | None = None
 
 
-class Refused(ValueError):
+class IncompatibleResume(ValueError):
     """Resuming would not be the same run."""
 
 
@@ -69,7 +69,7 @@ def plan(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
 def require_unchanged(plan: Plan) -> None:
     """Under the lock of the run folder. Raises Refused where another session has trained there since the plan."""
     if _record(plan.run) != plan.seen:
-        raise Refused(
+        raise IncompatibleResume(
             f"{plan.run}: another process has trained there meanwhile; run the same command again to resume from its checkpoint"
         )
 
@@ -114,7 +114,7 @@ def _planned(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
             f"  fix: leave that out, or start a new run there: "
             f"{command(NEW_FROM, file, '--checkpoint-folder', run_folder(config))}"
         )
-    settled, notes = settle(parsed, checkpoint.args, run)
+    settled, notes = merge_arguments(parsed, checkpoint.args, run)
     _require_epochs(settled, checkpoint, parsed)
     return Plan(settled, run, checkpoint, file, tuple(notes))
 
@@ -196,7 +196,7 @@ def _newest(run: Path, warn: Callable[[str], None]) -> tuple[Checkpoint, Path] |
 # ---------------------------------------------------------------- arguments
 
 
-def settle(parsed: Parsed, trained_with: dict[str, Any], run: Path) -> tuple[TrainConfig, list[str]]:
+def merge_arguments(parsed: Parsed, trained_with: dict[str, Any], run: Path) -> tuple[TrainConfig, list[str]]:
     """The arguments in force, and a sentence for each difference. Raises Refused for those that are ``fixed``."""
     rules = {name: option.resume for name, option in options_of(TrainConfig).items()}
     session = {name: getattr(parsed.config, name) for name, rule in rules.items() if rule == "session"}
@@ -216,7 +216,7 @@ def settle(parsed: Parsed, trained_with: dict[str, Any], run: Path) -> tuple[Tra
     }
     fixed = [lines[name] for name in changed if rules[name] == "fixed"]
     if fixed:
-        raise Refused(
+        raise IncompatibleResume(
             f"{run}: this would be another run:\n    " + "\n    ".join(fixed) + "\n"
             "  Leave these as they were, or start a new run from its weights: "
             "--pretrained-ssd FILE --checkpoint-folder NEW"
@@ -281,19 +281,19 @@ def _check_classes(checkpoint: Checkpoint, data: CocoDetection) -> None:
     if checkpoint.classes != classes:
         gone = [name for name in checkpoint.classes if name not in classes]
         new = [name for name in classes if name not in checkpoint.classes]
-        raise Refused(
+        raise IncompatibleResume(
             f"--datasets: other classes than the checkpoint's ({len(classes)}, it has {len(checkpoint.classes)}; "
             f"missing {gone[:5]}, new {new[:5]}{'' if gone or new else ', another order'}).\n"
             "  Start a new run from its weights: --pretrained-ssd FILE --checkpoint-folder NEW"
         )
     if checkpoint.original_category_ids != data.original_category_ids:
-        raise Refused("--datasets: the same class names with other original category ids")
+        raise IncompatibleResume("--datasets: the same class names with other original category ids")
 
 
 def _check_digest(kind: str, done: str, was: str, now: str) -> None:
     """Validation data too: the best of a run is the best on one set of images."""
     if was != now:
-        raise Refused(
+        raise IncompatibleResume(
             f"--datasets: other {kind}data than the checkpoint was {done} (digest {now[:12]}…, "
             f"it has {was[:12]}…).\n"
             "  Name the old data root, or start a new run: --pretrained-ssd FILE --checkpoint-folder NEW"

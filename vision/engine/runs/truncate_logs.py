@@ -22,7 +22,7 @@ Belongs = Callable[[int, bool], bool]
 """(step, whether it is a row of a step and not of an epoch) → whether the checkpoint contains it."""
 
 
-def rewind(run: Path, step: int, epochs: int, epoch_finished: bool) -> list[str]:
+def truncate_logs(run: Path, step: int, epochs: int, epoch_finished: bool) -> list[str]:
     """Move what was logged after the checkpoint at ``step`` aside; returns a sentence for each thing that is lost.
 
     * epochs: how many are finished in the checkpoint

@@ -43,7 +43,7 @@ def fit(state: TrainState, session: Session) -> list[dict[str, Any]]:
 
 def _agree(session: Session) -> None:
     """Agree on pending signals across ranks, so that all continue or all exit with the same status."""
-    (asked,) = session.group.largest(session.stop.signal or 0, device=session.device)
+    (asked,) = session.group.all_reduce_max(session.stop.signal or 0, device=session.device)
     session.stop.agree(asked)
 
 
@@ -85,9 +85,9 @@ def finish_epoch(state: TrainState, session: Session) -> dict[str, Any]:
     if not clock.images:  # all of its steps were made before a stop: this session has no speed to tell
         speed = {}
     due = (epoch + 1) % config.validation_epochs == 0 or epoch + 1 == config.epochs
-    session.group.share(state.model)
+    session.group.broadcast_buffers(state.model)
     if state.ema is not None:
-        session.group.share(state.evaluated_model)
+        session.group.broadcast_buffers(state.evaluated_model)
     require_steps(state, session)
     metrics = finite_metrics(_validated(state, session), state, session) if due else {}
     means = {f"train_{name}": value for name, value in state.window.means().items()}
@@ -168,7 +168,7 @@ def save(
     Raises NotFinite where the weights are not finite, with all older ones intact.
     """
     require_finite_weights(state, session)
-    if not session.group.first:
+    if not session.group.is_main:
         return
     session.board.flush()
     checkpoint.save(state, session.run, session.facts, metrics, finished_epoch, best)

@@ -18,7 +18,7 @@ class NotFinite(ValueError):
     """The loss, its gradient or the weights are NaN or infinite; no such weights have been saved."""
 
 
-def usable(losses: dict[str, float], state: TrainState) -> bool:
+def is_finite_step(losses: dict[str, float], state: TrainState) -> bool:
     """With a gradient scaler an infinite gradient is no fault: the scaler leaves the update out and shrinks."""
     return math.isfinite(losses["total"]) and (math.isfinite(losses["grad_norm"]) or state.scaler is not None)
 
@@ -47,7 +47,7 @@ def require_finite_weights(state: TrainState, session: Session) -> None:
         )
 
 
-def leave_out(state: TrainState, session: Session, ids: Sequence[int], losses: dict[str, float]) -> None:
+def skip_step(state: TrainState, session: Session, ids: Sequence[int], losses: dict[str, float]) -> None:
     """Say that the step of the images ``ids`` is not taken; raises NotFinite where training has to end.
 
     That is with ``--nan stop``, and with ``--nan skip`` where the weights themselves are spoiled: no later step

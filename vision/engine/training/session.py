@@ -16,7 +16,7 @@ from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.config import TrainConfig
 from vision.engine.distributed import Group
 from vision.engine.interrupt import StopRequest
-from vision.engine.runs.metric_logger import Board
+from vision.engine.runs.metric_logger import MetricLogger
 from vision.engine.training.console import Console
 from vision.ssd.loss import SsdLoss
 
@@ -42,7 +42,7 @@ class Session:
     validation_data: Any
     run: RunFolder
     facts: RunFacts
-    board: Board
+    board: MetricLogger
     console: Console
     stop: StopRequest
     group: Group

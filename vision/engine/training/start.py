@@ -13,7 +13,7 @@ from vision.engine.distributed import Group
 from vision.engine.model import make_ema
 from vision.engine.optim import Schedule
 from vision.engine.runs.resume import Plan
-from vision.engine.runs.truncate_logs import rewind
+from vision.engine.runs.truncate_logs import truncate_logs
 from vision.engine.state import TrainState
 from vision.ssd.model import Detector
 
@@ -40,14 +40,14 @@ def resume_or_begin(state: TrainState, plan: Plan, group: Group) -> Plan:
         # another --t-max is the one way to another horizon
         kept = plan.config.t_max == plan.checkpoint.args["t_max"]
         checkpoint.restore(plan.checkpoint, state, keep_schedule=kept)
-    if not group.first:
+    if not group.is_main:
         return plan
     run = RunFolder(plan.run)
     removed = run.remove_leftovers()
     if plan.file is not None:
         run.rewind_to(plan.file.name)
     # also of a run that was killed before its first checkpoint
-    notes = rewind(plan.run, state.step, state.epoch, state.step > 0 and state.step_in_epoch == 0)
+    notes = truncate_logs(plan.run, state.step, state.epoch, state.step > 0 and state.step_in_epoch == 0)
     if removed:
         notes.append(f"{plan.run}: {removed} unfinished file(s) of a killed session removed")
     return dataclasses.replace(plan, notes=(*plan.notes, *notes))

@@ -21,7 +21,7 @@ from vision.core.sample import Batch
 from vision.engine.optim import learning_rates
 from vision.engine.state import TrainState
 from vision.engine.training.memory import OutOfMemory, images_that_fit, what_would_fit
-from vision.engine.training.not_finite import buffers, leave_out, put_back, usable
+from vision.engine.training.not_finite import buffers, skip_step, put_back, is_finite_step
 from vision.engine.training.session import Session
 from vision.engine.training.validation import forward
 
@@ -32,24 +32,24 @@ def train_step(state: TrainState, session: Session, batch: Batch) -> dict[str, A
     """One batch. Returns the step's row for the log. Raises NotFinite (``--nan stop``) and OutOfMemory."""
     before = buffers(state.model) if session.config.nan == "skip" else []
     state.schedule.apply(state.optimizer, state.step)
-    losses = _taken(state, session, batch)
+    losses = try_step(state, session, batch)
     row: dict[str, Any] = {}
-    if not usable(losses, state):
+    if not is_finite_step(losses, state):
         ids = [one for shard in session.group.gather(batch.image_ids.tolist()) for one in shard]
         if before:
             put_back(state.model, before)
-        leave_out(state, session, ids, losses)
+        skip_step(state, session, ids, losses)
         row = {"skipped": True, "images": ids}
     state.step += 1
     state.step_in_epoch += 1
     return {**_row(state, losses), **row}
 
 
-def _taken(state: TrainState, session: Session, batch: Batch) -> dict[str, float]:
+def try_step(state: TrainState, session: Session, batch: Batch) -> dict[str, float]:
     """The step's numbers; the update is made where they are finite. Raises OutOfMemory."""
     try:
         losses = _gradients(state, session, batch)
-        if usable(losses, state):
+        if is_finite_step(losses, state):
             _update(state)
             state.window.add(losses, session.config.batch_size, int(losses["positives"]))
         elif state.scaler is not None:
@@ -74,7 +74,7 @@ def _gradients(state: TrainState, session: Session, batch: Batch) -> dict[str, f
             scaled = state.scaler.scale(loss.total) if state.scaler is not None else loss.total
             scaled.backward()
         sums += torch.stack([loss.total, loss.classification, loss.localization, loss.positives]).detach()
-    norm = _shortened(state, session.config.clip_grad)
+    norm = clip_gradients(state, session.config.clip_grad)
     return _numbers(session, sums, norm)
 
 
@@ -104,7 +104,7 @@ def _synchronised(network: Any, last: bool) -> Iterator[None]:
         yield
 
 
-def _shortened(state: TrainState, longest: float | None) -> Tensor:
+def clip_gradients(state: TrainState, longest: float | None) -> Tensor:
     """The norm of the whole gradient, which is shortened to ``longest``."""
     if state.scaler is not None:
         state.scaler.unscale_(state.optimizer)

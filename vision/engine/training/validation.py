@@ -96,7 +96,9 @@ def until_asked(
     own, somebody_has_more = iter(batches), 1
     while somebody_has_more:
         batch = next(own, None)
-        asked, somebody_has_more = group.largest(stop.signal or 0, int(batch is not None), device=device)
+        asked, somebody_has_more = group.all_reduce_max(
+            stop.signal or 0, int(batch is not None), device=device
+        )
         stop.agree(asked)
         if asked:
             raise Interrupted
@@ -107,7 +109,7 @@ def until_asked(
 def _scores(results: Results, dataset: Any, group: Group) -> dict[str, float]:
     """The shards of all processes scored once, by the first."""
     shards = group.gather(results)
-    scores = coco_map.score(Results.concatenate(shards), dataset).metrics if group.first else None
+    scores = coco_map.score(Results.concatenate(shards), dataset).metrics if group.is_main else None
     return group.gather(scores)[0]
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from vision.nn.blocks import InvertedResidual, conv_bn_relu6, scaled
+from vision.nn.blocks import InvertedResidual, conv_bn_relu6, make_divisible
 
 # expansion t, channels c, repeats n, stride s: table 2 of the paper
 STAGES = (
@@ -33,15 +33,15 @@ class MobileNetV2(nn.Sequential):
     """
 
     def __init__(self, width_mult: float = 1.0) -> None:
-        channels = scaled(STEM_CHANNELS, width_mult)
+        channels = make_divisible(STEM_CHANNELS, width_mult)
         layers: list[nn.Module] = [nn.Sequential(*conv_bn_relu6(3, channels, 3, stride=2))]
         for expand_ratio, stage_channels, repeats, first_stride in STAGES:
-            out_channels = scaled(stage_channels, width_mult)
+            out_channels = make_divisible(stage_channels, width_mult)
             for repeat in range(repeats):
                 stride = first_stride if repeat == 0 else 1
                 layers.append(InvertedResidual(channels, out_channels, stride, expand_ratio))
                 channels = out_channels
-        last = scaled(LAST_CHANNELS, width_mult)
+        last = make_divisible(LAST_CHANNELS, width_mult)
         layers.append(nn.Sequential(*conv_bn_relu6(channels, last, 1)))
         super().__init__(*layers)
         self.out_channels = (self.tapped.expanded_channels, last)

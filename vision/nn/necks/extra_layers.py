@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from vision.nn.blocks import InvertedResidual, scaled
+from vision.nn.blocks import InvertedResidual, make_divisible
 
 
 class ExtraLayers(nn.ModuleList):
@@ -35,6 +35,6 @@ def inverted_residual_extras(in_channels: Sequence[int], width_mult: float = 1.0
     channels = in_channels[-1]
     layers: list[InvertedResidual] = []
     for wanted, expand_ratio in INVERTED_RESIDUALS:
-        layers.append(InvertedResidual(channels, scaled(wanted, width_mult), 2, expand_ratio))
+        layers.append(InvertedResidual(channels, make_divisible(wanted, width_mult), 2, expand_ratio))
         channels = layers[-1].out_channels
     return ExtraLayers(in_channels, layers, [layer.out_channels for layer in layers])

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from vision.nn.backbones.mobilenet_v2 import STAGES, STEM_CHANNELS
-from vision.nn.blocks import scaled
+from vision.nn.blocks import make_divisible
 
 Shape = tuple[int, ...]
 PUBLISHED_WIDTHS = (1.0, 0.1, 0.2, 0.25, 0.35, 0.5, 0.75, 1.3, 1.4)
@@ -118,7 +118,7 @@ def mobilenet_v2_width(shapes: Mapping[str, Shape]) -> float | None:
         return None
     base = (STEM_CHANNELS, *(channels for _, channels, _, _ in STAGES))
     for width in (*PUBLISHED_WIDTHS, *(step / 20 for step in range(1, 161))):
-        rounded = tuple(scaled(channels, width) for channels in base)
+        rounded = tuple(make_divisible(channels, width) for channels in base)
         if found in (rounded, tuple(int(channels * width) for channels in base)):
             return width
     return None
