@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.plain_paths import clash, path_fault
 from pipeline.stage import Settings, StageError
+from vision.artefacts.data_layout import ARCHIVES
 from vision.artefacts.records import RecordError, from_plain, read_json
 
-ARCHIVES = "archives"
 """Folder below the root where the archives stay, so that a repair needs no network."""
 
 ANNOTATION_GROWTH = 5

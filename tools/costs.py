@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tools.doctor import gigabytes
+from vision.artefacts.data_layout import ANNOTATIONS, ARCHIVES, image_folder
 
 SPLITS = ("train", "val", "test")
 COCO_2017 = {
@@ -76,11 +77,11 @@ def missing_bytes(table: Mapping[str, int], splits: Iterable[str], root: Path) -
     """Disk that the run will still take in ``root``: archives, image folders and annotations that are not there."""
     total = 0
     for path, size in needed_files(table, splits).items():
-        archive, split = root / "archives" / path, split_of(path)
+        archive, split = root / ARCHIVES / path, split_of(path)
         part = archive.with_name(archive.name + ".part")
         if not archive.is_file():
             total += size - (_occupied(part) if part.is_file() else 0)
-        if not (root / (f"{split}2017" if split else "annotations")).is_dir():
+        if not (root / (image_folder(split) if split else ANNOTATIONS)).is_dir():
             total += unpacked_bytes(path, size)
     return total
 

@@ -6,6 +6,8 @@ Runs with the standard library alone, since nothing may be installed yet. The wo
 
 from __future__ import annotations
 
+from vision.artefacts.data_layout import CHOICES
+
 if __name__ == "__main__":  # before the imports: they take a while
     from vision.messages.early import guard
 
@@ -170,7 +172,7 @@ def announce_demo() -> Need:
 def announce_data(arguments: argparse.Namespace) -> Need:
     """By the table that --release names, else by the one the root was made with, else by COCO's."""
     root = REPOSITORY / arguments.root
-    choices = root / ".pipeline" / "choices.json"
+    choices = root / CHOICES
     table = read_table(REPOSITORY / arguments.release if arguments.release else choices)
     table = table or ({} if arguments.release else COCO_2017)
     splits = splits_of(arguments.splits) if arguments.splits else read_splits(choices)

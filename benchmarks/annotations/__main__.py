@@ -31,8 +31,8 @@ from typing import NamedTuple
 
 from benchmarks.annotations.synthetic import TRAIN, VAL, write_annotations
 from benchmarks.results import device, publish, today
-from pipeline.annotations.reader import AnnotationFile, original_path
-from pipeline.image_check.verdicts import IMAGE_REPORT
+from pipeline.annotations.reader import AnnotationFile
+from vision.artefacts.data_layout import IMAGE_REPORT, original_path
 
 SECONDS_LIMIT, PEAK_LIMIT = 90, 2e9
 STAGES = ("pipeline.remap_categories", "pipeline.index")

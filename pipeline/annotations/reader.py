@@ -17,17 +17,7 @@ from pipeline.annotations.scan import AnnotationBytes, AnnotationError
 
 GUESS_BYTES = 4 << 20
 
-__all__ = ["AnnotationError", "AnnotationFile", "Part", "Section", "original_path", "remapped_path"]
-
-
-def original_path(split: str) -> str:
-    """Where the published annotations of ``split`` are, below the root; the test split has only image data."""
-    return f"annotations/{'image_info' if split == 'test' else 'instances'}_{split}2017.json"
-
-
-def remapped_path(split: str) -> str:
-    """Where the remap stage puts its version of them."""
-    return original_path(split).replace(".json", ".remapped.json")
+__all__ = ["AnnotationError", "AnnotationFile", "Part", "Section"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from argparse import Namespace
 
 from pipeline.data_root import saved_options as choices
 from pipeline.runner import own_data
-from pipeline.stage import SPLITS, Settings
+from pipeline.stage import Settings
 from pipeline.stages import named
+from vision.artefacts.data_layout import SPLITS
 from vision.messages.advice import command, quoted
 
 RECIPE = "configs/coco_mb2_ssd_lite.yaml"

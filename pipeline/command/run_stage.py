@@ -19,8 +19,9 @@ from pipeline.data_root import saved_options as choices
 from pipeline.data_root.lock import root_lock
 from pipeline.runner import own_data
 from pipeline.runner.run import decide_all, run_stages
-from pipeline.stage import SPLITS, Interrupted, Settings, Stage, StageError
+from pipeline.stage import Interrupted, Settings, Stage, StageError
 from pipeline.stages import NAMES, named
+from vision.artefacts.data_layout import SPLITS
 from vision.images.formats import EXIF_CHOICES
 from vision.messages.addresses import fault_of, redacted
 from vision.messages.advice import shown

@@ -9,11 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.data_root.receipts import Receipt
-from pipeline.release import ARCHIVES
 from vision.artefacts import log
+from vision.artefacts.data_layout import ARCHIVES, BROUGHT
 from vision.artefacts.records import RecordError
 
-BROUGHT = ".pipeline/brought.jsonl"
 STAGES = ("download", "extract")
 """Those whose outputs may have stood there before them."""
 

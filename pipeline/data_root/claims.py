@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.data_root.receipts import FOLDER
+from vision.artefacts.data_layout import claim_name
 from vision.artefacts.files import publish_json
 from vision.artefacts.records import RecordError, from_plain, read_json, to_plain
 
@@ -40,7 +40,7 @@ class Claim:
 
 
 def claim_path(root: Path, stage: str) -> Path:
-    return root / FOLDER / "claims" / f"{stage}.json"
+    return root / claim_name(stage)
 
 
 def read(root: Path, stage: str) -> Claim | None:

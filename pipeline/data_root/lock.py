@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.stage import Interrupted, StageError
+from vision.artefacts.data_layout import LOCK
 from vision.artefacts.holder import holder_of, note_holder
 
-LOCK = ".pipeline/lock"
 POLL_S = 0.2
 
 

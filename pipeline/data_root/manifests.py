@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from vision.artefacts.data_layout import MANIFESTS
 from vision.artefacts.files import publish_bytes
 
-MANIFESTS = ".pipeline/manifests"
 HEADER = "manifest 1 sha256 "
 CHUNK = 1 << 20
 

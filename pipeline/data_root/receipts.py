@@ -7,11 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from vision.artefacts.data_layout import receipt_name
 from vision.artefacts.files import publish_json
 from vision.artefacts.records import RecordError, from_plain, read_json, to_plain
 
 SCHEMA = 1
-FOLDER = ".pipeline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Receipt:
 
 
 def receipt_path(root: Path, stage: str) -> Path:
-    return root / FOLDER / f"{stage}.json"
+    return root / receipt_name(stage)
 
 
 def write(root: Path, receipt: Receipt) -> None:

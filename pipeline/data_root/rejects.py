@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from vision.artefacts.data_layout import REJECTS
 from vision.artefacts.files import publish_bytes
 from vision.artefacts.records import RecordError, parse_json
-
-REJECTS = "rejects.jsonl"
 
 
 def publish_rejects(root: Path, stage: str, rows: Iterable[tuple[str, str, str]]) -> None:

@@ -16,14 +16,14 @@ from typing import Any
 
 from pipeline.data_root import receipts
 from pipeline.release import COCO_2017, Release, read_release, release_of
-from pipeline.stage import SPLITS, NoSuchChoice, Settings, StageError
+from pipeline.stage import NoSuchChoice, Settings, StageError
+from vision.artefacts.data_layout import CHOICES, SPLITS
 from vision.artefacts.files import publish_json
 from vision.artefacts.records import RecordError, from_plain, read_json, to_plain
 from vision.images.formats import EXIF_CHOICES
 from vision.messages.addresses import redacted
 from vision.messages.advice import Word, command
 
-CHOICES = ".pipeline/choices.json"
 COCO, ALL, DEFAULT = "coco", "all", "default"
 """The ways back: COCO's own release, every class, the release's own server."""
 NAMES = ("release", "splits", "mirror", "classes", "exif", "thorough", "keep_archives")

@@ -21,6 +21,7 @@ from pipeline.space import require_space
 from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
 from pipeline.transfer.partial import bytes_here, remove_traces, was_just_published
 from pipeline.transfer.progress import Progress, size
+from vision.artefacts.data_layout import image_folder
 from vision.artefacts.files import sha256_of
 from vision.messages.advice import command
 
@@ -157,7 +158,8 @@ def _require_space(context: StageContext, files: list[ReleaseFile], missing: lis
 
 def _is_unpacked(context: StageContext, file: ReleaseFile) -> bool:
     """Whether its images are there; the little that comes out of annotations is counted each time."""
-    return file.split() is not None and (context.root / f"{file.split()}2017").is_dir()
+    split = file.split()
+    return split is not None and (context.root / image_folder(split)).is_dir()
 
 
 def _outputs(settings: Settings) -> list[str]:

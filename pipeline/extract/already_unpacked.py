@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.annotations.reader import original_path
 from pipeline.archives.archive import open_archive, plan
 from pipeline.archives.fault import BadArchive
 from pipeline.archives.members import Member
 from pipeline.data_root import manifests as trees
 from pipeline.release import archive_path, release_of
 from pipeline.stage import Interrupted, Settings
+from vision.artefacts.data_layout import image_folder, original_path
 
 
 def is_from_archives(settings: Settings, path: str, should_stop: Callable[[], bool]) -> bool:
@@ -23,7 +23,7 @@ def is_from_archives(settings: Settings, path: str, should_stop: Callable[[], bo
     """
     needed = release_of(settings).needed(settings.splits)
     if not path.endswith(".json"):
-        (pictures,) = (file for file in needed if f"{file.split()}2017" == path)
+        (pictures,) = (file for file in needed if image_folder(str(file.split())) == path)
         if (settings.root / archive_path(pictures)).is_file():
             return True
         folder, path = path, original_path(str(pictures.split()))

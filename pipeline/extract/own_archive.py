@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.archives.archive import open_archive, plan
 from pipeline.archives.fault import BadArchive
 from pipeline.archives.members import Files
-from pipeline.archives.unpack import named, verified_files, unpack_all
+from pipeline.archives.unpack import named, unpack_all, verified_files
 from pipeline.command.run_stage import StopFlag, reported, say
 from pipeline.command.working_folder import working_folder
 from pipeline.data_root import manifests as trees

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline.archives.archive import Archive
 from pipeline.archives.members import Member, Members
-from pipeline.archives.unpack import unpacked_manifest, verified_files, link_foreign_files, unpack_all
+from pipeline.archives.unpack import link_foreign_files, unpack_all, unpacked_manifest, verified_files
 from pipeline.data_root import manifests as trees
 from pipeline.data_root import receipts
 from pipeline.data_root.receipts import receipt_path

@@ -19,13 +19,14 @@ from typing import Any
 from pipeline.archives.archive import Archive, open_archive, plan
 from pipeline.archives.fault import BadArchive
 from pipeline.archives.members import Members
-from pipeline.archives.unpack import named, verified_files, unpack_all
+from pipeline.archives.unpack import named, unpack_all, verified_files
 from pipeline.data_root import brought
 from pipeline.extract.already_unpacked import is_from_archives
 from pipeline.extract.split_folder import make_folder
 from pipeline.release import ReleaseFile, archive_path, release_of
 from pipeline.runner.own_data import nothing_to_bring
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
+from vision.artefacts.data_layout import ANNOTATIONS, image_folder, original_path
 from vision.artefacts.files import fsync_file, fsync_folder, sha256_of
 from vision.messages.advice import command
 
@@ -43,7 +44,7 @@ class Source:
     def folder(self) -> str:
         """Where its files go, below the root and in the staging folder."""
         split = self.file.split()
-        return "annotations" if split is None else f"{split}2017"
+        return ANNOTATIONS if split is None else image_folder(split)
 
 
 def _run(context: StageContext) -> Counts:
@@ -146,8 +147,7 @@ def _annotations(context: StageContext, source: Source, wanted: Mapping[str, Sou
 
 def annotation_paths(settings: Settings) -> list[str]:
     """The published annotation files of the splits; test has sizes only."""
-    names = {"train": "instances_train2017", "val": "instances_val2017", "test": "image_info_test2017"}
-    return [f"annotations/{names[split]}.json" for split in settings.splits]
+    return [original_path(split) for split in settings.splits]
 
 
 def _inputs(settings: Settings) -> list[str]:
@@ -155,7 +155,7 @@ def _inputs(settings: Settings) -> list[str]:
 
 
 def _outputs(settings: Settings) -> list[str]:
-    return [*(f"{split}2017" for split in settings.splits), *annotation_paths(settings)]
+    return [*(image_folder(split) for split in settings.splits), *annotation_paths(settings)]
 
 
 def _params(settings: Settings) -> dict[str, Any]:
@@ -173,6 +173,6 @@ STAGE = Stage(
     run=_run,
     disposable=_inputs,
     takes_over=is_from_archives,
-    proves=lambda settings: [f"{split}2017" for split in settings.splits],
+    proves=lambda settings: [image_folder(split) for split in settings.splits],
     not_needed=nothing_to_bring,
 )

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from pipeline.image_check.check import ImageJob
 from pipeline.image_check.safe_read import is_absent, list_entries, printable
-from pipeline.image_check.settings import NAME, image_folder
+from pipeline.image_check.settings import NAME
 from pipeline.stage import StageError
+from vision.artefacts.data_layout import image_folder
 from vision.images.decode import ImageVerdict
 from vision.messages.advice import command, shown
 

@@ -12,7 +12,6 @@ from vision.images.formats import EXIF_CHOICES, MAX_BYTES, MAX_PIXELS
 from vision.messages.advice import command
 
 NAME = "validate_images"
-SHEET = "report/bad_images.png"
 
 UNREADABLE = "unreadable"
 """The note of a receipt with the images that were there and could not be read."""
@@ -46,11 +45,6 @@ def check_settings(by: How) -> dict[str, object]:
 def to_apply(root: Path) -> str:
     """The command that uses photographs upright that were labelled so."""
     return command("python -m pipeline run", "--root", root, "--exif", "apply")
-
-
-def image_folder(split: str) -> str:
-    """The folder of a split's images, below the root."""
-    return f"{split}2017"
 
 
 def readable_again(settings: Settings, notes: dict[str, Any]) -> str | None:

@@ -13,8 +13,6 @@ from pipeline.stage import StageError
 from vision.images.formats import STORED
 from vision.messages.advice import command
 
-IMAGE_REPORT = "report/images.jsonl"
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

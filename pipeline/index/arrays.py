@@ -14,6 +14,7 @@ import numpy as np
 
 from pipeline.index.columns import Columns
 from pipeline.index.schema import ARRAYS_SCHEMA, UPRIGHT_SCHEMA
+from vision.artefacts.data_layout import ARRAYS_RECORD, image_folder
 from vision.artefacts.files import publish_json, sha256_of
 from vision.images.formats import STORED
 
@@ -68,11 +69,11 @@ def write_arrays(
         _save(path, np.ascontiguousarray(values))
         digests[path.name] = sha256_of(path)
     publish_json(
-        folder / "arrays.json",
+        folder / ARRAYS_RECORD,
         {
             "schema": UPRIGHT_SCHEMA if "orientations" in arrays else ARRAYS_SCHEMA,
             "split": columns.split,
-            "image_folder": f"{columns.split}2017",
+            "image_folder": image_folder(columns.split),
             "counts": {"images": len(columns.image_ids), "boxes": len(columns.ids)},
             "classes": ["BACKGROUND", *(category["name"] for category in columns.categories)],
             "original_category_ids": [0, *(category["original_id"] for category in columns.categories)],

@@ -6,13 +6,13 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipeline.annotations.reader import remapped_path
-from pipeline.image_check.verdicts import IMAGE_REPORT, Verdict
+from pipeline.image_check.verdicts import Verdict
 from pipeline.index.arrays import write_arrays
 from pipeline.index.columns import Columns, read_columns
-from pipeline.index.schema import DATASET, INDEX, arrays_path
+from pipeline.index.schema import DATASET
 from pipeline.index.tables import write_tables
 from pipeline.stage import Interrupted
+from vision.artefacts.data_layout import ARRAYS, IMAGE_REPORT, INDEX, arrays_path, remapped_path
 from vision.artefacts.files import atomic_publish, publish_tree, sha256_of
 from vision.images.formats import STORED
 
@@ -34,7 +34,7 @@ def build_index(
     for split in splits:
         _go_on(should_stop)
         digests[split] = sha256_of(root / remapped_path(split))
-    made = staging / "arrays"
+    made = staging / ARRAYS
     if made.exists():  # of a run that was killed
         shutil.rmtree(made)
     for of in columns:

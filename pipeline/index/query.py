@@ -15,7 +15,8 @@ from typing import Any
 
 from pipeline.annotations.rules import id_problem
 from pipeline.command.run_stage import count
-from pipeline.index.schema import INDEX, READABLE_VERSIONS, USER_VERSION
+from pipeline.index.schema import READABLE_VERSIONS, USER_VERSION
+from vision.artefacts.data_layout import INDEX
 from vision.messages.advice import quoted
 from vision.messages.command_line import Parser
 from vision.messages.output import words_are_the_result

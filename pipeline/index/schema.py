@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-INDEX = "index.sqlite"
 USER_VERSION = 2
 """``PRAGMA user_version`` of the index."""
 READABLE_VERSIONS = (1, USER_VERSION)
@@ -12,7 +11,3 @@ ARRAYS_SCHEMA = 1
 UPRIGHT_SCHEMA = 2
 """That where ``orientations.npy`` is there, too: some image is used upright by its EXIF orientation."""
 DATASET = "coco2017"
-
-
-def arrays_path(split: str) -> str:
-    return f"arrays/{split}2017"

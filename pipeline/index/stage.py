@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.annotations.reader import AnnotationError, remapped_path
-from pipeline.image_check.verdicts import IMAGE_REPORT, read_verdicts
-from pipeline.index.schema import INDEX, UPRIGHT_SCHEMA, USER_VERSION, arrays_path
+from pipeline.annotations.reader import AnnotationError
+from pipeline.image_check.verdicts import read_verdicts
+from pipeline.index.schema import UPRIGHT_SCHEMA, USER_VERSION
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
+from vision.artefacts.data_layout import IMAGE_REPORT, INDEX, arrays_path, remapped_path
 from vision.messages.advice import quoted
 
 

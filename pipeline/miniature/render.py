@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.miniature.coco_categories import CATEGORIES
+from vision.artefacts.data_layout import image_folder, original_path
 from vision.artefacts.files import atomic_publish, publish_json, sha256_of
 
 if TYPE_CHECKING:  # --help does not wait for what draws
@@ -51,7 +52,7 @@ def write_release(folder: Path, spec: MiniatureSpec) -> Path:
     for split in ("train", "val"):
         scenes = list(_scenes(spec, split))
         write_zip(folder / f"zips/{split}2017.zip", _picture_members(split, scenes), zipfile.ZIP_STORED)
-        name = f"annotations/instances_{split}2017.json"
+        name = original_path(split)
         annotations[name] = json.dumps(annotation_file(split, scenes)).encode()
     archive = folder / "annotations/annotations_trainval2017.zip"
     write_zip(archive, annotations.items(), zipfile.ZIP_DEFLATED)
@@ -96,7 +97,7 @@ def _scenes(spec: MiniatureSpec, split: str) -> Iterator[Scene]:
 
 def _picture_members(split: str, scenes: list[Scene]) -> Iterator[tuple[str, bytes]]:
     for index, scene in enumerate(scenes):
-        yield f"{split}2017/{_file_name(split, index)}", _jpeg(scene)
+        yield f"{image_folder(split)}/{_file_name(split, index)}", _jpeg(scene)
 
 
 def _jpeg(scene: Scene) -> bytes:

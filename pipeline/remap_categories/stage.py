@@ -14,22 +14,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.annotations.reader import AnnotationError, AnnotationFile, original_path, remapped_path
+from pipeline.annotations.reader import AnnotationError, AnnotationFile
 from pipeline.annotations.rules import Change, Drop
-from pipeline.image_check.settings import image_folder
-from pipeline.image_check.verdicts import IMAGE_REPORT, Verdict, read_verdicts
+from pipeline.image_check.verdicts import Verdict, read_verdicts
 from pipeline.remap_categories.category_map import Category, CategoryMap, NoSuchClass, check_agrees, choose
 from pipeline.remap_categories.published_together import published_together
 from pipeline.remap_categories.remap import remap_one
 from pipeline.remap_categories.report import counts_of, report_text
 from pipeline.remap_categories.writer import ImageCheck, SplitCounts, any_image, judged
 from pipeline.stage import Counts, NoSuchChoice, Settings, Stage, StageContext, StageError
+from vision.artefacts.data_layout import (
+    CATEGORY_MAP,
+    IMAGE_REPORT,
+    LABELS,
+    LISTING,
+    REPORT,
+    image_folder,
+    original_path,
+    remapped_path,
+)
 from vision.messages.advice import quoted
-
-LABELS = "annotations/labels.txt"
-CATEGORY_MAP = "annotations/category_map.json"
-LISTING = "report/annotations.jsonl"
-REPORT = "report/annotations.txt"
 
 
 def remap(

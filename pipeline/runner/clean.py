@@ -18,17 +18,16 @@ from pathlib import Path, PurePosixPath
 from pipeline.data_root import brought, claims, receipts
 from pipeline.data_root import manifests as trees
 from pipeline.data_root import saved_options as choices
-from pipeline.data_root.lock import LOCK
 from pipeline.data_root.receipts import Recorded
-from pipeline.data_root.rejects import REJECTS, has_rejects, remove_rejects
-from pipeline.image_check.settings import image_folder
-from pipeline.release import ARCHIVES
+from pipeline.data_root.rejects import has_rejects, remove_rejects
 from pipeline.runner import leftovers
 from pipeline.runner.owners_files import edited, lacking
 from pipeline.runner.run import STAGING
-from pipeline.stage import SPLITS, Interrupted, Settings, Stage, StageError
+from pipeline.stage import Interrupted, Settings, Stage, StageError
 from pipeline.stages import all_stages
 from pipeline.transfer import partial as part
+from vision.artefacts import data_layout
+from vision.artefacts.data_layout import ARCHIVES, LOCK, REJECTS, SPLITS, image_folder
 from vision.artefacts.files import TEMPORARY, sha256_of
 from vision.artefacts.records import RecordError
 from vision.messages.advice import command, shown
@@ -215,15 +214,15 @@ class Cleaning:
 
     def add_notes(self, chosen: choices.Choices) -> None:
         """What the pipeline notes about the root; not ``chosen``, without which the next run would make another root."""
-        self._add_own(self.root / brought.BROUGHT, "what the stages have put there")
+        self._add_own(self.root / data_layout.BROUGHT, "what the stages have put there")
         for split in SPLITS:
             if not (self.root / image_folder(split)).is_dir():
                 noted = trees.manifest_path(self.root, image_folder(split))
                 self._add_own(noted, f"list of the files of {image_folder(split)}")
         if chosen == choices.Choices():
-            self._add_own(self.root / choices.CHOICES, "choices of the last run")
+            self._add_own(self.root / data_layout.CHOICES, "choices of the last run")
         else:
-            self.stays.append(f"{choices.CHOICES}: what was chosen for this root; the next run takes it")
+            self.stays.append(f"{data_layout.CHOICES}: what was chosen for this root; the next run takes it")
         self._add_own(self.root / LOCK, "lock")
 
     def _add_whole(self, folder: Path, what: str) -> None:

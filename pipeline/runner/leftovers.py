@@ -12,12 +12,10 @@ from pathlib import Path
 
 from pipeline.runner.owners_files import recover_folder
 from pipeline.stage import Settings, Stage
+from vision.artefacts.data_layout import CLAIMS, MANIFESTS, STATE
 from vision.artefacts.files import is_temporary, older_of, remove_stale_temporaries
 
-STAGING = ".pipeline/staging"
-"""Below it each stage has a folder for half-done work."""
-
-OWN = ("", ".pipeline", ".pipeline/manifests", ".pipeline/claims")
+OWN = ("", STATE, MANIFESTS, CLAIMS)
 """Folders in which the runner and the stages publish whatever their outputs are."""
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from pipeline.data_root import claims
 from pipeline.data_root.saved_options import read as remembered
-from pipeline.image_check.settings import image_folder
 from pipeline.release import release_of
 from pipeline.runner.ownership import claimed, names, require_places, unclaimed
-from pipeline.stage import SPLITS, Settings, Stage, StageError
+from pipeline.stage import Settings, Stage, StageError
+from vision.artefacts.data_layout import SPLITS, image_folder
 from vision.messages.advice import command, quoted
 
 OWN = "own"
@@ -49,7 +49,7 @@ def own_splits(settings: Settings, extract: Stage) -> tuple[str, ...]:
 
 def sources(split: str) -> tuple[str, str]:
     """The folder of images and the annotation file of a split, below the root."""
-    from pipeline.annotations.reader import original_path  # the JSON reader: --help does not wait for it
+    from vision.artefacts.data_layout import original_path  # the JSON reader: --help does not wait for it
 
     return image_folder(split), original_path(split)
 

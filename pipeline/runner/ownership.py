@@ -17,9 +17,9 @@ from pipeline.data_root import claims, receipts
 from pipeline.data_root.claims import Aside
 from pipeline.data_root.fingerprints import Fingerprints
 from pipeline.data_root.receipts import Recorded
-from pipeline.runner.leftovers import STAGING
 from pipeline.runner.owners_files import ASIDE, free_name
 from pipeline.stage import Settings, Stage
+from vision.artefacts.data_layout import STAGING
 from vision.artefacts.files import fsync_folder
 from vision.artefacts.records import RecordError
 from vision.artefacts.targets import require_file_place, require_folder_place

@@ -24,12 +24,13 @@ from pipeline.data_root.receipts import Receipt, Recorded
 from pipeline.runner import leftovers, ownership
 from pipeline.runner.own_data import require_room
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
+from vision.artefacts import data_layout
 from vision.artefacts.files import publish_json
 from vision.artefacts.records import RecordError, read_json
 from vision.messages.advice import shown
 from vision.messages.command_line import listed, shortened
 
-STAGING = leftovers.STAGING
+STAGING = data_layout.STAGING
 PLAN = "plan.json"
 SHOWN = 120
 """How much of a parameter is printed, in characters."""

@@ -27,7 +27,7 @@ from pipeline.stage import Interrupted, StageError
 from pipeline.transfer.mirrors import Mirrors
 from pipeline.transfer.network_errors import is_hopeless, said
 from pipeline.transfer.partial import PartialFile, Segment
-from pipeline.transfer.request import Answer, TransientError, NotResumable, asked
+from pipeline.transfer.request import Answer, NotResumable, TransientError, asked
 from vision.artefacts.files import OutOfSpace, space_errors
 from vision.artefacts.targets import require_file_place
 from vision.messages.addresses import host_of, redacted

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import requests
 import urllib3
 
-from pipeline.transfer.request import TransientError, Hopeless
+from pipeline.transfer.request import Hopeless, TransientError
 from vision.messages.addresses import redacted_text
 from vision.messages.advice import shown
 from vision.messages.system_errors import reason

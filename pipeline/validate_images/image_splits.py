@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.data_root import manifests as trees
-from pipeline.image_check.settings import image_folder
+from vision.artefacts.data_layout import image_folder
 from vision.messages.advice import shown
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from pipeline.annotations import json_strict
 from pipeline.data_root import receipts
 from pipeline.data_root.fingerprints import Fingerprints
 from pipeline.data_root.receipts import Receipt
-from pipeline.data_root.rejects import REJECTS, publish_rejects
+from pipeline.data_root.rejects import publish_rejects
 from pipeline.image_check.settings import NAME, readable_again
-from pipeline.image_check.verdicts import IMAGE_REPORT
 from pipeline.stage import Counts, StageContext
+from vision.artefacts.data_layout import IMAGE_REPORT, REJECTS
 from vision.artefacts.records import RecordError
 
 

@@ -11,13 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.annotations.reader import original_path
-from pipeline.data_root.rejects import REJECTS
-from pipeline.image_check.settings import NAME, SHEET, check_settings, how, image_folder, readable_again
-from pipeline.image_check.verdicts import IMAGE_REPORT
+from pipeline.image_check.settings import NAME, check_settings, how, readable_again
 from pipeline.stage import Counts, Settings, Stage, StageContext
 from pipeline.validate_images.image_splits import TWICE
 from pipeline.validate_images.remake_rejects import mended
+from vision.artefacts.data_layout import IMAGE_REPORT, REJECTS, SHEET, image_folder, original_path
 
 
 def _run(context: StageContext) -> Counts:

@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.annotations.reader import AnnotationError, AnnotationFile, original_path
+from pipeline.annotations.reader import AnnotationError, AnnotationFile
 from pipeline.annotations.rules import image_fault
 from pipeline.data_root.rejects import publish_rejects
 from pipeline.image_check.absence import advice, require_there, unreadable
 from pipeline.image_check.check import ImageJob
 from pipeline.image_check.check_many import check_all, thumbnails_of
 from pipeline.image_check.safe_read import list_entries, printable
-from pipeline.image_check.settings import NAME, SHEET, UNREADABLE, how, image_folder, to_apply
-from pipeline.image_check.verdicts import IMAGE_REPORT
+from pipeline.image_check.settings import NAME, UNREADABLE, how, to_apply
 from pipeline.stage import Counts, StageContext, StageError
 from pipeline.validate_images.image_splits import TWICE, in_two_splits, warning
+from vision.artefacts.data_layout import IMAGE_REPORT, SHEET, image_folder, original_path
 from vision.artefacts.files import atomic_publish, remove_stale_temporaries
 from vision.images.contact_sheet import MOST, draw_sheet, publish_sheet
 from vision.images.decode import ImageVerdict

@@ -12,7 +12,7 @@ import pytest
 from pipeline import plain_paths
 from pipeline.archives import unpack as unpacking
 from pipeline.archives.archive import open_archive, plan
-from pipeline.archives.unpack import verified_files, link_foreign_files, unpack_all
+from pipeline.archives.unpack import link_foreign_files, unpack_all, verified_files
 from pipeline.data_root import manifests as trees
 from pipeline.extract.__main__ import main
 from pipeline.extract.own_archive import extract_file

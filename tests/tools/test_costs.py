@@ -10,6 +10,7 @@ import pytest
 from pipeline.release import COCO_2017 as RELEASE
 from tools import costs
 from tools.costs import COCO_2017, data_cost, missing_bytes, needed_files, read_splits, read_table
+from vision.artefacts import data_layout
 
 SMALL = {"zips/train2017.zip": 1000, "zips/val2017.zip": 100, "annotations/annotations_trainval2017.zip": 10}
 
@@ -63,5 +64,5 @@ def test_choices_are_where_the_pipeline_puts_them(tmp_path: Path) -> None:
 
     (tmp_path / ".pipeline").mkdir()
     choices.write(Settings(tmp_path, ("val",)))
-    assert read_splits(tmp_path / choices.CHOICES) == ("val",)
-    assert read_table(tmp_path / choices.CHOICES) == COCO_2017
+    assert read_splits(tmp_path / data_layout.CHOICES) == ("val",)
+    assert read_table(tmp_path / data_layout.CHOICES) == COCO_2017

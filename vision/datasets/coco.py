@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from vision.artefacts.data_layout import ARRAYS_RECORD, arrays_path
 from vision.artefacts.records import RecordError, from_plain, read_json
 from vision.core.sample import Sample
 from vision.datasets import root_advice
@@ -72,7 +73,7 @@ class CocoDetection:
 
     def __init__(self, root: str | Path, split: str = "train") -> None:
         self.root, self.split = Path(root), split
-        self.arrays_folder = self.root / "arrays" / f"{split}2017"
+        self.arrays_folder = self.root / arrays_path(split)
         self._record = _read_record(self.arrays_folder, self.root, split)
         self.classes: list[str] = self._record.classes
         self.original_category_ids: list[int] = self._record.original_category_ids
@@ -178,7 +179,7 @@ def _damaged(folder: Path, problem: str, root: Path) -> DatasetError:
 
 
 def _read_record(folder: Path, root: Path, split: str) -> ArraysRecord:
-    path = folder / "arrays.json"
+    path = folder / ARRAYS_RECORD
     try:
         return from_plain(ArraysRecord, read_json(path), str(path))
     except FileNotFoundError:

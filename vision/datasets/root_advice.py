@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vision.artefacts.data_layout import CHOICES, STATE, claim_name, image_folder, original_path, receipt_name
 from vision.artefacts.records import RecordError, read_json
 from vision.messages.advice import command, quoted
 
@@ -19,7 +20,7 @@ def arrays_wanted(root: Path, split: str) -> str:
         lacks = [] if set(own) == set(SPLITS) else ["--splits", ",".join(own)]
         return _run(root, "--from", "validate_images", *lacks)
     splits = ",".join(_with(root, split))
-    if (root / ".pipeline").is_dir():
+    if (root / STATE).is_dir():
         return _run(root, "--splits", splits)
     return (
         f"for COCO, which is fetched: {_run(root, '--splits', splits)}\n"
@@ -40,7 +41,7 @@ def picture_changed(root: Path) -> str:
 
 def own_splits(root: Path) -> tuple[str, ...]:
     """The splits whose images and annotations are there without a note of extract that it has made them."""
-    notes = (root / ".pipeline/extract.json", root / ".pipeline/claims/extract.json")
+    notes = (root / receipt_name("extract"), root / claim_name("extract"))
     if any(note.exists() for note in notes) and not _is_noted_as_own(root):
         return ()
     return tuple(split for split in SPLITS if all(path.exists() for path in _paths(root, split)))
@@ -49,7 +50,7 @@ def own_splits(root: Path) -> tuple[str, ...]:
 def _with(root: Path, split: str) -> list[str]:
     """``split`` and those that the root was made of: a run that names less would leave the others out."""
     try:
-        made_of = set(read_json(root / ".pipeline/choices.json")["splits"])
+        made_of = set(read_json(root / CHOICES)["splits"])
     except (OSError, RecordError, LookupError, TypeError):
         made_of = set(SPLITS)
     return [each for each in (*SPLITS, "test") if each in made_of | {split}]
@@ -57,13 +58,13 @@ def _with(root: Path, split: str) -> list[str]:
 
 def _is_noted_as_own(root: Path) -> bool:
     try:
-        return bool(read_json(root / ".pipeline/choices.json").get("own"))
+        return bool(read_json(root / CHOICES).get("own"))
     except (OSError, RecordError, AttributeError):
         return False
 
 
 def _paths(root: Path, split: str) -> tuple[Path, Path]:
-    return root / f"{split}2017", root / f"annotations/instances_{split}2017.json"
+    return root / image_folder(split), root / original_path(split)
 
 
 def _sources(root: Path, split: str) -> str:

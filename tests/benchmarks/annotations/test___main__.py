@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks.annotations import __main__ as benchmark
 from benchmarks.annotations.synthetic import write_annotations
-from pipeline.annotations.reader import original_path
 from tests.pipeline.image_root import REPOSITORY
+from vision.artefacts.data_layout import original_path
 
 SMALL, LARGE = 0.005, 0.05
 """Of COCO's length: 2 MB and 22 MB."""

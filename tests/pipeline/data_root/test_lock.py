@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data_root.lock import LOCK, root_lock
+from pipeline.data_root.lock import root_lock
 from pipeline.stage import Interrupted, StageError
+from vision.artefacts.data_layout import LOCK
 
 HOLD = """
 import sys, time

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pipeline.data_root.rejects import REJECTS, has_rejects, publish_rejects
+from pipeline.data_root.rejects import has_rejects, publish_rejects
+from vision.artefacts.data_layout import REJECTS
 
 
 def items(root: Path) -> list[tuple[str, str]]:

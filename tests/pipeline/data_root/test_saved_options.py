@@ -11,10 +11,11 @@ import pytest
 
 from pipeline.__main__ import build_parser, main
 from pipeline.data_root import saved_options as choices
-from pipeline.data_root.saved_options import CHOICES, Choices
+from pipeline.data_root.saved_options import Choices
 from pipeline.release import COCO_2017, Release, ReleaseFile
 from pipeline.stage import Settings, StageError
 from tests.printed import ODD, Printed
+from vision.artefacts.data_layout import CHOICES
 
 OWN = Release("own", (ReleaseFile("zips/val2017.zip", 3, "ab" * 32),))
 

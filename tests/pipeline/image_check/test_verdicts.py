@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.image_check.verdicts import IMAGE_REPORT, read_verdicts
+from pipeline.image_check.verdicts import read_verdicts
 from pipeline.stage import StageError
+from vision.artefacts.data_layout import IMAGE_REPORT
 
 ROW = {
     "split": "val", "image_id": 7, "file_name": "a.jpg", "verdict": "convert", "reason": "exif_upright: …",

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.annotations.reader import remapped_path
 from pipeline.index import __main__ as index_command
 from pipeline.index import query
 from pipeline.remap_categories.stage import remap
 from tests.pipeline.annotation_root import make_root
+from vision.artefacts.data_layout import remapped_path
 
 
 @pytest.fixture(scope="module")

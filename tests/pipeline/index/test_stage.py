@@ -22,17 +22,16 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from pipeline.annotations.reader import original_path, remapped_path
-from pipeline.image_check.verdicts import IMAGE_REPORT, read_verdicts
+from pipeline.image_check.verdicts import read_verdicts
 from pipeline.index import __main__ as index_command
 from pipeline.index import build as index_build
 from pipeline.index import tables
-from pipeline.index.schema import arrays_path
 from pipeline.remap_categories.stage import remap
 from pipeline.stage import Interrupted
 from tests.pipeline.annotation_root import REJECTED, files, killed_at, make_root, points_of
 from tests.pipeline.image_root import REPOSITORY
 from vision.artefacts import files as artefacts
+from vision.artefacts.data_layout import IMAGE_REPORT, arrays_path, original_path, remapped_path
 
 MODULE = "pipeline.index"
 SPLITS = ("train", "val")

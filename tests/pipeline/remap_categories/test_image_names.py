@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.annotations.reader import AnnotationError, original_path, remapped_path
+from pipeline.annotations.reader import AnnotationError
 from pipeline.remap_categories.image_names import ImageNames
 from pipeline.remap_categories.stage import remap
 from tests.pipeline.annotation_corpus import BASE, IMAGE, document
+from vision.artefacts.data_layout import original_path, remapped_path
 
 COMPOSED, APART = "caf\u00e9.jpg", "cafe\u0301.jpg"
 

@@ -14,14 +14,22 @@ from typing import Any
 
 import pytest
 
-from pipeline.annotations.reader import AnnotationError, original_path, remapped_path
-from pipeline.image_check.verdicts import IMAGE_REPORT, read_verdicts
+from pipeline.annotations.reader import AnnotationError
+from pipeline.image_check.verdicts import read_verdicts
 from pipeline.remap_categories import __main__ as remap_categories_command
-from pipeline.remap_categories.stage import CATEGORY_MAP, LABELS, LISTING, remap
+from pipeline.remap_categories.stage import remap
 from pipeline.stage import Interrupted, StageError
 from tests.pipeline.annotation_root import NAMES, REJECTED, files, killed_at, make_root, points_of
 from tests.pipeline.image_root import REPOSITORY
 from vision.artefacts import files as artefacts
+from vision.artefacts.data_layout import (
+    CATEGORY_MAP,
+    IMAGE_REPORT,
+    LABELS,
+    LISTING,
+    original_path,
+    remapped_path,
+)
 
 MODULE = "pipeline.remap_categories"
 OUTPUTS = (LABELS, CATEGORY_MAP, "annotations/instances_train2017.remapped", "annotations/instances_val2017.remapped", "report/annotations")  # fmt: skip

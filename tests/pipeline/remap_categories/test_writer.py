@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.annotations.reader import AnnotationError, AnnotationFile, original_path, remapped_path
-from pipeline.remap_categories.stage import CATEGORY_MAP, LABELS, LISTING, remap
+from pipeline.annotations.reader import AnnotationError, AnnotationFile
+from pipeline.remap_categories.stage import remap
 from pipeline.remap_categories.writer import SplitCounts
 from tests.pipeline.annotation_corpus import Odd, corpus, document
+from vision.artefacts.data_layout import CATEGORY_MAP, LABELS, LISTING, original_path, remapped_path
 
 CORPUS = corpus()
 CASES = pytest.mark.parametrize("case", CORPUS, ids=[case.name for case in CORPUS])

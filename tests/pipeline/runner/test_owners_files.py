@@ -14,7 +14,6 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.data_root import brought
 from pipeline.data_root import manifests as trees
-from pipeline.data_root.rejects import REJECTS
 from pipeline.extract import split_folder
 from pipeline.runner.leftovers import remove_stale
 from pipeline.runner.owners_files import bring_back, in_the_way, is_ours
@@ -23,6 +22,8 @@ from pipeline.stages import named
 from tests.faults.harness import snapshot
 from tests.printed import ODD, Printed
 from tools.demo import mirror
+from vision.artefacts import data_layout
+from vision.artefacts.data_layout import REJECTS
 
 EVERYTHING = [("--only", "extract"), ("--from", "download"), ("--all",)]
 
@@ -113,7 +114,7 @@ def test_archives_that_were_there_before_stay_and_those_that_were_fetched_go(
 def test_a_fetch_that_was_killed_before_it_was_noted_is_noted_by_the_next_run(own_root: Path) -> None:
     """The part has its name, its record is still there; the archive is ours."""
     archive = own_root / "archives/zips/val2017.zip"
-    (own_root / brought.BROUGHT).unlink()
+    (own_root / data_layout.BROUGHT).unlink()
     (own_root / ".pipeline/download.json").unlink()
     archive.with_name(archive.name + ".part.jsonl").write_text("{}\n")
     assert main(["run", "--root", str(own_root), "--only", "download"]) == 0
@@ -124,7 +125,7 @@ def test_a_fetch_that_was_killed_before_it_was_noted_is_noted_by_the_next_run(ow
 
 @pytest.mark.parametrize("damage", ["flipped", "a folder", "gone"])
 def test_where_it_is_not_on_record_who_brought_the_archives_they_stay(own_root: Path, damage: str) -> None:
-    noted = own_root / brought.BROUGHT
+    noted = own_root / data_layout.BROUGHT
     data = noted.read_bytes()
     noted.unlink()
     if damage == "flipped":

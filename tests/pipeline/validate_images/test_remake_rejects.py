@@ -10,11 +10,11 @@ import pytest
 
 from pipeline.__main__ import main as pipeline
 from pipeline.data_root.receipts import receipt_path
-from pipeline.data_root.rejects import REJECTS
 from pipeline.stage import Counts, StageContext
 from pipeline.validate_images import __main__ as validate_images_command
 from pipeline.validate_images import table as image_table
 from tests.pipeline.image_root import make_root
+from vision.artefacts.data_layout import REJECTS
 
 DAMAGE: list[Callable[[Path], object]] = [
     Path.unlink,

@@ -27,7 +27,7 @@ from vision.engine.checkpoints.folder import (
 )
 from vision.engine.checkpoints.versions import versions
 from vision.engine.optim import Schedule
-from vision.engine.state import TrainState, EpochTotals, restore_rng, rng_state
+from vision.engine.state import EpochTotals, TrainState, restore_rng, rng_state
 from vision.messages.advice import command, shown
 from vision.nn.weights import weight_file
 from vision.nn.weights.weight_file import BadWeights

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from vision.artefacts.data_layout import ARRAYS
 from vision.datasets.contract import DatasetError
 from vision.engine.config import TrainConfig
 from vision.messages.advice import command, shown
@@ -48,4 +49,4 @@ def recorded_root(root: str, run: Path) -> Path:
     """The absolute path of a data root that the arguments of ``run`` name; it need not exist."""
     above = [] if Path(root).is_absolute() else [run.absolute(), *run.absolute().parents]
     candidates = [Path(root).absolute(), *(folder / root for folder in above)]
-    return next((place for place in candidates if (place / "arrays").is_dir()), candidates[0])
+    return next((place for place in candidates if (place / ARRAYS).is_dir()), candidates[0])

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vision.artefacts.data_layout import (
+    ANNOTATIONS,
+    ARCHIVES,
+    ARRAYS,
+    ARRAYS_RECORD,
+    SPLITS,
+    STATE,
+    image_folder,
+    original_path,
+)
 from vision.artefacts.files import is_temporary
 from vision.artefacts.records import RecordError, read_json
 from vision.engine.checkpoints.folder import RunFolder
@@ -16,8 +26,8 @@ CODE = (
     ".git", ".ci", ".venv", "benchmarks", "configs", "constraints", "docs", "pipeline", "tests", "tools", "vision",
 )  # fmt: skip
 """Folders of the toolkit in which no run belongs."""
-SPLITS = ("train2017", "val2017", "test2017")
-OF_THE_DATA = (*SPLITS, "annotations", "archives", "arrays", "report", ".pipeline")
+IMAGES = tuple(map(image_folder, SPLITS))
+OF_THE_DATA = (*IMAGES, ANNOTATIONS, ARCHIVES, ARRAYS, "report", STATE)
 """Folders of a data root that its stages own."""
 WRITTEN = ("training_args.json", "labels.txt", "metrics.jsonl", "metrics.json")
 """Files, beside checkpoints and TensorBoard's, that a run writes under fixed names."""
@@ -26,10 +36,10 @@ WRITTEN = ("training_args.json", "labels.txt", "metrics.jsonl", "metrics.json")
 def is_data_root(folder: Path) -> bool:
     """Whether images and annotations of a data root are in ``folder``."""
     return (
-        (folder / ".pipeline").is_dir()
-        or any((folder / split).is_dir() for split in SPLITS)
-        or any(folder.glob("annotations/instances_*.json"))
-        or any(folder.glob("arrays/*/arrays.json"))
+        (folder / STATE).is_dir()
+        or any((folder / images).is_dir() for images in IMAGES)
+        or any(folder.glob(original_path("*")))
+        or any(folder.glob(f"{ARRAYS}/*/{ARRAYS_RECORD}"))
     )
 
 

@@ -21,7 +21,7 @@ from vision.core.sample import Batch
 from vision.engine.optim import learning_rates
 from vision.engine.state import TrainState
 from vision.engine.training.memory import OutOfMemory, images_that_fit, what_would_fit
-from vision.engine.training.not_finite import buffers, skip_step, put_back, is_finite_step
+from vision.engine.training.not_finite import buffers, is_finite_step, put_back, skip_step
 from vision.engine.training.session import Session
 from vision.engine.training.validation import forward
 
