@@ -17,9 +17,3 @@ def named(name: str) -> Stage:
 
 def all_stages() -> tuple[Stage, ...]:
     return tuple(named(name) for name in NAMES)
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m pipeline list")

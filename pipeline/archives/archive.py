@@ -253,9 +253,3 @@ def _refuse_bombs(members: Members, swollen: int) -> None:
         raise BadArchive(
             f"members packed more than {MAX_RATIO} to 1 have {swollen:,} bytes together, at most {MAX_SWOLLEN:,} are taken"
         )
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m pipeline.extract")

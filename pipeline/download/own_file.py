@@ -81,9 +81,3 @@ def _require_space(asked: OwnFile) -> None:
     if asked.bytes is not None:
         needed = asked.bytes - bytes_here(asked.output)
         require_space(asked.output.parent, needed, "for it", "name another --output")
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m pipeline.download")

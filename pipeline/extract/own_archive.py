@@ -121,9 +121,3 @@ def _require_free(output: Path) -> None:
             "nothing in it is replaced or removed",
             "name another --output, or move the folder away",
         )
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m pipeline.extract")

@@ -68,9 +68,3 @@ def thumbnail_of(job: ImageJob) -> np.ndarray | None:
         return thumbnail(data)
     except BadImage:
         return None
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m pipeline.validate_images")

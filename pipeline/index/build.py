@@ -70,9 +70,3 @@ def _provenance(root: Path, digests: dict[str, str], checked: bool) -> dict[str,
     if checked:
         found[f"sha256 of {IMAGE_REPORT}"] = sha256_of(root / IMAGE_REPORT)
     return found
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m pipeline.index")

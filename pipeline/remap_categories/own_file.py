@@ -193,9 +193,3 @@ def _image_check(
 
     note = f"to use the {len(upright):,} that are labelled upright: {asked.to_apply()}"
     return check, [note] if upright else []
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m pipeline.remap_categories")

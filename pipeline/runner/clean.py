@@ -388,9 +388,3 @@ def _leaves(root: Path, path: str, whole: Collection[str] = ()) -> Iterator[str]
         yield path
     for name, is_folder in entries:
         yield from _leaves(root, f"{path}/{name}", whole) if is_folder else [f"{path}/{name}"]
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m pipeline clean")

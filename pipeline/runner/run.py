@@ -344,9 +344,3 @@ def _plain(params: dict[str, Any]) -> dict[str, Any]:
     """As it comes back from a receipt: tuples are lists there."""
     plain: dict[str, Any] = json.loads(json.dumps(params))
     return plain
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m pipeline run")

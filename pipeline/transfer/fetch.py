@@ -365,9 +365,3 @@ class MinRate:
         if self._bytes < MIN_RATE * elapsed:
             raise TransientError(f"only {self._bytes / elapsed:,.0f} bytes/s over {elapsed:.0f} s")
         self._since, self._bytes = time.monotonic(), 0
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m pipeline.download")

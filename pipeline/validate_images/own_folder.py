@@ -133,9 +133,3 @@ def _summary(verdicts: list[tuple[str, ImageVerdict]], report: Path) -> str:
         f"{len(verdicts):,} files: {counts['ok']:,} ok, {counts['convert']:,} to convert, "
         f"{counts['reject']:,} refused{refused}\n{report}"
     )
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m pipeline.validate_images")

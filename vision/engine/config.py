@@ -356,9 +356,3 @@ def width_height(config: TrainConfig) -> tuple[int, int]:
 
 def run_folder(config: TrainConfig) -> Path:
     return Path(config.checkpoint_folder.replace("{net}", config.net))
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python train_ssd.py")

@@ -101,9 +101,3 @@ def evaluation_mode(detector: Detector) -> Iterator[None]:
         yield
     finally:
         detector.train(before)
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m tools.evaluate")

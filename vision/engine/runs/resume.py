@@ -316,9 +316,3 @@ def machine_notes(checkpoint: Checkpoint, versions: dict[str, str], threads: int
             f"processes {checkpoint.world_size} → {world}: the same images a step, sums in another order"
         )
     return notes
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python train_ssd.py")

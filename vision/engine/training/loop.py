@@ -190,9 +190,3 @@ def _has_to_leave(state: TrainState, session: Session) -> bool:
         or (config.stop_after_step is not None and state.step >= config.stop_after_step)
         or (config.stop_after_epoch is not None and state.epoch >= config.stop_after_epoch)
     )
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python train_ssd.py")
