@@ -94,3 +94,57 @@ def test_the_files_above_the_rooms_of_the_engine_import_none(arrows: dict[tuple[
         where for (room, other), where in arrows.items() if room == "vision/engine" and other.startswith(room)
     ]
     assert not wrong, "\n".join(wrong)
+
+
+TESTED_BY = {
+    "pipeline/annotations/rules.py": "tests/pipeline/remap_categories/test_writer.py",
+    "pipeline/command/run_stage.py": "tests/pipeline/test___main__.py",
+    "pipeline/data_root/brought.py": "tests/pipeline/runner/test_owners_files.py",
+    "pipeline/data_root/claims.py": "tests/pipeline/runner/test_ownership.py",
+    "pipeline/extract/already_unpacked.py": "tests/pipeline/extract/test_stage.py",
+    "pipeline/image_check/fork_server.py": "tests/pipeline/validate_images/test_own_folder.py",
+    "pipeline/index/schema.py": "tests/pipeline/index/test_stage.py",
+    "pipeline/remap_categories/category_map.py": "tests/pipeline/remap_categories/test_own_file.py",
+    "pipeline/remap_categories/remap.py": "tests/pipeline/remap_categories/test_stage.py",
+    "pipeline/remap_categories/report.py": "tests/pipeline/remap_categories/test_stage.py",
+    "pipeline/runner/leftovers.py": "tests/pipeline/runner/test_owners_files.py",
+    "vision/artefacts/data_layout.py": "tests/house/test_artefacts.py",
+    "vision/artefacts/holder.py": "tests/pipeline/data_root/test_lock.py",
+    "vision/datasets/splits.py": "tests/house/test_printed_training.py",
+    "vision/nn/necks/extra_layers.py": "tests/nn/test_backbones.py",
+    "vision/export/graphs.py": "tests/export/test_tensorrt.py",
+    "vision/images/jpeg.py": "tests/images/test_decode.py",
+    "vision/images/raster.py": "tests/images/test_decode.py",
+    "vision/images/turbo.py": "tests/images/test_decode.py",
+    "tools/demo.py": "tests/end_to_end/test_demo.py",
+    "tools/drawing.py": "tests/tools/detect/test___main__.py",
+    "tools/problem.py": "tests/tools/test_export_onnx.py",
+}
+"""Modules that are tested through another one: no test of their room imports them."""
+
+
+def test_every_module_has_its_test() -> None:
+    """``test_<module>.py``, ``test_<room>.py``, a test of its room that imports it, or an entry in TESTED_BY."""
+    untested, stale = [], []
+    for file in (
+        file for room, files in rooms().items() if not room.startswith("benchmarks") for file in files
+    ):
+        name = file.relative_to(REPOSITORY).as_posix()
+        room = REPOSITORY / "tests" / file.parent.relative_to(REPOSITORY).as_posix().removeprefix("vision/")
+        if file.name == "__init__.py":
+            continue
+        own = (room / f"test_{file.name}", room.parent / f"test_{room.name}.py")
+        if any(test.is_file() for test in own) or any(
+            file in targets(test) for test in room.glob("test_*.py")
+        ):
+            stale += [name] if name in TESTED_BY else []
+        elif not (REPOSITORY / TESTED_BY.get(name, "?")).is_file():
+            untested.append(name)
+    stale += [name for name in TESTED_BY if not (REPOSITORY / name).is_file()]
+    assert not untested, f"no test is found for {', '.join(untested)}"
+    assert not stale, f"TESTED_BY need not name {', '.join(stale)}"
+
+
+def targets(test: Path) -> set[Path]:
+    """The files that a test imports."""
+    return {file for one in imports_of(test) if (file := file_of(one.module)) is not None}
