@@ -5,15 +5,13 @@ COCO publishes no checksums; each value is in two or more independent public sou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pipeline.plain_paths import clash, path_fault
 from pipeline.stage import Settings, StageError
 from vision.artefacts.data_layout import ARCHIVES
 from vision.artefacts.records import RecordError, from_plain, read_json
-
-"""Folder below the root where the archives stay, so that a repair needs no network."""
 
 ANNOTATION_GROWTH = 5
 ENDINGS = (".part", ".part.jsonl", ".part.json")
@@ -25,12 +23,12 @@ COCO_SERVER = "https://s3.amazonaws.com/images.cocodataset.org"
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFile:
-    """path on the server (and below ``archives/``), size in bytes, SHA-256 in hex; md5 is only for reference."""
+    """path on the server (and below ``archives/``), size in bytes, SHA-256 in hex; a table may state an md5, which nothing uses."""
 
     path: str
     bytes: int
     sha256: str
-    md5: str = ""
+    md5: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if fault := path_fault(self.path) or ("a folder" if self.path.endswith("/") else None):
@@ -93,23 +91,23 @@ COCO_2017 = Release(
     (
         ReleaseFile(
             "zips/train2017.zip", 19_336_861_798,
-            "69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929", "cced6f7f71b7629ddf16f17bbcfab6b2",
+            "69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929",
         ),
         ReleaseFile(
             "zips/val2017.zip", 815_585_330,
-            "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05", "442b8da7639aecaf257c1dceb8ba8c80",
+            "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
         ),
         ReleaseFile(
             "zips/test2017.zip", 6_646_970_404,
-            "c7908c3c9f94ba2f3340ebbeec58c25db6be8774f18d68c2f15d0e369d95baba", "77ad2c53ac5d0aea611d422c0938fb35",
+            "c7908c3c9f94ba2f3340ebbeec58c25db6be8774f18d68c2f15d0e369d95baba",
         ),
         ReleaseFile(
             "annotations/annotations_trainval2017.zip", 252_907_541,
-            "113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268", "f4bbac642086de4f52a3fdda2de5fa2c",
+            "113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268",
         ),
         ReleaseFile(
             "annotations/image_info_test2017.zip", 1_144_034,
-            "e52f412dd7195ac8f98d782b44c6dd30ea10241e9f42521f67610fbe055a74f8", "85da7065e5e600ebfee8af1edb634eb5",
+            "e52f412dd7195ac8f98d782b44c6dd30ea10241e9f42521f67610fbe055a74f8",
         ),
     ),
 )  # fmt: skip

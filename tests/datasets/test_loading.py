@@ -17,7 +17,7 @@ from vision.core.sample import Batch, Sample
 from vision.datasets import loading
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import SampleError
-from vision.datasets.loading import TransformedDataset, collate, make_loader
+from vision.datasets.loading import TransformedDataset, make_loader
 from vision.datasets.sampling import BatchSampler, EpochOrder, SampleKey
 
 
@@ -34,9 +34,31 @@ def sample(boxes: list[list[float]], crowd: list[bool], image_id: int = 3) -> Sa
     )
 
 
-def test_collate_pads_and_parts_objects_from_crowds() -> None:
+class Kept:
+    """Samples at hand as a data set, and the transform that leaves them as they are."""
+
+    def __init__(self, samples: list[Sample]) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def load(self, index: int) -> Sample:
+        return self.samples[index]
+
+    def __call__(self, sample: Sample, epoch: int, index: int) -> Sample:
+        return sample
+
+
+def batch_of(samples: list[Sample]) -> Batch:
+    order = BatchSampler(len(samples), len(samples), shuffle=False)
+    (batch,) = make_loader(Kept(samples), Kept([]), order, 0)  # type: ignore[arg-type]
+    return batch
+
+
+def test_a_batch_pads_and_parts_objects_from_crowds() -> None:
     first = sample([[0, 0, 10, 5], [2, 1, 20, 10], [5, 5, 10, 10]], [False, True, False], 3)
-    batch = collate([first, sample([], [], 4)])
+    batch = batch_of([first, sample([], [], 4)])
     assert batch.images.shape == (2, 3, 10, 20) and batch.images.dtype == torch.uint8
     np.testing.assert_array_equal(batch.images[0].permute(1, 2, 0).numpy(), first.image)
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
@@ -49,19 +71,17 @@ def test_collate_pads_and_parts_objects_from_crowds() -> None:
     assert batch.original_hw.dtype == torch.int64
 
 
-def test_collate_of_pictures_without_boxes_and_of_boxes_outside() -> None:
-    batch = collate([sample([], [])])
+def test_a_batch_of_images_without_boxes_and_of_boxes_outside() -> None:
+    batch = batch_of([sample([], [])])
     assert batch.boxes_xyxy.shape == (1, 0, 4) and batch.labels.shape == (1, 0)
     assert batch.ignore_xyxy.shape == (1, 0, 4)
-    assert collate([sample([[-5, -5, 25, 30]], [False])]).boxes_xyxy.tolist() == [[[0, 0, 1, 1]]]
+    assert batch_of([sample([[-5, -5, 25, 30]], [False])]).boxes_xyxy.tolist() == [[[0, 0, 1, 1]]]
 
 
-def test_collate_refuses_what_is_no_batch() -> None:
-    with pytest.raises(ValueError, match="found none"):
-        collate([])
+def test_images_of_two_sizes_are_no_batch() -> None:
     other = Shrink()(sample([], []), 0, 0)
     with pytest.raises(ValueError, match=r"one size, found \[\(10, 20, 3\), \(24, 32, 3\)\]"):
-        collate([sample([], []), other])
+        batch_of([sample([], []), other])
 
 
 def batches_of(root: Path, workers: int, epochs: int = 2, **rest: object) -> list[Batch]:

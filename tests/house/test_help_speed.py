@@ -18,7 +18,7 @@ from tests.house.parsers import programs
 
 MOST_MODULES = 350
 HEAVY = {
-    "albumentations", "cv2", "hotcoco", "ijson", "numba", "onnx", "onnxruntime", "pandas", "pycocotools", "requests",
+    "albumentations", "cv2", "hotcoco", "numba", "onnx", "onnxruntime", "pandas", "pycocotools", "requests",
     "scipy", "skimage", "tensorboard", "torch", "torchvision", "yaml",
 }  # fmt: skip
 IMPORTED = re.compile(r"^import time: +\d+ \| +\d+ \| +([\w.]+)$", re.M)

@@ -46,14 +46,6 @@ class FileFacts:
     inode: int
     sha256: str
 
-    def unchanged(self, path: Path) -> bool:
-        """True when size, mtime_ns and inode are still those recorded: then the digest is, too."""
-        try:
-            now = path.stat()
-        except OSError:
-            return False
-        return (now.st_size, now.st_mtime_ns, now.st_ino) == (self.bytes, self.mtime_ns, self.inode)
-
 
 @contextmanager
 def atomic_publish(path: Path) -> Iterator[Path]:

@@ -69,21 +69,14 @@ class TransformedDataset:
             raise SampleError(f"{self.dataset.describe(key.index)}, epoch {key.epoch}: {problem}") from error
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Samples of one size → a batch.
-
-    Images share memory as (N, H, W, 3), that is, they are (N, 3, H, W) in the channels-last layout. Crowd boxes
-    become ``ignore_xyxy``; boxes are clipped to the image. G and K are those of the fullest image, maybe 0.
-
-    :raises ValueError: no samples, or of different sizes
-    """
-    return _to_batch(_to_arrays(samples))
-
-
 def _to_arrays(samples: Sequence[Sample]) -> _Arrays:
+    """What a ``Batch`` holds, images as (N, H, W, 3). Raises ValueError for samples of different sizes.
+
+    Crowd boxes become ``ignore_xyxy``; boxes are clipped to the image. G and K are those of the fullest image, maybe 0.
+    """
     sizes = {sample.image.shape for sample in samples}
     if len(sizes) != 1:
-        raise ValueError(f"a batch needs images of one size, found {sorted(sizes) or 'none'}")
+        raise ValueError(f"a batch needs images of one size, found {sorted(sizes)}")
     fractions = [_fractions(sample) for sample in samples]
     crowd = [sample.is_crowd for sample in samples]
     return (

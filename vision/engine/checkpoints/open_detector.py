@@ -18,9 +18,6 @@ from vision.ssd.build import build_detector
 from vision.ssd.model import Detector
 from vision.ssd.variants import find as find_variant
 
-WHICH = ("best", "last")
-WEIGHTS = ("auto", "ema", "raw")
-
 
 @dataclass(frozen=True, slots=True)
 class LoadedDetector:
