@@ -40,7 +40,7 @@ from pipeline.image_check.check_many import check_all
 from pipeline.image_check.safe_read import read_picture
 from pipeline.image_check.settings import PLAIN
 from pipeline.release import read_release
-from pipeline.stage import Settings, StageContext
+from pipeline.stage import Choices, Settings, StageContext
 from vision.artefacts.files import fsync_file
 
 LINKS = 5
@@ -173,7 +173,7 @@ def clear(pictures: PictureSet, folder: Path) -> None:
 
 def extract_stage(root: Path, release: Path, workers: int) -> None:
     (root / "staging").mkdir()
-    settings = Settings(root, ("train",), workers, {"release": read_release(release)})
+    settings = Settings(root, Choices(("train",), read_release(release)), workers)
     extract.STAGE.run(StageContext(settings, root / "staging", lambda line: None, lambda: False))
 
 

@@ -184,7 +184,7 @@ def clean(arguments: argparse.Namespace, stop: StopFlag) -> None:
 def discard_archives(arguments: argparse.Namespace, stop: StopFlag) -> None:
     """After ``run --no-keep-archives``, or once that was chosen: they go when extract is done with them, not before."""
     settings, selection = settings_of(arguments), Selection(archives=True)
-    if settings.options["keep_archives"] or not plan(settings.root, selection, stop).items:
+    if settings.choices.keep_archives or not plan(settings.root, selection, stop).items:
         return
     decisions = decide_all(all_stages(), settings, should_stop=stop)
     unpacked = next(decision for decision in decisions if decision.stage == "extract")

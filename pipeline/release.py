@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pipeline.plain_paths import clash, path_fault
-from pipeline.stage import Settings, StageError
+from pipeline.stop import StageError
 from vision.artefacts.data_layout import ARCHIVES
 from vision.artefacts.records import RecordError, from_plain, read_json
 
@@ -111,13 +111,6 @@ COCO_2017 = Release(
         ),
     ),
 )  # fmt: skip
-
-
-def release_of(settings: Settings) -> Release:
-    """The table that was chosen, or COCO 2017's."""
-    release = settings.options.get("release", COCO_2017)
-    assert isinstance(release, Release), release
-    return release
 
 
 def read_release(path: Path) -> Release:

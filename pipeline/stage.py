@@ -6,26 +6,78 @@ staging folder, and writes the receipt last. A stage module defines one ``STAGE`
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.release import COCO_2017, Release, ReleaseFile
+from pipeline.stop import Interrupted as Interrupted
+from pipeline.stop import NoSuchChoice as NoSuchChoice
+from pipeline.stop import StageError as StageError
+from vision.artefacts.data_layout import SPLITS
+from vision.images.formats import EXIF_CHOICES
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What defines a root, and is remembered for it.
+
+    * splits: any of ``train``, ``val``, ``test``
+    * release: the whole table, since its file may be gone the next time; mirror: () for the release's own server
+    * classes: the names that are kept, None for all
+    * thorough: whether a second decoder checks every image, too
+    * own: images and annotations are the owner's; nothing is fetched (until a release is named)
+    * exif: whether images that a camera marked as turned are used as stored or upright; ``vision.images.frame``
+    """
+
+    splits: tuple[str, ...] = ("train", "val")
+    release: Release = COCO_2017
+    classes: tuple[str, ...] | None = None
+    thorough: bool = False
+    mirror: tuple[str, ...] = ()
+    keep_archives: bool = True
+    own: bool = False
+    exif: str = EXIF_CHOICES[0]
+
+    def __post_init__(self) -> None:
+        if not self.splits or list(self.splits) != [split for split in SPLITS if split in self.splits]:
+            raise ValueError(f"splits: some of {', '.join(SPLITS)} in this order, found {list(self.splits)}")
+        if self.classes is not None and not (self.classes and all(map(str.strip, self.classes))):
+            raise ValueError(f"classes: names, or null for all, found {list(self.classes)}")
+        if self.exif not in EXIF_CHOICES:
+            raise ValueError(f"exif: one of {', '.join(EXIF_CHOICES)}, found {self.exif!r}")
+
+    def files(self) -> list[ReleaseFile]:
+        """What of the release belongs to the splits. Raises StageError where it has no images of one."""
+        return self.release.needed(self.splits)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the user asked for, for all stages.
+    """What the user asked for, for all stages. The one place of every default.
 
-    * root: the data folder, ``coco-data`` unless told
-    * splits: any of ``train``, ``val``, ``test``
+    * root: the data folder; choices: what defines it
     * workers: processes (or threads) that a stage may use
-    * options: what single stages understand beside that (mirror, classes, thorough, …), by name
+    * connections, parallel: a file, and files at a time, that are downloaded
+    * accept_missing: leave out images that are missing or cannot be read, however many
     """
 
-    root: Path
-    splits: tuple[str, ...] = ("train", "val")
-    workers: int = 4
-    options: dict[str, Any] = field(default_factory=dict)
+    root: Path = Path("coco-data")
+    choices: Choices = Choices()
+    workers: int = field(default_factory=_cores)
+    connections: int = 4
+    parallel: int = 2
+    accept_missing: bool = False
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return self.choices.splits
 
 
 @dataclass(slots=True)
@@ -60,22 +112,6 @@ class StageContext:
     @property
     def root(self) -> Path:
         return self.settings.root
-
-
-class Interrupted(Exception):
-    """A stage stopped between two items because it was asked to; what it has done so far is kept."""
-
-
-class StageError(Exception):
-    """A stage cannot continue. ``what`` is wrong, ``why``, and how to ``fix`` it: three lines for people."""
-
-    def __init__(self, what: str, why: str, fix: str) -> None:
-        super().__init__(f"{what}\n  why: {why}\n  fix: {fix}")
-        self.what, self.why, self.fix = what, why, fix
-
-
-class NoSuchChoice(StageError):
-    """What was chosen on the command line cannot be had in this root, and is not remembered for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def run(words: list[str], more: tuple[object, ...]) -> int:
         return 0
     assert words[0] in ("python", "python3"), f"run it in another way: {words}"
     module = words[2] if words[1] == "-m" else words[1].removesuffix(".py")
-    module = f"{module}.__main__" if module == "pipeline" else module
+    module = f"{module}.__main__" if hasattr(importlib.import_module(module), "__path__") else module
     try:
         return _with_the_threads(
             lambda: importlib.import_module(module).main(

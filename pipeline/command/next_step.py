@@ -26,7 +26,7 @@ def after_all(settings: Settings) -> list[str]:
     wanted = [split for split in SPLITS if split in {*settings.splits, *TRAINED_ON}]
     run = command("python -m pipeline run", "--root", root, "--splits", ",".join(wanted))
     look = "next: " + command("python -m pipeline.index query", "--root", root, "--limit", 5)
-    if settings.options.get(own_data.OWN):
+    if settings.choices.own:
         sources = " and ".join(str(root / path) for split in absent for path in own_data.sources(split))
         return [f"training takes train and val: put {sources} there, then: {run}", look]
     return [f"training takes train and val, and {' and '.join(absent)} is not here: {run}", look]

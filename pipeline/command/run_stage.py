@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from types import FrameType
 
@@ -28,6 +29,8 @@ from vision.messages.advice import shown
 from vision.messages.command_line import Parser, no_such_choice, whole_from
 from vision.messages.system_errors import NO_THREAD, said_of, said_of_no_thread
 from vision.messages.terminal import painted
+
+DEFAULTS = Settings()
 
 
 class StopFlag:
@@ -61,7 +64,6 @@ def say(line: str) -> None:
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """--root, --splits, --workers, --no-wait, --force: the same for all stages."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     group = parser.add_argument_group("where and how")
     add_root_option(group)
     group.add_argument(
@@ -71,7 +73,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--workers",
         type=count,
-        default=cores,
+        default=DEFAULTS.workers,
         metavar="N",
         help="processes per stage (%(default)s, one per core)",
     )
@@ -81,7 +83,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 
 def add_root_option(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
-        "--root", type=data_folder, default=Path("coco-data"), metavar="DIR", help="data folder (%(default)s)"
+        "--root", type=data_folder, default=DEFAULTS.root, metavar="DIR", help="data folder (%(default)s)"
     )
 
 
@@ -117,11 +119,15 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
         "URL holds for this run and is neither stored nor shown",
     )  # fmt: skip
     group.add_argument(
-        "--connections", type=positive, metavar="N", default=4,
+        "--connections", type=positive, metavar="N", default=DEFAULTS.connections,
         help="download: connections per file, if the server supports range requests (%(default)s)",
     )  # fmt: skip
     group.add_argument(
-        "--parallel", type=positive, metavar="N", default=2, help="download: files at a time (%(default)s)"
+        "--parallel",
+        type=positive,
+        metavar="N",
+        default=DEFAULTS.parallel,
+        help="download: files at a time (%(default)s)",
     )
     group.add_argument(
         "--thorough", action=argparse.BooleanOptionalAction,
@@ -144,9 +150,8 @@ def add_stage_options(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """What is named, and what is remembered of the root. Raises StageError when a table or a note cannot be read."""
-    of_this_run = {name: getattr(arguments, name) for name in ("connections", "parallel", "accept_missing")}
-    chosen = choices.chosen(arguments)
-    return Settings(arguments.root, chosen.splits, arguments.workers, of_this_run | chosen.options())
+    named = (field.name for field in fields(Settings) if hasattr(arguments, field.name))
+    return Settings(choices=choices.chosen(arguments), **{name: getattr(arguments, name) for name in named})
 
 
 count, positive = whole_from(0), whole_from(1)
@@ -214,7 +219,7 @@ def run_and_report(stages: Sequence[Stage], arguments: argparse.Namespace) -> in
 
         def work() -> None:
             settings = own_data.noticed(stages, settings_of(arguments), named("extract"))
-            if settings.options.get(own_data.OWN) or not any(s.name in own_data.SOURCES for s in stages):
+            if settings.choices.own or not any(s.name in own_data.SOURCES for s in stages):
                 own_data.require_splits(settings, named("extract"))
             with root_lock(settings.root, wait, say, stop):
                 own_data.require_room(stages, settings, stop)

@@ -10,14 +10,14 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.data_root import receipts
-from pipeline.release import COCO_2017, Release, read_release, release_of
-from pipeline.stage import NoSuchChoice, Settings, StageError
-from vision.artefacts.data_layout import CHOICES, SPLITS
+from pipeline.release import COCO_2017, read_release
+from pipeline.stage import Choices, NoSuchChoice, Settings, StageError
+from vision.artefacts.data_layout import CHOICES
 from vision.artefacts.files import publish_json
 from vision.artefacts.records import RecordError, from_plain, read_json, to_plain
 from vision.images.formats import EXIF_CHOICES
@@ -27,52 +27,6 @@ from vision.messages.advice import Word, command
 COCO, ALL, DEFAULT = "coco", "all", "default"
 """The ways back: COCO's own release, every class, the release's own server."""
 NAMES = ("release", "splits", "mirror", "classes", "exif", "thorough", "keep_archives")
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What defines a root.
-
-    * release: the whole table, since its file may be gone the next time; mirror: () for the release's own server
-    * classes: the names that are kept, None for all
-    * own: images and annotations are the owner's; nothing is fetched (until a release is named)
-    * exif: whether images that a camera marked as turned are used as stored or upright; ``vision.images.frame``
-    """
-
-    splits: tuple[str, ...] = ("train", "val")
-    release: Release = COCO_2017
-    classes: tuple[str, ...] | None = None
-    thorough: bool = False
-    mirror: tuple[str, ...] = ()
-    keep_archives: bool = True
-    own: bool = False
-    exif: str = EXIF_CHOICES[0]
-
-    def __post_init__(self) -> None:
-        if not self.splits or list(self.splits) != [split for split in SPLITS if split in self.splits]:
-            raise ValueError(f"splits: some of {', '.join(SPLITS)} in this order, found {list(self.splits)}")
-        if self.classes is not None and not (self.classes and all(map(str.strip, self.classes))):
-            raise ValueError(f"classes: names, or null for all, found {list(self.classes)}")
-        if self.exif not in EXIF_CHOICES:
-            raise ValueError(f"exif: one of {', '.join(EXIF_CHOICES)}, found {self.exif!r}")
-
-    def options(self) -> dict[str, Any]:
-        """As stages find them in ``Settings.options``."""
-        return {
-            "release": self.release, "mirror": list(self.mirror), "thorough": self.thorough,
-            "keep_archives": self.keep_archives, "classes": None if self.classes is None else list(self.classes),
-            "own": self.own, "exif": self.exif,
-        }  # fmt: skip
-
-
-def of(settings: Settings) -> Choices:
-    """The choices in ``settings``."""
-    asked, classes = settings.options, settings.options.get("classes")
-    return Choices(
-        settings.splits, release_of(settings), tuple(classes) if classes else None, bool(asked.get("thorough")),
-        tuple(asked.get("mirror") or ()), bool(asked.get("keep_archives", True)),
-        bool(asked.get("own")), str(asked.get("exif") or EXIF_CHOICES[0]),
-    )  # fmt: skip
 
 
 def read(root: Path) -> Choices:
@@ -92,7 +46,7 @@ def read(root: Path) -> Choices:
 
 def write(settings: Settings) -> None:
     """Notes the choices of a run, when they are others than those noted."""
-    chosen = without_secrets(of(settings))
+    chosen = without_secrets(settings.choices)
     try:
         noted = (settings.root / CHOICES).exists() and read(settings.root) == chosen
     except StageError:  # damaged, and everything that it held has been named
@@ -113,7 +67,7 @@ def noted_while(settings: Settings) -> Iterator[None]:
         yield
     except NoSuchChoice:
         publish_json(
-            settings.root / CHOICES, to_plain(replace(without_secrets(of(settings)), classes=before))
+            settings.root / CHOICES, to_plain(replace(without_secrets(settings.choices), classes=before))
         )
         raise
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.data_root import brought
 from pipeline.download.logins import below, named_again, usable
-from pipeline.release import COCO_SERVER, ReleaseFile, archive_path, release_of
+from pipeline.release import COCO_SERVER, ReleaseFile, archive_path
 from pipeline.runner.own_data import nothing_to_bring
 from pipeline.space import require_space
 from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
@@ -27,14 +27,16 @@ from vision.messages.advice import command
 
 
 def _run(context: StageContext) -> Counts:
-    files = release_of(context.settings).needed(context.settings.splits)
+    files = context.settings.choices.files()
     counts = Counts(taken_in=len(files))
     missing = [file for file in files if not _is_here(context, file)]
     servers = _servers(context) if missing else []
     _require_space(context, files, missing)
-    parallel = int(context.settings.options.get("parallel", 1))
     total = sum(file.bytes for file in missing)
-    with Progress("download", total, context.say) as progress, ThreadPoolExecutor(parallel) as pool:
+    with (
+        Progress("download", total, context.say) as progress,
+        ThreadPoolExecutor(context.settings.parallel) as pool,
+    ):
         Transfers(context, servers, progress).fetch_all(missing, pool)
     counts.kept = len(files)
     counts.notes = {"bytes": sum(file.bytes for file in files), "fetched": [file.path for file in missing]}
@@ -44,7 +46,7 @@ def _run(context: StageContext) -> Counts:
 def _servers(context: StageContext) -> list[str]:
     """Where to ask, in order. Raises StageError for a mirror whose login is nowhere to be had."""
     run = command("python -m pipeline run", "--root", context.root)
-    mirrors = context.settings.options.get("mirror") or [COCO_SERVER]
+    mirrors = context.settings.choices.mirror or [COCO_SERVER]
     return [usable(mirror, named_again(run, "--mirror", mirror)) for mirror in mirrors]
 
 
@@ -73,7 +75,6 @@ class Transfers:
 
         urls = [below(server, file.path) for server in self.servers]
         output = self.context.root / archive_path(file)
-        connections = int(self.context.settings.options.get("connections", 1))
         try:
             if self._should_stop():
                 raise Interrupted(file.path)
@@ -85,7 +86,7 @@ class Transfers:
                 self.progress.update,
                 self._should_stop,
                 self._say,
-                connections,
+                self.context.settings.connections,
             ).run()
         except BaseException:
             self.failed = True
@@ -122,7 +123,7 @@ def _is_here(context: StageContext, file: ReleaseFile) -> bool:
 
 def _is_of_release(settings: Settings, path: str, should_stop: Callable[[], bool]) -> bool:
     """Whether the file at ``path``, which nobody claims, is that archive. Raises Interrupted."""
-    (file,) = (file for file in release_of(settings).files if archive_path(file) == path)
+    (file,) = (file for file in settings.choices.release.files if archive_path(file) == path)
     full = settings.root / path
 
     def tick(_read: int) -> None:
@@ -163,15 +164,12 @@ def _is_unpacked(context: StageContext, file: ReleaseFile) -> bool:
 
 
 def _outputs(settings: Settings) -> list[str]:
-    return [archive_path(file) for file in release_of(settings).needed(settings.splits)]
+    return [archive_path(file) for file in settings.choices.files()]
 
 
 def _params(settings: Settings) -> dict[str, Any]:
-    release = release_of(settings)
-    return {
-        "release": release.name,
-        "files": {file.path: file.sha256 for file in release.needed(settings.splits)},
-    }
+    files = {file.path: file.sha256 for file in settings.choices.files()}
+    return {"release": settings.choices.release.name, "files": files}
 
 
 STAGE = Stage(

@@ -9,7 +9,7 @@ from pipeline.archives.archive import open_archive, plan
 from pipeline.archives.fault import BadArchive
 from pipeline.archives.members import Member
 from pipeline.data_root import manifests as trees
-from pipeline.release import archive_path, release_of
+from pipeline.release import archive_path
 from pipeline.stage import Interrupted, Settings
 from vision.artefacts.data_layout import image_folder, original_path
 
@@ -21,7 +21,7 @@ def is_from_archives(settings: Settings, path: str, should_stop: Callable[[], bo
     that is not its own, when its archive is here; without it, and gigabytes to fetch, the annotations beside it decide.
     False where nobody can tell. Raises Interrupted.
     """
-    needed = release_of(settings).needed(settings.splits)
+    needed = settings.choices.files()
     if not path.endswith(".json"):
         (pictures,) = (file for file in needed if image_folder(str(file.split())) == path)
         if (settings.root / archive_path(pictures)).is_file():
@@ -39,7 +39,7 @@ def _is_published(settings: Settings, path: str, should_stop: Callable[[], bool]
         if should_stop():
             raise Interrupted(f"while reading {settings.root / path}")
 
-    needed = release_of(settings).needed(settings.splits)
+    needed = settings.choices.files()
     archives = [settings.root / archive_path(file) for file in needed if file.split() is None]
     try:
         members = [member for archive in archives for member in _members(archive, path, should_stop)]

@@ -23,7 +23,7 @@ from pipeline.archives.unpack import named, unpack_all, verified_files
 from pipeline.data_root import brought
 from pipeline.extract.already_unpacked import is_from_archives
 from pipeline.extract.split_folder import make_folder
-from pipeline.release import ReleaseFile, archive_path, release_of
+from pipeline.release import ReleaseFile, archive_path
 from pipeline.runner.own_data import nothing_to_bring
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from vision.artefacts.data_layout import ANNOTATIONS, image_folder, original_path
@@ -51,10 +51,7 @@ def _run(context: StageContext) -> Counts:
     """Looks at all archives before the first file is published: what one lacks is found then."""
     counts = Counts()
     with ExitStack() as stack:
-        sources = [
-            _source(context, file, stack)
-            for file in release_of(context.settings).needed(context.settings.splits)
-        ]
+        sources = [_source(context, file, stack) for file in context.settings.choices.files()]
         wanted = _wanted_annotations(context.settings, sources)
         for source in sources:
             with (
@@ -115,7 +112,7 @@ def _wanted_annotations(settings: Settings, sources: Sequence[Source]) -> dict[s
             where = " and ".join(str(source.path) for source in found.values() or archives)
             raise StageError(
                 f"{where} {'have different files' if found else 'lacks'} {name}"
-                if where else f"release {release_of(settings).name!r} has no archive with {name}",
+                if where else f"release {settings.choices.release.name!r} has no archive with {name}",
                 "nothing was published: these images cannot be used without the annotations of their release",
                 "give a --release that has them, or leave the split out: --splits",
             )  # fmt: skip
@@ -151,7 +148,7 @@ def annotation_paths(settings: Settings) -> list[str]:
 
 
 def _inputs(settings: Settings) -> list[str]:
-    return [archive_path(file) for file in release_of(settings).needed(settings.splits)]
+    return [archive_path(file) for file in settings.choices.files()]
 
 
 def _outputs(settings: Settings) -> list[str]:

@@ -32,7 +32,7 @@ PLAIN = How()
 
 
 def how(settings: Settings) -> How:
-    return How(bool(settings.options.get("thorough")), str(settings.options.get("exif") or EXIF_CHOICES[0]))
+    return How(settings.choices.thorough, settings.choices.exif)
 
 
 def check_settings(by: How) -> dict[str, object]:

@@ -104,7 +104,7 @@ def class_names(asked: str | Iterable[str] | None) -> list[str] | None:
 
 
 def _classes(settings: Settings) -> list[str] | None:
-    return class_names(settings.options.get("classes"))
+    return class_names(settings.choices.classes)
 
 
 def _inputs(settings: Settings) -> list[str]:

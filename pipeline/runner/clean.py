@@ -23,7 +23,7 @@ from pipeline.data_root.rejects import has_rejects, remove_rejects
 from pipeline.runner import leftovers
 from pipeline.runner.owners_files import edited, lacking
 from pipeline.runner.run import STAGING
-from pipeline.stage import Interrupted, Settings, Stage, StageError
+from pipeline.stage import Choices, Interrupted, Settings, Stage, StageError
 from pipeline.stages import all_stages
 from pipeline.transfer import partial as part
 from vision.artefacts import data_layout
@@ -212,14 +212,14 @@ class Cleaning:
         else:
             self._add_whole(older, "older folder of a stopped run")
 
-    def add_notes(self, chosen: choices.Choices) -> None:
+    def add_notes(self, chosen: Choices) -> None:
         """What the pipeline notes about the root; not ``chosen``, without which the next run would make another root."""
         self._add_own(self.root / data_layout.BROUGHT, "what the stages have put there")
         for split in SPLITS:
             if not (self.root / image_folder(split)).is_dir():
                 noted = trees.manifest_path(self.root, image_folder(split))
                 self._add_own(noted, f"list of the files of {image_folder(split)}")
-        if chosen == choices.Choices():
+        if chosen == Choices():
             self._add_own(self.root / data_layout.CHOICES, "choices of the last run")
         else:
             self.stays.append(f"{data_layout.CHOICES}: what was chosen for this root; the next run takes it")
@@ -276,11 +276,10 @@ class Cleaning:
 def plan(root: Path, selection: Selection, should_stop: Callable[[], bool] = lambda: False) -> Cleaning:
     """What ``selection`` means on this disk; nothing is touched. Raises Interrupted when asked to stop."""
     try:
-        remembered = chosen = choices.read(root)
+        chosen = choices.read(root)
+        settings = Settings(root, chosen)
     except StageError:  # they say only where to look for temporary files: everywhere then
-        remembered = choices.Choices(SPLITS)
-        chosen = choices.Choices()
-    settings = Settings(root, remembered.splits, 1, remembered.options())
+        chosen, settings = Choices(), Settings(root, Choices(SPLITS))
     cleaning = Cleaning(root, selection.everything, should_stop)
     if not root.is_dir():
         return cleaning

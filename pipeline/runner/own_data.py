@@ -12,14 +12,11 @@ from pathlib import Path
 
 from pipeline.data_root import claims
 from pipeline.data_root.saved_options import read as remembered
-from pipeline.release import release_of
 from pipeline.runner.ownership import claimed, names, require_places, unclaimed
 from pipeline.stage import Settings, Stage, StageError
 from vision.artefacts.data_layout import SPLITS, image_folder
 from vision.messages.advice import command, quoted
 
-OWN = "own"
-"""The option of ``Settings`` that says so."""
 SOURCES = ("download", "extract")
 """The stages that bring what the owner has brought here."""
 FIRST = "validate_images"
@@ -27,14 +24,14 @@ FIRST = "validate_images"
 
 def nothing_to_bring(settings: Settings) -> str | None:
     """Why download and extract have nothing to do; None where they have."""
-    if not settings.options.get(OWN):
+    if not settings.choices.own:
         return None
     return "images and annotations of this root are its owner's: nothing is fetched or unpacked"
 
 
 def own_splits(settings: Settings, extract: Stage) -> tuple[str, ...]:
     """The splits whose images and annotations are both there and are no stage's work."""
-    every = replace(settings, splits=SPLITS)
+    every = replace(settings, choices=replace(settings.choices, splits=SPLITS))
     ours = claimed(extract, every)
 
     def is_own(split: str) -> bool:
@@ -56,11 +53,11 @@ def sources(split: str) -> tuple[str, str]:
 
 def noticed(chosen: Iterable[Stage], settings: Settings, extract: Stage) -> Settings:
     """``settings`` of a run of ``chosen``, with the note that the root is its owner's where that run says so."""
-    if settings.options.get(OWN) or any(stage.name in SOURCES for stage in chosen):
+    if settings.choices.own or any(stage.name in SOURCES for stage in chosen):
         return settings
     if not set(settings.splits) <= set(own_splits(settings, extract)):
         return settings
-    return replace(settings, options=settings.options | {OWN: True})
+    return replace(settings, choices=replace(settings.choices, own=True))
 
 
 def require_splits(settings: Settings, extract: Stage) -> None:
@@ -80,7 +77,7 @@ def require_splits(settings: Settings, extract: Stage) -> None:
 def way_on(settings: Settings, extract: Stage) -> list[str]:
     """What a printed ``python -m pipeline run`` needs beside its root: more where the root is its owner's."""
     own = own_splits(settings, extract)
-    if settings.options.get(OWN) or not set(settings.splits) & set(own):
+    if settings.choices.own or not set(settings.splits) & set(own):
         return []
     usable = settings.splits if set(settings.splits) <= set(own) else own
     # what was named for a run that is refused is not remembered
@@ -134,7 +131,7 @@ def _fix(stages: Sequence[Stage], settings: Settings, found: dict[str, list[str]
     as_it_is = f"{_moves(settings, later)} && {run}" if later else run
     return (
         f"to use your own images and annotations as they are: {as_it_is}\n"
-        f"       to have {release_of(settings).name} here instead, {to_release}"
+        f"       to have {settings.choices.release.name} here instead, {to_release}"
     )
 
 

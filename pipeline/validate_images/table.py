@@ -122,7 +122,7 @@ def _with_verdicts(entries: Iterable[Entry], found: dict[ImageJob, ImageVerdict]
 
 def make_table(context: StageContext) -> Counts:
     """The work of the stage: checks every image, publishes table, rejects and contact sheet."""
-    settings, own = context.settings, bool(context.settings.options.get("own"))
+    settings, own = context.settings, context.settings.choices.own
     surveyed = [
         entry
         for split in settings.splits
@@ -130,7 +130,7 @@ def make_table(context: StageContext) -> Counts:
     ]
     jobs = [entry.job for entry in surveyed if entry.job is not None]
     found = check_all(jobs, context.staging, settings.workers, how(settings), context.should_stop)
-    if not settings.options.get("accept_missing"):
+    if not settings.accept_missing:
         to_do = advice(context.root, own)
         for split in settings.splits:
             of_split = [job for job in jobs if job.split == split]

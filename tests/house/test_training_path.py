@@ -22,7 +22,7 @@ ANCESTORS = (
 
 
 def test_all_places_tell_the_same_command(repository: Path) -> None:
-    settings = Settings(Path("coco-data"), ("train", "val"), 1, {})
+    settings = Settings()
     assert after_all(settings) == [f"next: {COMMAND}"]
     readme = (repository / "README.md").read_text(encoding="utf-8")
     path = readme[readme.index("## The one path") :]
@@ -52,6 +52,6 @@ def test_the_ancestors_bare_command_works_and_is_told_too(repository: Path) -> N
 
 def test_a_root_of_an_odd_name_is_quoted() -> None:
     root = Path("a b$(touch X)")
-    (line,) = after_all(Settings(root, ("train", "val"), 1, {}))
+    (line,) = after_all(Settings(root))
     words = shlex.split(line.removeprefix("next: python train_ssd.py "))
     assert config.parse(words).config.datasets == (str(root),)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.release import COCO_2017, Release, read_release
-from pipeline.stage import StageError
+from pipeline.stop import StageError
 from tests.pipeline.archive_corpus import MEET
 
 

@@ -60,9 +60,9 @@ def test_a_damaged_table_costs_nothing_and_is_left_to_the_pipeline(tmp_path: Pat
 
 def test_choices_are_where_the_pipeline_puts_them(tmp_path: Path) -> None:
     from pipeline.data_root import saved_options as choices
-    from pipeline.stage import Settings
+    from pipeline.stage import Choices, Settings
 
     (tmp_path / ".pipeline").mkdir()
-    choices.write(Settings(tmp_path, ("val",)))
+    choices.write(Settings(tmp_path, Choices(("val",))))
     assert read_splits(tmp_path / data_layout.CHOICES) == ("val",)
     assert read_table(tmp_path / data_layout.CHOICES) == COCO_2017

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.command import next_step
-from pipeline.stage import Settings
+from pipeline.stage import Choices, Settings
 from tests.faults.harness import REPOSITORY
 from tests.printed import ODD, Printed
 from tools.demo import mirror
@@ -51,7 +51,7 @@ def test_with_both_splits_the_printed_command_trains(
 
 
 def test_of_ones_own_it_says_what_to_put_where() -> None:
-    lines = next_step.after_all(Settings(Path("r"), ("train",), 1, {"own": True}))
+    lines = next_step.after_all(Settings(Path("r"), Choices(("train",), own=True)))
     assert lines[0].startswith(
         "training takes train and val: put r/val2017 and r/annotations/instances_val2017.json"
     )

@@ -11,9 +11,8 @@ import pytest
 
 from pipeline.__main__ import build_parser, main
 from pipeline.data_root import saved_options as choices
-from pipeline.data_root.saved_options import Choices
 from pipeline.release import COCO_2017, Release, ReleaseFile
-from pipeline.stage import Settings, StageError
+from pipeline.stage import Choices, Settings, StageError
 from tests.printed import ODD, Printed
 from vision.artefacts.data_layout import CHOICES
 
@@ -25,17 +24,17 @@ def test_without_a_note_it_is_coco_with_train_and_val(tmp_path: Path) -> None:
 
 
 def test_what_was_chosen_comes_back_with_the_whole_table(tmp_path: Path) -> None:
-    choices.write(Settings(tmp_path, ("val",), 1, {"release": OWN}))
+    choices.write(Settings(tmp_path, Choices(("val",), OWN)))
     assert choices.read(tmp_path) == Choices(("val",), OWN)
 
 
 def test_it_is_written_only_when_it_changes(tmp_path: Path) -> None:
-    settings = Settings(tmp_path, ("val",), 1, {"release": OWN})
+    settings = Settings(tmp_path, Choices(("val",), OWN))
     choices.write(settings)
     before = (tmp_path / CHOICES).stat()
     choices.write(settings)
     assert (tmp_path / CHOICES).stat().st_ino == before.st_ino
-    choices.write(Settings(tmp_path, ("train", "val"), 1, {"release": OWN}))
+    choices.write(Settings(tmp_path, Choices(release=OWN)))
     assert choices.read(tmp_path).splits == ("train", "val")
 
 
@@ -56,7 +55,7 @@ def test_it_is_written_only_when_it_changes(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_note_is_an_error_with_a_fix(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    choices.write(Settings(tmp_path, ("val",), 1, {"release": OWN}))
+    choices.write(Settings(tmp_path, Choices(("val",), OWN)))
     noted = json.loads((tmp_path / CHOICES).read_text())
     (tmp_path / CHOICES).write_text(json.dumps(noted | change))
     with pytest.raises(StageError, match=message) as caught:
@@ -77,7 +76,7 @@ def chosen(root: Path, *words: str) -> Choices:
     """What ``run`` would work with; noted as it would note it."""
     arguments = build_parser().parse_args(["run", "--root", str(root), *words])
     found = choices.chosen(arguments)
-    choices.write(Settings(root, found.splits, 1, found.options()))
+    choices.write(Settings(root, found))
     return found
 
 

@@ -18,7 +18,7 @@ from pipeline.__main__ import main
 from pipeline.download import __main__ as download_command
 from pipeline.download import stage as download
 from pipeline.release import read_release
-from pipeline.stage import Settings, StageContext, StageError
+from pipeline.stage import Choices, Settings, StageContext, StageError
 from pipeline.transfer import fetch
 from tests.pipeline.fault_server import FaultServer, serving
 
@@ -26,9 +26,7 @@ from tests.pipeline.fault_server import FaultServer, serving
 def context_of(root: Path, release: Path, *urls: str, **options: Any) -> tuple[StageContext, list[str]]:
     """A context as the runner makes it, and what is said in it."""
     said: list[str] = []
-    settings = Settings(
-        root, ("val",), 1, {"release": read_release(release), "mirror": list(urls), **options}
-    )
+    settings = Settings(root, Choices(("val",), read_release(release), mirror=urls), **options)
     root.mkdir(exist_ok=True)
     return StageContext(settings, root, said.append, lambda: False), said
 

@@ -13,10 +13,9 @@ from pipeline.__main__ import main
 from pipeline.data_root import receipts
 from pipeline.data_root.lock import root_lock
 from pipeline.data_root.rejects import publish_rejects
-from pipeline.data_root.saved_options import Choices
 from pipeline.runner import clean
 from pipeline.runner.clean import Selection, plan, remove
-from pipeline.stage import Interrupted
+from pipeline.stage import Choices, Interrupted
 from pipeline.stages import NAMES
 from tests.printed import Printed
 from tools.demo import mirror

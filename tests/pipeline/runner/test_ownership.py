@@ -170,9 +170,7 @@ def test_a_root_of_a_version_without_claims_is_ours(settings: Settings) -> None:
 
 
 FOREIGN: list[tuple[str, str]] = [
-    (name, path)
-    for name in NAMES[2:]
-    for path in named(name).outputs(Settings(Path("root"), ("train", "val")))
+    (name, path) for name in NAMES[2:] for path in named(name).outputs(Settings(Path("root")))
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.annotations import scan as annotation_bytes
-from pipeline.stage import Interrupted, Settings, StageContext, StageError
+from pipeline.stage import Choices, Interrupted, Settings, StageContext, StageError
 from pipeline.validate_images import table as image_table
 from pipeline.validate_images.table import survey_split
 
@@ -76,7 +76,7 @@ def test_what_to_do_names_the_root(tmp_path: Path) -> None:
         survey_split(root, "val")
     with pytest.raises(StageError) as damaged:
         survey_split(root_with(root, "{"), "val")
-    settings = Settings(root, ("val",), 1)
+    settings = Settings(root, Choices(("val",)), 1)
     (root / "annotations/instances_val2017.json").write_text(json.dumps({"images": IMAGES}))
     with pytest.raises(StageError) as useless:
         image_table.make_table(StageContext(settings, root, print, lambda: False))
