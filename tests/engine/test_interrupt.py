@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests import warm
 from tests.engine.tiny_runs import TINY, step_rows
 from tools.inspect_checkpoint import digests
 from vision.engine.checkpoints import folder as run_folder
@@ -32,13 +33,13 @@ def words_of(root: Path, run: Path, *more: object) -> list[str]:
     return [*line, "--resume=auto", *map(str, more)]
 
 
-def start(root: Path, run: Path, *more: object) -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    if environment.pop("PYTHONDONTWRITEBYTECODE", None):  # without byte code torch takes 20 s to start
-        environment["PYTHONPYCACHEPREFIX"] = str(REPOSITORY / ".pytest_cache" / "bytecode")
-    return subprocess.Popen(
+def start(root: Path, run: Path, *more: object, cold: bool = False) -> subprocess.Popen[str]:
+    """``cold``: with all of its imports before it."""
+    begin = subprocess.Popen if cold else warm.Popen
+    return begin(
         [sys.executable, "train_ssd.py", *words_of(root, run, *more)],
-        cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=REPOSITORY, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
 
@@ -88,8 +89,9 @@ def test_a_signal_saves_at_the_step_and_loses_none(
     assert time.monotonic() - asked < 30
     assert "interrupted and saved" in said
     assert load(find(run)).step == step_rows(run)[-1]["step"] >= 3
-    run_through(miniature_root, run, f"--workers={workers}")
-    assert_equal_ends(run, reference)
+    if number == signal.SIGTERM:  # what is saved does not depend on the number, and a run takes long
+        run_through(miniature_root, run, f"--workers={workers}")
+        assert_equal_ends(run, reference)
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at what a process has loaded")
@@ -99,7 +101,7 @@ def test_a_signal_before_the_first_step_is_no_traceback(
 ) -> None:
     """Nothing is lost, and nothing is said to be saved."""
     run = tmp_path / "run"
-    process = start(miniature_root, run, "--epochs=1000")
+    process = start(miniature_root, run, "--epochs=1000", cold=moment == "torch is imported")
     maps = Path(f"/proc/{process.pid}/maps")
     while not (run.exists() if moment == "the run is made" else "libtorch" in maps.read_text()):
         assert process.poll() is None
@@ -114,7 +116,7 @@ def test_a_signal_before_the_first_step_is_no_traceback(
 def test_killed_and_run_again_until_it_is_done(miniature_root: Path, reference: Path, tmp_path: Path) -> None:
     """SIGKILL once a step was logged, in the middle of saving as likely as not; other workers each time."""
     run = tmp_path / "run"
-    for step, workers in ((2, 0), (7, 2), (12, 4)):
+    for step, workers in ((2, 0), (9, 2)):
         process = start(miniature_root, run, f"--workers={workers}")
         wait_for_step(run, step, process)
         process.kill()
@@ -124,7 +126,7 @@ def test_killed_and_run_again_until_it_is_done(miniature_root: Path, reference: 
     assert_equal_ends(run, reference)
 
 
-@pytest.mark.parametrize("save", [1, 2, 5])
+@pytest.mark.parametrize("save", [1, 3])
 def test_killed_between_a_checkpoint_and_its_record(
     save: int, miniature_root: Path, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

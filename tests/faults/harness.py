@@ -79,7 +79,9 @@ def python(*words: str | Path) -> list[str]:
 
 def killed_after(command: Sequence[str], seconds: float) -> bool:
     """Starts ``command``, kills all its processes after ``seconds``; False where it had ended by itself."""
-    process = warm.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = warm.Popen(
+        command, light=True, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     time.sleep(seconds)
     alive = process.poll() is None
     if alive:

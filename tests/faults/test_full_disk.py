@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.command.run_stage import StopFlag, reported
+from tests import warm
 from tests.engine.tiny_runs import TINY, step_rows
 from tools.demo import mirror
 
@@ -57,12 +58,12 @@ def check_size(disk: Callable[[int], Path], release: Path, script: Path, size: i
         options = ["run", "--root", str(root), "--release", table, "--mirror", url, "--workers", "1"]
         environment = dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[2])}
         command = [sys.executable, str(script), *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        done = warm.run(command, light=True, capture_output=True, text=True, env=environment)
         if done.returncode:
             assert done.returncode == 1 and "Traceback" not in done.stderr
             assert "error: the disk is full" in done.stderr and "fix: free some space" in done.stderr
         disk(LARGE)
-        assert subprocess.run(command, capture_output=True, check=False, env=environment).returncode == 0
+        assert main(options) == 0
     assert main(["verify", "--deep", "--root", str(root)]) == 0
     assert list(root.rglob(".tmp-*")) == []
     return done.returncode

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.faults.harness import REPOSITORY
 from tests.pipeline.fault_server import FaultServer, serving
 
@@ -44,7 +45,7 @@ def address(server: FaultServer, way: str, path: str = "") -> str:
 def started(tmp_path: Path, *words: str, netrc: str = "") -> subprocess.Popen[str]:
     (tmp_path / "netrc").write_text(netrc)
     known = {**os.environ, "NETRC": str(tmp_path / "netrc"), "HOME": str(tmp_path)}
-    return subprocess.Popen(
+    return warm.Popen(
         [sys.executable, "-m", *words], cwd=REPOSITORY, env=known, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip

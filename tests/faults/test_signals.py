@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.stages import NAMES
+from tests import warm
 from tools.demo import mirror
 
 LIMIT_S = 5.0
@@ -83,9 +84,7 @@ def test_a_signal_in_a_stage(
             "PATH": "/usr/bin:/bin",
             "OMP_NUM_THREADS": "1",
         }
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=environment, timeout=120
-        )
+        done = warm.run(command, light=True, capture_output=True, text=True, env=environment, timeout=120)
         took = time.time() - float(note.read_text())
         assert done.returncode == code, done.stderr
         assert took < LIMIT_S
@@ -114,7 +113,7 @@ def test_a_signal_while_files_are_looked_at(
         "sys.exit(main(sys.argv[1:]))"
     )
     words = [sys.executable, "-c", code, *command, "--root", str(root)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    done = warm.run(words, light=True, capture_output=True, text=True, timeout=60)
     assert done.returncode == 143, done.stdout + done.stderr
     assert "interrupted" in done.stderr and "Traceback" not in done.stderr
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tests import warm
 from tests.pipeline.image_root import REPOSITORY
 
 NAMES = {5: "person", 2: "car", 17: "cat", 90: "kite"}
@@ -109,7 +110,7 @@ finally:
 def killed_at(module: str, point: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command, killed by SIGKILL at the ``point``-th thing that it does to the disk (0 = never)."""
     command = [sys.executable, "-c", KILLER, module, str(point), *arguments]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    return warm.run(command, light=True, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
 
 
 def points_of(module: str, *arguments: str) -> int:

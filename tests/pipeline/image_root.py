@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests import warm
 from tests.images.corpus import HEIGHT, WIDTH, corpus, encoded, pixels
 
 REPOSITORY = Path(__file__).parents[2]
@@ -60,9 +61,7 @@ def command(root: Path, *options: str) -> list[str]:
 
 
 def run(root: Path, *options: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(root, *options), cwd=REPOSITORY, capture_output=True, text=True, timeout=timeout
-    )
+    return warm.run(command(root, *options), cwd=REPOSITORY, capture_output=True, text=True, timeout=timeout)
 
 
 def results(root: Path) -> dict[str, bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import nn
 
@@ -43,7 +45,7 @@ def build_detector(
             f"no prior profile is called {prior_profile!r}: {variant.name} has {', '.join(variant.priors)}"
         )
     profile = variant.priors[prior_profile]
-    base_net, extras, channels = _trunk(variant, width_mult)
+    base_net, extras, channels = _trunk(variant.backbone, variant.neck, width_mult)
     make_headers = HEADS[variant.heads]
     detector = Detector(
         base_net=base_net,
@@ -81,15 +83,21 @@ def initialise_heads(detector: Detector) -> None:
 
 def map_sizes(variant: Variant, input_spec: InputSpec, width_mult: float = 1.0) -> list[tuple[int, int]]:
     """(h, w) of every map that the heads look at, finest first: from a run without numbers."""
+    return list(_map_sizes(variant.backbone, variant.neck, input_spec.height, input_spec.width, width_mult))
+
+
+@functools.cache  # such a run takes a second
+def _map_sizes(
+    backbone: str, neck: str, height: int, width: int, width_mult: float
+) -> tuple[tuple[int, int], ...]:
     with torch.device("meta"), torch.no_grad():
-        base_net, extras, _ = _trunk(variant, width_mult)
-        images = torch.empty(1, 3, input_spec.height, input_spec.width)
-        maps = extras.eval()(base_net.eval()(images))
-    return [(features.shape[2], features.shape[3]) for features in maps]
+        base_net, extras, _ = _trunk(backbone, neck, width_mult)
+        maps = extras.eval()(base_net.eval()(torch.empty(1, 3, height, width)))
+    return tuple((features.shape[2], features.shape[3]) for features in maps)
 
 
-def _trunk(variant: Variant, width_mult: float) -> tuple[nn.Module, nn.Module, tuple[int, ...]]:
+def _trunk(backbone: str, neck: str, width_mult: float) -> tuple[nn.Module, nn.Module, tuple[int, ...]]:
     """Backbone, neck, and the channels of the maps that the neck gives."""
-    base_net = BACKBONES[variant.backbone](width_mult)
-    extras = NECKS[variant.neck](base_net.out_channels, width_mult)
+    base_net = BACKBONES[backbone](width_mult)
+    extras = NECKS[neck](base_net.out_channels, width_mult)
     return base_net, extras, extras.out_channels

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import warm
 from vision.engine import machine
 from vision.engine.checkpoints.checkpoint import find, load
 from vision.engine.runs.lock import RunInUse, run_lock
@@ -32,10 +33,8 @@ with run_lock(Path(sys.argv[1])):
 
 @pytest.fixture
 def holder(tmp_path: Path, repository: Path) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path / "run")],
-        stdout=subprocess.PIPE, text=True, cwd=repository, start_new_session=True,
-    )  # fmt: skip
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "run")]
+    process = warm.Popen(command, stdout=subprocess.PIPE, text=True, cwd=repository)
     assert process.stdout is not None and process.stdout.readline() == "holds\n"
     yield process
     os.killpg(process.pid, signal.SIGKILL)

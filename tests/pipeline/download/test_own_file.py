@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.download.__main__ import main
+from tests import warm
 from tests.faults.harness import BROKEN, FULL, KILL, REPOSITORY, Shim, killed_after, python, snapshot, spread
 from tests.pipeline.fault_server import FaultServer, serving
 
@@ -117,9 +118,9 @@ def test_a_signal_ends_it_in_time_even_while_the_server_hangs(
     fault_server: FaultServer, tmp_path: Path, number: int, code: int, connections: str
 ) -> None:
     fault_server.always = "hang"
-    process = subprocess.Popen(
+    process = warm.Popen(
         command(fault_server, tmp_path / "own.bin", "--connections", connections),
-        cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        light=True, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     until = time.monotonic() + 20
     while not fault_server.requests and time.monotonic() < until:
@@ -202,10 +203,10 @@ def kill_until_done(server: FaultServer, folder: Path, draw: random.Random, conn
         if killed_after(line, draw.uniform(0.15, 0.6)):
             kills += 1
         if kills % 8 == 7:
-            assert subprocess.run(line, cwd=REPOSITORY, check=False, capture_output=True).returncode == 0
+            assert warm.run(line, light=True, cwd=REPOSITORY, capture_output=True).returncode == 0
     assert output.read_bytes() == server.body
     assert server.served - before <= 1.05 * len(server.body) + kills * MIB
-    assert subprocess.run(line, cwd=REPOSITORY, check=False, capture_output=True).returncode == 0
+    assert warm.run(line, light=True, cwd=REPOSITORY, capture_output=True).returncode == 0
     assert [path.name for path in folder.iterdir()] == ["own.bin"], "the last run clears what kills left"
     output.unlink()
     return kills

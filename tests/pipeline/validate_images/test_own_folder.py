@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.validate_images.__main__ import main
+from tests import warm
 from tests.images.corpus import corpus
 from tests.photographs import Photograph, encoded
 from tests.pipeline.image_root import REPOSITORY
@@ -20,7 +21,7 @@ from tests.printed import ODD, Printed
 
 def check(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipeline.validate_images", "--workers", "2", *map(str, arguments)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    return warm.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from pipeline.image_check.safe_read import FileFacts
 from pipeline.image_check.worker_pool import WorkerCrash
 from pipeline.stage import Interrupted, StageError
 from pipeline.validate_images.stage import STAGE
+from tests import warm
 from tests.faults.harness import KILL, Shim, spread
 from tests.pipeline.image_root import (
     OUTPUTS,
@@ -284,7 +285,7 @@ def kill_randomly(made: Path, tmp_path: Path, kills: int, seed: int) -> None:
         roots += 1
         root = make_root(tmp_path / f"random_{roots}")
         for _ in range(4):
-            process = subprocess.Popen(
+            process = warm.Popen(
                 command(root), cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
             time.sleep(draw.uniform(0.1, 1.6))
@@ -318,13 +319,12 @@ def test_interrupted_it_leaves_in_time_and_goes_on(
             {"id": 10_000 + n, "file_name": f"copy_{n}.jpg", "width": 176, "height": 120}
         )
     (root / "annotations/instances_train2017.json").write_text(json.dumps(document))
-    process = subprocess.Popen(
+    process = warm.Popen(
         command(root),
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,
     )
     journal = root / ".pipeline/staging/validate_images/journal.jsonl"
     until = time.monotonic() + 30
