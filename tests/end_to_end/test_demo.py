@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from tests import warm
+from tools import demo
 
 RECIPE = """
 net: mb2-ssd-lite
@@ -26,19 +31,42 @@ threads: 1
 """
 
 
-def run_demo(repository: Path, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable, "-m", "tools.demo", "--data", str(folder / "data"), "--run", str(folder / "run"),
-        "--recipe", str(folder / "recipe.yaml"), "--train", "16", "--val", "8", "--stop-after-epoch", "1", *more,
-    ]  # fmt: skip
-    return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+def words(folder: Path) -> list[str]:
+    where = [
+        "--data",
+        str(folder / "data"),
+        "--run",
+        str(folder / "run"),
+        "--recipe",
+        str(folder / "recipe.yaml"),
+    ]
+    return [*where, "--train", "16", "--val", "8", "--stop-after-epoch", "1"]
+
+
+@pytest.fixture
+def demo_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
+    """``tools.demo`` in this process, its steps in processes of their own that are forked, not started."""
+    monkeypatch.setattr(demo, "subprocess", SimpleNamespace(run=warm.run))
+
+    return lambda: demo.main(words(tmp_path))
+
+
+def weights_of(run: Path) -> dict[str, str]:
+    return {
+        row["file"]: row["sha256"]
+        for row in json.loads((run / "checkpoints.json").read_text())["checkpoints"]
+    }
 
 
 @pytest.mark.timeout(600)
-def test_the_demo_goes_the_whole_way_and_again(repository: Path, tmp_path: Path) -> None:
+def test_the_demo_goes_the_whole_way_and_again(
+    demo_in: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     (tmp_path / "recipe.yaml").write_text(RECIPE)
-    done = run_demo(repository, tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert demo_in() == 0, capfd.readouterr()
     run = tmp_path / "run"
     assert {"ssd-mobilenet.onnx", "labels.txt", "metrics.json", "checkpoints.json"} <= {
         p.name for p in run.iterdir()
@@ -46,24 +74,23 @@ def test_the_demo_goes_the_whole_way_and_again(repository: Path, tmp_path: Path)
     assert len(list((run / "drawn").glob("*.jpg"))) == 6
     epochs = [row["epoch"] for row in json.loads((run / "checkpoints.json").read_text())["checkpoints"]]
     assert epochs == [0, 1]
-    assert "./setup_coco.sh" in done.stdout
-    weights = {
-        row["file"]: row["sha256"]
-        for row in json.loads((run / "checkpoints.json").read_text())["checkpoints"]
-    }
-    again = run_demo(repository, tmp_path)
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert "index: done" in again.stdout
-    now = {
-        row["file"]: row["sha256"]
-        for row in json.loads((run / "checkpoints.json").read_text())["checkpoints"]
-    }
-    assert now == weights
+    assert "./setup_coco.sh" in capfd.readouterr().out
+    weights, step = weights_of(run), demo.Journey.step
+
+    def only_what_changes_weights(journey: demo.Journey, name: str, *command: str) -> None:
+        if name not in ("evaluate", "export", "detect"):
+            step(journey, name, *command)
+
+    monkeypatch.setattr(demo.Journey, "step", only_what_changes_weights)
+    assert demo_in() == 0, capfd.readouterr()
+    assert "index: done" in capfd.readouterr().out
+    assert weights_of(run) == weights
 
 
 def test_a_failing_step_ends_the_demo_with_its_code(repository: Path, tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("no_such_option: 1\n")
-    done = run_demo(repository, tmp_path)
+    command = [sys.executable, "-m", "tools.demo", *words(tmp_path)]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "'train, and stop on the way' ended with exit code 2" in done.stderr
     assert "no_such_option" in done.stderr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.export.made import CLASSES, HW, make_opened
+from tests.export.made import CLASSES, HW, convert_once, make_opened
 from vision.engine.checkpoints.open_detector import LoadedDetector
 
 
@@ -75,3 +75,10 @@ def whole() -> SimpleNamespace:
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def conversions() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        convert_once(patch)
+        yield

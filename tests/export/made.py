@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import torch
 
 from vision.core.sample import InputSpec
 from vision.engine.checkpoints.open_detector import LoadedDetector
+from vision.export import onnx
 from vision.ssd.build import build_detector
+from vision.ssd.model import Detector
 from vision.ssd.variants import find
 
 CLASSES = ["BACKGROUND", "traffic light", "dog"]
@@ -28,3 +32,19 @@ def make_opened(folder: Path, seed: int = 0) -> LoadedDetector:
     path.write_bytes(b"stands for the checkpoint")
     checkpoint = SimpleNamespace(classes=CLASSES, args={"datasets": [str(folder / "gone")]}, epoch=0, step=0)
     return LoadedDetector(detector, checkpoint, path, "raw", "made by a test")  # type: ignore[arg-type]
+
+
+def convert_once(patch: pytest.MonkeyPatch) -> None:
+    """Equal weights are converted to one opset once: it takes most of the time of an export, and is the same each time."""
+    convert, converted = onnx.as_onnx, {}
+
+    def known(detector: Detector, opset: int) -> bytes:
+        told = hashlib.sha256(f"{detector.variant} {detector.input_spec} {opset}".encode())
+        for name, tensor in [*detector.state_dict().items(), ("priors", detector.priors_cxcywh)]:
+            told.update(name.encode() + tensor.numpy().tobytes())
+        key = told.hexdigest()
+        if key not in converted:
+            converted[key] = convert(detector, opset)
+        return converted[key]
+
+    patch.setattr(onnx, "as_onnx", known)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.export.made import convert_once
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +23,10 @@ def small_run(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) ->
     ]  # fmt: skip
     assert main(arguments) == 0
     return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def conversions() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        convert_once(patch)
+        yield

@@ -29,7 +29,7 @@ def run(small_run: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-@pytest.mark.parametrize("opset", [11, 13, 17])
+@pytest.mark.parametrize("opset", [13, 17])
 def test_the_file_meets_the_contract(run: Path, opset: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(run), "--opset", str(opset)]) == 0
     model = onnx.load(str(run / "ssd-mobilenet.onnx"))
@@ -69,12 +69,13 @@ def test_scores_and_boxes_are_those_of_evaluation(run: Path) -> None:
 def test_a_difference_publishes_nothing_and_keeps_the_older_file(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (run / "ssd-mobilenet.onnx").write_bytes(b"older")
+    assert main([str(run)]) == 0
+    older = (run / "ssd-mobilenet.onnx").read_bytes()
     monkeypatch.setattr(parity, "TIMES_THE_ROUNDING", 1e-6)
     monkeypatch.setattr(parity, "LAST_DIGITS", 0.0)
     assert main([str(run)]) == 1
     assert "away from float64 in scores; rounding explains" in capsys.readouterr().err
-    assert (run / "ssd-mobilenet.onnx").read_bytes() == b"older"
+    assert (run / "ssd-mobilenet.onnx").read_bytes() == older
     assert not list(run.glob(".tmp-*"))
 
 
