@@ -33,10 +33,16 @@ from typing import Any, NoReturn
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 OURS = {"benchmarks", "pipeline", "tests", "tools", "train_ssd", "vision"}
-LIGHT = ("pipeline.__main__", "pipeline.image_check.check", "pipeline.extract", "pipeline.validate_images")
+LIGHT = (
+    "pipeline.__main__",
+    "pipeline.image_check.check",
+    "pipeline.extract.__main__",
+    "pipeline.validate_images.__main__",
+)
 HEAVY = (
-    "torch._dynamo", "torch._decomp", "torch._refs.nn.functional", "torch.utils.tensorboard", "albumentations", "hotcoco", "train_ssd", "tools.demo", "tools.detect",
-    "tools.evaluate", "tools.export_onnx", "vision.engine.failures", "vision.engine.training.loop", "vision.engine.training.report",
+    "pytest", "torch._dynamo", "torch._decomp", "torch._refs.nn.functional", "torch.utils.tensorboard",
+    "albumentations", "hotcoco", "train_ssd", "tools.demo", "tools.detect", "tools.evaluate", "tools.export_onnx",
+    "vision.engine.failures", "vision.engine.training.loop", "vision.engine.training.report",
     "vision.engine.training.start", "vision.datasets.splits", "vision.ssd.build", "vision.transforms.presets",
 )  # fmt: skip
 """Modules whose imports a template makes; those of ours are forgotten again."""
