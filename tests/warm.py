@@ -42,7 +42,7 @@ LIGHT = (
 HEAVY = (
     "pytest", "torch._dynamo", "torch._decomp", "torch._refs.nn.functional", "torch.utils.tensorboard",
     "albumentations", "hotcoco", "train_ssd", "tools.demo", "tools.detect", "tools.evaluate", "tools.export_onnx",
-    "vision.engine.failures", "vision.engine.training.loop", "vision.engine.training.report",
+    "vision.engine.training.loop", "vision.engine.training.report",
     "vision.engine.training.start", "vision.datasets.splits", "vision.ssd.build", "vision.transforms.presets",
 )  # fmt: skip
 """Modules whose imports a template makes; those of ours are forgotten again."""

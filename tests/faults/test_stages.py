@@ -75,7 +75,7 @@ class Case:
 
     def run(self, root: Path) -> None:
         """The stage, in this process."""
-        assert importlib.import_module(f"pipeline.{self.name}").main(self.words(root)) == 0
+        assert importlib.import_module(f"pipeline.{self.name}.__main__").main(self.words(root)) == 0
 
     def expected(self) -> dict[str, str]:
         """What stands in the root when this stage is through and later ones have not run."""

@@ -33,9 +33,10 @@ def large() -> Iterator[FaultServer]:
 
 SMALL_SPANS = """
 import sys
-from pipeline import download, fetch
+from pipeline.download.__main__ import main
+from pipeline.transfer import fetch
 fetch.SPAN_BYTES = 1 << 17  # so that a small file has several
-sys.exit(download.main(sys.argv[1:]))
+sys.exit(main(sys.argv[1:]))
 """
 
 

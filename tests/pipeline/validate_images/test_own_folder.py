@@ -174,8 +174,8 @@ def test_a_system_that_gives_no_more_processes_is_at_fault_and_no_image(tmp_path
     for number in range(40):
         (images / f"{number}.jpg").write_bytes(data)
     program = (
-        "import sys; from pipeline import image_survey, validate_images;"
-        "image_survey.PRELOAD = 'tests.pipeline.no_more_forks'; sys.exit(validate_images.main(sys.argv[1:]))"
+        "import sys; from pipeline.image_check import check_many; from pipeline.validate_images.__main__ import main;"
+        "check_many.PRELOAD = 'tests.pipeline.no_more_forks'; sys.exit(main(sys.argv[1:]))"
     )
     words = ("--images", str(images), "--report", str(report), "--workers", "3")
     done = subprocess.run(
