@@ -68,8 +68,9 @@ def export(arguments: argparse.Namespace) -> int:
     from vision.engine.checkpoints.open_detector import open_detector
     from vision.export import onnx
 
+    which = () if arguments.which == "best" else ("--which", arguments.which)
     opened = open_detector(
-        arguments.model, arguments.which, ask=lambda run: command("python -m tools.export_onnx", run)
+        arguments.model, arguments.which, ask=lambda run: command("python -m tools.export_onnx", run, *which)
     )
     print(opened.describe())
     output = arguments.output or opened.folder / DEFAULT_NAME

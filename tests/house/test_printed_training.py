@@ -15,9 +15,9 @@ import torch
 from tests.engine.tiny_runs import TINY
 from tests.printed import ODD, Printed
 from tools.demo import mirror
-from vision.datasets import splits as data
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError, SampleError
+from vision.datasets.splits import open_splits
 from vision.engine import distributed, machine
 from vision.engine.checkpoints.checkpoint import DamagedCheckpoint, load
 from vision.engine.runs.initial import require_as_recorded
@@ -59,7 +59,7 @@ def call(module: str, *words: object) -> int:
 
 
 def opened(root: Path) -> tuple[CocoDetection, CocoDetection]:
-    return data.open_splits(SimpleNamespace(datasets=[root]))  # type: ignore[arg-type]
+    return open_splits(root)
 
 
 def refused(root: Path) -> str:
@@ -81,8 +81,10 @@ def test_from_the_end_of_a_session_to_found_objects(
     printed(said, "vision/engine/training/report.py:end", "--stop-after-step=5")
     printed(said, "vision/engine/training/report.py:end#3")
     capsys.readouterr()
-    printed(said, "vision/engine/training/report.py:end#2", "--workers=0", "--device=cpu")
-    printed(capsys.readouterr().out, "tools/evaluate/__main__.py:evaluate#2")
+    printed(said, "vision/engine/training/report.py:end#2", "--workers=0", "--device=cpu", "--which=last")
+    said = capsys.readouterr().out
+    assert "--which last" in said, "what was scored is what is exported"
+    printed(said, "tools/evaluate/__main__.py:evaluate#2")
     images: dict[str, object] = {"IMAGE…": miniature_root / "val2017"}
     printed(capsys.readouterr().out, "tools/export_onnx.py:report#2", fill=images)
     assert (tmp_path / "found").is_dir()

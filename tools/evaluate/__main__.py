@@ -109,11 +109,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from vision.engine.training.console import Console
     from vision.transforms import presets
 
+    which = () if arguments.which == "best" else ("--which", arguments.which)
     opened = open_detector(
         arguments.model,
         arguments.which,
         arguments.weights,
-        lambda run: command("python -m tools.evaluate", run),
+        lambda run: command("python -m tools.evaluate", run, *which),
     )
     print(opened.describe())
     root = Path(arguments.datasets or opened.data_root)
@@ -140,7 +141,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.output is None and (beside := comparison(opened.folder, folder)):
         print(f"\n{beside}\n")
     print(f"{folder / METRICS}\n{folder / found} ({counted(len(results), 'detection')})")
-    print(f"next: {command('python -m tools.export_onnx', arguments.model)}")
+    print(f"next: {command('python -m tools.export_onnx', arguments.model, *which)}")
     return 0
 
 
