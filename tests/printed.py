@@ -93,12 +93,9 @@ def run(words: list[str], more: tuple[object, ...]) -> int:
         return 0
     assert words[0] in ("python", "python3"), f"run it in another way: {words}"
     module = words[2] if words[1] == "-m" else words[1].removesuffix(".py")
-    module = f"{module}.__main__" if hasattr(importlib.import_module(module), "__path__") else module
     try:
         return _with_the_threads(
-            lambda: importlib.import_module(module).main(
-                [*words[3 if words[1] == "-m" else 2 :], *map(str, more)]
-            )
+            lambda: main_of(module)([*words[3 if words[1] == "-m" else 2 :], *map(str, more)])
         )
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
@@ -181,3 +178,12 @@ def _recording(real: Callable[..., str]) -> Callable[..., str]:
 ROOMS = ("pipeline", "vision", "tools", "train_ssd")
 RECORDED: list[Recorded] = []
 SEEN = [(each, _recording(each)) for each in (advice.command, advice.quoted)]
+
+
+def main_of(module: str) -> Callable[[list[str]], int]:
+    """``main`` of what ``python -m module`` runs: a module, or ``__main__`` of a room."""
+    is_room = (REPOSITORY / module.replace(".", "/")).is_dir()
+    main: Callable[[list[str]], int] = importlib.import_module(
+        f"{module}.__main__" if is_room else module
+    ).main
+    return main

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import os
 import shutil
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.printed import ODD, Printed
+from tests.printed import ODD, Printed, main_of
 from tools.demo import mirror
 from tools.environment import Environment, EnvironmentProblem
 from vision.artefacts.files import publish_bytes
@@ -34,7 +33,7 @@ def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def call(module: str, *words: object) -> int:
-    code: int = importlib.import_module(module).main([str(word) for word in words])
+    code: int = main_of(module)([str(word) for word in words])
     return code
 
 
@@ -124,19 +123,19 @@ def test_choices_that_cannot_be_read(
 ) -> None:
     noted = root / ".pipeline/choices.json"
     noted.unlink() if note == "gone" else noted.write_text("{")
-    assert call("pipeline.__main__", "status", "--root", root) == 1
+    assert call("pipeline", "status", "--root", root) == 1
     said = capsys.readouterr().err
     assert "FILE is the table of its release" in said
     table = miniature_release / "release.json"
     printed(said, "pipeline/data_root/saved_options.py:_say_all_of_it", "--workers", 1, fill={"FILE": table})
-    assert call("pipeline.__main__", "status", "--root", root) == 0
+    assert call("pipeline", "status", "--root", root) == 0
     assert "stale" not in capsys.readouterr().out
 
 
 def test_what_clean_would_remove(
     root: Path, away: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call("pipeline.__main__", "clean", "--root", root) == 0
+    assert call("pipeline", "clean", "--root", root) == 0
     printed(capsys.readouterr().out, "pipeline/__main__.py:overview")
     assert "with --yes" not in capsys.readouterr().err
 
@@ -162,7 +161,7 @@ def test_images_that_are_gone(
             *root.glob("annotations/*.remapped.json"),
         ]:
             path.unlink()
-    check = ("pipeline.__main__", "run", "--root", root, "--from", "validate_images", "--workers", 1)
+    check = ("pipeline", "run", "--root", root, "--from", "validate_images", "--workers", 1)
     images = sorted((root / "train2017").iterdir())[:number]
     for path in images:
         path.rename(tmp_path / path.name)
@@ -175,7 +174,7 @@ def test_images_that_are_gone(
         (tmp_path / path.name).rename(path)
     printed(said, "pipeline/image_check/absence.py:advice", "--workers", 1)
     assert len(list((root / "train2017").iterdir())) == 16
-    assert call("pipeline.__main__", "verify", "--root", root) == 0
+    assert call("pipeline", "verify", "--root", root) == 0
 
 
 def test_a_login_that_was_not_stored(
@@ -191,7 +190,7 @@ def test_a_login_that_was_not_stored(
         assert call("pipeline.download", "--root", root, "--mirror", f"http://user:secret@{host}") == 0
         (root / "archives" / archive).unlink()
         shutil.rmtree(root / "val2017")
-        assert call("pipeline.__main__", "run", "--root", root) == 1
+        assert call("pipeline", "run", "--root", root) == 1
         said = capsys.readouterr().err
         assert "secret" not in said
         printed(said, "pipeline/download/stage.py:_servers", "--workers", 1, fill=named)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 from collections import OrderedDict
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 import torch
 
 from tests.engine.tiny_runs import TINY
-from tests.printed import ODD, Printed
+from tests.printed import ODD, Printed, main_of
 from tools.demo import mirror
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError, SampleError
@@ -52,7 +51,7 @@ def run(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def call(module: str, *words: object) -> int:
     threads = torch.get_num_threads()
     try:
-        code: int = importlib.import_module(module).main([str(word) for word in words])
+        code: int = main_of(module)([str(word) for word in words])
     finally:
         torch.set_num_threads(threads)
     return code
@@ -162,7 +161,7 @@ def test_weights_that_are_no_checkpoint_start_a_new_run(
 
 def test_splits_with_other_classes(root: Path, tmp_path: Path, printed: Printed) -> None:
     other = Path(shutil.copytree(root, tmp_path / "other"))
-    assert call("pipeline.__main__", "run", "--root", other, "--classes", "person", "--workers", 1) == 0
+    assert call("pipeline", "run", "--root", other, "--classes", "person", "--workers", 1) == 0
     shutil.rmtree(root / "arrays/val2017")
     shutil.copytree(other / "arrays/val2017", root / "arrays/val2017")
     printed(refused(root), "vision/datasets/splits.py:open_splits", "--workers", 1)
@@ -178,7 +177,7 @@ def test_classes_of_which_nothing_is_there(root: Path, printed: Printed) -> None
     train = CocoDetection(root, "train")
     present = {train.classes[label] for label in train.columns("labels")[0]}
     absent = next(name for name in train.classes[1:] if name not in present)
-    assert call("pipeline.__main__", "run", "--root", root, "--classes", absent, "--workers", 1) == 0
+    assert call("pipeline", "run", "--root", root, "--classes", absent, "--workers", 1) == 0
     printed(refused(root), "vision/datasets/splits.py:open_splits#3", "--workers", 1)
     assert len(opened(root)) == 2
 
