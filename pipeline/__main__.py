@@ -15,17 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.command import next_step
-from pipeline.command.run_stage import (
-    StopFlag,
+from pipeline.command.options import (
     add_common_options,
+    add_looking_options,
     add_no_wait,
     add_root_option,
     add_stage_options,
-    reported,
-    run_and_report,
-    say,
-    settings_of,
 )
+from pipeline.command.run_stage import StopFlag, reported, run_and_report, say, settings_of
 from pipeline.data_root.lock import root_lock
 from pipeline.runner.clean import Selection, listing, plan, remove
 from pipeline.runner.run import Decision, decide_all
@@ -54,9 +51,10 @@ def build_parser() -> Parser:
     clean_help = "remove what the stages made, or half-done work"
     add_clean_options(commands.add_parser("clean", help=clean_help, description=CLEAN))
     commands.add_parser("list", help="list the stages")
-    for looks in (run, status, verify):
-        add_common_options(looks)
-        add_stage_options(looks)
+    add_common_options(run)
+    add_stage_options(run)
+    for looks in (status, verify):
+        add_looking_options(looks)
     run.add_argument("--only", choices=NAMES, metavar="STAGE", help="this stage alone")
     run.add_argument(
         "--from", dest="first", choices=NAMES, metavar="STAGE", help="this stage and those after it"

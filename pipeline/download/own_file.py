@@ -20,7 +20,7 @@ from vision.messages.advice import command
 
 
 @dataclass(frozen=True, slots=True)
-class OwnFile:
+class Download:
     """What was asked for; ``bytes`` None where the user does not know."""
 
     urls: tuple[str, ...]
@@ -30,7 +30,7 @@ class OwnFile:
     connections: int
 
 
-def download_file(asked: OwnFile) -> int:
+def download_file(asked: Download) -> int:
     """Fetches ``asked.output``, or finds that it is there already, by its digest.
 
     A file of that name with another content is replaced, but only when the right one has arrived. Gives the exit
@@ -51,7 +51,7 @@ def download_file(asked: OwnFile) -> int:
         return reported(work, stop)
 
 
-def _download(asked: OwnFile, should_stop: Callable[[], bool]) -> str:
+def _download(asked: Download, should_stop: Callable[[], bool]) -> str:
     output = asked.output
     if _is_here(asked, should_stop):
         remove_traces(output)
@@ -67,7 +67,7 @@ def _download(asked: OwnFile, should_stop: Callable[[], bool]) -> str:
     return f"{output}: {output.stat().st_size:,} bytes, sha256 {asked.sha256}"
 
 
-def _is_here(asked: OwnFile, should_stop: Callable[[], bool]) -> bool:
+def _is_here(asked: Download, should_stop: Callable[[], bool]) -> bool:
     def tick(read: int) -> None:
         if should_stop():
             raise Interrupted(asked.output.name)
@@ -77,7 +77,7 @@ def _is_here(asked: OwnFile, should_stop: Callable[[], bool]) -> bool:
     return sha256_of(asked.output, tick) == asked.sha256
 
 
-def _require_space(asked: OwnFile) -> None:
+def _require_space(asked: Download) -> None:
     if asked.bytes is not None:
         needed = asked.bytes - bytes_here(asked.output)
         require_space(asked.output.parent, needed, "for it", "name another --output")

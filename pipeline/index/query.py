@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.annotations.rules import id_problem
-from pipeline.command.run_stage import count
+from pipeline.command.options import count
 from pipeline.index.schema import READABLE_VERSIONS, USER_VERSION
 from vision.artefacts.data_layout import INDEX
 from vision.messages.advice import quoted

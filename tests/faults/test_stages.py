@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main as pipeline
+from pipeline.command.options import OPTIONS
 from pipeline.stages import NAMES
 from tests import warm
 from tests.faults.harness import (
@@ -48,8 +49,9 @@ class Case:
     counted: dict[str, int] = field(default_factory=dict)
 
     def words(self, root: Path, *more: str) -> list[str]:
-        where = ["--root", str(root), "--release", str(self.table), "--mirror", self.url]
-        return [*where, "--workers", "2", *more]
+        options = {"--release": str(self.table), "--mirror": self.url}
+        taken = [word for option in options.items() if self.name in OPTIONS[option[0]][0] for word in option]
+        return ["--root", str(root), *taken, "--workers", "2", *more]
 
     def command(self, root: Path, *more: str) -> list[str]:
         return python("-m", f"pipeline.{self.name}", *self.words(root, *more))

@@ -98,7 +98,6 @@ def test_the_files_above_the_rooms_of_the_engine_import_none(arrows: dict[tuple[
 
 TESTED_BY = {
     "pipeline/annotations/rules.py": "tests/pipeline/remap_categories/test_writer.py",
-    "pipeline/command/run_stage.py": "tests/pipeline/test___main__.py",
     "pipeline/data_root/brought.py": "tests/pipeline/runner/test_owners_files.py",
     "pipeline/data_root/claims.py": "tests/pipeline/runner/test_ownership.py",
     "pipeline/extract/already_unpacked.py": "tests/pipeline/extract/test_stage.py",

@@ -27,6 +27,8 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **rest: Any) -> None:
         rest.setdefault("allow_abbrev", False)
         super().__init__(**rest)
+        self.elsewhere: dict[str, str] = {}
+        """Options that only other commands take, and what is said of them."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words = list(sys.argv[1:] if args is None else args)
@@ -39,6 +41,10 @@ class Parser(argparse.ArgumentParser):
         spelled = flag.replace("_", "-")
         return spelled + sign + value if flag not in known and spelled in known else word
 
+    def flag_of(self, word: str) -> str:
+        """``--num_workers=3`` → ``--num-workers``."""
+        return self.hyphened(word).partition("=")[0]
+
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
@@ -48,6 +54,9 @@ class Parser(argparse.ArgumentParser):
     def refuse_unknown(self, word: str) -> NoReturn:
         """Leaves with 2, with the option that was probably meant."""
         flag = word.partition("=")[0]
+        plain = flag.replace("_", "-")
+        if where := self.elsewhere.get(plain) or self.elsewhere.get(plain.replace("--no-", "--")):
+            self.error(f"{flag}: {where}")
         near = did_you_mean(flag, self.all_flags())
         self.error(f"unknown argument {shortened(flag)}" + (f": {near}" if near else ""))
 

@@ -56,18 +56,6 @@ def test_a_working_folder_needs_a_name(name: str) -> None:
         pass
 
 
-@pytest.mark.parametrize("stage", ["validate_images", "remap_categories"])
-@pytest.mark.parametrize(
-    "ignored", [["--root", "x"], ["--splits=val"], ["--mirror", "http://x"], ["--force"]]
-)
-def test_options_of_a_root_are_refused_for_a_file_of_ones_own(
-    stage: str, ignored: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    main, words, option = STAGES[stage]
-    assert code_of(main, [*words, option, "x", *ignored]) == 2
-    assert f"{ignored[0].split('=')[0]}: means nothing" in capsys.readouterr().err
-
-
 def test_what_is_missing_is_said_in_its_own_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "pictures").mkdir()
     words = ["--images", str(tmp_path / "pictures"), "--output", str(tmp_path / "out.json")]

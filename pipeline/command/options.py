@@ -1,0 +1,162 @@
+"""The options of the pipeline's commands: which there are, which stages take them, and what their words mean."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from pipeline.data_root import saved_options as choices
+from pipeline.stage import Settings
+from vision.artefacts.data_layout import SPLITS
+from vision.images.formats import EXIF_CHOICES
+from vision.messages.addresses import fault_of, redacted
+from vision.messages.advice import shown
+from vision.messages.command_line import Parser, no_such_choice, whole_from
+
+DEFAULTS = Settings()
+count, positive = whole_from(0), whole_from(1)
+
+
+def mirror(text: str) -> str:
+    """A server's address, or the word for the release's own."""
+    return text if text == choices.DEFAULT else web_address(text)
+
+
+def web_address(text: str) -> str:
+    """What can be fetched at all: http or https, and a host."""
+    if wrong := fault_of(text):
+        raise argparse.ArgumentTypeError(
+            f"{redacted(text)!r}: {wrong}; expected http://HOST… or https://HOST…"
+        )
+    return text
+
+
+def class_list(text: str) -> tuple[str, ...]:
+    """``person,car`` → ("car", "person"); () for the word ``all``."""
+    if text.strip() == choices.ALL:
+        return ()
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected comma-separated names, or {choices.ALL}; one is empty"
+        )
+    return tuple(sorted(set(names)))
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """``train,val`` → ("train", "val"), in the order of the release."""
+    asked = {name.strip() for name in text.split(",")}
+    unknown = asked - set(SPLITS)
+    if unknown:
+        raise argparse.ArgumentTypeError(no_such_choice(sorted(unknown)[0], SPLITS))
+    return tuple(name for name in SPLITS if name in asked)
+
+
+OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "--release": (("download", "extract"), {
+        "type": Path, "metavar": "FILE",
+        "help": "use the files of this table, not COCO's (JSON: path, bytes, sha256 of each); the word coco for COCO's (that "
+        "of the last run)",
+    }),
+    "--mirror": (("download",), {
+        "action": "append", "type": mirror, "default": [], "metavar": "URL",
+        "help": "fetch from here; sizes and digests stay those of the release; may be given more than once; the word default "
+        "for COCO's own server (those of the last run). A login belongs in ~/.netrc; one that is part of the URL holds for "
+        "this run and is neither stored nor shown",
+    }),
+    "--connections": (("download",), {
+        "type": positive, "metavar": "N", "default": DEFAULTS.connections,
+        "help": "connections per file, if the server supports range requests (%(default)s)",
+    }),
+    "--parallel": (("download",), {
+        "type": positive, "metavar": "N", "default": DEFAULTS.parallel, "help": "files at a time (%(default)s)",
+    }),
+    "--thorough": (("validate_images",), {
+        "action": argparse.BooleanOptionalAction,
+        "help": "check every image with a second decoder, too (default: as in the last run, else no)",
+    }),
+    "--exif": (("validate_images",), {
+        "choices": EXIF_CHOICES,
+        "help": "photographs that their camera marked as turned, as stored (COCO's boxes are so) or upright as viewers and "
+        "labelling tools show them, where the annotated size does not say otherwise (as in the last run, else stored)",
+    }),
+    "--accept-missing": (("validate_images",), {
+        "action": "store_true",
+        "help": "continue without images that are missing or cannot be read; otherwise more than a few stop it",
+    }),
+    "--classes": (("remap_categories",), {
+        "type": class_list, "metavar": "LIST",
+        "help": "only these, e.g. person,car; the word all for all of them (those of the last run, else all)",
+    }),
+}  # fmt: skip
+"""Option → the stages that take it, and what argparse is told. Each other command refuses it, with their names."""
+CHOICES = ("--release", "--mirror", "--thorough", "--exif", "--classes")
+"""What defines a root beside its splits: ``status`` and ``verify`` compare with these."""
+
+
+def add_looking_options(parser: Parser) -> None:
+    """What says which root is looked at, and by which choices."""
+    group = parser.add_argument_group("where and how")
+    add_root_option(group)
+    add_splits_option(group)
+    add_stage_options(parser, CHOICES)
+    runs = "not used here; pipeline run and the stages take it"
+    parser.elsewhere |= dict.fromkeys(("--workers", "--force", "--no-wait"), runs)
+
+
+def add_stage_options(parser: Parser, flags: Collection[str] = tuple(OPTIONS)) -> None:
+    """Those of ``flags``; the others are refused with the commands that take them."""
+    group = parser.add_argument_group("options of single stages")
+    for flag, (stages, about) in OPTIONS.items():
+        if flag in flags:
+            group.add_argument(flag, **about | {"help": f"{', '.join(stages)}: {about['help']}"})
+        else:
+            takers = ", ".join(f"pipeline.{stage}" for stage in stages)
+            parser.elsewhere[flag] = f"not used here; {takers} and pipeline run take it"
+    parser.elsewhere["--keep-archives"] = "not used here; pipeline run takes it"
+
+
+def add_splits_option(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--splits", type=split_list, metavar="LIST",
+        help="comma-separated list of train, val, test (default: as in the last run in this root, else train,val)",
+    )  # fmt: skip
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """--root, --splits, --workers, --no-wait, --force: the same for all stages."""
+    group = parser.add_argument_group("where and how")
+    add_root_option(group)
+    add_splits_option(group)
+    group.add_argument(
+        "--workers", type=count, default=DEFAULTS.workers, metavar="N",
+        help="processes for a stage that uses several (%(default)s, one per core)",
+    )  # fmt: skip
+    group.add_argument("--force", action="store_true", help="run even if nothing has changed")
+    add_no_wait(group)
+
+
+def add_root_option(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--root", type=data_folder, default=DEFAULTS.root, metavar="DIR", help="data folder (%(default)s)"
+    )
+
+
+def data_folder(text: str) -> Path:
+    """A folder that is there or can be made; the empty word of a shell variable that is not set is none."""
+    path = Path(text)
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty: expected the data folder")
+    above = next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
+    if os.path.lexists(above) and not above.is_dir():
+        raise argparse.ArgumentTypeError(f"{shown(text)!r}: {shown(above)} is no folder")
+    return path
+
+
+def add_no_wait(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--no-wait", action="store_true", help="fail instead of waiting when another process uses the root"
+    )
