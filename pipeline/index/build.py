@@ -1,8 +1,7 @@
-"""Makes ``index.sqlite`` and ``arrays/{split}2017/``: everything in staging first, then the names in a row."""
+"""Makes ``index.sqlite`` and ``arrays/{split}2017/`` from the remapped files."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from pipeline.index.columns import Columns, read_columns
 from pipeline.index.schema import DATASET
 from pipeline.index.tables import write_tables
 from pipeline.stage import Interrupted
-from vision.artefacts.data_layout import ARRAYS, IMAGE_REPORT, INDEX, arrays_path, remapped_path
-from vision.artefacts.files import atomic_publish, publish_tree, sha256_of
+from vision.artefacts.data_layout import IMAGE_REPORT, INDEX, arrays_path, remapped_path
+from vision.artefacts.files import sha256_of
 from vision.images.formats import STORED
 
 
@@ -24,29 +23,24 @@ def build_index(
     staging: Path,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, tuple[int, int]]:
-    """Makes the database and the arrays of ``splits`` below ``root`` from its remapped files.
+    """Makes the database and the arrays of ``splits`` below ``staging`` from the remapped files of ``root``.
 
-    Without ``verdicts`` images count as unchecked. ``staging`` is a folder on the same file system. Gives the numbers
-    of images and of boxes of each split. Raises AnnotationError for a remapped file that was damaged; Interrupted.
+    Without ``verdicts`` images count as unchecked. Gives the numbers of images and of boxes of each split. Raises
+    AnnotationError for a remapped file that was damaged; Interrupted.
     """
     columns = [read_columns(root / remapped_path(split), split, should_stop) for split in splits]
     digests = {}
     for split in splits:
         _go_on(should_stop)
         digests[split] = sha256_of(root / remapped_path(split))
-    made = staging / ARRAYS
-    if made.exists():  # of a run that was killed
-        shutil.rmtree(made)
     for of in columns:
         _go_on(should_stop)
-        (made / of.split).mkdir(parents=True)
+        folder = staging / arrays_path(of.split)
+        folder.mkdir(parents=True)
         turned = _orientations(of, (verdicts or {}).get(of.split, {}))
-        write_arrays(of, made / of.split, remapped_path(of.split), digests[of.split], turned)
-    with atomic_publish(root / INDEX) as temporary:
-        tables = [(of, (verdicts or {}).get(of.split)) for of in columns]
-        write_tables(temporary, tables, _provenance(root, digests, verdicts is not None), should_stop)
-    for split in splits:
-        publish_tree(made / split, root / arrays_path(split))
+        write_arrays(of, folder, remapped_path(of.split), digests[of.split], turned)
+    tables = [(of, (verdicts or {}).get(of.split)) for of in columns]
+    write_tables(staging / INDEX, tables, _provenance(root, digests, verdicts is not None), should_stop)
     return {of.split: (len(of.image_ids), len(of.ids)) for of in columns}
 
 

@@ -20,7 +20,7 @@ from pipeline.data_root.receipts import Recorded
 from pipeline.runner.owners_files import ASIDE, free_name
 from pipeline.stage import Settings, Stage
 from vision.artefacts.data_layout import STAGING
-from vision.artefacts.files import fsync_folder
+from vision.artefacts.files import fsync_folder, remove_entry
 from vision.artefacts.records import RecordError
 from vision.artefacts.targets import require_file_place, require_folder_place
 from vision.messages.advice import command
@@ -97,8 +97,12 @@ def put_aside(stage: Stage, settings: Settings, observer: Fingerprints) -> dict[
             fresh[free_name(root, path)] = Aside(path, digest)
     aside |= fresh
     claims.note(root, stage.name, stage.outputs(settings), aside)
+    half = root / STAGING / stage.name / "aside"
     for name, each in fresh.items():
-        _second_name(root / each.of, root / name)
+        half.parent.mkdir(parents=True, exist_ok=True)
+        remove_entry(half)
+        _second_name(root / each.of, half)
+        os.replace(half, root / name)  # a folder, too, is there whole or not at all
         fsync_folder((root / name).parent)
     return aside
 
@@ -130,9 +134,9 @@ def _not_as_recorded(stage: Stage, settings: Settings, observer: Fingerprints) -
 def _second_name(path: Path, target: Path) -> None:
     """The same file under another name; a copy where the file system has no second names."""
     if path.is_dir() and not path.is_symlink():
-        shutil.copytree(
-            path, target, symlinks=True, copy_function=lambda old, new: _link(Path(old), Path(new))
-        )
+        target.mkdir()
+        for entry in path.iterdir():
+            _second_name(entry, target / entry.name)
     else:
         _link(path, target)
 
@@ -155,7 +159,7 @@ def settle(
         if not os.path.lexists(path):
             continue
         if each.sha256 and now is not None and now.sha256 == each.sha256:
-            _remove(path)
+            remove_entry(path)
         else:
             say(
                 f"{each.of} was not as its receipt had it and has been made again; the old content is kept: {path}"
@@ -167,20 +171,13 @@ def withdraw(root: Path, aside: dict[str, Aside]) -> None:
     for name, each in aside.items():
         with suppress(OSError):
             if _is_same_file(root / name, root / each.of):
-                _remove(root / name)
+                remove_entry(root / name)
 
 
 def _is_same_file(one: Path, other: Path) -> bool:
     if one.is_dir() and not one.is_symlink():
         return all(_is_same_file(entry, other / entry.name) for entry in one.iterdir())
     return os.path.samestat(one.lstat(), other.lstat())
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
 
 
 def names(paths: Sequence[str], root: Path, most: int = 3) -> str:

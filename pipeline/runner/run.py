@@ -23,6 +23,7 @@ from pipeline.data_root.fingerprints import Fingerprints
 from pipeline.data_root.receipts import Receipt, Recorded
 from pipeline.runner import leftovers, ownership
 from pipeline.runner.own_data import require_room
+from pipeline.runner.publish import clear, publish
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from vision.artefacts import data_layout
 from vision.artefacts.files import publish_json
@@ -231,8 +232,10 @@ def _act(
     aside = ownership.put_aside(stage, settings, observer)
     try:
         staging = _staging_folder(settings.root, stage, plan, fresh=force)
+        clear(stage, settings, staging)
         counts = stage.run(StageContext(settings, staging, say, should_stop))
         _check_counts(stage, counts)
+        publish(stage, settings, staging, say, should_stop)
     except BaseException:
         ownership.withdraw(settings.root, aside)
         raise

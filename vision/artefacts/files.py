@@ -128,22 +128,33 @@ def publish_tree(
 ) -> None:
     """Renames the finished folder ``staging`` to ``final`` after everything below it is on the disk.
 
-    An older ``final`` changes places with the new one in one step where the system can do that (Linux), so that the
-    name always has the old or the new one. Elsewhere it is moved aside first: a kill may leave neither under
-    the name, but both on the disk (``recover_tree`` puts the old one back). ``between`` is called before each file
-    that is brought to the disk, which takes minutes for 100,000; it may raise to give up. ``rescue`` is given the older
-    folder before that is removed: in those minutes its owner may have put something there.
+    ``between`` is called before each file that is brought to the disk, which takes minutes for 100,000; it may raise to
+    give up. ``rescue`` as in ``swap_tree``.
 
     Raises NotReplaced where ``final`` is a link or a file; OutOfSpace.
     """
-    staging, final = Path(staging), Path(final)
+    final = Path(final)
     require_folder_place(final)
     final.parent.mkdir(parents=True, exist_ok=True)
     with space_errors(final):
         fsync_tree(staging, between)
-        require_folder_place(final)
+    swap_tree(Path(staging), final, rescue)
+
+
+def swap_tree(staging: Path, final: Path, rescue: Callable[[Path], None] = lambda aside: None) -> None:
+    """Renames the folder ``staging``, which is on the disk, to ``final``.
+
+    An older ``final`` changes places with the new one in one step where the system can do that (Linux), so that the
+    name always has the old or the new one. Elsewhere it is moved aside first: a kill may leave neither under
+    the name, but both on the disk (``recover_tree`` puts the old one back). ``rescue`` is given the older folder before
+    that is removed: its owner may have put something there meanwhile.
+
+    Raises NotReplaced where ``final`` is a link or a file; OutOfSpace.
+    """
+    require_folder_place(final)
+    with space_errors(final):
         aside = older_of(final)
-        _remove(aside)
+        remove_entry(aside)
         if not os.path.lexists(final):
             os.replace(staging, final)
         elif not _took_its_place(staging, aside, final):
@@ -199,10 +210,10 @@ def recover_tree(final: Path, rescue: Callable[[Path], None] = lambda aside: Non
 def _discard(aside: Path, rescue: Callable[[Path], None]) -> None:
     if aside.is_dir() and not aside.is_symlink():
         rescue(aside)
-    _remove(aside)
+    remove_entry(aside)
 
 
-def _remove(path: Path) -> None:
+def remove_entry(path: Path) -> None:
     """A folder with all in it, or a link or file alone."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)

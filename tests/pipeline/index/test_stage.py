@@ -118,7 +118,7 @@ def test_real_annotations_too(coco_mini: Path, tmp_path: Path) -> None:
         archive.extractall(tmp_path)
     counts = remap(tmp_path)
     assert not any(of.images_dropped or of.annotations_dropped for of in counts)
-    index_build.build_index(tmp_path, SPLITS, None, tmp_path / "staging")
+    index_build.build_index(tmp_path, SPLITS, None, tmp_path)
     for split in SPLITS:
         check_against_pycocotools(tmp_path, split, set())
 
@@ -239,7 +239,9 @@ def test_a_remapped_file_that_is_none_is_refused_and_nothing_is_replaced(
     assert files(root) == before
 
 
-def test_interrupted_at_any_time_nothing_is_replaced(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_at_any_time_nothing_is_replaced(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tables, "PROGRESS_STEPS", 100)
     before, limit = files(root), 0
     while True:
@@ -250,7 +252,7 @@ def test_interrupted_at_any_time_nothing_is_replaced(root: Path, monkeypatch: py
             return asked[0] > limit
 
         try:
-            index_build.build_index(root, SPLITS, None, root / ".pipeline", stop)
+            index_build.build_index(root, SPLITS, None, tmp_path / str(limit), stop)
         except Interrupted:
             assert files(root) == before
             limit = limit + 1 if limit < 4 else 2 * limit
@@ -355,7 +357,7 @@ def test_an_index_of_an_older_version_is_made_again_and_says_why(
     (root / ".pipeline/index.json").write_text(json.dumps(receipt))
     before = files(root, "arrays")
     assert index_command.main(["--root", str(root)]) == 0
-    assert "index: running, since arrays_schema was 1, now 2" in capsys.readouterr().out
+    assert "index: running, since arrays_schema: 1 before, now 2" in capsys.readouterr().out
     assert rows(root, "PRAGMA user_version") == [(2,)] and files(root, "arrays") == before
 
 
