@@ -32,6 +32,7 @@ from pathlib import Path
 import requests
 
 from benchmarks.results import device, publish, today
+from pipeline.stop import Stop
 from pipeline.transfer import fetch
 from pipeline.transfer.fetch import Fetch
 
@@ -85,7 +86,7 @@ def plainly(url: str, output: Path) -> None:
 
 
 def ours(url: str, output: Path, size: int, digest: str, connections: int) -> None:
-    Fetch([url], size, digest, output, lambda n: None, lambda: False, print, connections).run()
+    Fetch([url], size, digest, output, lambda n: None, Stop(), print, connections).run()
 
 
 def measured(way: Callable[[], object], rounds: int) -> tuple[float, float]:

@@ -41,6 +41,7 @@ from pipeline.image_check.safe_read import read_picture
 from pipeline.image_check.settings import PLAIN
 from pipeline.release import read_release
 from pipeline.stage import Choices, Settings, StageContext
+from pipeline.stop import Stop
 from vision.artefacts.files import fsync_file
 
 LINKS = 5
@@ -174,7 +175,7 @@ def clear(pictures: PictureSet, folder: Path) -> None:
 def extract_stage(root: Path, release: Path, workers: int) -> None:
     (root / "staging").mkdir()
     settings = Settings(root, Choices(("train",), read_release(release)), workers)
-    extract.STAGE.run(StageContext(settings, root / "staging", lambda line: None, lambda: False))
+    extract.STAGE.run(StageContext(settings, root / "staging", lambda line: None, Stop()))
 
 
 def measure_extraction(pictures: PictureSet, folder: Path, workers: int, rounds: int) -> list[Way]:

@@ -22,12 +22,13 @@ from pipeline.command.options import (
     add_root_option,
     add_stage_options,
 )
-from pipeline.command.run_stage import StopFlag, reported, run_and_report, say, settings_of
+from pipeline.command.run_stage import reported, run_and_report, say, settings_of
 from pipeline.data_root.lock import root_lock
 from pipeline.runner.clean import Selection, listing, plan, remove
 from pipeline.runner.run import Decision, decide_all
 from pipeline.stage import Stage
 from pipeline.stages import NAMES, all_stages, named
+from pipeline.stop import Stop
 from vision.messages.advice import command
 from vision.messages.command_line import Parser
 from vision.messages.output import words_are_the_result
@@ -79,11 +80,11 @@ def chosen(arguments: argparse.Namespace) -> list[Stage]:
     return [named(name) for name in NAMES[first : last + 1]]
 
 
-def status(arguments: argparse.Namespace, stop: StopFlag) -> int:
+def status(arguments: argparse.Namespace, stop: Stop) -> int:
     """Prints the state of every stage; 0 also when something has to run (``verify`` is the one that fails)."""
     say_if_absent(arguments.root)
     settings = settings_of(arguments)
-    decisions = decide_all(all_stages(), settings, should_stop=stop)
+    decisions = decide_all(all_stages(), settings, stop=stop)
     if arguments.json:
         print(json.dumps([as_plain(decision) for decision in decisions], indent=1))
         return 0
@@ -110,7 +111,7 @@ def as_plain(decision: Decision) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def verify(arguments: argparse.Namespace, stop: StopFlag) -> int:
+def verify(arguments: argparse.Namespace, stop: Stop) -> int:
     say_if_absent(arguments.root)
     settings = settings_of(arguments)
     decisions = decide_all(all_stages(), settings, arguments.deep, stop)
@@ -160,7 +161,7 @@ def selected(arguments: argparse.Namespace) -> Selection:
     return Selection(arguments.staging, arguments.archives, stages, arguments.all)
 
 
-def clean(arguments: argparse.Namespace, stop: StopFlag) -> None:
+def clean(arguments: argparse.Namespace, stop: Stop) -> None:
     """Lists what goes; with ``--yes`` it goes, under the lock."""
     root, selection = arguments.root, selected(arguments)
     if selection == Selection():
@@ -179,12 +180,12 @@ def clean(arguments: argparse.Namespace, stop: StopFlag) -> None:
             print("next: " + command("python -m pipeline run", "--root", root))
 
 
-def discard_archives(arguments: argparse.Namespace, stop: StopFlag) -> None:
+def discard_archives(arguments: argparse.Namespace, stop: Stop) -> None:
     """After ``run --no-keep-archives``, or once that was chosen: they go when extract is done with them, not before."""
     settings, selection = settings_of(arguments), Selection(archives=True)
     if settings.choices.keep_archives or not plan(settings.root, selection, stop).items:
         return
-    decisions = decide_all(all_stages(), settings, should_stop=stop)
+    decisions = decide_all(all_stages(), settings, stop=stop)
     unpacked = next(decision for decision in decisions if decision.stage == "extract")
     if unpacked.must_run:
         print(f"the archives stay: extract is {unpacked.state} ({unpacked.why})")
@@ -195,7 +196,7 @@ def discard_archives(arguments: argparse.Namespace, stop: StopFlag) -> None:
         remove(cleaning, say, stop)
 
 
-def overview(root: Path, stop: StopFlag) -> None:
+def overview(root: Path, stop: Stop) -> None:
     """How much each selection of ``clean`` would free."""
     rows = [("--staging", Selection(staging=True)), ("--archives", Selection(archives=True))]
     rows += [(f"--only {name}", Selection(stages=(name,))) for name in NAMES]
@@ -242,10 +243,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             print("\n".join(next_step.after_all(settings_of(arguments))))
         if code:
             return code
-        with StopFlag() as stop:
+        with Stop() as stop:
             return reported(lambda: discard_archives(arguments, stop), stop)
     codes: list[int] = []
-    with StopFlag() as stop:
+    with Stop() as stop:
         if arguments.command == "clean":
             return reported(lambda: clean(arguments, stop), stop)
         look = status if arguments.command == "status" else verify

@@ -16,6 +16,7 @@ from pipeline.release import COCO_2017, Release, ReleaseFile
 from pipeline.stop import Interrupted as Interrupted
 from pipeline.stop import NoSuchChoice as NoSuchChoice
 from pipeline.stop import StageError as StageError
+from pipeline.stop import Stop
 from vision.artefacts.data_layout import SPLITS
 from vision.images.formats import EXIF_CHOICES
 
@@ -101,13 +102,13 @@ class StageContext:
     * staging: a folder below ``root/.pipeline`` of this stage alone; kept when the stage is killed, so that it
       can resume, and removed after it has succeeded
     * say: prints a line for people (the progress bar is moved out of the way)
-    * should_stop: true after SIGINT or SIGTERM; a stage asks it between items and raises ``Interrupted``
+    * stop: a stage calls ``stop.check()`` between items, which raises ``Interrupted`` after SIGINT or SIGTERM
     """
 
     settings: Settings
     staging: Path
     say: Callable[[str], None]
-    should_stop: Callable[[], bool]
+    stop: Stop
 
     @property
     def root(self) -> Path:
@@ -142,9 +143,7 @@ class Stage:
     params: Callable[[Settings], dict[str, Any]]
     run: Callable[[StageContext], Counts]
     disposable: Callable[[Settings], Iterable[str]] = lambda settings: ()
-    takes_over: Callable[[Settings, str, Callable[[], bool]], bool] = lambda settings, path, should_stop: (
-        False
-    )
+    takes_over: Callable[[Settings, str, Stop], bool] = lambda settings, path, stop: False
     proves: Callable[[Settings], Iterable[str]] = lambda settings: ()
     not_needed: Callable[[Settings], str | None] = lambda settings: None
     doubt: Callable[[Settings, dict[str, Any]], str | None] = lambda settings, notes: None

@@ -6,7 +6,7 @@ after a first look at the whole file. Errors name the file, the line and the key
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from pipeline.annotations.scan import AnnotationBytes, AnnotationError
+from pipeline.stop import NEVER, Stop
 
 GUESS_BYTES = 4 << 20
 
@@ -83,15 +84,15 @@ class Part:
 class AnnotationFile:
     """A COCO-shaped JSON file. ``size`` is in bytes.
 
-    ``should_stop`` is asked whatever is read or passed over, and Interrupted raised when it says so. Raises
+    ``stop`` is asked whatever is read or passed over, and Interrupted raised when it says so. Raises
     AnnotationError for anything that is not strict JSON with an object on top, where it is met; OSError when the file
     cannot be opened. Who publishes something made of it must have walked to the end, or asked for
     ``sections``, before.
     """
 
-    def __init__(self, path: Path, should_stop: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, path: Path, stop: Stop = NEVER) -> None:
         self.path = path
-        self._data = AnnotationBytes(path, should_stop)
+        self._data = AnnotationBytes(path, stop)
         self.size = self._data.size
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ import mmap
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import orjson
 from pipeline.annotations import json_strict
 from pipeline.annotations.json_scan import end_of_string
 from pipeline.annotations.json_strict import MAX_DEPTH, NotStrict
-from pipeline.stage import Interrupted
+from pipeline.stop import NEVER, Stop
 
 MAX_ELEMENT_BYTES = 16 << 20
 """Bytes of one element; the largest of COCO has about 40,000."""
@@ -44,12 +44,12 @@ class AnnotationError(ValueError):
 class AnnotationBytes:
     """The mapped file and how to walk over it; offsets are in bytes from its start.
 
-    ``should_stop`` is asked all the way; when it says so, Interrupted is raised. Raises AnnotationError for anything
+    ``stop`` is asked all the way; when it says so, Interrupted is raised. Raises AnnotationError for anything
     but a regular file, and OSError when it cannot be opened.
     """
 
-    def __init__(self, path: Path, should_stop: Callable[[], bool] = lambda: False) -> None:
-        self.path, self._should_stop = path, should_stop
+    def __init__(self, path: Path, stop: Stop = NEVER) -> None:
+        self.path, self._stop = path, stop
         self._released = 0
         self._data = _map(path)
         self.size = len(self._data)
@@ -60,8 +60,7 @@ class AnnotationBytes:
 
     def ask(self) -> None:
         """Raises Interrupted when asked to stop."""
-        if self._should_stop():
-            raise Interrupted(str(self.path))
+        self._stop.check()
 
     def error(self, offset: int, key: str, problem: str) -> AnnotationError:
         """The error for ``problem`` at byte ``offset``."""

@@ -26,7 +26,7 @@ from pipeline.archives.zip_directory import (
     find_directory,
 )
 from pipeline.plain_paths import checking, clash, path_fault
-from pipeline.stage import Interrupted
+from pipeline.stop import NEVER, Stop
 
 MAX_MEMBERS = 1_000_000
 MAX_DIRECTORY = 256 << 20
@@ -56,11 +56,6 @@ class Archive:
     path: Path
     file: BinaryIO
     directory: Directory
-
-
-def never() -> bool:
-    """Nobody asks to stop."""
-    return False
 
 
 @contextmanager
@@ -104,13 +99,13 @@ def _require_regular(found: os.stat_result) -> None:
             raise BadArchive(f"it is {kind}, no file", "put the archive itself there ({get_it})")
 
 
-def plan(archive: Archive, should_stop: Callable[[], bool] = never) -> Members:
+def plan(archive: Archive, stop: Stop = NEVER) -> Members:
     """The files of an archive, checked; folders are left out, since files make them.
 
     Raises:
         BadArchive: see the module; Interrupted: asked to stop.
     """
-    members, swollen, check = Members(), 0, _check(should_stop)
+    members, swollen, check = Members(), 0, stop.check
     with _said():
         for number, entry in enumerate(checking(entries(archive.file, archive.directory), check)):
             if number == MAX_MEMBERS:
@@ -126,14 +121,6 @@ def plan(archive: Archive, should_stop: Callable[[], bool] = never) -> Members:
     _refuse_overlaps(archive, members, check)
     _refuse_bombs(members, swollen)
     return members
-
-
-def _check(should_stop: Callable[[], bool]) -> Callable[[], None]:
-    def check() -> None:
-        if should_stop():
-            raise Interrupted("while looking at the directory of an archive")
-
-    return check
 
 
 def _checked(entry: Entry) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +17,8 @@ from pipeline.archives.members import Member
 from pipeline.archives.unpack_member import unpack
 from pipeline.data_root import manifests as trees
 from pipeline.space import on_disk, require_space
-from pipeline.stage import Interrupted, StageError
+from pipeline.stage import StageError
+from pipeline.stop import NEVER, Stop
 from vision.messages.advice import shown
 
 BATCH = 64
@@ -55,7 +56,7 @@ def unpack_all(
     members: Sequence[Member],
     folder: Path,
     workers: int,
-    should_stop: Callable[[], bool],
+    stop: Stop,
     known: Mapping[str, trees.Member] = NOTHING_KNOWN,
 ) -> None:
     """Unpacks what is not yet in ``folder`` with the right size and CRC-32.
@@ -71,10 +72,9 @@ def unpack_all(
     def work(start: int) -> int:
         batch = members[start : start + BATCH]
         for member in batch:
-            if should_stop():
-                raise Interrupted(member.name)
-            if not _is_right(folder / member.name, member, known.get(member.name), should_stop):
-                unpack(archive, member, folder, should_stop)
+            stop.check()
+            if not _is_right(folder / member.name, member, known.get(member.name), stop):
+                unpack(archive, member, folder, stop)
         return len(batch)
 
     label = shown(archive.path.name)
@@ -100,32 +100,22 @@ def verified_files(
     folder: Path,
     files: Mapping[str, Member],
     known: trees.Manifest,
-    should_stop: Callable[[], bool] = lambda: False,
+    stop: Stop = NEVER,
 ) -> trees.Manifest:
     """Those of ``files`` (by path in it) that ``folder`` has with their size and CRC-32; others are not looked at.
 
     ``known`` spares reading files that have not changed since they were recorded. Raises Interrupted.
     """
-
-    tick = _stopping(should_stop, folder)
     found: trees.Manifest = {}
     for name, path, stat in trees.walk(folder) if folder.is_dir() else ():
-        tick(0)
+        stop.check()
         member = files.get(name)
         if member is None or stat.st_size != member.bytes:
             continue
         now = trees.Member(stat.st_size, member.crc32, stat.st_mtime_ns, stat.st_ino)
-        if known.get(name) == now or trees.crc32_of(path, tick) == member.crc32:
+        if known.get(name) == now or trees.crc32_of(path, stop.check) == member.crc32:
             found[name] = now
     return {name: found[name] for name in sorted(found)}
-
-
-def _stopping(should_stop: Callable[[], bool], what: Path) -> Callable[[int], None]:
-    def tick(_read: int) -> None:
-        if should_stop():
-            raise Interrupted(f"while reading {what}")
-
-    return tick
 
 
 def unpacked_manifest(folder: Path, files: Mapping[str, Member]) -> trees.Manifest:
@@ -143,7 +133,7 @@ def link_foreign_files(
     new: Path,
     members: Collection[str],
     leave: Collection[str] = (),
-    should_stop: Callable[[], bool] = lambda: False,
+    stop: Stop = NEVER,
 ) -> list[str]:
     """Hard-links every entry of ``old`` that is not of ``members`` into ``new``; returns their names.
 
@@ -160,14 +150,14 @@ def link_foreign_files(
                 f"{entry} is a folder", "an image of the archive has this name", "move the folder elsewhere"
             )
         if entry.name not in members and entry.name not in leave:
-            _second_name(entry, new / entry.name, folder, should_stop)
+            _second_name(entry, new / entry.name, folder, stop)
             taken.append(entry.name)
     return taken
 
 
-def _second_name(path: Path, target: Path, folder: bool, should_stop: Callable[[], bool]) -> None:
+def _second_name(path: Path, target: Path, folder: bool, stop: Stop) -> None:
     def link(old: str, new: str) -> None:
-        _link_or_copy(Path(old), Path(new), should_stop)
+        _link_or_copy(Path(old), Path(new), stop)
 
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(target)
@@ -176,35 +166,31 @@ def _second_name(path: Path, target: Path, folder: bool, should_stop: Callable[[
     if folder:
         shutil.copytree(path, target, symlinks=True, copy_function=link)
     else:
-        _link_or_copy(path, target, should_stop)
+        _link_or_copy(path, target, stop)
 
 
-def _link_or_copy(path: Path, target: Path, should_stop: Callable[[], bool]) -> None:
-    if should_stop():
-        raise Interrupted(f"while linking {path}")
+def _link_or_copy(path: Path, target: Path, stop: Stop) -> None:
+    stop.check()
     try:
         os.link(path, target, follow_symlinks=False)
     except OSError:  # a file system without second names
         if path.is_symlink() or not path.is_file():
             shutil.copy2(path, target, follow_symlinks=False)
         else:
-            _copy(path, target, should_stop)
+            _copy(path, target, stop)
 
 
-def _copy(path: Path, target: Path, should_stop: Callable[[], bool]) -> None:
+def _copy(path: Path, target: Path, stop: Stop) -> None:
     """As ``shutil.copy2``, that asks whether to stop."""
-    tick = _stopping(should_stop, path)
     with path.open("rb") as source, target.open("wb") as sink:
         while chunk := source.read(trees.CHUNK):
-            tick(len(chunk))
+            stop.check()
             sink.write(chunk)
     shutil.copystat(path, target)
 
 
-def _is_right(
-    path: Path, member: Member, known: trees.Member | None, should_stop: Callable[[], bool]
-) -> bool:
+def _is_right(path: Path, member: Member, known: trees.Member | None, stop: Stop) -> bool:
     if not path.is_file() or (found := path.stat()).st_size != member.bytes:
         return False
     now = trees.Member(found.st_size, member.crc32, found.st_mtime_ns, found.st_ino)
-    return known == now or trees.crc32_of(path, _stopping(should_stop, path)) == member.crc32
+    return known == now or trees.crc32_of(path, stop.check) == member.crc32

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.archives.archive import STORED, Archive, never
+from pipeline.archives.archive import STORED, Archive
 from pipeline.archives.fault import DAMAGED, BadArchive
 from pipeline.archives.members import Member
 from pipeline.archives.zip_directory import LOCAL, LOCAL_SIGNATURE
 from pipeline.stage import Interrupted
+from pipeline.stop import NEVER, Stop
 
 CHUNK = 1 << 20
 AT_ONCE = 32 << 20
 """Bytes of a stored member that is read in one piece."""
 
 
-def unpack(archive: Archive, member: Member, folder: Path, should_stop: Callable[[], bool] = never) -> None:
+def unpack(archive: Archive, member: Member, folder: Path, stop: Stop = NEVER) -> None:
     """Writes one member below ``folder``: never more bytes than planned, under its name only when the CRC is right.
 
     Raises:
@@ -30,16 +31,16 @@ def unpack(archive: Archive, member: Member, folder: Path, should_stop: Callable
     part = target.with_name(target.name + ".part")
     try:
         with part.open("wb", buffering=0) as sink:
-            _copy(archive.file.fileno(), member, sink, should_stop)
+            _copy(archive.file.fileno(), member, sink, stop)
     except (Interrupted, BadArchive):
         part.unlink(missing_ok=True)  # nothing goes on in the middle of a member
         raise
     os.replace(part, target)
 
 
-def _copy(descriptor: int, member: Member, sink: BinaryIO, should_stop: Callable[[], bool]) -> None:
+def _copy(descriptor: int, member: Member, sink: BinaryIO, stop: Stop) -> None:
     left, crc = member.bytes, 0
-    packed = _packed(descriptor, member, should_stop)
+    packed = _packed(descriptor, member, stop)
     for chunk in packed if member.method == STORED else _inflated(packed, member):
         left -= len(chunk)
         if left < 0:
@@ -52,7 +53,7 @@ def _copy(descriptor: int, member: Member, sink: BinaryIO, should_stop: Callable
         raise _damaged(member, "size or CRC-32 are not those of the directory")
 
 
-def _packed(descriptor: int, member: Member, should_stop: Callable[[], bool]) -> Iterator[bytes]:
+def _packed(descriptor: int, member: Member, stop: Stop) -> Iterator[bytes]:
     """The bytes of a member as stored in the file, read without moving its one position: threads share it."""
     head = os.pread(descriptor, LOCAL.size + len(member.raw), member.offset)
     if len(head) < LOCAL.size + len(member.raw):
@@ -66,8 +67,8 @@ def _packed(descriptor: int, member: Member, should_stop: Callable[[], bool]) ->
         raise BadArchive(f"member {member.name!r}: overlaps what follows it")
     size = AT_ONCE if member.method == STORED and member.bytes <= AT_ONCE else CHUNK
     while at < end:
-        if size == CHUNK and should_stop():
-            raise Interrupted(member.name)
+        if size == CHUNK:
+            stop.check()
         chunk = os.pread(descriptor, min(size, end - at), at)
         if not chunk:
             raise _damaged(member, "the file ends in it")

@@ -10,7 +10,6 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from types import FrameType
 
 from tqdm import tqdm
 
@@ -22,32 +21,10 @@ from pipeline.runner import own_data
 from pipeline.runner.run import decide_all, run_stages
 from pipeline.stage import Interrupted, Settings, Stage, StageError
 from pipeline.stages import NAMES, named
+from pipeline.stop import Stop
 from vision.messages.command_line import Parser
 from vision.messages.system_errors import NO_THREAD, said_of, said_of_no_thread
 from vision.messages.terminal import painted
-
-
-class StopFlag:
-    """Set by SIGINT and SIGTERM; nothing else happens in the handler."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-
-    def __enter__(self) -> StopFlag:
-        self._before = {
-            number: signal.signal(number, self._set) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _set(self, number: int, _frame: FrameType | None) -> None:
-        self.signal = number
-
-    def __call__(self) -> bool:
-        return self.signal is not None
 
 
 def say(line: str) -> None:
@@ -85,7 +62,7 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None, own: OwnFile | N
 def run_and_report(stages: Sequence[Stage], arguments: argparse.Namespace) -> int:
     """Runs ``stages`` under the lock; turns what can go wrong into lines for people and an exit code."""
     force, wait = arguments.force, not arguments.no_wait
-    with StopFlag() as stop:
+    with Stop() as stop:
 
         def work() -> None:
             settings = own_data.noticed(stages, settings_of(arguments), named("extract"))
@@ -100,17 +77,17 @@ def run_and_report(stages: Sequence[Stage], arguments: argparse.Namespace) -> in
         return reported(work, stop)
 
 
-def say_what_is_left_out(stages: Sequence[Stage], settings: Settings, stop: StopFlag) -> None:
+def say_what_is_left_out(stages: Sequence[Stage], settings: Settings, stop: Stop) -> None:
     """A single stage uses the inputs on disk even if upstream stages are stale, and warns about those."""
     chosen = {stage.name for stage in stages}
     before = [named(name) for name in NAMES if any(name in stage.after for stage in stages)]
     left_out = [stage for stage in before if stage.name not in chosen]
-    for decision in decide_all(left_out, settings, should_stop=stop):
+    for decision in decide_all(left_out, settings, stop=stop):
         if decision.must_run:
             say(f"note: {decision.stage} is {decision.state} and not part of this run: {decision.why}")
 
 
-def reported(work: Callable[[], None], stop: StopFlag) -> int:
+def reported(work: Callable[[], None], stop: Stop) -> int:
     """Calls ``work``; returns 0, or says what went wrong and returns its exit code."""
     try:
         work()

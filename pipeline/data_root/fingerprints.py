@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from pipeline.data_root import manifests as trees
 from pipeline.data_root.receipts import Receipt, Recorded
-from pipeline.stage import Interrupted
+from pipeline.stop import NEVER, Stop
 from vision.artefacts.files import facts_of
 
 SHOWN = 3
@@ -24,12 +24,12 @@ BAR_AFTER_S = 2.0
 class Fingerprints:
     """Digests of paths below ``root``; ``deep`` reads everything again instead of trusting size and time.
 
-    ``should_stop`` is asked while files are read; then ``Interrupted`` is raised.
+    ``stop`` is asked while files are read; then ``Interrupted`` is raised.
     """
 
     root: Path
     deep: bool = False
-    should_stop: Callable[[], bool] = lambda: False
+    stop: Stop = NEVER
     _seen: dict[str, Recorded | None] = field(default_factory=dict)
     _strange: dict[str, str] = field(default_factory=dict)
     _manifests: dict[str, trees.Manifest] = field(default_factory=dict)
@@ -85,8 +85,7 @@ class Fingerprints:
         with tqdm(unit="B", unit_scale=True, desc=f"reading {path}", delay=BAR_AFTER_S, disable=None) as bar:
 
             def tick(read: int) -> None:
-                if self.should_stop():
-                    raise Interrupted(f"while reading {path}")
+                self.stop.check()
                 if read:
                     bar.update(read)
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.stage import Interrupted, StageError
+from pipeline.stage import StageError
+from pipeline.stop import Stop
 from vision.artefacts.data_layout import LOCK
 from vision.artefacts.holder import holder_of, note_holder
 
@@ -17,9 +18,7 @@ POLL_S = 0.2
 
 
 @contextmanager
-def root_lock(
-    root: Path, wait: bool, say: Callable[[str], None], should_stop: Callable[[], bool]
-) -> Iterator[None]:
+def root_lock(root: Path, wait: bool, say: Callable[[str], None], stop: Stop) -> Iterator[None]:
     """Holds ``root/.pipeline/lock``; where another process has it, waits for it, or fails naming that process.
 
     Raises:
@@ -37,8 +36,7 @@ def root_lock(
         if not said:
             say(f"waiting: {holder} works on {root}")
             said = True
-        if should_stop():
-            raise Interrupted("while waiting for the lock")
+        stop.check()
         time.sleep(POLL_S)
     try:
         note_holder(descriptor)

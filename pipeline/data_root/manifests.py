@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.stop import NEVER
 from vision.artefacts.data_layout import MANIFESTS
 from vision.artefacts.files import publish_bytes
 
@@ -42,10 +43,6 @@ An empty set where a version before this one has noted the name alone.
 """
 
 
-def _no_tick(read: int) -> None:
-    pass
-
-
 def manifest_path(root: Path, tree: str) -> Path:
     return root / MANIFESTS / (tree.strip("/").replace("/", "+") + ".tsv")
 
@@ -54,7 +51,7 @@ def survey(
     tree: Path,
     known: Manifest,
     deep: bool = False,
-    tick: Callable[[int], None] = _no_tick,
+    tick: Callable[[int], None] = NEVER.check,
     links: bool = False,
 ) -> Manifest:
     """The tree as it is now; CRCs are taken from ``known`` where size, time and inode have not changed.
@@ -103,7 +100,7 @@ def _behind(link: str) -> os.stat_result | None:
     return found if stat.S_ISREG(found.st_mode) else None
 
 
-def crc32_of(path: str | Path, tick: Callable[[int], None] = _no_tick) -> int:
+def crc32_of(path: str | Path, tick: Callable[[int], None] = NEVER.check) -> int:
     crc = 0
     with Path(path).open("rb") as stream:
         while chunk := stream.read(CHUNK):

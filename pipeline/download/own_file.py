@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.command.run_stage import StopFlag, reported, say
+from pipeline.command.run_stage import reported, say
 from pipeline.command.working_folder import working_folder
 from pipeline.download.logins import named_again, usable
 from pipeline.space import require_space
-from pipeline.stage import Interrupted, StageError
+from pipeline.stage import StageError
+from pipeline.stop import Stop
 from pipeline.transfer.fetch import Fetch
 from pipeline.transfer.partial import bytes_here, remove_traces, traces
 from pipeline.transfer.progress import Progress
@@ -37,7 +37,7 @@ def download_file(asked: Download) -> int:
     code: 0; 1 when no url gave the right bytes or something is in the way; 130 or 143 when interrupted, and then the
     same command resumes.
     """
-    with StopFlag() as stop:
+    with Stop() as stop:
 
         def work() -> None:
             if asked.output.is_dir():  # also what has no name, such as "."
@@ -51,9 +51,9 @@ def download_file(asked: Download) -> int:
         return reported(work, stop)
 
 
-def _download(asked: Download, should_stop: Callable[[], bool]) -> str:
+def _download(asked: Download, stop: Stop) -> str:
     output = asked.output
-    if _is_here(asked, should_stop):
+    if _is_here(asked, stop):
         remove_traces(output)
         return f"{output}: already there, sha256 {asked.sha256}"
     _require_space(asked)
@@ -61,20 +61,17 @@ def _download(asked: Download, should_stop: Callable[[], bool]) -> str:
     urls = [usable(url, named_again(again, "--url", url)) for url in asked.urls]
     with Progress(output.name, asked.bytes, say) as progress:
         Fetch(
-            urls, asked.bytes, asked.sha256, output, progress.update, should_stop, say,
+            urls, asked.bytes, asked.sha256, output, progress.update, stop, say,
             asked.connections, another="a second --url",
         ).run()  # fmt: skip
     return f"{output}: {output.stat().st_size:,} bytes, sha256 {asked.sha256}"
 
 
-def _is_here(asked: Download, should_stop: Callable[[], bool]) -> bool:
-    def tick(read: int) -> None:
-        if should_stop():
-            raise Interrupted(asked.output.name)
+def _is_here(asked: Download, stop: Stop) -> bool:
 
     if not asked.output.is_file() or asked.bytes not in (None, asked.output.stat().st_size):
         return False
-    return sha256_of(asked.output, tick) == asked.sha256
+    return sha256_of(asked.output, stop.check) == asked.sha256
 
 
 def _require_space(asked: Download) -> None:

@@ -8,7 +8,7 @@ A file of your own: ``python -m pipeline.download --url URL --sha256 HEX --outpu
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,7 @@ from pipeline.release import COCO_SERVER, ReleaseFile, archive_path
 from pipeline.runner.own_data import nothing_to_bring
 from pipeline.space import require_space
 from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
+from pipeline.stop import Stop
 from pipeline.transfer.partial import bytes_here, remove_traces, was_just_published
 from pipeline.transfer.progress import Progress, size
 from vision.artefacts.data_layout import image_folder
@@ -75,28 +76,19 @@ class Transfers:
 
         urls = [below(server, file.path) for server in self.servers]
         output = self.context.root / archive_path(file)
+        stop = Stop(lambda: self.failed or self.context.stop.wanted())
         try:
-            if self._should_stop():
-                raise Interrupted(file.path)
+            stop.check()
             Fetch(
-                urls,
-                file.bytes,
-                file.sha256,
-                output,
-                self.progress.update,
-                self._should_stop,
-                self._say,
+                urls, file.bytes, file.sha256, output, self.progress.update, stop, self._say,
                 self.context.settings.connections,
-            ).run()
+            ).run()  # fmt: skip
         except BaseException:
             self.failed = True
             raise
         with self.lock:
             brought.note(self.context.root, archive_path(file), file.sha256)
         self._say(f"fetched {file.path}: {size(file.bytes)}, SHA-256 as published")
-
-    def _should_stop(self) -> bool:
-        return self.failed or self.context.should_stop()
 
     def _say(self, line: str) -> None:
         with self.lock:
@@ -108,11 +100,7 @@ def _is_here(context: StageContext, file: ReleaseFile) -> bool:
     if not path.is_file():
         return False
 
-    def tick(read: int) -> None:
-        if context.should_stop():
-            raise Interrupted(file.path)
-
-    if path.stat().st_size == file.bytes and sha256_of(path, tick) == file.sha256:
+    if path.stat().st_size == file.bytes and sha256_of(path, context.stop.check) == file.sha256:
         if was_just_published(path):  # a kill between the last steps of a fetch
             brought.note(context.root, archive_path(file), file.sha256)
         remove_traces(path)
@@ -121,16 +109,12 @@ def _is_here(context: StageContext, file: ReleaseFile) -> bool:
     return False
 
 
-def _is_of_release(settings: Settings, path: str, should_stop: Callable[[], bool]) -> bool:
+def _is_of_release(settings: Settings, path: str, stop: Stop) -> bool:
     """Whether the file at ``path``, which nobody claims, is that archive. Raises Interrupted."""
     (file,) = (file for file in settings.choices.release.files if archive_path(file) == path)
     full = settings.root / path
 
-    def tick(_read: int) -> None:
-        if should_stop():
-            raise Interrupted(path)
-
-    return full.is_file() and full.stat().st_size == file.bytes and sha256_of(full, tick) == file.sha256
+    return full.is_file() and full.stat().st_size == file.bytes and sha256_of(full, stop.check) == file.sha256
 
 
 def _require_space(context: StageContext, files: list[ReleaseFile], missing: list[ReleaseFile]) -> None:

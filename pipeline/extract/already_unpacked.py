@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.archives.archive import open_archive, plan
@@ -10,11 +9,12 @@ from pipeline.archives.fault import BadArchive
 from pipeline.archives.members import Member
 from pipeline.data_root import manifests as trees
 from pipeline.release import archive_path
-from pipeline.stage import Interrupted, Settings
+from pipeline.stage import Settings
+from pipeline.stop import Stop
 from vision.artefacts.data_layout import image_folder, original_path
 
 
-def is_from_archives(settings: Settings, path: str, should_stop: Callable[[], bool]) -> bool:
+def is_from_archives(settings: Settings, path: str, stop: Stop) -> bool:
     """Whether ``path``, an output of extract that nobody claims, may be taken for what extract would put there.
 
     Of an annotation file size and CRC-32 decide, by the archives. In a folder of images extract itself replaces nothing
@@ -29,32 +29,30 @@ def is_from_archives(settings: Settings, path: str, should_stop: Callable[[], bo
         folder, path = path, original_path(str(pictures.split()))
         if not (settings.root / path).is_file():  # after a clean: the record says what is whose
             return trees.read_own(trees.manifest_path(settings.root, folder)) is not None
-    return _is_published(settings, path, should_stop)
+    return _is_published(settings, path, stop)
 
 
-def _is_published(settings: Settings, path: str, should_stop: Callable[[], bool]) -> bool:
+def _is_published(settings: Settings, path: str, stop: Stop) -> bool:
     """Whether the file ``path`` is the one of the release, as far as its archives of annotations are here."""
-
-    def tick(_read: int) -> None:
-        if should_stop():
-            raise Interrupted(f"while reading {settings.root / path}")
 
     needed = settings.choices.files()
     archives = [settings.root / archive_path(file) for file in needed if file.split() is None]
     try:
-        members = [member for archive in archives for member in _members(archive, path, should_stop)]
+        members = [member for archive in archives for member in _members(archive, path, stop)]
     except (BadArchive, OSError):
         return False
-    return bool(members) and all(_is(settings.root / path, member, tick) for member in members)
+    return bool(members) and all(_is(settings.root / path, member, stop) for member in members)
 
 
-def _members(archive: Path, path: str, should_stop: Callable[[], bool]) -> list[Member]:
+def _members(archive: Path, path: str, stop: Stop) -> list[Member]:
     """The member that is called ``path``, if any."""
     with open_archive(archive) as opened:
-        return [member for member in plan(opened, should_stop) if member.name == path]
+        return [member for member in plan(opened, stop) if member.name == path]
 
 
-def _is(file: Path, member: Member, tick: Callable[[int], None]) -> bool:
+def _is(file: Path, member: Member, stop: Stop) -> bool:
     return (
-        file.is_file() and file.stat().st_size == member.bytes and trees.crc32_of(file, tick) == member.crc32
+        file.is_file()
+        and file.stat().st_size == member.bytes
+        and trees.crc32_of(file, stop.check) == member.crc32
     )

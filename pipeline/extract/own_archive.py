@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,11 +12,12 @@ from pipeline.archives.archive import open_archive, plan
 from pipeline.archives.fault import BadArchive
 from pipeline.archives.members import Files
 from pipeline.archives.unpack import named, unpack_all, verified_files
-from pipeline.command.run_stage import StopFlag, reported, say
+from pipeline.command.run_stage import reported, say
 from pipeline.command.working_folder import working_folder
 from pipeline.data_root import manifests as trees
 from pipeline.runner.owners_files import bring_back
-from pipeline.stage import Interrupted, StageError
+from pipeline.stage import StageError
+from pipeline.stop import Stop
 from vision.artefacts.files import publish_tree, recover_tree
 
 
@@ -27,7 +28,7 @@ def extract_file(archive: Path, output: Path, workers: int) -> int:
     proves them; any other folder that is not empty is left alone. Gives the exit code: 0; 1 when the archive is
     refused or something is in the way; 130 or 143 when interrupted, and then the same command resumes.
     """
-    with StopFlag() as stop:
+    with Stop() as stop:
 
         def work() -> None:
             with working_folder([output], "unpacking") as working:
@@ -36,22 +37,20 @@ def extract_file(archive: Path, output: Path, workers: int) -> int:
         return reported(work, stop)
 
 
-def _extract(
-    archive: Path, output: Path, working: Path, workers: int, should_stop: Callable[[], bool]
-) -> str:
+def _extract(archive: Path, output: Path, working: Path, workers: int, stop: Stop) -> str:
     recover_tree(output)
     with (
         named(archive, "get a sound copy"),
         _emptied_when_refused(working),
         open_archive(archive) as source,
     ):
-        members = plan(source, should_stop)
+        members = plan(source, stop)
         files = members.below()
-        if _is_unpacked(output, files, should_stop):
+        if _is_unpacked(output, files, stop):
             return f"{output}: {len(files):,} files are already there, size and CRC-32 agree"
         _require_free(output)
         staging = _staging(working, files)
-        unpack_all(source, members, staging, workers, should_stop)
+        unpack_all(source, members, staging, workers, stop)
 
     if not _holds_just(staging, files):
         raise StageError(
@@ -60,14 +59,10 @@ def _extract(
             "this is a fault of the program; please report it with the archive",
         )
 
-    def check_stop() -> None:
-        if should_stop():
-            raise Interrupted("while writing to disk")
-
     def rescue(older: Path) -> None:  # an empty folder, when this began
         bring_back(older, output, {})
 
-    publish_tree(staging, output, check_stop, rescue)
+    publish_tree(staging, output, stop.check, rescue)
     return f"{output}: {len(files):,} files, {members.bytes:,} bytes"
 
 
@@ -82,11 +77,11 @@ def _emptied_when_refused(working: Path) -> Iterator[None]:
         raise
 
 
-def _is_unpacked(folder: Path, files: Files, should_stop: Callable[[], bool]) -> bool:
+def _is_unpacked(folder: Path, files: Files, stop: Stop) -> bool:
     """Whether ``folder`` holds just ``files``: by name and size, and only if that is so by reading them."""
     if not folder.is_dir():
         return False
-    return _holds_just(folder, files) and len(verified_files(folder, files, {}, should_stop)) == len(files)
+    return _holds_just(folder, files) and len(verified_files(folder, files, {}, stop)) == len(files)
 
 
 def _holds_just(folder: Path, files: Files) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pipeline.archives.archive import Archive
@@ -19,7 +19,8 @@ from pipeline.data_root import manifests as trees
 from pipeline.data_root import receipts
 from pipeline.data_root.receipts import receipt_path
 from pipeline.runner.owners_files import in_the_way, is_ours, recover_folder, rescue_from
-from pipeline.stage import Interrupted, StageContext, StageError
+from pipeline.stage import StageContext, StageError
+from pipeline.stop import Stop
 from vision.artefacts.files import publish_tree
 from vision.artefacts.records import RecordError
 from vision.images.formats import IMAGE_SUFFIXES
@@ -39,8 +40,8 @@ def make_folder(context: StageContext, folder: str, archive: Archive, members: M
     known, vouched = trees.read_manifest(noted), _vouched(context.root, folder)
     seen = known or receipt_path(context.root, "extract").exists()
     own = trees.brought(context.root, folder, vouched)
-    right = verified_files(final, files, known, context.should_stop)
-    old = _of_earlier_releases(final, files, own, known if seen else None, context.should_stop)
+    right = verified_files(final, files, known, context.stop)
+    old = _of_earlier_releases(final, files, own, known if seen else None, context.stop)
     record = own if own is not None else _of_both(files, known, vouched)
     if old or len(right) < len(files):
         _require_own_folder(final, len(files) - len(right), len(old))
@@ -97,16 +98,16 @@ def _replace(
     final, staging = context.root / folder, context.staging / folder
     staging.mkdir(exist_ok=True)
     _sweep(staging, files)
-    _link(final, staging, right, context.should_stop)
+    _link(final, staging, right, context.stop)
     unpack_all(
         archive,
         list(files.values()),
         context.staging,
         context.settings.workers,
-        context.should_stop,
+        context.stop,
         {files[name].name: member for name, member in right.items()},
     )
-    others = link_foreign_files(final, staging, files, old, context.should_stop)
+    others = link_foreign_files(final, staging, files, old, context.stop)
     if others:
         context.say(
             f"{folder}: {len(others):,} entries that are not of the archive stay, such as {others[0]!r}"
@@ -115,12 +116,11 @@ def _replace(
     noted = trees.manifest_path(context.root, folder)
     trees.write_manifest(noted, trees.read_manifest(noted), _joined(ours, trees.read_own(noted) or {}))
 
-    def check_stop() -> None:
-        if context.should_stop():
-            raise Interrupted("while writing to disk")
-
     publish_tree(
-        staging, final, check_stop, lambda older: rescue_from(older, context.root, folder, context.say)
+        staging,
+        final,
+        context.stop.check,
+        lambda older: rescue_from(older, context.root, folder, context.say),
     )
 
 
@@ -173,14 +173,13 @@ def _sweep(staging: Path, files: Collection[str]) -> None:
             Path(entry.path).unlink()
 
 
-def _link(folder: Path, staging: Path, names: Collection[str], should_stop: Callable[[], bool]) -> None:
+def _link(folder: Path, staging: Path, names: Collection[str], stop: Stop) -> None:
     """Gives what is right already a second name, so that only the others need room and time.
 
     Nothing is ever written through such a name: a member is written under another one, and renamed.
     """
     for name in names:
-        if should_stop():
-            raise Interrupted(f"while linking {folder}")
+        stop.check()
         try:
             os.link(folder / name, staging / name, follow_symlinks=False)
         except FileExistsError:
@@ -194,7 +193,7 @@ def _of_earlier_releases(
     files: Mapping[str, Member],
     own: trees.Brought | None,
     known: trees.Manifest | None,
-    should_stop: Callable[[], bool],
+    stop: Stop,
 ) -> list[str]:
     """Files that the stage has put there out of another archive: their names, in order.
 
@@ -207,12 +206,7 @@ def _of_earlier_releases(
     with os.scandir(folder) as entries:
         beside = sorted(e.name for e in entries if e.name not in files and e.is_file(follow_symlinks=False))
     if own is not None:
-
-        def tick(_read: int) -> None:
-            if should_stop():
-                raise Interrupted(f"while reading {folder}")
-
-        return [name for name in beside if is_ours(folder / name, name, own, tick)]
+        return [name for name in beside if is_ours(folder / name, name, own, stop.check)]
     pictures = [name for name in beside if Path(name).suffix.lower() in IMAGE_SUFFIXES]
     doubtful = [name for name in pictures if not known or name in known]
     if doubtful and known is not None:

@@ -72,7 +72,7 @@ def _source(context: StageContext, file: ReleaseFile, stack: ExitStack) -> Sourc
     path = context.root / archive_path(file)
     with named(path, _get_it(context.root), file.bytes):
         archive = stack.enter_context(open_archive(path))
-        source = Source(file, path, archive, plan(archive, context.should_stop))
+        source = Source(file, path, archive, plan(archive, context.stop))
         if file.split() is None:
             return source
         for member in source.members:
@@ -129,10 +129,10 @@ def _annotations(context: StageContext, source: Source, wanted: Mapping[str, Sou
         context.root / source.folder,
         {member.name.removeprefix(f"{source.folder}/"): member for member in members},
         {},
-        context.should_stop,
+        context.stop,
     )
     members = [member for member in members if member.name.removeprefix(f"{source.folder}/") not in right]
-    unpack_all(source.archive, members, context.staging, context.settings.workers, context.should_stop)
+    unpack_all(source.archive, members, context.staging, context.settings.workers, context.stop)
     for member in members:
         final = context.root / member.name
         final.parent.mkdir(exist_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from pipeline.image_check.journal import ImageJournal
 from pipeline.image_check.safe_read import DiskFault, facts_now, is_absent, is_readable
 from pipeline.image_check.settings import NAME, PLAIN, How, check_settings
 from pipeline.image_check.worker_pool import WorkerCrash, WorkerPool, WorkFailed
-from pipeline.stage import Interrupted, StageError
+from pipeline.stage import StageError
+from pipeline.stop import NEVER, Stop
 from vision.images.decode import ImageVerdict
 
 PRELOAD = "pipeline.image_check.check"
@@ -29,33 +30,32 @@ def check_all(
     staging: Path,
     workers: int,
     how: How = PLAIN,
-    should_stop: Callable[[], bool] = lambda: False,
+    stop: Stop = NEVER,
 ) -> dict[ImageJob, ImageVerdict]:
     """A verdict for every job; resumes the journal in ``staging`` and leaves it there.
 
     In the end every file is still the one that its verdict is about: what changed meanwhile is looked at again.
 
-    :raises Interrupted: when ``should_stop`` says so; what is done is in the journal
+    :raises Interrupted: when ``stop`` says so; what is done is in the journal
     :raises StageError: when the machine, not an image, is at fault
     """
     found: dict[ImageJob, Checked] = {}
     every = list(dict.fromkeys(jobs))
-    with ImageJournal(staging / "journal.jsonl", check_settings(how), should_stop) as journal:
+    with ImageJournal(staging / "journal.jsonl", check_settings(how), stop) as journal:
         for job in every:
-            if should_stop():
-                raise Interrupted(job.name)
+            stop.check()
             if (known := journal.find(job)) is not None:
                 found[job] = known
         work = partial(check, how=how, large_image_lock=str(staging / "large.lock"))
         open_jobs = [job for job in every if job not in found]
         with _bar(len(every), len(found)) as bar, WorkerPool(work, workers, PRELOAD) as pool:
             for _ in range(ROUNDS):
-                for chunk in _said(pool, open_jobs, should_stop):
+                for chunk in _said(pool, open_jobs, stop):
                     done = [(job, _settled(job, result)) for job, result in chunk]
                     journal.add(done)
                     found.update(done)
                     bar.update(len(done))
-                open_jobs = _changed(found, should_stop)
+                open_jobs = _changed(found, stop)
                 if not open_jobs:
                     return {job: checked.verdict for job, checked in found.items()}
                 bar.update(-len(open_jobs))
@@ -66,12 +66,11 @@ def check_all(
     )
 
 
-def _changed(found: Mapping[ImageJob, Checked], should_stop: Callable[[], bool]) -> list[ImageJob]:
+def _changed(found: Mapping[ImageJob, Checked], stop: Stop) -> list[ImageJob]:
     """Those whose file is not the one any more that the verdict is about, or that were absent and are there now."""
     changed = []
     for job, checked in found.items():
-        if should_stop():
-            raise Interrupted(job.name)
+        stop.check()
         folder = Path(job.folder)
         if checked.facts is not None:
             other = checked.facts != facts_now(folder, job.name)
@@ -83,21 +82,19 @@ def _changed(found: Mapping[ImageJob, Checked], should_stop: Callable[[], bool])
 
 
 def thumbnails_of(
-    jobs: Iterable[ImageJob], workers: int, should_stop: Callable[[], bool] = lambda: False
+    jobs: Iterable[ImageJob], workers: int, stop: Stop = NEVER
 ) -> dict[ImageJob, np.ndarray | None]:
     """What can be seen of bad images; in processes again, since they may crash a lenient decoder."""
     found: dict[ImageJob, np.ndarray | None] = {}
     with WorkerPool(thumbnail_of, workers, PRELOAD) as pool:
-        for chunk in _said(pool, dict.fromkeys(jobs), should_stop):
+        for chunk in _said(pool, dict.fromkeys(jobs), stop):
             found.update((job, None if isinstance(result, WorkerCrash) else result) for job, result in chunk)
     return found
 
 
-def _said(
-    pool: WorkerPool, jobs: Iterable[ImageJob], should_stop: Callable[[], bool]
-) -> Iterator[list[tuple[ImageJob, Any]]]:
+def _said(pool: WorkerPool, jobs: Iterable[ImageJob], stop: Stop) -> Iterator[list[tuple[ImageJob, Any]]]:
     try:
-        yield from pool.run(jobs, should_stop)
+        yield from pool.run(jobs, stop)
     except WorkFailed as failure:
         if isinstance(failure.cause, ImportError):
             raise failure.cause from None  # says nothing about the image either

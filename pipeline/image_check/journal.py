@@ -6,13 +6,13 @@ checked again. It is not synced, since a lost line costs one decode.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.image_check.check import Checked, ImageJob
 from pipeline.image_check.safe_read import FileFacts, facts_now, printable
-from pipeline.stage import Interrupted
+from pipeline.stop import NEVER, Stop
 from vision.artefacts import log
 from vision.artefacts.records import RecordError
 from vision.images.decode import ImageVerdict
@@ -24,10 +24,8 @@ class ImageJournal:
     Raises Interrupted when asked to stop while it is read.
     """
 
-    def __init__(
-        self, path: Path, settings: Mapping[str, Any], should_stop: Callable[[], bool] = lambda: False
-    ) -> None:
-        self._known = _read(path, dict(settings), should_stop)
+    def __init__(self, path: Path, settings: Mapping[str, Any], stop: Stop = NEVER) -> None:
+        self._known = _read(path, dict(settings), stop)
         if not self._known:
             path.unlink(missing_ok=True)
         self._lines = log.JsonLines(path)
@@ -61,7 +59,7 @@ def _row(job: ImageJob, checked: Checked) -> dict[str, Any]:
     return row | {"folder": printable(job.folder), "name": printable(job.name)}
 
 
-def _read(path: Path, settings: dict[str, Any], should_stop: Callable[[], bool]) -> dict[ImageJob, Checked]:
+def _read(path: Path, settings: dict[str, Any], stop: Stop) -> dict[ImageJob, Checked]:
     """Nothing when there is no journal, it is damaged, or it was written under other settings."""
     known: dict[ImageJob, Checked] = {}
     try:
@@ -69,8 +67,7 @@ def _read(path: Path, settings: dict[str, Any], should_stop: Callable[[], bool])
         if next(rows, None) != settings:
             return {}
         for row in rows:
-            if should_stop():
-                raise Interrupted(str(path))
+            stop.check()
             expected = row["expected_hw"]
             job = ImageJob(row["split"], row["folder"], row["name"], tuple(expected) if expected else None)
             known[job] = Checked(ImageVerdict(*row["verdict"]), FileFacts(*row["facts"]))

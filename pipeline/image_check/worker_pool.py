@@ -20,7 +20,7 @@ from itertools import islice
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from pipeline.stage import Interrupted
+from pipeline.stop import Stop
 
 CHUNK = 16
 DEPTH = 2
@@ -92,10 +92,10 @@ class WorkerPool:
             worker.process.join()
         self._workers.clear()
 
-    def run(self, items: Iterable[Any], should_stop: Callable[[], bool]) -> Iterator[list[tuple[Any, Any]]]:
+    def run(self, items: Iterable[Any], stop: Stop) -> Iterator[list[tuple[Any, Any]]]:
         """Chunks of (item, result or Lost), in the order in which they are done. Items have to be hashable.
 
-        :raises Interrupted: soon after ``should_stop`` says so; what is not yielded by then is not done
+        :raises Interrupted: soon after ``stop`` says so; what is not yielded by then is not done
         :raises WorkFailed: when ``work`` raises anything but MemoryError
         :raises OSError: EAGAIN, when the system gives no more processes
         """
@@ -106,8 +106,7 @@ class WorkerPool:
             if not busy:
                 return
             ready = wait(list(busy), timeout=POLL_S)
-            if should_stop():
-                raise Interrupted
+            stop.check()
             for pipe in ready:
                 yield from self._collect(busy[pipe])  # type: ignore[index]
 

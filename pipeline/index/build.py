@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.image_check.verdicts import Verdict
@@ -10,7 +10,7 @@ from pipeline.index.arrays import write_arrays
 from pipeline.index.columns import Columns, read_columns
 from pipeline.index.schema import DATASET
 from pipeline.index.tables import write_tables
-from pipeline.stage import Interrupted
+from pipeline.stop import NEVER, Stop
 from vision.artefacts.data_layout import IMAGE_REPORT, INDEX, arrays_path, remapped_path
 from vision.artefacts.files import sha256_of
 from vision.images.formats import STORED
@@ -21,26 +21,26 @@ def build_index(
     splits: Sequence[str],
     verdicts: dict[str, dict[int, Verdict]] | None,
     staging: Path,
-    should_stop: Callable[[], bool] = lambda: False,
+    stop: Stop = NEVER,
 ) -> dict[str, tuple[int, int]]:
     """Makes the database and the arrays of ``splits`` below ``staging`` from the remapped files of ``root``.
 
     Without ``verdicts`` images count as unchecked. Gives the numbers of images and of boxes of each split. Raises
     AnnotationError for a remapped file that was damaged; Interrupted.
     """
-    columns = [read_columns(root / remapped_path(split), split, should_stop) for split in splits]
+    columns = [read_columns(root / remapped_path(split), split, stop) for split in splits]
     digests = {}
     for split in splits:
-        _go_on(should_stop)
+        stop.check()
         digests[split] = sha256_of(root / remapped_path(split))
     for of in columns:
-        _go_on(should_stop)
+        stop.check()
         folder = staging / arrays_path(of.split)
         folder.mkdir(parents=True)
         turned = _orientations(of, (verdicts or {}).get(of.split, {}))
         write_arrays(of, folder, remapped_path(of.split), digests[of.split], turned)
     tables = [(of, (verdicts or {}).get(of.split)) for of in columns]
-    write_tables(staging / INDEX, tables, _provenance(root, digests, verdicts is not None), should_stop)
+    write_tables(staging / INDEX, tables, _provenance(root, digests, verdicts is not None), stop)
     return {of.split: (len(of.image_ids), len(of.ids)) for of in columns}
 
 
@@ -48,11 +48,6 @@ def _orientations(columns: Columns, verdicts: dict[int, Verdict]) -> list[int]:
     """EXIF's by image: 2..8 where it is applied, else 1."""
     known = (verdicts.get(id_) for id_ in columns.image_ids.tolist())
     return [verdict.orientation if verdict else STORED for verdict in known]
-
-
-def _go_on(should_stop: Callable[[], bool]) -> None:
-    if should_stop():
-        raise Interrupted
 
 
 def _provenance(root: Path, digests: dict[str, str], checked: bool) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pipeline.annotations.reader import AnnotationError, AnnotationFile, Part
+from pipeline.stop import NEVER, Stop
 
 CATEGORY_KEYS = ("id", "original_id", "name", "supercategory")
 
@@ -40,9 +40,9 @@ class Columns:
     categories: list[dict[str, Any]]
 
 
-def read_columns(path: Path, split: str, should_stop: Callable[[], bool] = lambda: False) -> Columns:
+def read_columns(path: Path, split: str, stop: Stop = NEVER) -> Columns:
     """Reads a file that the remap stage wrote. Raises AnnotationError where it is not what that stage writes."""
-    with AnnotationFile(path, should_stop) as file:
+    with AnnotationFile(path, stop) as file:
         try:
             columns = _Reader(split).read(file)
         except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -33,7 +33,7 @@ def _run(context: StageContext) -> Counts:
     root, splits = context.root, context.settings.splits
     try:
         verdicts = read_verdicts(root / IMAGE_REPORT, splits)
-        found = build_index(root, splits, verdicts, context.staging, context.should_stop)
+        found = build_index(root, splits, verdicts, context.staging, context.stop)
     except AnnotationError as error:
         raise StageError(
             str(error),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from pipeline.image_check.verdicts import Verdict
 from pipeline.index.columns import Columns
 from pipeline.index.schema import DATASET, USER_VERSION
 from pipeline.stage import Interrupted
+from pipeline.stop import NEVER, Stop
 from vision.images.formats import STORED
 
 SCHEMA = """
@@ -83,15 +84,15 @@ def write_tables(
     path: Path,
     splits: Iterable[tuple[Columns, dict[int, Verdict] | None]],
     provenance: Mapping[str, str],
-    should_stop: Callable[[], bool] = lambda: False,
+    stop: Stop = NEVER,
 ) -> int:
     """Makes the database at ``path`` (a new file) and returns the number of image rows. Raises Interrupted."""
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as database:
-            database.set_progress_handler(should_stop, PROGRESS_STEPS)
+            database.set_progress_handler(stop.wanted, PROGRESS_STEPS)
             return _write(database, splits, provenance)
     except sqlite3.Error as error:
-        if should_stop():
+        if stop.wanted():
             raise Interrupted from error
         if str(error) == CANNOT_OPEN:
             path.open("ab").close()  # raises what SQLite does not say

@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.annotations.reader import AnnotationError, AnnotationFile
 from pipeline.annotations.rules import Change, Drop, image_fault
-from pipeline.command.run_stage import StopFlag, reported, say
+from pipeline.command.run_stage import reported, say
 from pipeline.command.working_folder import working_folder
 from pipeline.remap_categories.category_map import (
     Category,
@@ -30,6 +29,7 @@ from pipeline.remap_categories.remap import remap_one
 from pipeline.remap_categories.report import report_text
 from pipeline.remap_categories.writer import ImageCheck, judged
 from pipeline.stage import StageError
+from pipeline.stop import Stop
 from vision.artefacts.targets import require_file_place
 from vision.images.formats import EXIF_CHOICES, FITS_UPRIGHT
 from vision.messages.advice import Word, command, shown
@@ -91,7 +91,7 @@ class FileRemap:
 
 def remap_file(asked: FileRemap) -> int:
     """Writes the outputs and gives the exit code: 0, 1 where something is in the way, 130 or 143 when interrupted."""
-    with StopFlag() as stop:
+    with Stop() as stop:
 
         def work() -> None:
             for path in asked.outputs():
@@ -128,7 +128,7 @@ def _require_own(asked: FileRemap) -> None:
         ) from error
 
 
-def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> str:
+def _remap(asked: FileRemap, working: Path, stop: Stop) -> str:
     if not asked.images.is_dir():
         raise StageError(
             f"{asked.images} is no folder", "--images takes the folder with the images", "check the path"
@@ -137,7 +137,7 @@ def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> 
         if path is not None and not path.is_file():
             why = f"{option} takes a file" if path.exists() else "no such file"
             raise StageError(f"{path} cannot be read", f"{option}: {why}", "check the path")
-    with AnnotationFile(asked.annotations, should_stop) as file:
+    with AnnotationFile(asked.annotations, stop) as file:
 
         def map_of(categories: tuple[Category, ...]) -> CategoryMap:
             if asked.category_map is not None:
@@ -147,7 +147,7 @@ def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> 
             return map_
 
         map_of(read_categories(file))  # a fault there is found before an image is looked at
-        check, note = _image_check(asked, file, working, should_stop)
+        check, note = _image_check(asked, file, working, stop)
         # the remapped file gets its name last: where it is new, the others are
         with published_together(asked.outputs()[::-1]) as files:
             out, listing = files[asked.output], files[asked.beside("dropped")]
@@ -158,7 +158,7 @@ def _remap(asked: FileRemap, working: Path, should_stop: Callable[[], bool]) -> 
 
 
 def _image_check(
-    asked: FileRemap, file: AnnotationFile, working: Path, should_stop: Callable[[], bool]
+    asked: FileRemap, file: AnnotationFile, working: Path, stop: Stop
 ) -> tuple[ImageCheck, list[str]]:
     """Decodes every image; drops those that are no plain file in the folder, or cannot be used.
 
@@ -175,7 +175,7 @@ def _image_check(
         return ImageJob("", str(asked.images), raw["file_name"], (raw["height"], raw["width"]))
 
     jobs = [job_of(raw) for raw in file.items("images") if image_fault(raw) is None]
-    found = check_all(jobs, working, asked.workers, How(exif=asked.exif), should_stop)
+    found = check_all(jobs, working, asked.workers, How(exif=asked.exif), stop)
     if not asked.accept_missing:
         require_there(asked.images, list(dict.fromkeys(jobs)), found, OF_A_FILE)
 

@@ -23,6 +23,7 @@ from pipeline.remap_categories.remap import remap_one
 from pipeline.remap_categories.report import counts_of, report_text
 from pipeline.remap_categories.writer import ImageCheck, SplitCounts, any_image, judged
 from pipeline.stage import Counts, NoSuchChoice, Settings, Stage, StageContext, StageError
+from pipeline.stop import NEVER, Stop
 from vision.artefacts.data_layout import (
     CATEGORY_MAP,
     IMAGE_REPORT,
@@ -42,7 +43,7 @@ def remap(
     classes: Iterable[str] | None = None,
     verdicts: dict[str, dict[int, Verdict]] | None = None,
     say: Callable[[str], None] = lambda line: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    stop: Stop = NEVER,
 ) -> list[SplitCounts]:
     """Remaps the annotation files of ``splits`` below ``root``; the first one defines the map.
 
@@ -55,7 +56,7 @@ def remap(
     paths |= {remapped_path(split): root / remapped_path(split) for split in splits}
     with published_together(list(paths.values())) as files:
         for split in splits:
-            with AnnotationFile(root / original_path(split), should_stop) as file:
+            with AnnotationFile(root / original_path(split), stop) as file:
                 map_of = partial(_map_of, file, map_, classes, original_path(splits[0]))
                 check = _verdict_check(verdicts[split]) if verdicts is not None else any_image
                 out, listing = files[paths[remapped_path(split)]], files[paths[LISTING]]
@@ -124,7 +125,7 @@ def _run(context: StageContext) -> Counts:
     try:
         verdicts = read_verdicts(context.root / IMAGE_REPORT, settings.splits)
         results = remap(
-            context.root, settings.splits, _classes(settings), verdicts, context.say, context.should_stop
+            context.root, settings.splits, _classes(settings), verdicts, context.say, context.stop
         )
     except NoSuchClass as error:
         raise NoSuchChoice(

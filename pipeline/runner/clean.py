@@ -23,8 +23,9 @@ from pipeline.data_root.rejects import has_rejects, remove_rejects
 from pipeline.runner import leftovers
 from pipeline.runner.owners_files import edited, lacking
 from pipeline.runner.run import STAGING
-from pipeline.stage import Choices, Interrupted, Settings, Stage, StageError
+from pipeline.stage import Choices, Settings, Stage, StageError
 from pipeline.stages import all_stages
+from pipeline.stop import NEVER, Stop
 from pipeline.transfer import partial as part
 from vision.artefacts import data_layout
 from vision.artefacts.data_layout import ARCHIVES, LOCK, REJECTS, SPLITS, image_folder
@@ -59,11 +60,11 @@ class Item:
 
 @dataclass(slots=True)
 class Cleaning:
-    """What goes, in this order, and what stays and why. ``should_stop`` is asked while files are read."""
+    """What goes, in this order, and what stays and why. ``stop`` is asked while files are read."""
 
     root: Path
     everything: bool = False
-    should_stop: Callable[[], bool] = lambda: False
+    stop: Stop = NEVER
     items: list[Item] = field(default_factory=list)
     stays: list[str] = field(default_factory=list)
     rejects_of: list[str] = field(default_factory=list)
@@ -113,11 +114,7 @@ class Cleaning:
             return False
         if (found.st_mtime_ns, found.st_ino) == (recorded.mtime_ns, recorded.inode):
             return True
-        return sha256_of(self.root / path, self._tick) == recorded.sha256
-
-    def _tick(self, read: int) -> None:
-        if self.should_stop():
-            raise Interrupted("while files were read")
+        return sha256_of(self.root / path, self.stop.check) == recorded.sha256
 
     def _add_tree(self, path: str, recorded: Recorded, stage: str) -> None:
         """Files that the stage has put there and that are unchanged; the manifest goes with them."""
@@ -129,7 +126,7 @@ class Cleaning:
         own = self._brought(path, known, recorded, stage)
         if own is None:
             return
-        now = trees.survey(self.root / path, known, tick=self._tick)
+        now = trees.survey(self.root / path, known, tick=self.stop.check)
         gone = [name for name, member in now.items() if trees.content(member) in own.get(name, ())]
         files = tuple(f"{path}/{name}" for name in gone)
         left = sorted({*_leaves(self.root, path)}.difference(files, [path]))
@@ -234,7 +231,7 @@ class Cleaning:
         else:
             found = []
             for each in trees.walk(folder):
-                self._tick(0)
+                self.stop.check()
                 found.append(each)
             names = tuple(f"{path}/{name}" for name, _, _ in found)
             self.items.append(Item(f"{path}/", what, names, sum(s.st_size for _, _, s in found), whole=True))
@@ -273,14 +270,14 @@ class Cleaning:
         return path.relative_to(self.root).as_posix()
 
 
-def plan(root: Path, selection: Selection, should_stop: Callable[[], bool] = lambda: False) -> Cleaning:
+def plan(root: Path, selection: Selection, stop: Stop = NEVER) -> Cleaning:
     """What ``selection`` means on this disk; nothing is touched. Raises Interrupted when asked to stop."""
     try:
         chosen = choices.read(root)
         settings = Settings(root, chosen)
     except StageError:  # they say only where to look for temporary files: everywhere then
         chosen, settings = Choices(), Settings(root, Choices(SPLITS))
-    cleaning = Cleaning(root, selection.everything, should_stop)
+    cleaning = Cleaning(root, selection.everything, stop)
     if not root.is_dir():
         return cleaning
     if selection.staging or selection.everything:
@@ -302,7 +299,7 @@ def _folders_below(folder: Path) -> list[Path]:
     return [folder, *(found for entry in sorted(folder.iterdir()) for found in _folders_below(entry))]
 
 
-def remove(cleaning: Cleaning, say: Callable[[str], None], should_stop: Callable[[], bool]) -> None:
+def remove(cleaning: Cleaning, say: Callable[[str], None], stop: Stop) -> None:
     """Does what ``cleaning`` says; the root's lock is held by the caller.
 
     Raises:
@@ -310,8 +307,7 @@ def remove(cleaning: Cleaning, say: Callable[[str], None], should_stop: Callable
     """
     for item in cleaning.items:
         for path in item.files:
-            if should_stop():
-                raise Interrupted(path)
+            stop.check()
             (cleaning.root / path).unlink(missing_ok=True)
         if item.whole:
             shutil.rmtree(cleaning.root / item.path)

@@ -6,7 +6,7 @@ behind extract (``--from validate_images``) makes it one, and the choices rememb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from pipeline.data_root import claims
 from pipeline.data_root.saved_options import read as remembered
 from pipeline.runner.ownership import claimed, names, require_places, unclaimed
 from pipeline.stage import Settings, Stage, StageError
+from pipeline.stop import Stop
 from vision.artefacts.data_layout import SPLITS, image_folder
 from vision.messages.advice import command, quoted
 
@@ -85,7 +86,7 @@ def way_on(settings: Settings, extract: Stage) -> list[str]:
     return ["--from", FIRST, *splits]
 
 
-def require_room(stages: Sequence[Stage], settings: Settings, should_stop: Callable[[], bool]) -> None:
+def require_room(stages: Sequence[Stage], settings: Settings, stop: Stop) -> None:
     """Before anything is done: nothing of the owner's has the name of an output of ``stages``.
 
     What is, byte for byte, what a stage would put there is taken over: it is claimed.
@@ -98,7 +99,7 @@ def require_room(stages: Sequence[Stage], settings: Settings, should_stop: Calla
     for stage in stages:
         if stage.not_needed(settings) is None:
             for path in unclaimed(stage, settings):
-                same = stage.takes_over(settings, path, should_stop)
+                same = stage.takes_over(settings, path, stop)
                 (taken if same else found).setdefault(stage.name, []).append(path)
     if found:
         raise _refused(stages, settings, found)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from pipeline.data_root import manifests as trees
+from pipeline.stop import NEVER
 from vision.artefacts.files import fsync_folder, recover_tree
 from vision.messages.advice import shown
 
@@ -30,9 +31,7 @@ def free_name(root: Path, path: str) -> str:
     return f"{path}{ASIDE}{number}"
 
 
-def is_ours(
-    path: Path, name: str, own: trees.Brought, tick: Callable[[int], None] = lambda read: None
-) -> bool:
+def is_ours(path: Path, name: str, own: trees.Brought, tick: Callable[[int], None] = NEVER.check) -> bool:
     """Whether the file ``path`` is what a stage has put there as ``name``; it is read only where the size agrees."""
     contents = own.get(name, frozenset())
     if path.is_symlink() or not path.is_file():

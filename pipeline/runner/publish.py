@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.runner.owners_files import rescue_from
-from pipeline.stage import Interrupted, Settings, Stage
+from pipeline.stage import Settings, Stage
+from pipeline.stop import Stop
 from vision.artefacts.files import fsync_file, fsync_folder, fsync_tree, remove_entry, space_errors, swap_tree
 from vision.artefacts.targets import require_file_place
 
@@ -30,7 +31,7 @@ def publish(
     settings: Settings,
     staging: Path,
     say: Callable[[str], None],
-    should_stop: Callable[[], bool],
+    stop: Stop,
 ) -> None:
     """Moves the outputs of ``stage`` that are in ``staging`` into the root.
 
@@ -43,7 +44,7 @@ def publish(
     root = settings.root
     made = [path for path in stage.outputs(settings) if os.path.lexists(staging / path)]
     for path in made:
-        _bring_to_disk(staging / path, should_stop)
+        _bring_to_disk(staging / path, stop)
     for path in made:
         _give_name(staging / path, root, path, say)
     for path in stage.sometimes(settings):
@@ -52,15 +53,11 @@ def publish(
             fsync_folder((root / path).parent)
 
 
-def _bring_to_disk(staged: Path, should_stop: Callable[[], bool]) -> None:
-    def check_stop() -> None:
-        if should_stop():
-            raise Interrupted("while writing to disk")
-
+def _bring_to_disk(staged: Path, stop: Stop) -> None:
     with space_errors(staged):
-        check_stop()
+        stop.check()
         if staged.is_dir():
-            fsync_tree(staged, check_stop)
+            fsync_tree(staged, stop.check)
         else:
             fsync_file(staged)
 

@@ -25,6 +25,7 @@ from pipeline.runner import leftovers, ownership
 from pipeline.runner.own_data import require_room
 from pipeline.runner.publish import clear, publish
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
+from pipeline.stop import NEVER, Stop
 from vision.artefacts import data_layout
 from vision.artefacts.files import publish_json
 from vision.artefacts.records import RecordError, read_json
@@ -152,14 +153,14 @@ def decide_all(
     stages: Sequence[Stage],
     settings: Settings,
     deep: bool = False,
-    should_stop: Callable[[], bool] = lambda: False,
+    stop: Stop = NEVER,
 ) -> list[Decision]:
     """A decision for each stage; a stage whose input will be made again is stale for that reason.
 
     Raises:
         Interrupted: asked to stop while files were read.
     """
-    observer = Fingerprints(settings.root, deep, should_stop)
+    observer = Fingerprints(settings.root, deep, stop)
     optional = _optional_paths(stages, settings, observer)
     decisions: dict[str, Decision] = {}
     for stage in stages:
@@ -176,7 +177,7 @@ def run_stages(
     settings: Settings,
     force: bool,
     say: Callable[[str], None],
-    should_stop: Callable[[], bool],
+    stop: Stop,
 ) -> list[Decision]:
     """Runs what has to run, in order; returns what was decided for each. The root's lock is held by the caller.
 
@@ -185,7 +186,7 @@ def run_stages(
     """
     for stage in stages:
         leftovers.remove_stale(stage, settings, say)
-    observer = Fingerprints(settings.root, should_stop=should_stop)
+    observer = Fingerprints(settings.root, stop=stop)
     optional = frozenset() if force else _optional_paths(stages, settings, observer)
     decisions = []
     for stage in stages:
@@ -195,7 +196,7 @@ def run_stages(
         decisions.append(decision)
         if decision.must_run:
             say(f"{stage.name}: running, since {decision.why}")
-            _act(stage, settings, observer, force, say, should_stop)
+            _act(stage, settings, observer, force, say, stop)
         else:
             say(f"{stage.name}: {decision.state} ({decision.why})")
             if decision.receipt is not None:
@@ -218,10 +219,10 @@ def _act(
     observer: Fingerprints,
     force: bool,
     say: Callable[[str], None],
-    should_stop: Callable[[], bool],
+    stop: Stop,
 ) -> None:
     started = time.monotonic()
-    require_room([stage], settings, should_stop)
+    require_room([stage], settings, stop)
     changed = _last_changes(stage, settings)
     inputs = _inputs_now(stage, settings, observer)
     plan: dict[str, Any] = {
@@ -233,9 +234,9 @@ def _act(
     try:
         staging = _staging_folder(settings.root, stage, plan, fresh=force)
         clear(stage, settings, staging)
-        counts = stage.run(StageContext(settings, staging, say, should_stop))
+        counts = stage.run(StageContext(settings, staging, say, stop))
         _check_counts(stage, counts)
-        publish(stage, settings, staging, say, should_stop)
+        publish(stage, settings, staging, say, stop)
     except BaseException:
         ownership.withdraw(settings.root, aside)
         raise

@@ -23,7 +23,8 @@ import requests
 import urllib3
 
 from pipeline.space import SPARE_BYTES, require_space
-from pipeline.stage import Interrupted, StageError
+from pipeline.stage import StageError
+from pipeline.stop import Stop
 from pipeline.transfer.mirrors import Mirrors
 from pipeline.transfer.network_errors import is_hopeless, said
 from pipeline.transfer.partial import PartialFile, Segment
@@ -65,7 +66,7 @@ class Fetch:
     sha256: str
     output: Path
     progress: Callable[[int], None]
-    should_stop: Callable[[], bool]
+    stop: Stop
     say: Callable[[str], None]
     connections: int = 1
     another: str = "--mirror URL"
@@ -142,8 +143,7 @@ class Fetch:
         with path.open("rb") as stream:
             while chunk := stream.read(1 << 22):
                 sha256.update(chunk)
-                if self.should_stop():
-                    raise Interrupted(self.output.name)
+                self.stop.check()
         digest = sha256.hexdigest()
         return None if digest == self.sha256 else f"sha256 {digest[:12]}… instead of {self.sha256[:12]}…"
 
@@ -166,8 +166,7 @@ class Connections:
         try:
             self._start()
             while not self._ended.wait(LOOK_S):
-                if self.job.should_stop():
-                    raise Interrupted(self.job.output.name)
+                self.job.stop.check()
                 while self._running < self.connections and self.part.validators and self._free:
                     self._start()
             if self._failure is not None:

@@ -7,17 +7,18 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from pipeline.command.run_stage import StopFlag, reported, say
+from pipeline.command.run_stage import reported, say
 from pipeline.command.working_folder import working_folder
 from pipeline.image_check.check import ImageJob
 from pipeline.image_check.check_many import check_all
 from pipeline.image_check.safe_read import list_entries, printable
 from pipeline.image_check.settings import How
 from pipeline.stage import StageError
+from pipeline.stop import Stop
 from vision.artefacts.files import atomic_publish
 from vision.artefacts.targets import require_file_place
 from vision.images.decode import ImageVerdict
@@ -30,7 +31,7 @@ def check_folder(images: Path, report: Path, workers: int, how: How) -> int:
     Gives the exit code: 0 when the report is written, whatever is in it; 1 when something is in the way; 130 or 143
     when interrupted, and then the same command resumes.
     """
-    with StopFlag() as stop:
+    with Stop() as stop:
 
         def work() -> None:
             if is_sink(report):
@@ -85,7 +86,7 @@ def is_sink(report: Path) -> bool:
     return str(report) in ("-", os.devnull)
 
 
-def _check_into_sink(images: Path, report: Path, workers: int, how: How, stop: Callable[[], bool]) -> None:
+def _check_into_sink(images: Path, report: Path, workers: int, how: How, stop: Stop) -> None:
     """The lines on stdout, or none at all, and the summary on stderr: there is no report to resume."""
     with tempfile.TemporaryDirectory() as folder:
         names = list(_entries(images, report, Path(folder)))

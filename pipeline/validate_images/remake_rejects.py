@@ -31,7 +31,7 @@ def mended(context: StageContext, version: int, params: dict[str, object]) -> Co
 
 
 def _alone_is_lost(context: StageContext, receipt: Receipt) -> bool:
-    observer = Fingerprints(context.root, should_stop=context.should_stop)
+    observer = Fingerprints(context.root, stop=context.stop)
     recorded = receipt.inputs | receipt.outputs
     lost = recorded.pop(REJECTS, None)
     if lost is not None and observer.difference(REJECTS, lost) is None:

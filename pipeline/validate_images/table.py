@@ -18,6 +18,7 @@ from pipeline.image_check.check_many import check_all, thumbnails_of
 from pipeline.image_check.safe_read import list_entries, printable
 from pipeline.image_check.settings import NAME, UNREADABLE, how, to_apply
 from pipeline.stage import Counts, StageContext, StageError
+from pipeline.stop import NEVER, Stop
 from pipeline.validate_images.image_splits import TWICE, in_two_splits, warning
 from vision.artefacts.data_layout import IMAGE_REPORT, SHEET, image_folder, original_path
 from vision.artefacts.files import atomic_publish, remove_stale_temporaries
@@ -41,7 +42,7 @@ class Entry:
 def survey_split(
     root: Path,
     split: str,
-    should_stop: Callable[[], bool] = lambda: False,
+    stop: Stop = NEVER,
     own: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Entry]:
@@ -57,7 +58,7 @@ def survey_split(
             "the images are not there yet",
             command("python -m pipeline run", "--root", root),
         )
-    entries = _annotated(root, split, folder, should_stop, own)
+    entries = _annotated(root, split, folder, stop, own)
     named = {entry.file_name for entry in entries}
     strays = [name for name in map(printable, list_entries(folder)) if name not in named]
     others = [name for name in strays if not _may_be_image(name)]
@@ -76,12 +77,10 @@ def _may_be_image(name: str) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
-def _annotated(
-    root: Path, split: str, folder: Path, should_stop: Callable[[], bool], own: bool
-) -> list[Entry]:
+def _annotated(root: Path, split: str, folder: Path, stop: Stop, own: bool) -> list[Entry]:
     path = root / original_path(split)
     try:
-        with AnnotationFile(path, should_stop) as file:
+        with AnnotationFile(path, stop) as file:
             return [_entry(split, str(folder), raw) for raw in _images(file)]
     except FileNotFoundError:
         fix = command("python -m pipeline run", "--root", root)
@@ -126,10 +125,10 @@ def make_table(context: StageContext) -> Counts:
     surveyed = [
         entry
         for split in settings.splits
-        for entry in survey_split(context.root, split, context.should_stop, own, context.say)
+        for entry in survey_split(context.root, split, context.stop, own, context.say)
     ]
     jobs = [entry.job for entry in surveyed if entry.job is not None]
-    found = check_all(jobs, context.staging, settings.workers, how(settings), context.should_stop)
+    found = check_all(jobs, context.staging, settings.workers, how(settings), context.stop)
     if not settings.accept_missing:
         to_do = advice(context.root, own)
         for split in settings.splits:
@@ -190,7 +189,7 @@ def _publish_sheet(context: StageContext, bad: Sequence[Entry], total: int) -> N
     if len(bad) > MOST:
         title += f"; the first {MOST}, all of them in rejects.jsonl"
     jobs = {id(entry): _viewable(context.root, entry) for entry in shown}
-    seen = thumbnails_of(filter(None, jobs.values()), context.settings.workers, context.should_stop)
+    seen = thumbnails_of(filter(None, jobs.values()), context.settings.workers, context.stop)
     tiles = []
     for entry in shown:
         job = jobs[id(entry)]

@@ -17,6 +17,7 @@ from pipeline.data_root import manifests as trees
 from pipeline.extract.__main__ import main
 from pipeline.extract.own_archive import extract_file
 from pipeline.stage import Interrupted
+from pipeline.stop import Stop
 
 CHUNKS = 8
 
@@ -29,16 +30,16 @@ def large(tmp_path: Path) -> Path:
     return tmp_path / "large.zip"
 
 
-def after(calls: int) -> Callable[[], bool]:
+def after(calls: int) -> Stop:
     """Says yes from this call on; an answer that was not listened to is a failure."""
     left = [calls]
 
-    def should_stop() -> bool:
+    def asked() -> bool:
         left[0] -= 1
         assert left[0] >= -3, "it went on although it was told to stop"
         return left[0] < 0
 
-    return should_stop
+    return Stop(asked)
 
 
 def test_in_the_middle_of_a_member(large: Path, tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_in_the_middle_of_a_member(large: Path, tmp_path: Path) -> None:
 def test_in_the_middle_of_a_check(large: Path, tmp_path: Path) -> None:
     with open_archive(large) as archive:
         members = plan(archive)
-        unpack_all(archive, members, tmp_path, 1, lambda: False)
+        unpack_all(archive, members, tmp_path, 1, Stop())
         with pytest.raises(Interrupted):
             unpack_all(archive, members, tmp_path, 1, after(4))
         with pytest.raises(Interrupted):

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.command.run_stage import StopFlag, reported
+from pipeline.command.run_stage import reported
+from pipeline.stop import Stop
 from tests import warm
 from tests.engine.tiny_runs import TINY, step_rows
 from tools.demo import mirror
@@ -130,7 +131,7 @@ def test_an_error_of_the_disk_is_three_lines(
     def fail() -> None:
         raise error
 
-    assert reported(fail, StopFlag()) == 1
+    assert reported(fail, Stop()) == 1
     said = capsys.readouterr().err
     assert all(word in said for word in words) and len(said.splitlines()) == 3
 

@@ -23,18 +23,19 @@ import os, sys, threading, time
 from dataclasses import replace
 from pipeline.__main__ import main
 from pipeline.stages import named
+from pipeline.stop import Stop
 
 def signalled(stage, number, note):
     run, first = stage.run, threading.Lock()
 
     def started(context):
-        def should_stop():
+        def asked():
             with first:  # threads ask, too
                 if not os.path.exists(note):
                     open(note, "x").write(repr(time.time()))
                     os.kill(os.getpid(), number)
-            return context.should_stop()
-        return run(replace(context, should_stop=should_stop))
+            return context.stop.wanted()
+        return run(replace(context, stop=Stop(asked)))
 
     object.__setattr__(stage, "run", started)
 

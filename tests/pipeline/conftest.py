@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.stop import Stop
 from pipeline.transfer import fetch, request
 from pipeline.transfer import partial as part
 from pipeline.transfer.fetch import Fetch
@@ -41,7 +42,7 @@ def make_fetch(no_patience: None, fault_server: FaultServer, tmp_path: Path) -> 
         arguments: dict[str, Any] = {
             "urls": [f"{fault_server.url}/file.zip"], "bytes": len(fault_server.body), "sha256": fault_server.sha256,
             "output": tmp_path / "file.zip", "progress": lambda received: None,
-            "should_stop": lambda: False, "say": lambda line: None,
+            "stop": Stop(), "say": lambda line: None,
         }  # fmt: skip
         return Fetch(**(arguments | change))
 

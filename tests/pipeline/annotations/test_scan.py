@@ -11,6 +11,7 @@ import pytest
 from pipeline.annotations.reader import AnnotationError, AnnotationFile
 from pipeline.annotations.scan import MAX_ELEMENT_BYTES, RUN_BYTES
 from pipeline.stage import Interrupted
+from pipeline.stop import Stop
 
 SIZE = 4 * RUN_BYTES
 UNITS = {
@@ -94,16 +95,16 @@ FLOODS = {
 def test_it_is_asked_to_stop_all_the_time(flood: str, tmp_path: Path) -> None:
     asked = 0
 
-    def should_stop() -> bool:
+    def told() -> bool:
         nonlocal asked
         asked += 1
         return False
 
     path = written(tmp_path, FLOODS[flood])
-    with AnnotationFile(path, should_stop) as file:
+    with AnnotationFile(path, Stop(told)) as file:
         assert list(file.sections) == ["junk", "images"]
     assert asked >= 3, "a look at least for every stretch"
-    with AnnotationFile(path, lambda: True) as file, pytest.raises(Interrupted):
+    with AnnotationFile(path, Stop(lambda: True)) as file, pytest.raises(Interrupted):
         _ = file.sections
 
 

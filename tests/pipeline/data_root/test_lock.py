@@ -15,13 +15,15 @@ import pytest
 
 from pipeline.data_root.lock import root_lock
 from pipeline.stage import Interrupted, StageError
+from pipeline.stop import Stop
 from vision.artefacts.data_layout import LOCK
 
 HOLD = """
 import sys, time
 from pathlib import Path
 from pipeline.data_root.lock import root_lock
-with root_lock(Path(sys.argv[1]), True, print, lambda: False):
+from pipeline.stop import Stop
+with root_lock(Path(sys.argv[1]), True, print, Stop()):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -41,7 +43,7 @@ def end(child: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:
 
 
 def take(root: Path, said: list[str] | None = None) -> None:
-    with root_lock(root, False, (said if said is not None else []).append, lambda: False):
+    with root_lock(root, False, (said if said is not None else []).append, Stop()):
         pass
 
 
@@ -65,23 +67,23 @@ def test_a_second_one_waits_says_so_once_and_goes_on(tmp_path: Path) -> None:
             end(child)
         return False
 
-    with root_lock(tmp_path, True, said.append, let_go_soon):
+    with root_lock(tmp_path, True, said.append, Stop(let_go_soon)):
         assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
     assert len(said) == 1 and f"process {child.pid}" in said[0]
 
 
 def test_waiting_can_be_stopped(tmp_path: Path) -> None:
     with (
-        root_lock(tmp_path, False, print, lambda: False),
+        root_lock(tmp_path, False, print, Stop()),
         pytest.raises(Interrupted),
-        root_lock(tmp_path, True, lambda line: None, lambda: True),
+        root_lock(tmp_path, True, lambda line: None, Stop(lambda: True)),
     ):
         pass
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "[" * 4000, '{"pid": "x\\n"}', "x" * 9000, "\ud800"])
 def test_a_note_that_can_not_be_read_does_not_matter(tmp_path: Path, content: str) -> None:
-    with root_lock(tmp_path, False, print, lambda: False):
+    with root_lock(tmp_path, False, print, Stop()):
         (tmp_path / LOCK).write_bytes(content.encode("utf-8", "surrogatepass"))
         with pytest.raises(StageError, match="another process"):
             take(tmp_path)
@@ -96,7 +98,7 @@ def test_a_full_disk_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_removed_with_its_folder_by_its_holder_it_is_made_anew(tmp_path: Path) -> None:
-    with root_lock(tmp_path, False, print, lambda: False):
+    with root_lock(tmp_path, False, print, Stop()):
         (tmp_path / LOCK).unlink()
         (tmp_path / ".pipeline").rmdir()
     take(tmp_path)
@@ -104,10 +106,10 @@ def test_removed_with_its_folder_by_its_holder_it_is_made_anew(tmp_path: Path) -
 
 def test_who_waited_for_a_removed_lock_does_not_hold_beside_another(tmp_path: Path) -> None:
     """The old file is unlinked by its holder; the one who waits on it must not take that for the lock."""
-    with root_lock(tmp_path, False, print, lambda: False):
+    with root_lock(tmp_path, False, print, Stop()):
         old = os.open(tmp_path / LOCK, os.O_RDWR)
         (tmp_path / LOCK).unlink()
-        with root_lock(tmp_path, False, print, lambda: False):
+        with root_lock(tmp_path, False, print, Stop()):
             assert not os.path.samestat(os.fstat(old), (tmp_path / LOCK).stat())
     os.close(old)
 
@@ -124,7 +126,7 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
 
 def _count(root: str, times: int) -> None:
     for _ in range(times):
-        with root_lock(Path(root), True, lambda line: None, lambda: False):
+        with root_lock(Path(root), True, lambda line: None, Stop()):
             number = int(Path(root, "number").read_text())
             time.sleep(0.001)
             Path(root, "number").write_text(str(number + 1))

@@ -19,6 +19,7 @@ from pipeline.download import __main__ as download_command
 from pipeline.download import stage as download
 from pipeline.release import read_release
 from pipeline.stage import Choices, Settings, StageContext, StageError
+from pipeline.stop import Stop
 from pipeline.transfer import fetch
 from tests.pipeline.fault_server import FaultServer, serving
 
@@ -28,7 +29,7 @@ def context_of(root: Path, release: Path, *urls: str, **options: Any) -> tuple[S
     said: list[str] = []
     settings = Settings(root, Choices(("val",), read_release(release), mirror=urls), **options)
     root.mkdir(exist_ok=True)
-    return StageContext(settings, root, said.append, lambda: False), said
+    return StageContext(settings, root, said.append, Stop()), said
 
 
 def table_of(folder: Path, body: bytes, *paths: str) -> Path:

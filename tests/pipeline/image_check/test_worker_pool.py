@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.image_check.worker_pool import CHUNK, WorkerCrash, WorkerPool, WorkFailed
 from pipeline.stage import Interrupted
+from pipeline.stop import Stop
 
 
 def square(item: int) -> int:
@@ -49,13 +50,9 @@ def slow(item: int) -> int:
     return item
 
 
-def never() -> bool:
-    return False
-
-
 def everything(pool: WorkerPool, count: int) -> dict[int, object]:
     with pool:
-        pairs = [pair for chunk in pool.run(range(count), never) for pair in chunk]
+        pairs = [pair for chunk in pool.run(range(count), Stop()) for pair in chunk]
     assert len(pairs) == len(dict(pairs)) == count  # each exactly once
     return dict(pairs)
 
@@ -88,7 +85,7 @@ def test_a_lack_of_memory_is_lost_and_not_a_crash() -> None:
 
 def test_what_the_work_raises_names_the_item() -> None:
     with WorkerPool(divide, 2) as pool, pytest.raises(WorkFailed, match=r"^0: ZeroDivisionError") as caught:
-        for _ in pool.run([3, 2, 1, 0], never):
+        for _ in pool.run([3, 2, 1, 0], Stop()):
             pass
     assert caught.value.item == 0 and "divide" in caught.value.trace
 
@@ -96,7 +93,7 @@ def test_what_the_work_raises_names_the_item() -> None:
 def test_it_stops_when_it_is_asked_to() -> None:
     began = time.monotonic()
     with WorkerPool(slow, 2) as pool, pytest.raises(Interrupted):
-        for _ in pool.run(range(10_000), lambda: time.monotonic() > began + 0.5):
+        for _ in pool.run(range(10_000), Stop(lambda: time.monotonic() > began + 0.5)):
             pass
     assert time.monotonic() - began < 5
 
@@ -109,9 +106,10 @@ def alive(process: int) -> bool:
 PARENT = """
 import os, sys, time
 from pipeline.image_check.worker_pool import WorkerPool
+from pipeline.stop import Stop
 from tests.pipeline.image_check.test_worker_pool import report_and_wait
 with WorkerPool(report_and_wait, 2) as pool:
-    for _ in pool.run(range(64), lambda: False):
+    for _ in pool.run(range(64), Stop()):
         pass
 """
 

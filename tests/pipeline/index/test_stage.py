@@ -28,6 +28,7 @@ from pipeline.index import build as index_build
 from pipeline.index import tables
 from pipeline.remap_categories.stage import remap
 from pipeline.stage import Interrupted
+from pipeline.stop import Stop
 from tests.pipeline.annotation_root import REJECTED, files, killed_at, make_root, points_of
 from tests.pipeline.image_root import REPOSITORY
 from vision.artefacts import files as artefacts
@@ -252,7 +253,7 @@ def test_interrupted_at_any_time_nothing_is_replaced(
             return asked[0] > limit
 
         try:
-            index_build.build_index(root, SPLITS, None, tmp_path / str(limit), stop)
+            index_build.build_index(root, SPLITS, None, tmp_path / str(limit), Stop(stop))
         except Interrupted:
             assert files(root) == before
             limit = limit + 1 if limit < 4 else 2 * limit

@@ -19,6 +19,7 @@ from pipeline.image_check.verdicts import read_verdicts
 from pipeline.remap_categories import __main__ as remap_categories_command
 from pipeline.remap_categories.stage import remap
 from pipeline.stage import Interrupted, StageError
+from pipeline.stop import Stop
 from tests.pipeline.annotation_root import NAMES, REJECTED, files, killed_at, make_root, points_of
 from tests.pipeline.image_root import REPOSITORY
 from vision.artefacts import files as artefacts
@@ -202,12 +203,12 @@ def test_the_test_split_has_no_annotations(tmp_path: Path) -> None:
 def test_interrupted_between_two_items_nothing_is_published(root: Path) -> None:
     before, asked = files(root), []
 
-    def stop() -> bool:
+    def asked_twice() -> bool:
         asked.append(1)
         return len(asked) > 2
 
     with pytest.raises(Interrupted):
-        remap(root, should_stop=stop)
+        remap(root, stop=Stop(asked_twice))
     assert files(root) == before
 
 

@@ -17,6 +17,7 @@ from pipeline.runner import clean
 from pipeline.runner.clean import Selection, plan, remove
 from pipeline.stage import Choices, Interrupted
 from pipeline.stages import NAMES
+from pipeline.stop import Stop
 from tests.printed import Printed
 from tools.demo import mirror
 from vision.artefacts.data_layout import CHOICES
@@ -188,7 +189,7 @@ def test_a_hostile_receipt_removes_nothing_outside(root: Path, path: str, kind: 
     receipts.receipt_path(root, "index").write_text(json.dumps(noted | {"outputs": {name: claim}}))
     before = everything(root)
     cleaning = plan(root, Selection(stages=("index",)))
-    remove(cleaning, print, lambda: False)
+    remove(cleaning, print, Stop())
     assert outside.read_bytes() == b"abc"
     assert set(before) - set(everything(root)) == {
         ".pipeline/index.json",
@@ -253,15 +254,15 @@ def test_a_clean_that_was_stopped_is_completed_by_the_same_command(root: Path) -
         return len(asked) > 10
 
     with pytest.raises(Interrupted):
-        remove(plan(root, selection), print, stop_soon)
+        remove(plan(root, selection), print, Stop(stop_soon))
     assert len(everything(root)) > 0
-    remove(plan(root, selection), print, lambda: False)
+    remove(plan(root, selection), print, Stop())
     assert list(everything(root)) == [CHOICES]
 
 
 def test_it_waits_for_the_lock(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = everything(root)
-    with root_lock(root, True, print, lambda: False):
+    with root_lock(root, True, print, Stop()):
         assert run(root, "--all", "--yes", "--no-wait") == 1
         assert "is in use" in capsys.readouterr().err
         assert run(root, "--all") == 0
@@ -303,18 +304,18 @@ def test_it_is_left_while_files_are_read(root: Path) -> None:
     """A copied root: nothing is as recorded by time and inode, so that everything has to be read."""
     archive = max((root / "archives/zips").iterdir(), key=lambda path: path.stat().st_size)
     with pytest.raises(Interrupted):
-        plan(root, Selection(archives=True), lambda: True)
+        plan(root, Selection(archives=True), Stop(lambda: True))
     for path in (root / "val2017").iterdir():
         os.utime(path, (1, 1))
     with pytest.raises(Interrupted):
-        plan(root, Selection(stages=("extract",)), lambda: True)
+        plan(root, Selection(stages=("extract",)), Stop(lambda: True))
     (root / ".pipeline/staging/extract").mkdir(parents=True)
     (root / ".pipeline/staging/extract/half.jpg").write_bytes(b"x")
     with pytest.raises(Interrupted):
-        plan(root, Selection(staging=True), lambda: True)
+        plan(root, Selection(staging=True), Stop(lambda: True))
     cleaning = plan(root, Selection(staging=True))
     with pytest.raises(Interrupted):
-        remove(cleaning, print, lambda: True)
+        remove(cleaning, print, Stop(lambda: True))
     assert archive.exists() and (root / ".pipeline/staging/extract/half.jpg").exists()
 
 

@@ -20,6 +20,7 @@ from pipeline.runner import run as runner
 from pipeline.runner.run import run_stages
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from pipeline.stages import NAMES, named
+from pipeline.stop import Stop
 from tests.faults.harness import snapshot
 from vision.artefacts.files import publish_bytes, publish_tree
 
@@ -45,7 +46,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def run(settings: Settings, stage: Stage = STAGE) -> list[str]:
     said: list[str] = []
-    run_stages([stage], settings, False, said.append, lambda: False)
+    run_stages([stage], settings, False, said.append, Stop())
     return said
 
 

@@ -10,7 +10,6 @@ import errno
 import os
 import shutil
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import pytest
 from pipeline.data_root import receipts
 from pipeline.runner.run import run_stages
 from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext
+from pipeline.stop import NEVER, Stop
 from tests.faults.harness import snapshot, spread
 from tests.faults.stopped import Change, Killed, full, killed, killed_for_good, stopped
 
@@ -42,9 +42,9 @@ STAGE = Stage(
 )  # fmt: skip
 
 
-def run(root: Path, should_stop: Callable[[], bool] = lambda: False, stage: Stage = STAGE) -> list[str]:
+def run(root: Path, stop: Stop = NEVER, stage: Stage = STAGE) -> list[str]:
     said: list[str] = []
-    run_stages([stage], Settings(root), False, said.append, should_stop)
+    run_stages([stage], Settings(root), False, said.append, stop)
     return said
 
 
@@ -172,7 +172,7 @@ def test_asked_to_stop_at_any_time_all_outputs_are_old_or_all_are_new(case: Case
             return asked > limit
 
         try:
-            run(root, stop)
+            run(root, Stop(stop))
         except Interrupted:
             stops += 1
             outputs = [_below(path, seen(root)) for path in OUTPUTS]

@@ -21,6 +21,7 @@ from pipeline.data_root.lock import root_lock
 from pipeline.runner import run as runner
 from pipeline.runner.run import STAGING, decide_all, run_stages
 from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
+from pipeline.stop import Stop
 from vision.artefacts.files import OutOfSpace
 
 
@@ -51,7 +52,7 @@ def settings(tmp_path: Path) -> Settings:
 def run(settings: Settings, *stages: Stage, force: bool = False) -> list[str]:
     """Runs and returns what was said."""
     said: list[str] = []
-    run_stages(stages or (FIRST, SECOND), settings, force, said.append, lambda: False)
+    run_stages(stages or (FIRST, SECOND), settings, force, said.append, Stop())
     return said
 
 
@@ -180,21 +181,21 @@ def test_a_tree_is_compared_file_by_file(settings: Settings) -> None:
 
 
 def test_a_second_process_is_told_who_holds_the_root(tmp_path: Path) -> None:
-    with root_lock(tmp_path, True, print, lambda: False):
+    with root_lock(tmp_path, True, print, Stop()):
         code = (
-            "from pathlib import Path; from pipeline.data_root.lock import root_lock\n"
+            "from pathlib import Path; from pipeline.data_root.lock import root_lock; from pipeline.stop import NEVER\n"
             "import sys\n"
-            f"with root_lock(Path({str(tmp_path)!r}), False, print, lambda: False): pass"
+            f"with root_lock(Path({str(tmp_path)!r}), False, print, NEVER): pass"
         )
         child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert child.returncode == 1 and f"process {os.getpid()}" in child.stderr
-    with root_lock(tmp_path, False, print, lambda: False):
+    with root_lock(tmp_path, False, print, Stop()):
         pass
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_waiting_run_with_its_code(tmp_path: Path, number: int, code: int) -> None:
-    with root_lock(tmp_path, True, print, lambda: False):
+    with root_lock(tmp_path, True, print, Stop()):
         command = [sys.executable, "-u", "-m", "pipeline", "run", "--root", str(tmp_path)]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert child.stdout is not None and child.stderr is not None
@@ -336,8 +337,8 @@ def test_a_full_disk_does_not_matter_when_there_is_nothing_to_do(
 
 def test_a_look_can_be_stopped(settings: Settings) -> None:
     run(settings)
-    with pytest.raises(Interrupted, match="while reading source"):
-        decide_all([FIRST], settings, deep=True, should_stop=lambda: True)
+    with pytest.raises(Interrupted):
+        decide_all([FIRST], settings, deep=True, stop=Stop(lambda: True))
 
 
 def test_a_stage_that_ends_without_its_output_is_an_error_with_a_reason(settings: Settings) -> None:

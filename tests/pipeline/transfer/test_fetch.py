@@ -19,6 +19,7 @@ import requests
 import urllib3
 
 from pipeline.stage import Interrupted, StageError
+from pipeline.stop import Stop
 from pipeline.transfer import fetch, request
 from pipeline.transfer import partial as part
 from pipeline.transfer.fetch import Fetch, backoff_s
@@ -225,7 +226,7 @@ def test_a_stop_does_not_wait_for_a_server_that_hangs(
     fault_server.always = "hang"
     began = time.monotonic()
     with pytest.raises(Interrupted):
-        make_fetch((), connections=connections, should_stop=lambda: time.monotonic() > began + 0.5).run()
+        make_fetch((), connections=connections, stop=Stop(lambda: time.monotonic() > began + 0.5)).run()
     assert time.monotonic() < began + 3
 
 

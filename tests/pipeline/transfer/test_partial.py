@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.stage import Interrupted, StageError
+from pipeline.stop import Stop
 from pipeline.transfer import fetch
 from pipeline.transfer import partial as part
 from pipeline.transfer.fetch import Fetch
@@ -25,7 +26,7 @@ def interrupted(make_fetch: Callable[..., Fetch], tmp_path: Path, **change: Any)
     """A fetch that is stopped after 200,000 bytes; how many it has."""
     got: list[int] = []
     with pytest.raises(Interrupted):
-        make_fetch((), progress=got.append, should_stop=lambda: sum(got) > 200_000, **change).run()
+        make_fetch((), progress=got.append, stop=Stop(lambda: sum(got) > 200_000), **change).run()
     assert not (tmp_path / "file.zip").exists()
     return sum(got)
 

@@ -23,6 +23,7 @@ from pipeline.image_check.journal import ImageJournal
 from pipeline.image_check.safe_read import FileFacts
 from pipeline.image_check.worker_pool import WorkerCrash
 from pipeline.stage import Interrupted, StageError
+from pipeline.stop import Stop
 from pipeline.validate_images.stage import STAGE
 from tests import warm
 from tests.faults.harness import KILL, Shim, spread
@@ -345,7 +346,7 @@ def test_interrupted_it_leaves_in_time_and_goes_on(
 
 def test_interrupted_is_raised(made: Path, tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
-        check_all(jobs_of(made), tmp_path, 1, should_stop=lambda: True)
+        check_all(jobs_of(made), tmp_path, 1, stop=Stop(lambda: True))
 
 
 def test_the_stage_says_what_it_reads_and_makes(made: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.annotations import scan as annotation_bytes
 from pipeline.stage import Choices, Interrupted, Settings, StageContext, StageError
+from pipeline.stop import Stop
 from pipeline.validate_images import table as image_table
 from pipeline.validate_images.table import survey_split
 
@@ -60,12 +61,12 @@ def test_it_can_be_left_in_every_part_of_the_file(
     root = root_with(tmp_path, json.dumps({"images": IMAGES, "annotations": [0] * 5, "categories": []}))
     asked: list[int] = []
 
-    def should_stop() -> bool:
+    def told() -> bool:
         asked.append(1)
         return len(asked) == at
 
     with pytest.raises(Interrupted):
-        survey_split(root, "val", should_stop)
+        survey_split(root, "val", Stop(told))
     assert len(asked) == at
 
 
@@ -79,6 +80,6 @@ def test_what_to_do_names_the_root(tmp_path: Path) -> None:
     settings = Settings(root, Choices(("val",)), 1)
     (root / "annotations/instances_val2017.json").write_text(json.dumps({"images": IMAGES}))
     with pytest.raises(StageError) as useless:
-        image_table.make_table(StageContext(settings, root, print, lambda: False))
+        image_table.make_table(StageContext(settings, root, print, Stop()))
     for error in (gone, damaged, useless):
         assert f"--root '{root}'" in error.value.fix
