@@ -137,13 +137,6 @@ def add_clean_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     what.add_argument("--archives", action="store_true", help="the archives; what is unpacked stays")
     what.add_argument("--only", choices=NAMES, metavar="STAGE", help="what this stage made, and its receipt")
-    what.add_argument(
-        "--from",
-        dest="first",
-        choices=NAMES,
-        metavar="STAGE",
-        help="the same for this stage and those after it",
-    )
     what.add_argument("--all", action="store_true", help="everything that the pipeline made")
     how = parser.add_argument_group("where and how")
     add_root_option(how)
@@ -153,12 +146,8 @@ def add_clean_options(parser: argparse.ArgumentParser) -> None:
 
 def selected(arguments: argparse.Namespace) -> Selection:
     """What the options of ``clean`` mean."""
-    stages: tuple[str, ...] = NAMES if arguments.all else ()
-    if arguments.only:
-        stages = (arguments.only,)
-    elif arguments.first:
-        stages = NAMES[NAMES.index(arguments.first) :]
-    return Selection(arguments.staging, arguments.archives, stages, arguments.all)
+    only = (arguments.only,) if arguments.only else ()
+    return Selection(arguments.staging, arguments.archives, NAMES if arguments.all else only, arguments.all)
 
 
 def clean(arguments: argparse.Namespace, stop: Stop) -> None:
@@ -222,8 +211,8 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Non
     if arguments.command == "run" and not chosen(arguments):
         parser.error(f"--until {arguments.until} comes before --from {arguments.first}: nothing to run")
     if arguments.command == "clean":
-        if sum(map(bool, (arguments.only, arguments.first, arguments.all))) > 1:
-            parser.error("--only, --from and --all: choose one")
+        if arguments.only and arguments.all:
+            parser.error("--only and --all: choose one")
         if arguments.yes and selected(arguments) == Selection():
             parser.error("--yes alone removes nothing: say what, e.g. --staging")
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.runner.clean import Selection, plan, remove
 from pipeline.stages import NAMES
+from pipeline.stop import NEVER
 from tests import warm
 from tools.demo import mirror
 
@@ -60,7 +62,7 @@ def root_before(miniature_root: Path, tmp_path: Path, request: pytest.FixtureReq
     """A root in which the stages before the one in question are done."""
     root = tmp_path / "root"
     shutil.copytree(miniature_root, root)
-    assert main(["clean", "--root", str(root), "--from", request.param, "--yes"]) == 0
+    remove(plan(root, Selection(stages=NAMES[NAMES.index(request.param) :])), print, NEVER)
     return root
 
 

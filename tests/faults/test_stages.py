@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.__main__ import main as pipeline
 from pipeline.command.options import OPTIONS
+from pipeline.runner.clean import Selection, plan, remove
 from pipeline.stages import NAMES
+from pipeline.stop import NEVER
 from tests import warm
 from tests.faults.harness import (
     BROKEN,
@@ -103,7 +104,7 @@ def case(
     folder = tmp_path_factory.mktemp(request.param)
     before = folder / "before"
     shutil.copytree(miniature_root, before)
-    assert pipeline(["clean", "--root", str(before), "--from", request.param, "--yes"]) == 0
+    remove(plan(before, Selection(stages=NAMES[NAMES.index(request.param) :])), print, NEVER)
     with mirror(miniature_release) as url:
         yield Case(request.param, url, miniature_release / "release.json", before, miniature_root)
 

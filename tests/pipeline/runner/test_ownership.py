@@ -17,10 +17,11 @@ from pipeline.__main__ import main
 from pipeline.data_root import claims, receipts
 from pipeline.runner import ownership
 from pipeline.runner import run as runner
+from pipeline.runner.clean import Selection, plan, remove
 from pipeline.runner.run import run_stages
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from pipeline.stages import NAMES, named
-from pipeline.stop import Stop
+from pipeline.stop import NEVER, Stop
 from tests.faults.harness import snapshot
 from vision.artefacts.files import publish_bytes, publish_tree
 
@@ -179,7 +180,7 @@ FOREIGN: list[tuple[str, str]] = [
 def test_under_the_name_of_every_output_of_every_stage(
     own_root: Path, stage: str, path: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["clean", "--root", str(own_root), "--from", stage, "--yes"]) == 0
+    remove(plan(own_root, Selection(stages=NAMES[NAMES.index(stage) :])), print, NEVER)
     target = own_root / path
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("mine")
