@@ -25,6 +25,13 @@ def mirror(text: str) -> str:
     return text if text == choices.DEFAULT else web_address(text)
 
 
+def own_output(text: str) -> Path:
+    """A name on the disk for what gets its name when it is whole."""
+    if text == "-":
+        raise argparse.ArgumentTypeError("it is made on the disk and not printed: expected a name, not -")
+    return Path(text)
+
+
 def web_address(text: str) -> str:
     """What can be fetched at all: http or https, and a host."""
     if wrong := fault_of(text):

@@ -10,9 +10,8 @@ if __name__ == "__main__":  # before the imports: they take a while
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from pipeline.command.options import positive, web_address
+from pipeline.command.options import own_output, positive, web_address
 from pipeline.command.own_file import OwnFile
 from pipeline.command.run_stage import stage_main
 from pipeline.download.stage import STAGE
@@ -45,7 +44,7 @@ OWN = OwnFile(
             "that is part of the URL is neither stored nor shown",
         },
         "--sha256": {"type": _digest, "metavar": "HEX", "help": "SHA-256 that the file must have"},
-        "--output": {"type": Path, "metavar": "FILE", "help": "the file to make"},
+        "--output": {"type": own_output, "metavar": "FILE", "help": "the file to make"},
     },
     more={
         "--bytes": {

@@ -15,7 +15,7 @@ from pipeline.transfer.fetch import Fetch
 from pipeline.transfer.partial import bytes_here, remove_traces, traces
 from pipeline.transfer.progress import Progress
 from vision.artefacts.files import sha256_of
-from vision.artefacts.targets import require_file_place
+from vision.artefacts.targets import not_ours, require_file_place
 from vision.messages.advice import command
 
 
@@ -33,9 +33,8 @@ class Download:
 def download_file(asked: Download) -> int:
     """Fetches ``asked.output``, or finds that it is there already, by its digest.
 
-    A file of that name with another content is replaced, but only when the right one has arrived. Gives the exit
-    code: 0; 1 when no url gave the right bytes or something is in the way; 130 or 143 when interrupted, and then the
-    same command resumes.
+    A file of that name with another content is its owner's and stays. Gives the exit code: 0; 1 when no url gave the
+    right bytes or something is in the way; 130 or 143 when interrupted, and then the same command resumes.
     """
     with Stop() as stop:
 
@@ -56,19 +55,28 @@ def _download(asked: Download, stop: Stop) -> str:
     if _is_here(asked, stop):
         remove_traces(output)
         return f"{output}: already there, sha256 {asked.sha256}"
+    _require_free(output)
     _require_space(asked)
     again = command("python -m pipeline.download", "--sha256", asked.sha256, "--output", output)
     urls = [usable(url, named_again(again, "--url", url)) for url in asked.urls]
     with Progress(output.name, asked.bytes, say) as progress:
         Fetch(
             urls, asked.bytes, asked.sha256, output, progress.update, stop, say,
-            asked.connections, another="a second --url",
+            asked.connections, another="a second --url", require=_require_free,
         ).run()  # fmt: skip
     return f"{output}: {output.stat().st_size:,} bytes, sha256 {asked.sha256}"
 
 
-def _is_here(asked: Download, stop: Stop) -> bool:
+def _require_free(output: Path) -> None:
+    """Raises NotReplaced for whatever is there, also for what has come while the bytes did."""
+    require_file_place(output)
+    if output.exists():
+        raise not_ours(
+            output, "it has another SHA-256 than asked for, so it is not what is fetched", "--output"
+        )
 
+
+def _is_here(asked: Download, stop: Stop) -> bool:
     if not asked.output.is_file() or asked.bytes not in (None, asked.output.stat().st_size):
         return False
     return sha256_of(asked.output, stop.check) == asked.sha256

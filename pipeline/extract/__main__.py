@@ -12,6 +12,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.command.options import own_output
 from pipeline.command.own_file import OwnFile
 from pipeline.command.run_stage import stage_main
 from pipeline.extract.stage import STAGE
@@ -31,7 +32,7 @@ OWN = OwnFile(
     needs={
         "--archive": {"type": Path, "metavar": "FILE.zip", "help": "unpack all of it, or nothing"},
         "--output": {
-            "type": Path, "metavar": "DIR", "help": "the folder to make; one with other files is left alone",
+            "type": own_output, "metavar": "DIR", "help": "the folder to make; one with other files is left alone",
         },
     },
     takes=("--workers",),

@@ -12,6 +12,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.command.options import own_output
 from pipeline.command.own_file import OwnFile
 from pipeline.command.run_stage import stage_main
 from pipeline.image_check.settings import PLAIN
@@ -42,7 +43,7 @@ OWN = OwnFile(
             "type": Path, "metavar": "DIR", "help": "the folder of its images; every one is decoded and checked",
         },
         "--output": {
-            "type": Path, "metavar": "FILE.json",
+            "type": own_output, "metavar": "FILE.json",
             "help": "the new file; beside it FILE.labels.txt, FILE.category_map.json and FILE.dropped.jsonl",
         },
     },

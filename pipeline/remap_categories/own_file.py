@@ -30,7 +30,7 @@ from pipeline.remap_categories.report import report_text
 from pipeline.remap_categories.writer import ImageCheck, judged
 from pipeline.stage import StageError
 from pipeline.stop import Stop
-from vision.artefacts.targets import require_file_place
+from vision.artefacts.targets import not_ours, require_file_place
 from vision.images.formats import EXIF_CHOICES, FITS_UPRIGHT
 from vision.messages.advice import Word, command, shown
 
@@ -112,20 +112,15 @@ def remap_file(asked: FileRemap) -> int:
 
 
 def _require_own(asked: FileRemap) -> None:
-    """Raises StageError where files would be replaced that are not of an earlier remap: they are their owner's."""
+    """Raises NotReplaced where files would be replaced that are not of an earlier remap: they are their owner's."""
     standing = [path for path in asked.outputs() if path.exists()]
     if not standing:
         return
     try:
         read_rows(asked.beside("map"))
     except StageError as error:
-        moves = " && ".join(command("mv", path, path.with_name(path.name + ".old")) for path in standing)
-        raise StageError(
-            f"{shown(standing[0])} is there and is not replaced",
-            "only an earlier remap gives way, which has its category map beside it: "
-            f"{shown(asked.beside('map').name)}",
-            f"name another --output, or move away what is there: {moves}",
-        ) from error
+        why = f"only an earlier remap gives way, which has its category map beside it: {asked.beside('map').name}"
+        raise not_ours(standing[0], shown(why), "--output") from error
 
 
 def _remap(asked: FileRemap, working: Path, stop: Stop) -> str:

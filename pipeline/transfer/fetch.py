@@ -59,6 +59,7 @@ class Fetch:
     * urls: mirrors, in order of preference; bytes: None where nobody knows; sha256: in hex, small
     * progress: called with bytes that arrived, negative where some have to come again; from any thread
     * connections: at most so many at a time; another: how one names a further mirror
+    * require: raises where ``output`` must not be replaced
     """
 
     urls: list[str]
@@ -70,6 +71,7 @@ class Fetch:
     say: Callable[[str], None]
     connections: int = 1
     another: str = "--mirror URL"
+    require: Callable[[Path], None] = require_file_place
     mirrors: Mirrors = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,7 +85,7 @@ class Fetch:
             disk failed, what is there is kept.
         """
         self.output.parent.mkdir(parents=True, exist_ok=True)
-        require_file_place(self.output)
+        self.require(self.output)
         with space_errors(self.output):
             for attempt in (1, 2):
                 part = PartialFile(self.output, self.bytes, self.sha256)
@@ -99,6 +101,7 @@ class Fetch:
                             part.remove()
                 url, wrong = self.mirrors.current, self._wrong(part.path)
                 if wrong is None:
+                    self.require(self.output)
                     part.publish(self.output)
                     return
                 self.say(f"{self.output.name}: {wrong}" + ("; fetching it again" if attempt == 1 else ""))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -20,9 +22,8 @@ from pipeline.image_check.settings import How
 from pipeline.stage import StageError
 from pipeline.stop import Stop
 from vision.artefacts.files import atomic_publish
-from vision.artefacts.targets import require_file_place
+from vision.artefacts.targets import not_ours, require_file_place
 from vision.images.decode import ImageVerdict
-from vision.messages.advice import command, shown
 
 
 def check_folder(images: Path, report: Path, workers: int, how: How) -> int:
@@ -56,7 +57,7 @@ LONGEST_LINE = 1 << 16
 
 
 def _require_own_report(report: Path) -> None:
-    """Raises StageError for a file that is no report of this check: it is its owner's."""
+    """Raises NotReplaced for a file that is no report of this check: it is its owner's."""
     try:
         with report.open("rb") as file:
             while line := file.readline(LONGEST_LINE):
@@ -66,10 +67,8 @@ def _require_own_report(report: Path) -> None:
                 return
     except FileNotFoundError:
         return
-    raise StageError(
-        f"{shown(report)} is no report of this check and is not replaced",
-        f"a report has lines with {', '.join(ROW)} and nothing else; this file is somebody's",
-        f"name another --report, or move it away: {command('mv', report, report.with_name(report.name + '.old'))}",
+    raise not_ours(
+        report, f"only a report of this check gives way: lines with {', '.join(ROW)} alone", "--report"
     )
 
 
@@ -81,9 +80,23 @@ def _is_row(line: bytes) -> bool:
     return isinstance(row, dict) and tuple(row) == ROW
 
 
+_STREAMS = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
+_STREAM = re.compile(r"/(?:dev|proc/(?:self|thread-self))/fd/(\d{1,9})")
+
+
 def is_sink(report: Path) -> bool:
-    """``-``, the output of this program, and /dev/null: written to and never replaced."""
-    return str(report) in ("-", os.devnull)
+    """``-`` and other names of a stream that the shell has opened, and /dev/null: written to and never replaced."""
+    return str(report) == os.devnull or stream_of(report) is not None
+
+
+def stream_of(report: Path) -> int | None:
+    """The descriptor that ``report`` is a name of; those that this program has opened itself are none."""
+    named = _STREAM.fullmatch(str(report))
+    number = int(named[1]) if named else _STREAMS.get(str(report))
+    with suppress(OSError):
+        if number is not None and os.get_inheritable(number):
+            return number
+    return None
 
 
 def _check_into_sink(images: Path, report: Path, workers: int, how: How, stop: Stop) -> None:
@@ -92,8 +105,12 @@ def _check_into_sink(images: Path, report: Path, workers: int, how: How, stop: S
         names = list(_entries(images, report, Path(folder)))
         found = check_all([_job(images, name) for name in names], Path(folder), workers, how, stop)
     verdicts = [(name, found[_job(images, name)]) for name in names]
-    if str(report) == "-":
+    stream = stream_of(report)
+    if stream == 1:
         _write(sys.stdout, verdicts)
+    elif stream is not None:
+        with os.fdopen(os.dup(stream), "w", encoding="utf-8") as file:
+            _write(file, verdicts)
     print(_summary(verdicts, report), file=sys.stderr)
 
 

@@ -13,8 +13,6 @@ import pytest
 from tests.printed import ODD, Printed, main_of
 from tools.demo import mirror
 from tools.environment import Environment, EnvironmentProblem
-from vision.artefacts.files import publish_bytes
-from vision.artefacts.targets import NotReplaced
 
 
 @pytest.fixture
@@ -200,15 +198,6 @@ def test_a_login_that_was_not_stored(
         named = {word: f"{address}/{archive}" for word, address in named.items()}
         printed(capsys.readouterr().err, "pipeline/download/own_file.py:_download", fill=named)
     assert (away / ODD).is_file()
-
-
-def test_a_link_in_the_place_of_a_file(away: Path, printed: Printed) -> None:
-    link = away / ODD
-    link.symlink_to("elsewhere")
-    with pytest.raises(NotReplaced) as caught:
-        publish_bytes(link, b"x")
-    printed(str(caught.value), "vision/artefacts/targets.py:_require")
-    publish_bytes(link, b"x")
 
 
 def test_an_environment_that_does_not_start(away: Path, printed: Printed) -> None:

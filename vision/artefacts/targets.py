@@ -11,7 +11,7 @@ import os
 import stat
 from pathlib import Path
 
-from vision.messages.advice import quoted, shown
+from vision.messages.advice import shown
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"),
@@ -49,17 +49,20 @@ def _require(path: Path, wanted: object, why: str, other: str, own_fix: str) -> 
         return
     if wanted(mode):  # type: ignore[operator]
         return
-    fix = f"{other}, or move it away"
-    if stat.S_ISLNK(mode):
-        kind = f"a link to {shown(str(path.readlink()))}"
-        fix = f"name what it points to, or remove the link: rm {quoted(path)}"
-    else:
-        kind = kind_of(mode)
-    raise NotReplaced(
-        errno.EEXIST,
-        f"{shown(path)} is {kind} and is not replaced\n  why: {why}, and only an older one of its kind ever gives way\n  fix: {own_fix or fix}",
-        str(path),
-    )
+    link = stat.S_ISLNK(mode)
+    kind = f"a link to {shown(str(path.readlink()))}" if link else kind_of(mode)
+    fix = own_fix or f"{other}{', or what it points to' if link else ''}"
+    raise _refused(path, f"is {kind}", f"{why}, and only an older one of its kind ever gives way", fix)
+
+
+def _refused(path: Path, what: str, why: str, fix: str) -> NotReplaced:
+    lines = f"{shown(path)} {what} and is not replaced\n  why: {why}\n  fix: {fix}"
+    return NotReplaced(errno.EEXIST, lines, str(path))
+
+
+def not_ours(path: Path, why: str, option: str) -> NotReplaced:
+    """For a file that may be its owner's, such as an image of a data set: no command that moves it is printed."""
+    return _refused(path, "is there", why, f"name another {option}, or move that file elsewhere yourself")
 
 
 def kind_of(mode: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import random
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.download.__main__ import main
+from pipeline.transfer.fetch import Fetch
 from tests import warm
 from tests.faults.harness import BROKEN, FULL, KILL, REPOSITORY, Shim, killed_after, python, snapshot, spread
 from tests.pipeline.fault_server import FaultServer, serving
@@ -64,14 +64,32 @@ def test_fetched_and_then_found(
     assert [path.name for path in tmp_path.iterdir()] == ["own.bin"]
 
 
-def test_an_older_file_is_replaced_only_by_the_right_one(fault_server: FaultServer, tmp_path: Path) -> None:
+def test_a_file_of_that_name_with_another_content_stays(
+    fault_server: FaultServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "own.bin"
-    output.write_bytes(b"older")
-    wrong = hashlib.sha256(b"another").hexdigest()
-    assert main(["--url", f"{fault_server.url}/x", "--sha256", wrong, "--output", str(output)]) == 1
-    assert output.read_bytes() == b"older"
-    assert run(fault_server, output) == 0
-    assert output.read_bytes() == fault_server.body
+    output.write_bytes(b"its owner's")
+    assert run(fault_server, output) == 1
+    assert "is there and is not replaced" in (said := capsys.readouterr().err) and "another --output" in said
+    assert not fault_server.requests and os.listdir(tmp_path) == ["own.bin"]
+    assert output.read_bytes() == b"its owner's"
+
+
+def test_a_file_that_comes_while_the_bytes_do_stays(
+    fault_server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, wrong = tmp_path / "own.bin", Fetch._wrong
+
+    def meanwhile(job: Fetch, path: Path) -> str | None:
+        output.write_bytes(b"its owner's")
+        return wrong(job, path)
+
+    monkeypatch.setattr(Fetch, "_wrong", meanwhile)
+    assert run(fault_server, output) == 1 and output.read_bytes() == b"its owner's"
+    monkeypatch.undo()
+    output.rename(tmp_path / "moved")
+    assert run(fault_server, output) == 0 and output.read_bytes() == fault_server.body
+    assert len(fault_server.requests) == 1, "what had come was kept"
 
 
 @pytest.mark.parametrize(
@@ -81,6 +99,7 @@ def test_an_older_file_is_replaced_only_by_the_right_one(fault_server: FaultServ
         ["--url", "http://x/y", "--sha256", "0" * 63, "--output", "z"],
         ["--sha256", "0" * 64, "--output", "z"],
         ["--url", "http://x/y", "--sha256", "0" * 64, "--output", "z", "--bytes", "0"],
+        ["--url", "http://x/y", "--sha256", "0" * 64, "--output", "-"],
     ],
 )
 def test_what_is_missing_or_malformed_is_said(given: list[str]) -> None:
@@ -259,9 +278,8 @@ def check_changes(
     for at in spread(total, points, seed=7):
         shutil.rmtree(folder)
         folder.mkdir()
-        output.write_bytes(b"older")
         done = shim.run(line, folder, at, what)
-        assert output.read_bytes() in (b"older", server.body)
+        assert not output.exists() or output.read_bytes() == server.body
         if what != KILL and done.returncode:
             assert done.returncode == 1 and "fix:" in done.stderr and "Traceback" not in done.stderr, (
                 done.stderr

@@ -16,7 +16,7 @@ from tests import warm
 from tests.images.corpus import corpus
 from tests.photographs import Photograph, encoded
 from tests.pipeline.image_root import REPOSITORY
-from tests.printed import ODD, Printed
+from tests.printed import ODD
 
 
 def check(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -120,6 +120,23 @@ def test_the_report_goes_to_the_output_or_nowhere(
     assert not list(Path("/dev").glob(".null*")) and not Path("-").exists()
 
 
+@pytest.mark.parametrize("folder", ["/dev/fd", "/proc/self/fd"])
+def test_the_report_goes_into_what_the_shell_has_opened(
+    folder: str, odd_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``--report /dev/stdout``, ``/dev/stderr`` and bash's ``>(…)``; a file that is open already is no such stream."""
+    with (tmp_path / "opened").open("w+") as file:
+        line = ["--images", str(odd_folder), "--report", f"{folder}/{file.fileno()}", "--workers", "1"]
+        assert main(line) == 1
+        assert " rm " not in capsys.readouterr().err and (tmp_path / "opened").read_text() == ""
+        os.set_inheritable(file.fileno(), True)
+        assert main(line) == 0
+    assert len((tmp_path / "opened").read_text().splitlines()) == len(list(odd_folder.iterdir()))
+    assert main([*line[:3], "/dev/stdout", *line[4:]]) == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == len(list(odd_folder.iterdir())) and "files:" in said.err
+
+
 def test_what_is_no_file_is_refused_before_a_picture_is_read(
     odd_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,7 +162,7 @@ def test_the_frame_of_photographs_that_were_turned(
 
 @pytest.mark.parametrize("name", ["annotations.json", "a photograph.jpg", "notes.txt", "rows.jsonl"])
 def test_a_file_that_is_no_report_is_never_replaced(
-    name: str, tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Hand-made annotations, an image of the very folder, notes, lines of another program."""
     folder = tmp_path / ODD
@@ -161,9 +178,10 @@ def test_a_file_that_is_no_report_is_never_replaced(
     line = ["--images", str(folder), "--report", str(mine), "--workers", "1"]
     assert main(line) == 1
     said = capsys.readouterr().err
-    assert "is no report of this check and is not replaced" in said and mine.read_bytes() == before
-    printed(said, "pipeline/validate_images/own_folder.py:_require_own_report")
-    assert main(line) == 0 and (folder / f"{name}.old").read_bytes() == before
+    assert "is there and is not replaced" in said and mine.read_bytes() == before
+    assert "name another --report" in said and "mv " not in said, "it would be missing from the data set"
+    line[3] = str(folder / "report.jsonl")
+    assert main(line) == 0 and mine.read_bytes() == before
     assert main(line) == 0, "a report of ours gives way to the next"
 
 
