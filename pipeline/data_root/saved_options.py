@@ -101,7 +101,7 @@ def _remembered(root: Path, named: dict[str, Any]) -> Choices:
     try:
         noted = read(root)
     except StageError:
-        if set(NAMES) - set(named) - {"keep_archives"}:  # single stages do not have that option
+        if set(NAMES) - set(named) - {"keep_archives"}:  # status and verify do not have that option
             raise
         return Choices()
     if "release" not in named and not (root / CHOICES).exists() and not _may_be_coco(root):
