@@ -16,8 +16,7 @@ case "${1:-}" in -h | --help)
 esac
 no_env=()
 if [ "${1:-}" = --no-env ]; then no_env=(--no-env); shift; fi
-start=$(tools/find_python.sh)
-python=$("$start" -m tools.environment --dev "${no_env[@]}")
+python=$(tools/environment.sh --dev "${no_env[@]}")
 has() { "$python" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$1') is None)"; }
 check() {  # NAME COMMAND…: a checker that this Python lacks is passed over, aloud
     if has "$1"; then "$python" -m "$@"; else echo "skipped: $1 is not installed in $python" >&2; fi

@@ -11,10 +11,11 @@
 #
 #   --sample: val2017 only, 1.1 GB    --demo: no COCO at all, rendered images, 8-15 minutes on two cores
 #
-# Only choosing a Python to start with happens here; tools/setup.py does the rest and then runs
-# `python -m pipeline run` (or `python -m tools.demo`) with the Python of the environment.
+# Here only a Python to start with is chosen; tools/setup.py says the cost and asks the doctor, tools/environment.sh makes
+# .venv, and `python -m pipeline run` (or `python -m tools.demo`) does the work with the Python of it.
 set -euo pipefail
 export SETUP_CALLED_FROM="$PWD"
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
-python=$(tools/find_python.sh)
+case " $* " in *" --no-env "* | *" --no_env "*) export PYTHON="${PYTHON:-python3}" ;; esac
+python=$(tools/environment.sh --find)
 exec "$python" -m tools.setup "$@"

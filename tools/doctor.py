@@ -19,19 +19,18 @@ import argparse
 import json
 import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tools.looked_at import looked_at
-from tools.machine import Gpu, Interpreter, Machine, read_interpreter, read_machine, torch_reaches_gpu
+from tools.machine import Gpu, Machine, gigabytes, looked_at, read_machine, torch_reaches_gpu
 from vision.messages.command_line import Parser
-from vision.messages.imports import required_distributions
-from vision.messages.supported_python import NEWEST as NEWEST_PYTHON
-from vision.messages.supported_python import OLDEST as OLDEST_PYTHON
+from vision.messages.supported_python import NEWEST
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+OWN_PYTHON = REPOSITORY / ".venv" / "bin" / "python"
 GB = 10**9
 
 ENVIRONMENT_BYTES = (
@@ -58,8 +57,7 @@ class Finding:
     stops: bool = False
 
     def __str__(self) -> str:
-        mark = "STOP" if self.stops else "note"
-        return f"{mark}: {self.what}\n  why: {self.why}\n  fix: {self.fix}"
+        return f"{'STOP' if self.stops else 'note'}: {self.what}\n  why: {self.why}\n  fix: {self.fix}"
 
 
 @dataclass(frozen=True)
@@ -69,58 +67,45 @@ class Need:
     folder: Path
     size: int
     purpose: str
-    stops: bool = True
 
 
-def check_python(interpreter: Interpreter) -> Iterator[Finding]:
-    version = interpreter.version[:2]
-    where = f"Python {interpreter.release} ({interpreter.executable})"
-    if version < OLDEST_PYTHON:
+def check_python(machine: Machine) -> Iterator[Finding]:
+    """One that is too old gets its line from ``vision.messages.supported_python``."""
+    if machine.version[:2] > NEWEST:
         yield Finding(
             "python",
-            f"{where} is too old",
-            "the code and the libraries it needs are for Python 3.10 to 3.13",
-            "install a newer one (apt install python3.11 python3.11-venv, or: uv python install 3.11)",
-            stops=True,
-        )
-    elif version > NEWEST_PYTHON:
-        yield Finding(
-            "python",
-            f"{where} is newer than what was tested",
+            f"Python {machine.release} ({machine.python}) is newer than what was tested",
             "3.10 to 3.13 are supported; some libraries may have no build for a newer one",
             "continue and see, or install python3.12 and run again with PYTHON=python3.12",
         )
 
 
-def check_installer(interpreter: Interpreter, machine: Machine) -> Iterator[Finding]:
+def check_installer(machine: Machine) -> Iterator[Finding]:
     """An environment needs venv, and something that installs into it: uv, ensurepip or pip."""
-    installer = machine.uv or interpreter.ensurepip or interpreter.pip
-    if interpreter.venv and installer:
-        return
-    version = "{}.{}".format(*interpreter.version[:2])
-    lacking = "venv" if not interpreter.venv else "ensurepip, pip and uv"
-    yield Finding(
-        "installer",
-        f"{interpreter.executable} has no {lacking}",
-        "without it no environment can be made in .venv",
-        f"apt install python{version}-venv, or install uv, or use an environment of yours: PYTHON=… --no-env",
-        stops=True,
-    )
+    there = set(machine.installers)
+    if "venv" not in there or not there - {"venv"}:
+        yield Finding(
+            "installer",
+            f"{machine.python} has no {'ensurepip, pip and uv' if 'venv' in there else 'venv'}",
+            "without it no environment can be made in .venv",
+            f"apt install python{machine.minor}-venv, or install uv, or use an environment of yours: PYTHON=… --no-env",
+            stops=True,
+        )
 
 
-def check_packages(interpreter: Interpreter) -> Iterator[Finding]:
-    if interpreter.missing:
+def check_packages(machine: Machine) -> Iterator[Finding]:
+    if machine.missing:
         yield Finding(
             "packages",
-            f"not installed in {interpreter.executable}: {', '.join(interpreter.missing)}",
+            f"not installed in {machine.python}: {', '.join(machine.missing)}",
             "what uses them will fail when it is called; requirements.txt says what each is for",
-            f"{interpreter.executable} -m pip install -r requirements.txt (or run without --no-env)",
+            f"{machine.python} -m pip install -r requirements.txt (or run without --no-env)",
         )
 
 
 def check_disk(needs: Sequence[Need]) -> Iterator[Finding]:
     """Needs on the same disk are added up: each may fit alone and not all together."""
-    by_disk: dict = {}
+    by_disk: dict[int, tuple[Path, list[Need]]] = {}
     for need in needs:
         folder = nearest_existing(need.folder)
         by_disk.setdefault(folder.stat().st_dev, (folder, []))[1].append(need)
@@ -133,19 +118,12 @@ def check_disk(needs: Sequence[Need]) -> Iterator[Finding]:
                 f"{gigabytes(free)} free on the disk of {folder}, {gigabytes(total)} needed ({parts})",
                 "the work would stop in the middle with a full disk",
                 "free some space, or put the data on another disk: --root /path/on/it",
-                stops=any(need.stops for need in wanted),
+                stops=True,
             )
 
 
 def nearest_existing(folder: Path) -> Path:
-    folder = folder.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    return folder
-
-
-def gigabytes(size: float) -> str:
-    return f"{size / GB:.1f} GB" if size >= GB / 10 else f"{size / 1e6:.0f} MB"
+    return next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
 
 
 def check_memory(machine: Machine) -> Iterator[Finding]:
@@ -165,101 +143,95 @@ def check_memory(machine: Machine) -> Iterator[Finding]:
         )
 
 
-def check_compiler(interpreter: Interpreter, machine: Machine) -> Iterator[Finding]:
-    version = "{}.{}".format(*interpreter.version[:2])
+def check_compiler(machine: Machine) -> Iterator[Finding]:
     lacking = [] if machine.compiler else ["a C++ compiler"]
-    lacking += [] if interpreter.headers else [f"Python.h of Python {version}"]
+    lacking += [] if machine.headers else [f"Python.h of Python {machine.minor}"]
     if lacking:
         yield Finding(
             "compiler",
             f"{' and '.join(lacking)} not found",
             "torch.compile builds code with them; without, training runs the slower plain way",
-            f"apt install g++ python{version}-dev",
+            f"apt install g++ python{machine.minor}-dev",
         )
 
 
-def check_gpu(gpu: Gpu | None, interpreter: Interpreter) -> Iterator[Finding]:
+def check_gpu(machine: Machine) -> Iterator[Finding]:
     """A GPU that the installed torch cannot use. No finding without a GPU, or before torch is installed."""
-    if gpu is None or interpreter.torch is None:
+    if machine.gpu is None or machine.torch is None:
         return
-    problem = unreachable(gpu) or wrong_wheel(gpu, interpreter)
+    problem = unreachable(machine.gpu) or wrong_wheel(machine.gpu, machine)
     if problem is not None:
         what, fix = problem
         why = "training would run on the CPU, tens of times slower"
-        yield Finding("gpu", f"{gpu.name} is there, but {what}", why, fix)
+        yield Finding("gpu", f"{machine.gpu.name} is there, but {what}", why, fix)
 
 
 def unreachable(gpu: Gpu) -> tuple[str, str] | None:
     """(what, fix) when no program at all can reach the GPU."""
     if gpu.error is None:
         return None
-    if in_container():
-        return (
-            f"not reachable: {gpu.error}",
-            "start the container with the GPU: --gpus all (Jetson: --runtime nvidia)",
-        )
-    return f"not reachable: {gpu.error}", "install or repair NVIDIA's driver (nvidia-smi must list the GPU)"
+    fix = "install or repair NVIDIA's driver (nvidia-smi must list the GPU)"
+    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+        fix = "start the container with the GPU: --gpus all (Jetson: --runtime nvidia)"
+    return f"not reachable: {gpu.error}", fix
 
 
-def in_container() -> bool:
-    return Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()
-
-
-def wrong_wheel(gpu: Gpu, interpreter: Interpreter) -> tuple[str, str] | None:
+def wrong_wheel(gpu: Gpu, machine: Machine) -> tuple[str, str] | None:
     """(what, fix) when the driver works and the build of torch does not fit it."""
-    torch, python = interpreter.torch, interpreter.executable
-    speaks = "CUDA {}.{}".format(*gpu.cuda) if gpu.cuda else "no CUDA"
-    driver = f"driver {gpu.driver or 'of unknown version'} ({speaks})"
-    if interpreter.torch_cuda is None:
+    driver = f"driver {gpu.driver or 'of unknown version'} ({speaks(gpu)})"
+    if machine.torch_cuda is None:
+        fix = f"install the build for CUDA of torch and torchvision into {machine.python}: {WHERE_WHEELS}"
         if gpu.jetson:
             fix = (
                 "install the torch and torchvision wheels that NVIDIA builds for your JetPack, then run again"
             )
-        else:
-            fix = f"install the build for CUDA of torch and torchvision into {python}: {WHERE_WHEELS}"
-        return f"torch {torch} was built without CUDA; {driver}", fix
-    wheel = tuple(int(part) for part in interpreter.torch_cuda.split(".")[:2])
-    built = f"torch {torch} was built for CUDA {interpreter.torch_cuda}"
-    if gpu.cuda and gpu.cuda[0] < wheel[0]:
-        newer = f"update the driver to {MINIMUM_DRIVER.get(wheel[0], 'a newer one')} or later"
+        return f"torch {machine.torch} was built without CUDA; {driver}", fix
+    wheel = int(machine.torch_cuda.split(".")[0])
+    built = f"torch {machine.torch} was built for CUDA {machine.torch_cuda}"
+    if gpu.cuda and gpu.cuda[0] < wheel:
+        newer = f"update the driver to {MINIMUM_DRIVER.get(wheel, 'a newer one')} or later"
         older = f"or install torch and torchvision for CUDA {gpu.cuda[0]}.x: {WHERE_WHEELS}"
         return f"{built}, which is newer than its {driver}", f"{newer}, {older}"
-    if gpu.capability and wheel[0] >= 13 and gpu.capability < CUDA13_CAPABILITY:
+    if gpu.capability and wheel >= 13 and gpu.capability < CUDA13_CAPABILITY:
         has = "{}.{}".format(*gpu.capability)
         fix = f"install torch and torchvision built for CUDA 12.6: {WHERE_WHEELS}"
         return f"{built}, which left out its compute capability {has}; {driver}", fix
     return None
 
 
-def try_gpu(gpu: Gpu | None, interpreter: Interpreter) -> Iterator[Finding]:
+def speaks(gpu: Gpu) -> str:
+    return "CUDA {}.{}".format(*gpu.cuda) if gpu.cuda else "no CUDA"
+
+
+def try_gpu(machine: Machine) -> Iterator[Finding]:
     """The same asked of torch itself, which has the last word; takes seconds."""
-    if gpu is None or interpreter.torch is None:
+    if machine.gpu is None or machine.torch is None:
         return
-    usable, said = torch_reaches_gpu(interpreter.executable)
+    usable, said = torch_reaches_gpu()
     if not usable:
-        speaks = "CUDA {}.{}".format(*gpu.cuda) if gpu.cuda else "no CUDA"
-        versions = (
-            f"driver {gpu.driver} ({speaks}), torch {interpreter.torch} (CUDA {interpreter.torch_cuda})"
-        )
+        driver = f"driver {machine.gpu.driver} ({speaks(machine.gpu)})"
         yield Finding(
             "gpu",
-            f"{gpu.name} is there, but torch cannot use it: {versions}",
+            f"{machine.gpu.name} is there, but torch cannot use it: {driver}, torch {machine.torch} (CUDA {machine.torch_cuda})",
             f"training would run on the CPU; torch says: {said or 'nothing'}",
             f"install torch and torchvision for the driver's CUDA, or update the driver: {WHERE_WHEELS}",
         )
 
 
-def examine(
-    interpreter: Interpreter, machine: Machine, needs: Sequence[Need], own_environment: bool
-) -> list[Finding]:
+def examine(machine: Machine, needs: Sequence[Need], own_environment: bool) -> list[Finding]:
     """All that can be found in a second. ``own_environment``: one will be made in .venv with this Python."""
-    findings = list(check_python(interpreter))
-    findings += check_installer(interpreter, machine) if own_environment else check_packages(interpreter)
-    findings += check_disk(needs)
-    findings += check_memory(machine)
-    findings += check_compiler(interpreter, machine)
-    findings += check_gpu(machine.gpu, interpreter)
-    return findings
+    installed = check_installer(machine) if own_environment else check_packages(machine)
+    rest = (check_disk(needs), check_memory(machine), check_compiler(machine), check_gpu(machine))
+    return [finding for check in (check_python(machine), installed, *rest) for finding in check]
+
+
+def say(findings: Iterable[Finding]) -> bool:
+    """Prints the findings; true when one of them stops the work."""
+    stops = False
+    for finding in findings:
+        print(finding, file=sys.stderr, flush=True)
+        stops |= finding.stops
+    return stops
 
 
 def build_parser() -> Parser:
@@ -268,9 +240,7 @@ def build_parser() -> Parser:
         description="Looks for what would stop or slow the work: Python, disk, memory, /dev/shm, compiler, GPU.",
         epilog="Exit status 1 only for a finding that stops the work (STOP); notes leave it at 0.",
     )
-    parser.add_argument(
-        "--python", default=None, help="the Python to look at (default: .venv's, else this one)"
-    )
+    parser.add_argument("--python", help="the Python to look at (default: .venv's, else this one)")
     parser.add_argument(
         "--root", type=Path, default=Path("coco-data"), help="where the data will go (%(default)s)"
     )
@@ -281,16 +251,11 @@ def build_parser() -> Parser:
     return parser
 
 
-def default_python() -> str:
-    own = REPOSITORY / ".venv" / "bin" / "python"
-    return str(own) if os.access(own, os.X_OK) else sys.executable
-
-
 NO_ENVIRONMENT = Finding(
     "environment",
     "nothing is installed for this project yet",
     "training and the stages need the libraries of requirements.txt",
-    "./setup_coco.sh makes .venv (or: python -m tools.environment); then: source .venv/bin/activate",
+    "./setup_coco.sh makes .venv (or: tools/environment.sh); then: source .venv/bin/activate",
 )
 
 
@@ -302,31 +267,46 @@ class Report:
     findings: list[Finding]
 
 
-def examine_default(arguments: argparse.Namespace) -> Report:
-    python = arguments.python or default_python()
-    interpreter = read_interpreter(python, required_distributions())
-    if interpreter is None:
-        fix = "name one that does: --python /usr/bin/python3.11"
-        return Report({}, [Finding("python", f"{python} does not start", "nothing can run", fix, stops=True)])
+def look(arguments: argparse.Namespace) -> Report:
+    """At the Python that runs this and at the machine."""
     machine = read_machine()
-    own_environment = interpreter.torch is None and not arguments.python
+    own_environment = machine.torch is None and not arguments.python
     needs = [Need(REPOSITORY, ENVIRONMENT_BYTES, "the environment")] if own_environment else []
     needs.append(Need(arguments.root, GB, "any data at all"))
-    findings = examine(interpreter, machine, needs, own_environment)
-    if own_environment:
-        findings.append(NO_ENVIRONMENT)
+    findings = examine(machine, needs, own_environment) + ([NO_ENVIRONMENT] if own_environment else [])
     folders = dict.fromkeys(nearest_existing(folder) for folder in (REPOSITORY, arguments.root))
-    facts = looked_at(interpreter, machine, list(folders), gigabytes)
-    if not arguments.quick and machine.gpu and interpreter.torch:
-        tried = list(try_gpu(machine.gpu, interpreter))
+    facts = looked_at(machine, list(folders))
+    if not arguments.quick and machine.gpu and machine.torch:
+        tried = list(try_gpu(machine))
         facts["torch"] += ", cannot use the GPU" if tried else ", uses the GPU"
         findings += [] if any(finding.name == "gpu" for finding in findings) else tried
     return Report(facts, findings)
 
 
+def look_from(python: str, words: Sequence[str]) -> int | Finding:
+    """The same in another Python, which looks at itself; its exit status."""
+    line = [python, "-m", "tools.doctor", *words]
+    environ = {**os.environ, "PYTHONPATH": str(REPOSITORY), "DOCTOR_LOOKS_AT": python}
+    try:
+        if not subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
+            return subprocess.run(line, env=environ, check=False).returncode
+    except OSError:
+        pass
+    fix = "name one that does: --python /usr/bin/python3.11"
+    return Finding("python", f"{python} does not start", "nothing can run", fix, stops=True)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = build_parser().parse_args(argv)
-    report = examine_default(arguments)
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = build_parser().parse_args(words)
+    python = arguments.python or (str(OWN_PYTHON) if os.access(OWN_PYTHON, os.X_OK) else sys.executable)
+    if python in (sys.executable, os.environ.get("DOCTOR_LOOKS_AT")):
+        report = look(arguments)
+    else:
+        found = look_from(python, words)
+        if isinstance(found, int):
+            return found
+        report = Report({}, [found])
     if arguments.json:
         print(json.dumps(asdict(report), indent=1))
     else:

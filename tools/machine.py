@@ -1,4 +1,4 @@
-"""What this machine has: a Python, memory, a compiler, a GPU. Facts only; ``tools.doctor`` judges them.
+"""What this machine has: this Python, memory, a compiler, a GPU. Facts only; ``tools.doctor`` judges them.
 
 Runs with the standard library alone and never imports torch: it reads the version that torch
 wrote into its own ``version.py`` and asks the driver through ``libcuda``, in tenths of a second instead of seconds.
@@ -11,56 +11,19 @@ import json
 import os
 import platform
 import re
+import resource
 import shutil
 import subprocess
 import sys
+import sysconfig
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-# Run by the interpreter that is looked at, with the names of the distributions to look for as arguments.
-INTERPRETER_PROBE = r"""
-import importlib.util, json, os, re, sys, sysconfig
-try:
-    from importlib import metadata
-except ImportError:
-    metadata = None
-def there(name):
-    return importlib.util.find_spec(name) is not None
-def missing(names):
-    out = []
-    for name in names:
-        try:
-            metadata.version(name)
-        except Exception:
-            out.append(name)
-    return out
-def torch_cuda():
-    spec = importlib.util.find_spec("torch")
-    if spec is None or not spec.origin:
-        return None, None
-    try:
-        with open(os.path.join(os.path.dirname(spec.origin), "version.py")) as file:
-            text = file.read()
-    except OSError:
-        return "?", None
-    version = re.search(r"^__version__ = '([^']+)'", text, re.M)
-    cuda = re.search(r"^cuda[^=]*= '([^']+)'", text, re.M)
-    return (version.group(1) if version else "?"), (cuda.group(1) if cuda else None)
-version, cuda = torch_cuda()
-print(json.dumps({
-    "executable": sys.executable,
-    "version": list(sys.version_info[:3]),
-    "venv": there("venv"),
-    "ensurepip": there("ensurepip"),
-    "pip": there("pip"),
-    "headers": os.path.isfile(os.path.join(sysconfig.get_paths()["include"], "Python.h")),
-    "torch": version,
-    "torch_cuda": cuda,
-    "missing": missing(sys.argv[1:]),
-}))
-"""
+from vision.messages.imports import not_installed
 
-# Asks the driver, in a process of its own, since a broken driver can hang or crash the one that asks.
+# Asks the driver, in a process of its own, since a broken driver can hang or crash the one that asks. 75, 76: the
+# major and minor number of the compute capability (CUdevice_attribute in cuda.h).
 DRIVER_PROBE = r"""
 import ctypes, json
 try:
@@ -68,10 +31,16 @@ try:
 except OSError as error:
     print(json.dumps({"error": str(error)}))
     raise SystemExit
-code = cuda.cuInit(0)
-version = ctypes.c_int(0)
+code, version, name, device = cuda.cuInit(0), ctypes.c_int(0), ctypes.create_string_buffer(100), ctypes.c_int(0)
 cuda.cuDriverGetVersion(ctypes.byref(version))
-print(json.dumps({"error": "cuInit returned error %d" % code if code else None, "cuda": version.value}))
+said = {"error": "cuInit returned error %d" % code if code else None, "cuda": version.value}
+if not code and not cuda.cuDeviceGet(ctypes.byref(device), 0):
+    parts = [ctypes.c_int(0), ctypes.c_int(0)]
+    for part, attribute in zip(parts, (75, 76)):
+        cuda.cuDeviceGetAttribute(ctypes.byref(part), attribute, device)
+    cuda.cuDeviceGetName(name, 100, device)
+    said.update(name=name.value.decode(), capability=[part.value for part in parts])
+print(json.dumps(said))
 """
 
 TORCH_PROBE = r"""
@@ -89,25 +58,7 @@ with warnings.catch_warnings(record=True) as caught:
 said = error or " ".join(str(warning.message) for warning in caught)
 print(json.dumps({"usable": usable, "said": " ".join(said.split())}))
 """
-
-
-@dataclass(frozen=True)
-class Interpreter:
-    """A Python: where it is, what it can do, and which torch it would import (None: none)."""
-
-    executable: str
-    version: tuple[int, int, int]
-    venv: bool = True
-    ensurepip: bool = True
-    pip: bool = True
-    headers: bool = True
-    torch: str | None = None
-    torch_cuda: str | None = None
-    missing: tuple[str, ...] = ()
-
-    @property
-    def release(self) -> str:
-        return ".".join(str(part) for part in self.version)
+NO_GPU = "none found (no driver in /proc, no NVIDIA device on PCI, no Jetson): training runs on the CPU, tens of times slower"
 
 
 @dataclass(frozen=True)
@@ -124,52 +75,75 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Machine:
-    """Everything else; bytes, None where the machine does not say."""
+    """This Python, which torch it would import (None: none), and the rest; bytes, None where the machine does not say.
 
-    system: str
-    memory: int | None
-    shared_memory: int | None
-    compiler: str | None
-    uv: str | None
-    gpu: Gpu | None = None
-    cores: int = 1
-
-
-def run_probe(python: str, code: str, arguments: tuple[str, ...] = (), seconds: float = 60) -> dict | None:
-    """What ``code`` printed as JSON when ``python`` ran it, or None when it could not."""
-    command = [python, "-c", code, *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
-        return json.loads(done.stdout.strip().splitlines()[-1])
-    except (OSError, subprocess.TimeoutExpired, ValueError, IndexError):
-        return None
-
-
-def read_interpreter(python: str, distributions: tuple[str, ...] = ()) -> Interpreter | None:
-    """Looks at the Python that the command ``python`` starts; None when it does not start.
-
-    A name on PATH proves nothing: the shims of pyenv exist for every version that any project installed.
+    * installers: those of venv, ensurepip, pip and uv that are there; missing: names of requirements.txt that are not
     """
-    path = shutil.which(python)
-    facts = run_probe(path, INTERPRETER_PROBE, distributions) if path else None
-    if facts is None:
-        return None
-    facts["version"] = tuple(facts["version"])
-    facts["missing"] = tuple(facts["missing"])
-    return Interpreter(**facts)
+
+    python: str
+    version: tuple[int, int, int]
+    installers: tuple[str, ...]
+    system: str
+    cores: int = 1
+    memory: int | None = None
+    shared_memory: int | None = None
+    compiler: str | None = None
+    headers: bool = True
+    gpu: Gpu | None = None
+    torch: str | None = None
+    torch_cuda: str | None = None
+    missing: tuple[str, ...] = ()
+
+    @property
+    def release(self) -> str:
+        return ".".join(map(str, self.version))
+
+    @property
+    def minor(self) -> str:
+        return "{}.{}".format(*self.version)
 
 
 def read_machine() -> Machine:
     shm = Path("/dev/shm")
+    torch, torch_cuda = installed_torch()
+    there = [name for name in ("venv", "ensurepip", "pip") if find_spec(name)]
     return Machine(
+        python=sys.executable,
+        version=sys.version_info[:3],
+        installers=tuple(there + (["uv"] if shutil.which("uv") else [])),
         system=f"{platform.system()} {platform.machine()}",
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory=read_memory(),
         shared_memory=shutil.disk_usage(shm).total if shm.is_dir() else None,
         compiler=next(filter(None, map(shutil.which, ["c++", "g++", "clang++"])), None),
-        uv=shutil.which("uv"),
+        headers=Path(sysconfig.get_paths()["include"], "Python.h").is_file(),
         gpu=read_gpu(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        torch=torch,
+        torch_cuda=torch_cuda,
+        missing=tuple(not_installed()),
     )
+
+
+def installed_torch() -> tuple[str | None, str | None]:
+    """Its version and that of CUDA that it was built for."""
+    spec = find_spec("torch")
+    if spec is None or not spec.origin:
+        return None, None
+    text = read_text(Path(spec.origin).with_name("version.py"))
+    version = re.search(r"^__version__ = '([^']+)'", text, re.M)
+    cuda = re.search(r"^cuda[^=]*= '([^']+)'", text, re.M)
+    return version[1] if version else "?", cuda[1] if cuda else None
+
+
+def torch_that_stays(pins: str) -> str:
+    """The version of a torch that somebody put here instead of the one in the file ``pins`` (Jetson, older driver).
+
+    A build without CUDA never is that of the pins: its libraries would be fetched for nothing. Empty where there is none.
+    """
+    version, cuda = installed_torch()
+    pin = re.search(r"^torch==([^\s;]+)", read_text(pins), re.M)
+    pinned = pin and cuda and version and pin[1] == version.partition("+")[0]
+    return "" if pinned else version or ""
 
 
 def read_memory() -> int | None:
@@ -184,7 +158,7 @@ def read_memory() -> int | None:
     return min(limits) if limits else None
 
 
-def read_text(path: str) -> str:
+def read_text(path: str | Path) -> str:
     """The text of a small system file; empty when there is none."""
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace").replace("\0", "")
@@ -193,58 +167,92 @@ def read_text(path: str) -> str:
 
 
 def read_gpu() -> Gpu | None:
-    """The first NVIDIA GPU, by its board (Jetson), by nvidia-smi, or by the driver's entry in /proc."""
+    """The first NVIDIA GPU: by its driver, by its board (Jetson), or by PCI where no driver is loaded."""
+    said = run_probe(DRIVER_PROBE, seconds=30) or {"error": "the CUDA driver does not answer"}
     board = read_text("/proc/device-tree/model")
-    if "jetson" in board.lower() or Path("/etc/nv_tegra_release").exists():
-        return ask_driver(Gpu(name=board or "NVIDIA Jetson", jetson=True))
-    listed = ask_nvidia_smi()
+    jetson = "jetson" in board.lower() or Path("/etc/nv_tegra_release").exists()
     kernel = re.search(r"Kernel Module.*?(\d{3,}\.\d+(?:\.\d+)?)", read_text("/proc/driver/nvidia/version"))
-    if listed is None and kernel is None:
+    if not (jetson or kernel or "name" in said or on_pci()):
         return None
-    gpu = listed or Gpu(name="NVIDIA GPU", driver=kernel.group(1) if kernel else None)
-    return ask_driver(gpu)
+    number = said.get("cuda") or 0
+    return Gpu(
+        name=board or "NVIDIA Jetson" if jetson else said.get("name", "NVIDIA GPU"),
+        driver=kernel[1] if kernel else None,
+        cuda=(number // 1000, number % 1000 // 10) if number else None,
+        capability=tuple(said["capability"]) if "capability" in said else None,
+        jetson=jetson,
+        error=said["error"],
+    )
 
 
-def ask_nvidia_smi() -> Gpu | None:
-    smi = shutil.which("nvidia-smi")
-    if smi is None:
-        return None
-    query = [smi, "--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return Gpu(name="NVIDIA GPU", error="nvidia-smi does not answer")
-    said = " ".join((done.stdout + done.stderr).split())
-    if done.returncode:
-        return None if "No devices were found" in said else Gpu(name="NVIDIA GPU", error=said[:200])
-    return parse_nvidia_smi(done.stdout)
+def on_pci(devices: Path = Path("/sys/bus/pci/devices")) -> bool:
+    """Whether a display or compute device (class 03) of NVIDIA (10de) is plugged in, with or without a driver."""
+    return any(
+        read_text(one / "vendor").strip() == "0x10de" and read_text(one / "class").startswith("0x03")
+        for one in (devices.iterdir() if devices.is_dir() else ())
+    )
 
 
-def parse_nvidia_smi(text: str) -> Gpu | None:
-    """``NVIDIA H100 80GB HBM3, 580.159.04, 9.0`` → Gpu; old drivers print ``[N/A]`` for the last."""
-    fields = [part.strip() for part in text.strip().splitlines()[0].split(",")] if text.strip() else []
-    if len(fields) < 2:
-        return None
-    capability = re.match(r"(\d+)\.(\d+)$", fields[2]) if len(fields) > 2 else None
-    pair = (int(capability.group(1)), int(capability.group(2))) if capability else None
-    return Gpu(name=fields[0], driver=fields[1], capability=pair)
-
-
-def ask_driver(gpu: Gpu) -> Gpu:
-    """``gpu`` with the newest CUDA its driver speaks, and the reason when it cannot be reached."""
-    said = run_probe(sys.executable, DRIVER_PROBE, seconds=30) or {"error": "the CUDA driver does not answer"}
-    version = said.get("cuda") or 0
-    cuda = (version // 1000, version % 1000 // 10) if version else None
-    return Gpu(gpu.name, gpu.driver, cuda, gpu.capability, gpu.jetson, gpu.error or said["error"])
-
-
-def torch_reaches_gpu(python: str) -> tuple[bool, str]:
-    """Imports torch in ``python`` (seconds) and adds two numbers on the GPU: did it work, and what was said."""
-    answer = run_probe(python, TORCH_PROBE, seconds=120) or {
-        "usable": False,
-        "said": "importing torch failed",
-    }
+def torch_reaches_gpu() -> tuple[bool, str]:
+    """Imports torch (seconds) and adds two numbers on the GPU: did it work, and what was said."""
+    answer = run_probe(TORCH_PROBE, seconds=120) or {"usable": False, "said": "importing torch failed"}
     return answer["usable"], answer["said"]
+
+
+def run_probe(code: str, seconds: float) -> dict | None:
+    """What ``code`` printed as JSON, run by this Python in a process of its own, or None when it could not."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=seconds, check=False
+        )
+        return json.loads(done.stdout.strip().splitlines()[-1])
+    except (OSError, subprocess.TimeoutExpired, ValueError, IndexError):
+        return None
+
+
+# ---------------------------------------------------------------- for people
+
+
+def gigabytes(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"
+
+
+def looked_at(machine: Machine, folders: list[Path]) -> dict[str, str]:
+    """Name → value, a line each, whether or not anything is wrong with it. ``folders``: whose disks are of interest."""
+    soft, hard = (
+        "no limit" if n == resource.RLIM_INFINITY else n for n in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
+    absent = [f"no {name}" for name in ("venv", "ensurepip", "pip", "uv") if name not in machine.installers]
+    facts = {
+        "Python": f"{machine.release}, {machine.python}",
+        "installers": ", ".join([*machine.installers, *absent]),
+        "compiler": f"{machine.compiler or 'no C++ compiler'}; Python.h {'there' if machine.headers else 'not there'}",
+        "system": f"{machine.system}, {machine.cores} core{'' if machine.cores == 1 else 's'}",
+        "memory": "not known" if machine.memory is None else gigabytes(machine.memory),
+        "/dev/shm": "none" if machine.shared_memory is None else gigabytes(machine.shared_memory),
+        **{f"disk of {folder}": f"{gigabytes(shutil.disk_usage(folder).free)} free" for folder in folders},
+        "open files": f"{soft} a process, {hard} if asked for",
+        "text": f"{sys.stdout.encoding or 'no encoding'} on stdout, file names in {sys.getfilesystemencoding()}",
+    }
+    # R36 (release), REVISION: 4.0: JetPack 6 is R36, JetPack 5 is R35
+    jetpack = read_text("/etc/nv_tegra_release").split("\n")[0].partition(", GCID")[0].lstrip("# ").strip()
+    if jetpack or (machine.gpu and machine.gpu.jetson):
+        facts["Jetson Linux"] = jetpack or "no release file (/etc/nv_tegra_release)"
+    facts["GPU"] = describe_gpu(machine.gpu)
+    built = f"CUDA {machine.torch_cuda}" if machine.torch_cuda else "built without CUDA"
+    facts["torch"] = f"{machine.torch}, {built}" if machine.torch else "not installed"
+    return facts
+
+
+def describe_gpu(gpu: Gpu | None) -> str:
+    parts = [NO_GPU]
+    if gpu is not None:
+        speaks = "CUDA up to {}.{}".format(*gpu.cuda) if gpu.cuda else "no CUDA"
+        parts = [gpu.name, f"driver {gpu.driver or 'not known'}", speaks]
+        parts += ["compute capability {}.{}".format(*gpu.capability)] if gpu.capability else []
+        parts += [f"not reachable: {gpu.error}"] if gpu.error else []
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return ", ".join(parts + ([] if hidden is None else [f"CUDA_VISIBLE_DEVICES={hidden!r}"]))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,10 @@
-"""What ``./setup_coco.sh`` does: says the cost, asks the doctor, makes the environment, starts the data stages.
+"""What ``./setup_coco.sh`` does: says the cost, asks the doctor, then has the data stages run in the environment.
 
-Runs with the standard library alone, since nothing may be installed yet. The work itself is
-``python -m pipeline run`` or, with --demo, ``python -m tools.demo``, started with the Python of the environment.
+Runs with the standard library alone, since nothing may be installed yet. ``tools/environment.sh`` makes the
+environment and starts ``python -m pipeline run`` or, with --demo, ``python -m tools.demo`` in it.
 """
 
 from __future__ import annotations
-
-from vision.artefacts.data_layout import CHOICES
 
 if __name__ == "__main__":  # before the imports: they take a while
     from vision.messages.early import guard
@@ -16,36 +14,58 @@ if __name__ == "__main__":  # before the imports: they take a while
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tools.costs import COCO_2017, SPLITS, Cost, data_cost, missing_bytes, read_splits, read_table
-from tools.doctor import (
-    ENVIRONMENT_BYTES,
-    GB,
-    REPOSITORY,
-    Finding,
-    Need,
-    check_gpu,
-    examine,
-    gigabytes,
-)
-from tools.environment import RUN, Environment, EnvironmentProblem, existing_python, find_python
-from tools.machine import Interpreter, Machine, read_interpreter, read_machine
+from pipeline.data_root import saved_options
+from pipeline.release import COCO_2017, ReleaseFile, archive_path
+from pipeline.stage import StageError
+from pipeline.transfer.partial import bytes_here
+from tools.doctor import ENVIRONMENT_BYTES, GB, OWN_PYTHON, REPOSITORY, Need, examine, say
+from tools.machine import gigabytes, read_machine
+from vision.artefacts.data_layout import ANNOTATIONS, SPLITS, image_folder
 from vision.messages.addresses import redacted_text
 from vision.messages.advice import command as spelled
-from vision.messages.command_line import Parser
-from vision.messages.imports import required_distributions
+from vision.messages.command_line import Parser, no_such_choice, whole_from
 
-ENVIRONMENT_COST = Cost(3 * GB, ENVIRONMENT_BYTES, 3)  # measured: 28 s with uv, 185 s with pip
-DEMO_COST = Cost(0, 0.3 * GB, 10)
+DEMO_BYTES = 300_000_000
 DEFAULT_ROOT, DEMO_ROOT, SAMPLE = "coco-data", "demo-data", "val"
+FETCH_BYTES_PER_MINUTE = 100e6 / 8 * 60  # a line of 100 Mbit/s
+WORK_BYTES_PER_MINUTE = 4e9  # four cores: unpack, decode every image once, remap, index
 
 DESCRIPTION = """\
 From a clean clone to checked training data: makes .venv, fetches COCO 2017, checks every image, remaps the
 category ids and builds the index. Safe to stop (Ctrl-C) and to run again: it resumes, and a second
 run with nothing to do takes seconds. Nothing outside this folder is changed, and nothing needs root.
 """
+
+
+def cost(fetch: float, disk: float, minutes: float) -> str:
+    fetched = f"{gigabytes(fetch)} to fetch, " if fetch else ""
+    return f"{fetched}{gigabytes(disk)} on disk, about {max(1, round(minutes))} min"
+
+
+ENVIRONMENT_COST = (3 * GB, ENVIRONMENT_BYTES, 3)  # measured: 28 s with uv, 185 s with pip
+DEMO_COST = (0, DEMO_BYTES, 10)
+
+
+def data_cost(files: Sequence[ReleaseFile]) -> tuple[float, float, float]:
+    """Bytes to fetch, bytes on disk and minutes of a run that starts with nothing."""
+    fetch = sum(file.bytes for file in files)
+    disk = fetch + sum(file.unpacked_bytes for file in files)
+    return fetch, disk, fetch / FETCH_BYTES_PER_MINUTE + fetch / WORK_BYTES_PER_MINUTE
+
+
+def missing_bytes(files: Iterable[ReleaseFile], root: Path) -> int:
+    """Disk that the run will still take in ``root``: archives, image folders and annotations that are not there."""
+    total = 0
+    for file in files:
+        archive, split = root / archive_path(file), file.split()
+        total += 0 if archive.is_file() else file.bytes - bytes_here(archive)
+        total += (
+            0 if (root / (image_folder(split) if split else ANNOTATIONS)).is_dir() else file.unpacked_bytes
+        )
+    return total
 
 
 def cost_table() -> str:
@@ -55,16 +75,16 @@ def cost_table() -> str:
         ("--demo", DEMO_COST, "rendered images; trains, evaluates and exports, without a GPU"),
         (
             "--sample",
-            data_cost(COCO_2017, [SAMPLE]),
+            data_cost(COCO_2017.needed((SAMPLE,))),
             "the 5,000 real images of val2017, to evaluate and look",
         ),
-        ("train,val", data_cost(COCO_2017, ["train", "val"]), "118,287 + 5,000 images; the default"),
-        ("train,val,test", data_cost(COCO_2017, SPLITS), "and 40,670 images without annotations"),
+        ("train,val", data_cost(COCO_2017.needed(("train", "val"))), "118,287 + 5,000 images; the default"),
+        ("train,val,test", data_cost(COCO_2017.needed(SPLITS)), "and 40,670 images without annotations"),
     ]
     lines = ["what it costs           fetched    on disk  minutes (100 Mbit/s, four cores)"]
-    for name, cost, text in rows:
-        fetched = gigabytes(cost.fetch) if cost.fetch else "nothing"
-        lines.append(f"  {name:18} {fetched:>10} {gigabytes(cost.disk):>10} {round(cost.minutes):8}  {text}")
+    for name, (fetch, disk, minutes), text in rows:
+        fetched = gigabytes(fetch) if fetch else "nothing"
+        lines.append(f"  {name:18} {fetched:>10} {gigabytes(disk):>10} {round(minutes):8}  {text}")
     return "\n".join(lines)
 
 
@@ -87,6 +107,7 @@ def build_parser() -> Parser:
     add(
         "--splits",
         metavar="LIST",
+        type=splits_of,
         help="comma-separated list of train, val, test (default: as in the last run, else train,val)",
     )
     add(
@@ -105,18 +126,29 @@ def build_parser() -> Parser:
         action="store_true",
         help="remove the archives when all is unpacked: half the disk, but a repair needs the network",
     )
-    add("--workers", type=int, metavar="N", help="processes for the stages (default: the number of cores)")
+    add(
+        "--workers",
+        type=whole_from(0),
+        metavar="N",
+        help="processes for the stages (default: the number of cores)",
+    )
     add("--no-env", action="store_true", help="make no .venv; use PYTHON=... or the python3 on PATH as it is")
     return parser
+
+
+def splits_of(text: str) -> tuple[str, ...]:
+    asked = {part.strip() for part in text.split(",")}
+    for unknown in sorted(asked - set(SPLITS)):
+        raise argparse.ArgumentTypeError(no_such_choice(unknown, SPLITS))
+    return tuple(split for split in SPLITS if split in asked)
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    refusal = contradiction(arguments)
-    if refusal:
+    if refusal := contradiction(arguments):
         parser.error(refusal)
-    arguments.splits = SAMPLE if arguments.sample else arguments.splits
+    arguments.splits = (SAMPLE,) if arguments.sample else arguments.splits
     arguments.root = from_caller(arguments.root) if arguments.root else DEFAULT_ROOT
     if arguments.release:
         arguments.release = from_caller(arguments.release)
@@ -133,18 +165,9 @@ def contradiction(arguments: argparse.Namespace) -> str | None:
     ]
     if arguments.demo and given:
         return f"--demo renders its own data and takes no {', '.join(given)}"
-    if arguments.sample and arguments.splits not in (None, SAMPLE):
+    if arguments.sample and arguments.splits not in (None, (SAMPLE,)):
         return f"--sample means --splits {SAMPLE}; leave one of the two out"
-    unknown = sorted(set(splits_of(arguments.splits or SAMPLE)) - set(SPLITS))
-    if unknown:
-        return f"--splits takes {', '.join(SPLITS)}, separated by commas; found {unknown[0]!r}"
-    if arguments.workers is not None and arguments.workers < 0:
-        return f"--workers must be 0 or more, found {arguments.workers}"
     return None
-
-
-def splits_of(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(","))
 
 
 def from_caller(path: str) -> str:
@@ -153,51 +176,39 @@ def from_caller(path: str) -> str:
     return path if caller == REPOSITORY or Path(path).is_absolute() else str(caller / path)
 
 
-def announce(arguments: argparse.Namespace, environment: Environment | None) -> list[Need]:
+def announce(arguments: argparse.Namespace, to_make: bool) -> list[Need]:
     """Prints what this run may cost at most, before anything is done; returns it as needs for the doctor."""
     needs = []
-    if environment is not None and environment.lacks(RUN):
-        fresh = not environment.starts()
-        print(f"environment  .venv: {ENVIRONMENT_COST if fresh else 'to be completed'}", flush=True)
-        needs.append(Need(environment.folder, ENVIRONMENT_BYTES if fresh else GB // 2, "the environment"))
-    needs.append(announce_demo() if arguments.demo else announce_data(arguments))
-    return needs
-
-
-def announce_demo() -> Need:
-    print(f"demo         {DEMO_ROOT}, models/demo: {DEMO_COST}", flush=True)
-    return Need(REPOSITORY / DEMO_ROOT, int(DEMO_COST.disk), "the demo")
+    if to_make:
+        fresh = not os.access(OWN_PYTHON, os.X_OK)
+        print(f"environment  .venv: {cost(*ENVIRONMENT_COST) if fresh else 'to be completed'}", flush=True)
+        needs.append(Need(REPOSITORY, ENVIRONMENT_BYTES if fresh else GB // 2, "the environment"))
+    if arguments.demo:
+        print(f"demo         {DEMO_ROOT}, models/demo: {cost(*DEMO_COST)}", flush=True)
+        return [*needs, Need(REPOSITORY / DEMO_ROOT, DEMO_BYTES, "the demo")]
+    return [*needs, announce_data(arguments)]
 
 
 def announce_data(arguments: argparse.Namespace) -> Need:
-    """By the table that --release names, else by the one the root was made with, else by COCO's."""
+    """By the choices that the pipeline will find. Raises StageError where it would refuse them."""
     root = REPOSITORY / arguments.root
-    choices = root / CHOICES
-    table = read_table(REPOSITORY / arguments.release if arguments.release else choices)
-    table = table or ({} if arguments.release else COCO_2017)
-    splits = splits_of(arguments.splits) if arguments.splits else read_splits(choices)
-    missing = missing_bytes(table, splits, root)
+    chosen = saved_options.chosen(argparse.Namespace(**vars(arguments) | {"root": root}))
+    files = [] if chosen.own else chosen.release.needed(chosen.splits)
+    missing = missing_bytes(files, root)
     if missing:
-        there = (
-            "" if missing >= data_cost(table, splits).disk else f" ({gigabytes(missing)} of it still to come)"
-        )
-        print(f"data         {root} ({', '.join(splits)}): {data_cost(table, splits)}{there}", flush=True)
+        whole = data_cost(files)
+        there = "" if missing >= whole[1] else f" ({gigabytes(missing)} of it still to come)"
+        print(f"data         {root} ({', '.join(chosen.splits)}): {cost(*whole)}{there}", flush=True)
     return Need(root, missing, "the data")
 
 
-def stopped_by(findings: Sequence[Finding]) -> bool:
-    """Prints the findings; true when one of them stops the work."""
-    for finding in findings:
-        print(finding, file=sys.stderr, flush=True)
-    return any(finding.stops for finding in findings)
-
-
-def command(python: str, arguments: argparse.Namespace) -> list[str]:
+def command(arguments: argparse.Namespace) -> list[str]:
     """What is run in the end; a user could type it as well."""
     if arguments.demo:
-        return [python, "-m", "tools.demo"]
-    line = [python, "-m", "pipeline", "run", "--root", arguments.root]
-    for name in ("splits", "release", "workers"):
+        return ["-m", "tools.demo"]
+    line = ["-m", "pipeline", "run", "--root", arguments.root]
+    line += ["--splits", ",".join(arguments.splits)] if arguments.splits else []
+    for name in ("release", "workers"):
         value = getattr(arguments, name)
         line += [f"--{name}", str(value)] if value is not None else []
     for url in arguments.mirror or []:
@@ -205,42 +216,22 @@ def command(python: str, arguments: argparse.Namespace) -> list[str]:
     return line + (["--no-keep-archives"] if arguments.no_keep_archives else [])
 
 
-def prepare(arguments: argparse.Namespace) -> str | None:
-    """The Python to continue with, after the doctor and the environment; None when the doctor says stop."""
-    own = not (arguments.no_env or os.environ.get("PYTHON"))
-    environment = Environment() if own else None
-    needs = announce(arguments, environment)
-    machine = read_machine()
-    if environment is None:
-        given = existing_python(os.environ, required_distributions())
-        return None if stopped_by(examine(given, machine, needs, own_environment=False)) else given.executable
-    return prepare_own(environment, machine, needs)
-
-
-def prepare_own(environment: Environment, machine: Machine, needs: Sequence[Need]) -> str | None:
-    """The doctor looks at the base Python before an install, and at the GPU again when torch is there."""
-    inside = read_interpreter(str(environment.python)) if environment.lacks(RUN) is None else None
-    base: Interpreter = inside or find_python()
-    if stopped_by(examine(base, machine, needs, own_environment=inside is None)):
-        return None
-    python = str(environment.ensure(base=base))
-    if inside is None:
-        stopped_by(list(check_gpu(machine.gpu, read_interpreter(python) or base)))
-    return python
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
+    own = not (arguments.no_env or os.environ.get("PYTHON"))
+    to_make = own and Path(sys.prefix).resolve() != OWN_PYTHON.parents[1].resolve()
     try:
-        python = prepare(arguments)
-    except EnvironmentProblem as problem:
-        print(problem, file=sys.stderr)
+        needs = announce(arguments, to_make)
+    except StageError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
-    if python is not None:
-        line = command(python, arguments)
-        print(f"running: {redacted_text(spelled(*line))}", flush=True)
-        os.execv(line[0], line)
-    return 1
+    if say(examine(read_machine(), needs, own_environment=to_make)):
+        return 1
+    line = command(arguments)
+    python = str(OWN_PYTHON) if own else sys.executable
+    print(f"running: {redacted_text(spelled(python, *line))}", flush=True)
+    program = [str(REPOSITORY / "tools/environment.sh"), "--"] if to_make else [sys.executable]
+    os.execv(program[0], [*program, *line])
 
 
 if __name__ == "__main__":

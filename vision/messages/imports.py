@@ -32,7 +32,7 @@ def said_of_import(error: ImportError) -> str | None:
         why = f"{quoted(Path(sys.executable))} was built without it, though it belongs to Python"
         fix = "use another Python: apt install python3 python3-venv, or build this one again with the library's development files"
         return f"{what}\n  why: {why}\n  fix: {fix}"
-    lacking = [one for one in required_distributions() if not _is_installed(one)]
+    lacking = not_installed()
     here = quoted(Path(sys.executable))
     why = (
         f"lacks these of requirements.txt: {', '.join(lacking)}"
@@ -40,6 +40,11 @@ def said_of_import(error: ImportError) -> str | None:
         else "has it damaged or incomplete"
     )
     return f"{what}\n  why: {shown(str(error))}; {here} {why}\n  fix: {_with_the_environment(bool(lacking))}"
+
+
+def not_installed(requirements: str | Path = REPOSITORY / "requirements.txt") -> list[str]:
+    """The names in requirements.txt that this Python does not have."""
+    return [one for one in required_distributions(Path(requirements)) if not _is_installed(one)]
 
 
 def _is_installed(distribution: str) -> bool:
@@ -60,6 +65,6 @@ def _with_the_environment(lacking: bool) -> str:
     if other and os.access(python, os.X_OK):
         return again
     if lacking:
-        make = f"{quoted(Path(sys.executable))} -m tools.environment"
+        make = command("tools/environment.sh", "--base", Path(sys.executable))
         return f"(cd {quoted(REPOSITORY)} && {make}) && {again}"
     return "a lib….so that is not there belongs to the system (apt, JetPack); else remove .venv and run ./setup_coco.sh"
