@@ -4,8 +4,8 @@
 * ``evaluate/``, ``detect/`` COCO's numbers of a checkpoint; detections on images
 * ``export_onnx.py``         an ONNX file that detectNet loads, proven first
 * ``inspect_checkpoint.py``  what is inside a checkpoint      * ``prior_coverage.py``  which priors fit a data set
-* ``doctor.py``, ``looked_at.py``, ``machine.py``             what this machine has, and what would stop the work
-* ``setup.py``, ``environment.py``, ``costs.py``              what ``./setup_coco.sh`` does
+* ``doctor.py``, ``machine.py``  what this machine has, and what would stop the work
+* ``setup.py``               what ``./setup_coco.sh`` says first; ``environment.sh`` makes ``.venv``
 * ``drawing.py``, ``problem.py``                              boxes on images; errors of all tools
 """
 

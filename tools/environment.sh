@@ -69,7 +69,7 @@ pins_of() {  # the exact pins and hashes for Python $1, the tools for tests incl
 
 digest() {  # of everything that decides what gets installed for the requirements $1 under Python $2
     local pins; pins=$(pins_of "$2")
-    { echo "$2"; sed 's/ *#.*//' requirements.txt "$1" ${pins:+"$pins"}; } | sha256sum | cut -d' ' -f1
+    { echo "$2"; sed 's/ *#.*//; /^$/d' requirements.txt "$1" ${pins:+"$pins"}; } | sha256sum | cut -d' ' -f1
 }
 
 lacks() {  # prints why something has to be done; nothing when it is complete
@@ -126,8 +126,9 @@ fill() {  # with uv where it is there (measured: 28 s), else with pip (185 s)
 install() {
     local ours=false release pins kept said name what digests=""
     if [ -z "$(ls -A "$venv" 2>/dev/null)" ] || stamped '"ours": true'; then ours=true; fi
+    if [ -L "$venv" ]; then ours=false; fi  # that of another checkout
     if $ours && { stamped '"installing"' || ! starts "$python"; }; then
-        find -H "$venv" -mindepth 1 -delete 2>/dev/null || true  # half-written packages look installed: start over
+        find "$venv" -mindepth 1 ! -path "$stamp" -delete  # half-written packages look installed: start over
     fi
     mkdir -p "$venv"
     note installing "$ours" ""
@@ -135,7 +136,7 @@ install() {
     release=$(release_of "$python") || stop "$python does not start" "$venv was not made by this script and is broken" \
         "remove it (rm -r $(printf %q "$PWD/$venv")) and run again"
     pins=$(pins_of "$release")
-    kept=$("$python" -c 'import sys; from tools.doctor import torch_that_stays; print(torch_that_stays(sys.argv[1]))' "$pins")
+    kept=$("$python" -c 'import sys; from tools.machine import torch_that_stays; print(torch_that_stays(sys.argv[1]))' "$pins")
     what=(${pins:+--require-hashes} -r "${pins:-$requirements}")
     if [ -n "$kept" ]; then
         say "torch $kept is installed already and is left alone"

@@ -217,6 +217,7 @@ def command(arguments: argparse.Namespace) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Says what is coming, then becomes it; returns only where nothing comes."""
     arguments = parse(argv)
     own = not (arguments.no_env or os.environ.get("PYTHON"))
     to_make = own and Path(sys.prefix).resolve() != OWN_PYTHON.parents[1].resolve()
@@ -231,7 +232,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     python = str(OWN_PYTHON) if own else sys.executable
     print(f"running: {redacted_text(spelled(python, *line))}", flush=True)
     program = [str(REPOSITORY / "tools/environment.sh"), "--"] if to_make else [sys.executable]
-    os.execv(program[0], [*program, *line])
+    return os.execv(program[0], [*program, *line])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import pytest
 
 from tests.printed import ODD, Printed, main_of
 from tools.demo import mirror
-from tools.environment import Environment, EnvironmentProblem
 
 
 @pytest.fixture
@@ -198,17 +197,6 @@ def test_a_login_that_was_not_stored(
         named = {word: f"{address}/{archive}" for word, address in named.items()}
         printed(capsys.readouterr().err, "pipeline/download/own_file.py:_download", fill=named)
     assert (away / ODD).is_file()
-
-
-def test_an_environment_that_does_not_start(away: Path, printed: Printed) -> None:
-    made = Environment(away, ODD)
-    made.python.parent.mkdir(parents=True)
-    made.python.write_text("no program")
-    made.python.chmod(0o755)
-    with pytest.raises(EnvironmentProblem) as caught:
-        made.install(None, "requirements.txt")
-    printed(str(caught.value), "tools/environment.py:Environment.install")
-    assert not made.venv.exists()
 
 
 def test_something_else_in_the_place_of_an_output(

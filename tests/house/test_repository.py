@@ -76,7 +76,7 @@ def test_tests_mirror_the_rooms(tracked: list[Path], repository: Path) -> None:
 
 
 def _exists(module: Path) -> bool:
-    return module.is_file() or module.with_suffix("").is_dir()
+    return module.is_file() or module.with_suffix("").is_dir() or module.with_suffix(".sh").is_file()
 
 
 def test_package_files_are_maps_only(tracked: list[Path], repository: Path) -> None:

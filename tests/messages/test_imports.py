@@ -18,9 +18,9 @@ from vision.messages.system_errors import said_of
 BARE = [sys.executable, "-S"]
 """Without site-packages: the standard library alone."""
 ON_THEIR_OWN = {
-    "tools.demo", "tools.doctor", "tools.environment", "tools.setup", "benchmarks.deliberate_faults",
+    "tools.demo", "tools.doctor", "tools.setup", "benchmarks.deliberate_faults",
 }  # fmt: skip
-"""These work with the standard library alone; two of them would install here."""
+"""These work with the standard library alone; one of them would install here."""
 THREE_LINES = re.compile(
     r"error: cannot import \w+\n  why: No module named '.+'; .+ lacks these of requirements.txt: torch, .+\n  fix: .+\n"
 )
@@ -73,12 +73,11 @@ def test_required_distributions_are_names_only(tmp_path: Path) -> None:
 
 
 PYTHON_OF_VENV = '#!/bin/sh\nprintf "%s\\n" "$PWD" "$@"\n'
-MAKES_IT = f"""
-from pathlib import Path
-python = Path(".venv/bin/python")
-python.parent.mkdir(parents=True)
-python.write_text({PYTHON_OF_VENV!r})
-python.chmod(0o755)
+MAKES_IT = f"""#!/bin/sh
+mkdir -p .venv/bin
+cat >.venv/bin/python <<'EOF'
+{PYTHON_OF_VENV}EOF
+chmod +x .venv/bin/python
 """
 
 
@@ -87,12 +86,13 @@ def test_the_printed_command_works(there: bool, tmp_path: Path, monkeypatch: pyt
     """With a ``.venv`` beside the code, and without: then it is made first."""
     checkout, words = tmp_path / "a b$(touch X)", ["-m", "pipeline", "run", "--root", "c d$(touch Y)"]
     (checkout / "tools").mkdir(parents=True)
-    (checkout / "tools" / "environment.py").write_text(MAKES_IT)
+    (checkout / "tools" / "environment.sh").write_text(MAKES_IT)
+    (checkout / "tools" / "environment.sh").chmod(0o755)
     (checkout / "requirements.txt").write_text("nobody-has-this>=1\n")
     if there:
-        subprocess.run([sys.executable, "-c", MAKES_IT], cwd=checkout, check=True)
+        subprocess.run(["tools/environment.sh"], cwd=checkout, check=True)
     monkeypatch.setattr(imports, "REPOSITORY", checkout)
-    monkeypatch.setattr(imports, "required_distributions", lambda: ("nobody-has-this",))
+    monkeypatch.setattr(imports, "required_distributions", lambda _: ("nobody-has-this",))
     monkeypatch.setattr(sys, "orig_argv", ["python", *words])
     said = said_of_import(ModuleNotFoundError("No module named 'orjson'", name="orjson")) or ""
     fix = said.partition("\n  fix: ")[2]

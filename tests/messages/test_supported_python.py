@@ -106,7 +106,8 @@ def test_the_older_pythons_of_this_machine(repository: Path) -> None:
 
 
 def test_the_scripts_look_for_the_same_versions(repository: Path) -> None:
-    text = (repository / "tools" / "find_python.sh").read_text(encoding="utf-8")
+    text = (repository / "tools" / "environment.sh").read_text(encoding="utf-8")
     assert f"{OLDEST} <= sys.version_info[:2] <= {NEWEST}" in text
-    names = re.findall(r"\bpython3\.(\d+)\b(?=[^\"]*; do)", text)
+    (line,) = re.findall(r"names=\(.*\)", text)
+    names = re.findall(r"\bpython3\.(\d+)\b", line)
     assert sorted(map(int, names)) == list(range(OLDEST[1], NEWEST[1] + 1))

@@ -1,218 +1,252 @@
-"""The environment is made, recognised, repaired and left alone; with an installer that only writes down its work."""
+"""The environment is made, recognised, repaired and left alone; with installers that only write down their work."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tools import environment
-from tools.environment import (
-    DEV,
-    KEPT,
-    RUN,
-    STAMP,
-    Environment,
-    EnvironmentProblem,
-    existing_python,
-    find_python,
-)
-from tools.machine import Interpreter, read_interpreter
-from vision.messages.imports import required_distributions
-
-
-class Installer:
-    """Stands in for uv and pip: takes down what it was asked to install, and can be cut off in the middle."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, str | None]] = []
-        self.cut_off = False
-
-    def __call__(self, inside: Interpreter, base: object, requirements: Path, pins: Path | None) -> None:
-        self.calls.append((requirements.name, pins.name if pins else None))
-        if self.cut_off:
-            raise KeyboardInterrupt
-        venv = Path(inside.executable).parents[1]
-        (venv / "bin" / "installed").touch()
-        for name in {
-            name for file in (RUN, DEV) for name in required_distributions(requirements.with_name(file))
-        }:
-            site_packages(venv).joinpath(f"{name}-1.0.dist-info").mkdir(exist_ok=True)
-
-
-def site_packages(venv: Path) -> Path:
-    return next(venv.glob("lib/python*/site-packages"))
+from tests.tools.checkout import DEV, IMPORTED, PINS, RUN, VERSION, Project
 
 
 @pytest.fixture
-def installer(monkeypatch: pytest.MonkeyPatch) -> Installer:
-    stand_in = Installer()
-    monkeypatch.setattr(environment, "fill", stand_in)
-    monkeypatch.setattr(environment, "try_imports", lambda python: None)
-    return stand_in
+def bare(tmp_path: Path, repository: Path) -> Project:
+    return Project(tmp_path, repository)
 
 
 @pytest.fixture
-def base() -> Interpreter:
-    found = read_interpreter(sys.executable)
-    assert found is not None
-    return found
+def project(bare: Project) -> Project:
+    return bare.with_uv()
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Environment:
-    (tmp_path / RUN).write_text("numpy\n")
-    (tmp_path / DEV).write_text("-r requirements.txt\npytest\n")
-    (tmp_path / "constraints").mkdir()
-    version = "{}.{}".format(*sys.version_info[:2])
-    (tmp_path / "constraints" / f"python{version}-torch9.txt").write_text(
-        "# pins\nnumpy==2.4.6 \\\n    --hash=sha256:00\ntorch==9.0.0 \\\n    --hash=sha256:00\n"
-    )
-    return Environment(tmp_path)
+def test_made_once_and_then_nothing_to_do(project: Project) -> None:
+    said = project.call()
+    assert f"there is no .venv yet; installing requirements.txt into {project.venv}" in said
+    assert project.asked() == [f"uv --quiet --require-hashes -r {PINS}"]
+    assert project.call() == project.call("--find") == "", "nothing to do"
+    assert project.call("--dev") == "", "the pins hold the tools for the tests as well"
+    assert len(project.asked()) == 1 and not (project.bin / "X").exists()
 
 
-def stamp_of(project: Environment) -> dict:
-    return json.loads((project.venv / STAMP).read_text())
-
-
-def test_made_once_and_then_nothing_to_do(
-    project: Environment, installer: Installer, base: Interpreter
-) -> None:
-    assert project.lacks(RUN) == "there is no .venv yet"
-    python = project.ensure(base)
-    version = "{}.{}".format(*sys.version_info[:2])
-    assert os.access(python, os.X_OK) and installer.calls == [(RUN, f"python{version}-torch9.txt")]
-    assert stamp_of(project)["state"] == "complete"
-    project.ensure(base)
-    assert len(installer.calls) == 1
-
-
-@pytest.mark.parametrize("file", [RUN, "constraints"])
-def test_changed_requirements_or_pins_are_installed(
-    project: Environment, installer: Installer, base: Interpreter, file: str
-) -> None:
-    project.ensure(base)
+@pytest.mark.parametrize("file", [RUN, PINS])
+def test_changed_requirements_or_pins_are_installed(project: Project, file: str) -> None:
+    project.call()
     path = project.folder / file
-    path = next(path.iterdir()) if path.is_dir() else path
+    path.write_text(path.read_text() + "\n# a comment changes nothing\n")
+    assert project.call() == ""
     path.write_text(path.read_text() + "scipy\n")
-    assert "changed" in (project.lacks(RUN) or "")
-    project.ensure(base)
-    assert len(installer.calls) == 2 and project.lacks(RUN) is None
-    assert (project.venv / "bin" / "installed").exists()
+    (project.venv / "kept").touch()
+    assert "requirements.txt or its constraints changed" in project.call()
+    assert len(project.asked()) == 2 and project.call() == "" and (project.venv / "kept").exists()
 
 
-def test_the_pins_hold_the_tools_for_the_tests_as_well(
-    project: Environment, installer: Installer, base: Interpreter
-) -> None:
-    project.ensure(base)
-    project.ensure(base, dev=True)
-    assert len(installer.calls) == 1 and project.lacks(DEV) is None
+def test_what_was_uninstalled_by_hand_comes_back(project: Project) -> None:
+    project.call("--dev")
+    shutil.rmtree(project.site() / "numpy-1.0.dist-info")
+    assert "numpy no longer in .venv" in project.call()
+    assert len(project.asked()) == 2 and project.call() == ""
 
 
-def test_what_was_uninstalled_by_hand_comes_back(
-    project: Environment, installer: Installer, base: Interpreter
-) -> None:
-    project.ensure(base, dev=True)
-    site_packages(project.venv).joinpath("numpy-1.0.dist-info").rmdir()
-    assert project.lacks(RUN) == "numpy no longer in .venv" and project.lacks(DEV) is None
-    project.ensure(base)
-    assert len(installer.calls) == 2 and project.lacks(RUN) is None
+def test_without_pins_the_ranges_and_the_tools_for_tests_are_added(project: Project) -> None:
+    (project.folder / PINS).unlink()
+    project.call()
+    project.call("--dev")
+    assert project.asked()[0] == f"uv --quiet -r {RUN}" and f"-r {DEV}" in project.asked()[1]
+    assert project.call() == project.call("--dev") == ""
+    (project.folder / RUN).write_text("numpy\nscipy\n")
+    project.call()
+    assert "changed, or were not installed yet" in project.call("--dev")
 
 
-@pytest.fixture
-def ranges_only(project: Environment) -> Environment:
-    """A project without pins for this version of Python."""
-    for pins in (project.folder / "constraints").iterdir():
-        pins.unlink()
-    return project
-
-
-def test_tools_for_tests_are_added_to_what_is_there(
-    ranges_only: Environment, installer: Installer, base: Interpreter
-) -> None:
-    ranges_only.ensure(base)
-    ranges_only.ensure(base, dev=True)
-    assert installer.calls == [(RUN, None), (DEV, None)]
-    assert ranges_only.lacks(RUN) is None and ranges_only.lacks(DEV) is None
-
-
-def test_requirements_that_changed_are_not_taken_for_those_of_the_tests(
-    ranges_only: Environment, installer: Installer, base: Interpreter
-) -> None:
-    ranges_only.ensure(base, dev=True)
-    (ranges_only.folder / RUN).write_text("numpy\nscipy\n")
-    (ranges_only.folder / DEV).write_text("-r requirements.txt\npytest\nruff\n")
-    ranges_only.ensure(base)
-    assert ranges_only.lacks(DEV) is not None
-
-
-def test_an_interrupted_install_starts_over(
-    project: Environment, installer: Installer, base: Interpreter
-) -> None:
+def test_an_interrupted_install_starts_over(project: Project) -> None:
     """A package whose files were written in part looks installed: only a new environment is certain."""
-    installer.cut_off = True
-    with pytest.raises(KeyboardInterrupt):
-        project.ensure(base)
+    assert project.start("--base", sys.executable, CUT="0").wait() == -signal.SIGKILL
     (project.venv / "half-written").touch()
-    assert project.lacks(RUN) == "the last install was interrupted"
-    installer.cut_off = False
-    project.ensure(base)
-    assert not (project.venv / "half-written").exists() and project.lacks(RUN) is None
+    assert "the last install was interrupted" in project.call()
+    assert not (project.venv / "half-written").exists() and project.call() == ""
 
 
-def test_an_environment_of_the_user_is_never_removed(
-    project: Environment, installer: Installer, base: Interpreter
-) -> None:
-    environment.create(base, project.venv)
+def test_an_environment_of_the_user_is_never_removed(project: Project) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(project.venv)], check=True)
     (project.venv / "theirs").touch()
-    assert project.lacks(RUN) == ".venv was not made by this script"
-    installer.cut_off = True
-    with pytest.raises(KeyboardInterrupt):
-        project.ensure(base)
-    installer.cut_off = False
-    project.ensure(base)
-    assert (project.venv / "theirs").exists() and project.lacks(RUN) is None
+    assert project.start("--base", sys.executable, CUT="0").wait() == -signal.SIGKILL
+    project.call()
+    assert (project.venv / "theirs").exists() and project.call() == ""
 
 
-def test_a_python_that_went_away_is_replaced(
-    project: Environment, installer: Installer, base: Interpreter
-) -> None:
-    project.ensure(base)
-    project.python.unlink()
-    project.python.symlink_to("/nowhere/python3.11")
-    assert project.lacks(RUN) == "the Python that .venv was made with is gone"
-    project.ensure(base)
-    assert project.starts() and project.lacks(RUN) is None
+def test_what_a_link_leads_to_is_never_removed(project: Project) -> None:
+    """The environment of another checkout, made by its own script."""
+    project.call()
+    elsewhere = project.venv.rename(project.bin / "elsewhere")
+    project.venv.symlink_to(elsewhere)
+    (project.folder / RUN).write_text("numpy\nscipy\n")
+    assert project.start("--base", sys.executable, CUT="0").wait() == -signal.SIGKILL
+    (elsewhere / "theirs").touch()
+    project.call()
+    assert project.venv.is_symlink() and (elsewhere / "theirs").exists() and project.call() == ""
 
 
-def test_a_torch_of_another_build_is_left_alone(project: Environment, base: Interpreter) -> None:
-    project.venv.mkdir()
-    of_nvidia = Interpreter("python", base.version, torch="2.11.0+nv26.1")
-    kept = project.pins(of_nvidia)
-    assert kept is not None and kept.read_text() == "torch==2.11.0+nv26.1\n"
-    pinned = project.pins(Interpreter("python", base.version, torch="9.0.0+cu132", torch_cuda="13.2"))
-    assert pinned is not None and pinned.parent.name == "constraints"
-    without_cuda = project.pins(Interpreter("python", base.version, torch="9.0.0+cpu"))
-    assert without_cuda is not None and without_cuda.name == KEPT
+def test_a_python_that_went_away_is_replaced(project: Project) -> None:
+    project.call()
+    (project.venv / "bin/python").unlink()
+    (project.venv / "bin/python").symlink_to("/nowhere/python3.11")
+    assert "the Python that .venv was made with is gone" in project.call()
+    assert project.call() == ""
 
 
-TARGETS = [("3.10.12", "2.5.1"), ("3.11.9", "2.15.0"), ("3.12.3", "2.11.0")]
+def test_an_environment_of_the_users_that_does_not_start(project: Project) -> None:
+    (project.venv / "bin").mkdir(parents=True)
+    (project.venv / "bin/python").write_text("no program")
+    (project.venv / "bin/python").chmod(0o755)
+    said = project.call(status=1)
+    fix = said.rpartition("remove it (")[2].partition(")\n")[0].rpartition(" and run")[0].rstrip(")")
+    assert fix.startswith("rm -r ") and "was not made by this script and is broken" in said
+    subprocess.run(["bash", "-c", fix], cwd=project.bin, check=True)
+    assert not project.venv.exists() and not (project.bin / "X").exists()
+
+
+def test_a_torch_of_another_build_is_left_alone(project: Project) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(project.venv)], check=True)
+    (project.site() / "torch").mkdir()
+    (project.site() / "torch/__init__.py").touch()
+    (project.site() / "torch/version.py").write_text("__version__ = '2.11.0+nv26.1'\ncuda = '12.6'\n")
+    assert "torch 2.11.0+nv26.1 is installed already and is left alone" in project.call()
+    assert project.asked() == [f"uv --quiet -r {RUN} -c .venv/kept.txt"]
+    assert (project.venv / "kept.txt").read_text() == "torch==2.11.0+nv26.1\n"
+
+
+def test_two_at_once_install_once(project: Project) -> None:
+    both = [project.start("--base", sys.executable, SECONDS_TO_INSTALL="1") for _ in range(2)]
+    said = "".join(one.communicate()[1] for one in both)
+    assert [one.returncode for one in both] == [0, 0] and len(project.asked()) == 1, said
+    assert "waiting for another install" in said
+
+
+def test_ctrl_c_is_said_and_the_next_run_starts_over(project: Project) -> None:
+    process = project.start("--base", sys.executable, SECONDS_TO_INSTALL="60")
+    while not project.asked():
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    assert "interrupted; run the same command to resume" in process.communicate()[1]
+    assert process.returncode == 130
+    assert "the last install was interrupted" in project.call()
+
+
+def test_what_follows_is_run_in_it_without_the_lock(project: Project) -> None:
+    code = "import os, sys; print(sys.prefix, os.listdir('/proc/self/fd'), sys.argv[1:])"
+    process = project.start("--base", sys.executable, "--", "-c", code, "--dev", "a b")
+    said, errors = process.communicate()
+    assert process.returncode == 0 and said.startswith(str(project.venv)), errors
+    assert "'9'" not in said and said.endswith("['--dev', 'a b']\n")
+
+
+def test_an_environment_of_another_name(project: Project) -> None:
+    """That of the oldest pair stands beside ``.venv`` and is made with the Python that asks for it."""
+    process = project.start("--dev", "--venv", ".venv-oldest", "--base", sys.executable)
+    assert process.communicate()[0] == f"{project.folder}/.venv-oldest/bin/python\n"
+    assert not project.venv.exists()
+
+
+def test_pip_is_tried_where_uv_fails_and_its_failure_is_told(project: Project) -> None:
+    project.environ |= {"HIDDEN_IN_VENV": "ensurepip pip", "HIDDEN": "ensurepip pip"}
+    said = project.call(status=1, STATUS_uv="2")
+    assert "uv did not succeed (it does not read pip's settings); trying pip" in said
+    assert "has neither ensurepip nor pip, and there is no uv" in said
+    assert f"fix: apt install python{VERSION}-venv, or install uv" in said
+
+
+def test_pip_of_the_base_python_fills_an_environment_without_one(bare: Project) -> None:
+    project = bare.with_pip()
+    said = project.call(status=1, STATUS_pip="1")
+    assert "requirements.txt could not be installed" in said and "check the network and the disk" in said
+    project.call()
+    assert project.asked()[-1] == f"pip install --quiet --require-hashes -r {PINS}" and project.call() == ""
+
+
+def test_a_pip_that_is_too_old_to_serve_another_python_brings_one_in(bare: Project) -> None:
+    project = bare.with_pip()
+    said = project.call(status=1, OLD_PIP="1")
+    assert "no such option" not in said
+    (there,) = project.venv.glob("lib/python*/site-packages/own_pip")
+    assert (there / "__main__.py").exists() and "could not be installed" in said
+
+
+def test_an_install_that_does_not_import_is_none(project: Project) -> None:
+    said = project.call(status=1, BROKEN="raise ImportError('operator torchvision::nms does not exist')")
+    assert "is installed and does not import\n  why: ImportError: operator torchvision::nms" in said
+    assert "the last install was interrupted" in project.call()
+
+
+# ---------------------------------------------------------------- which Python
+
+
+def test_a_python_that_can_make_one_is_preferred(bare: Project) -> None:
+    def find() -> tuple[int | None, str, str]:
+        process = bare.start("--find")
+        out, said = process.communicate()
+        return process.returncode, out.strip(), said
+
+    (bare.bin / "uv").unlink()
+    status, out, said = find()
+    assert (status, out) == (1, "") and said.startswith("STOP: no Python starts here")
+    old = bare.pretend("python3", (3, 8, 1))
+    assert find() == (0, str(old), "")
+    without = bare.pretend("python3.11", (3, 11, 1), hidden="ensurepip pip")
+    assert find() == (0, str(without), "")
+    good = bare.pretend("python3.13", (3, 13, 0))
+    assert find() == (0, str(good), "")
+    assert not bare.venv.exists()
+
+
+def test_python_that_was_named_is_the_only_one_tried(bare: Project) -> None:
+    for words, environ, answer in (
+        ([], {"PYTHON": str(bare.pretend("here", (3, 11, 1)))}, "here"),
+        (["--no-env"], {}, "python3"),
+        ([], {"PYTHON": str(bare.pretend("newer", (3, 14, 1)))}, "newer"),
+    ):
+        bare.pretend("python3", (3, 12, 1))
+        process = bare.start(*words, **environ)
+        out, said = process.communicate()
+        assert (process.returncode, out) == (0, f"{bare.bin / answer}\n"), said
+    assert said.startswith(f"note: Python 3.14.1 ({bare.bin / 'newer'}) is newer than what was tested")
+    for environ, answer in (
+        ({"PYTHON": "/nowhere/python"}, "STOP: PYTHON=/nowhere/python does not start"),
+        (
+            {"PYTHON": str(bare.pretend("old", (3, 9, 18)))},
+            f"STOP: Python 3.9 ({bare.bin / 'old'}) is too old",
+        ),
+    ):
+        process = bare.start(**environ)
+        out, said = process.communicate()
+        assert process.returncode == 1 and not out and said.startswith(answer), said
+    assert not bare.venv.exists() and said.count("\n") == 1
+
+
+def test_a_word_that_it_does_not_know(bare: Project) -> None:
+    process = bare.start("--dve")
+    assert "unknown argument --dve" in process.communicate()[1] and process.returncode == 2
+
+
+# ---------------------------------------------------------------- the pins
+
+
+TARGETS = [("3.10", "2.5.1"), ("3.11", "2.15.0"), ("3.12", "2.11.0")]
 
 
 @pytest.mark.parametrize(("release", "torch"), TARGETS)
 def test_the_pins_of_this_project(release: str, torch: str, repository: Path) -> None:
     """Each inside the ranges, each with hashes, and nothing that the requirements name left out."""
     requirements = pytest.importorskip("packaging.requirements")
-    pins = Environment(repository).constraints(release)
-    assert pins is not None and environment.pins_torch(pins, torch)
+    (pins,) = (repository / "constraints").glob(f"python{release}-*.txt")
     text = pins.read_text(encoding="utf-8").replace("\\\n", "")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     versions = {}
@@ -221,107 +255,12 @@ def test_the_pins_of_this_project(release: str, torch: str, repository: Path) ->
         assert hashes and all(re.fullmatch(r"sha256:[0-9a-f]{64} *", one) for one in hashes), pin
         name, _, version = pin.partition(";")[0].strip().partition("==")
         versions[name] = version
+    assert versions["torch"] == torch
     named = [*(repository / RUN).read_text().splitlines(), *(repository / DEV).read_text().splitlines()]
     for line in (part.split("#")[0].strip() for part in named):
         if line and not line.startswith("-r"):
             wanted = requirements.Requirement(line)
             assert wanted.specifier.contains(versions[wanted.name.lower()]), line
-
-
-def test_a_python_without_pins_takes_the_ranges(repository: Path) -> None:
-    assert Environment(repository).constraints("3.13.0") is None
-
-
-def test_pip_comes_from_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[list[str]] = []
-    monkeypatch.setattr(environment, "run", lambda command, problem, quiet=False: ran.append(command))
-    inside = Interpreter("in", (3, 11, 2), ensurepip=False, pip=False)
-    assert environment.pip_for(Interpreter("in", (3, 11, 2), pip=True), None) == ["in", "-m", "pip"]
-    assert not ran
-    assert environment.pip_for(Interpreter("in", (3, 11, 2), pip=False), None) == ["in", "-m", "pip"]
-    assert ran == [["in", "-m", "ensurepip"]]
-    assert environment.pip_for(inside, Interpreter("out", (3, 11, 2)))[:4] == ["out", "-m", "pip", "--python"]
-    with pytest.raises(EnvironmentProblem, match=r"python3\.11-venv"):
-        environment.pip_for(inside, Interpreter("out", (3, 11, 2), pip=False))
-
-
-def test_uv_is_used_when_it_is_there_and_pip_when_it_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = tmp_path / "log"
-    uv = tmp_path / "uv"
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    pip = [
-        sys.executable,
-        "-c",
-        f"import sys; open({str(log)!r}, 'a').write('pip ' + ' '.join(sys.argv[1:]))",
-    ]
-    monkeypatch.setattr(environment, "pip_for", lambda inside, base: pip)
-    inside = Interpreter(sys.executable, (3, 11, 2))
-    for status, expected in ((0, "uv pip install"), (1, "pip install")):
-        uv.write_text(f'#!/bin/sh\nprintf "uv %s\\n" "$*" >> {log}\nexit {status}\n')
-        uv.chmod(0o755)
-        environment.fill(inside, None, tmp_path / RUN, tmp_path / "pins.txt")
-        last = log.read_text().splitlines()[-1]
-        assert last.startswith(expected) and f"--require-hashes -r {tmp_path / 'pins.txt'}" in last
-        environment.fill(inside, None, tmp_path / RUN, tmp_path / KEPT)
-        last = log.read_text().splitlines()[-1]
-        assert last.startswith(expected) and f"-r {tmp_path / RUN} -c {tmp_path / KEPT}" in last
-
-
-def test_a_python_in_range_is_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
-    offered = {
-        "old": Interpreter("old", (3, 8, 1)),
-        "bare": Interpreter("bare", (3, 11, 1), ensurepip=False, pip=False),
-        "good": Interpreter("good", (3, 12, 1)),
-    }
-    monkeypatch.setattr(environment, "read_interpreter", offered.get)
-    monkeypatch.setattr(environment.shutil, "which", lambda name: None)
-    assert find_python(["none", "old", "bare", "good"]).executable == "good"
-    assert find_python(["old", "bare"]).executable == "bare"
-    assert find_python(["none", "old"]).executable == "old"
-    with pytest.raises(EnvironmentProblem, match="no Python starts here"):
-        find_python(["none"])
-
-
-def test_python_that_was_named_is_the_only_one_tried() -> None:
-    assert Path(existing_python({"PYTHON": sys.executable}).executable).samefile(sys.executable)
-    with pytest.raises(EnvironmentProblem, match="PYTHON=/nowhere/python does not start"):
-        existing_python({"PYTHON": "/nowhere/python"})
-
-
-def test_a_python_of_the_user_that_is_too_old_or_untested(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    offered = {"old": Interpreter("old", (3, 9, 18)), "new": Interpreter("new", (3, 14, 1))}
-    monkeypatch.setattr(environment, "read_interpreter", lambda name, distributions: offered[name])
-    with pytest.raises(EnvironmentProblem, match=r"Python 3\.9\.18 \(old\) is too old"):
-        existing_python({"PYTHON": "old"})
-    assert existing_python({"PYTHON": "new"}).executable == "new"
-    assert "note: Python 3.14.1 (new) is newer than what was tested" in capsys.readouterr().err
-
-
-def test_command_prints_nothing_but_the_path(
-    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHON", sys.executable)
-    assert environment.main(["--dev"]) == 0
-    assert Path(capsys.readouterr().out.strip()).samefile(sys.executable)
-    monkeypatch.setenv("PYTHON", "/nowhere/python")
-    assert environment.main([]) == 1
-    said = capsys.readouterr()
-    assert not said.out and said.err.startswith("STOP: ")
-
-
-def test_an_environment_of_another_name(
-    project: Environment, installer: Installer, base: Interpreter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """That of the oldest pair stands beside ``.venv`` and is made with the Python that asks for it."""
-    monkeypatch.setattr(environment, "REPOSITORY", project.folder)
-    other = Environment(project.folder, ".venv-oldest")
-    monkeypatch.setattr(environment, "Environment", lambda name: Environment(project.folder, name))
-    assert environment.main(["--dev", "--venv", ".venv-oldest"]) == 0
-    assert other.lacks(DEV) is None and project.lacks(DEV) == "there is no .venv yet"
 
 
 def test_the_short_pass_names_tests_that_are_there(repository: Path) -> None:
@@ -345,43 +284,36 @@ def test_the_oldest_pair_is_passed_over_aloud(repository: Path, tmp_path: Path) 
     assert done.stderr.startswith("skipped: the oldest pair (Python 3.10, torch 2.5.1): no python3.10")
 
 
-@pytest.fixture
-def wheel(tmp_path: Path) -> Path:
-    """A small package in a folder that pip takes as its only index."""
-    path, info = tmp_path / "links" / "tiny_thing-1.0-py3-none-any.whl", "tiny_thing-1.0.dist-info"
-    path.parent.mkdir()
+def wheel(folder: Path) -> Path:
+    """A package that holds all that is imported after an install, in a folder that pip takes as its only index."""
+    path, info = folder / "tiny_thing-1.0-py3-none-any.whl", "tiny_thing-1.0.dist-info"
+    folder.mkdir()
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("tiny_thing.py", "")
+        for name in (*IMPORTED, "torch"):
+            archive.writestr(f"{name}.py", "")
         archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-thing\nVersion: 1.0\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
     return path
 
 
-def test_a_file_whose_hash_differs_is_not_installed(
-    project: Environment,
-    wheel: Path,
-    base: Interpreter,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture,
-) -> None:
-    """With the real pip."""
-    if not base.pip:
-        pytest.skip("no pip in this Python")
-    monkeypatch.setattr(environment, "try_imports", lambda python: None)
-    found = shutil.which
-    monkeypatch.setattr(environment.shutil, "which", lambda name: None if name == "uv" else found(name))
-    pip = [base.executable, "-m", "pip", "--python", str(project.python)]
-    monkeypatch.setattr(environment, "pip_for", lambda inside, base: pip)
-    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    for file in (RUN, DEV):
-        (project.folder / file).write_text("tiny-thing\n")
-    pins = next((project.folder / "constraints").iterdir())
-    pins.write_text(f"tiny-thing==1.0 --hash=sha256:{'0' * 64}\n")
-    with pytest.raises(EnvironmentProblem, match="Where hashes differ"):
-        project.ensure(base)
-    said = capfd.readouterr().err
-    assert "DO NOT MATCH THE HASHES" in said and hashlib.sha256(wheel.read_bytes()).hexdigest() in said
-    assert not list(site_packages(project.venv).glob("tiny_thing*"))
-    assert project.lacks(RUN) == "the last install was interrupted"
+def test_a_file_whose_hash_differs_is_not_installed(bare: Project, tmp_path: Path) -> None:
+    """With the real pip, out of the wheel that comes with Python."""
+    bundled = pytest.importorskip("ensurepip").__path__[0]
+    (pip,) = Path(bundled, "_bundled").glob("pip-*.whl")
+    bare.environ["PYTHONPATH"] += f":{pip}"
+    (bare.bin / "uv").unlink()
+    file = wheel(tmp_path / "links")
+    bare.environ |= {
+        "PIP_FIND_LINKS": str(file.parent),
+        "PIP_NO_INDEX": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+    for name in (RUN, DEV):
+        (bare.folder / name).write_text("tiny-thing\n")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    (bare.folder / PINS).write_text(f"tiny-thing==1.0 --hash=sha256:{'0' * 64}\n")
+    said = bare.call(status=1)
+    assert "DO NOT MATCH THE HASHES" in said and digest in said and "Where hashes differ" in said
+    assert not list(bare.site().glob("tiny_thing*"))
+    assert '"state": "installing"' in (bare.venv / "setup.json").read_text()

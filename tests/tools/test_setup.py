@@ -6,14 +6,16 @@ import json
 import os
 import subprocess
 import sys
-import time
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
+from pipeline.data_root import saved_options
+from pipeline.release import ANNOTATION_GROWTH, COCO_2017, ReleaseFile
+from pipeline.stage import Settings
 from tools import setup
 from tools.doctor import REPOSITORY
-from tools.environment import RUN, Environment
 
 
 def call(*arguments: str, cwd: Path = REPOSITORY, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -37,12 +39,12 @@ def test_the_link_without_ending_is_the_same_script() -> None:
     [
         ([], ["--root", "coco-data"]),
         (["--sample"], ["--root", "coco-data", "--splits", "val"]),
-        (["--root", "/d", "--splits", "train, val", "--workers", "3"], ["--root", "/d", "--splits", "train, val", "--workers", "3"]),
+        (["--root", "/d", "--splits", "val, train", "--workers", "3"], ["--root", "/d", "--splits", "train,val", "--workers", "3"]),
         (["--mirror", "http://a", "--mirror", "http://b"], ["--root", "coco-data", "--mirror", "http://a", "--mirror", "http://b"]),
     ],
 )  # fmt: skip
 def test_what_is_started_for_the_data(arguments: list[str], words: list[str]) -> None:
-    assert setup.command("python", setup.parse(arguments)) == ["python", "-m", "pipeline", "run", *words]
+    assert setup.command(setup.parse(arguments)) == ["-m", "pipeline", "run", *words]
 
 
 def test_what_is_started_is_what_the_pipeline_accepts() -> None:
@@ -60,13 +62,13 @@ def test_what_is_started_is_what_the_pipeline_accepts() -> None:
         "--workers",
         "2",
     ]
-    line = setup.command("python", setup.parse(given))
-    accepted = build_parser().parse_args(line[3:])
+    line = setup.command(setup.parse(given))
+    accepted = build_parser().parse_args(line[2:])
     assert (accepted.splits, accepted.workers, accepted.mirror) == (("val",), 2, ["http://a"])
 
 
 def test_demo_starts_the_demo() -> None:
-    assert setup.command("python", setup.parse(["--demo"])) == ["python", "-m", "tools.demo"]
+    assert setup.command(setup.parse(["--demo"])) == ["-m", "tools.demo"]
 
 
 @pytest.mark.parametrize(
@@ -74,8 +76,8 @@ def test_demo_starts_the_demo() -> None:
     [
         (["--demo", "--root", "x", "--sample"], "--demo renders its own data and takes no --sample, --root"),
         (["--sample", "--splits", "train"], "--sample means --splits val"),
-        (["--splits", "train,vall"], "found 'vall'"),
-        (["--workers", "-1"], "--workers must be 0 or more"),
+        (["--splits", "train,vall"], "'vall': did you mean 'val'?"),
+        (["--workers", "-1"], "--workers: -1: 0 or more"),
         (["--release", "no-such-file.json"], "--release no-such-file.json: there is no such file"),
         (["--samples"], "unknown argument --samples: did you mean '--sample'?"),
     ],
@@ -108,13 +110,21 @@ def test_cost_is_said_before_anything_and_a_full_disk_stops_it(tmp_path: Path) -
     assert "STOP: " in done.stderr and "2000000000.0 GB needed" in done.stderr
 
 
-def test_the_real_stages_get_their_options(tmp_path: Path) -> None:
-    """All the way into the pipeline, which refuses a table that leads out of its folder, by name."""
+def test_a_table_that_the_stages_would_refuse_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     table = {"name": "evil", "files": [{"path": "../val2017.zip", "bytes": 10, "sha256": "0" * 64}]}
     (tmp_path / "release.json").write_text(json.dumps(table))
     done = call("--root", "data", "--splits", "val", "--release", "release.json", cwd=tmp_path)
-    assert f"--root {tmp_path / 'data'} --splits val --release {tmp_path / 'release.json'}" in done.stdout
-    assert done.returncode == 1 and "../val2017.zip" in done.stderr
+    assert done.returncode == 1 and "../val2017.zip" in done.stderr and not done.stdout
+
+
+def test_the_real_stages_get_their_options(tmp_path: Path) -> None:
+    """All the way into the pipeline, which finds something else where its archives belong."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "archives").write_text("")
+    done = call("--root", "data", "--sample", "--mirror", "http://u:secret@127.0.0.1:9/none", cwd=tmp_path)
+    assert f"-m pipeline run --root {tmp_path / 'data'} --splits val --mirror" in done.stdout
+    assert done.returncode == 1 and f"{tmp_path / 'data/archives'}" in done.stderr
+    assert "secret" not in done.stdout + done.stderr
 
 
 def test_a_named_python_that_does_not_start_is_said() -> None:
@@ -122,20 +132,66 @@ def test_a_named_python_that_does_not_start_is_said() -> None:
     assert done.returncode == 1 and "PYTHON=/nowhere/python does not start" in done.stderr
 
 
-def test_nothing_to_do_takes_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything before the stages, with a complete environment."""
-    complete = Environment(tmp_path)
-    (tmp_path / RUN).write_text("")
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    complete.python.symlink_to(sys.executable)
-    complete.write_stamp(
-        state="complete", ours=True, python="3.11.9", digests={RUN: complete.digest(RUN, "3.11.9")}
-    )
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_it_becomes(
+    inside: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a complete ``.venv`` the stages themselves; else the script that makes one and then starts them."""
+    became: list[list[str]] = []
     monkeypatch.delenv("PYTHON", raising=False)
-    monkeypatch.setattr(setup, "Environment", lambda: complete)
-    started = time.monotonic()
-    python = setup.prepare(setup.parse(["--root", str(tmp_path / "data"), "--splits", "val"]))
-    assert python == str(complete.python) and time.monotonic() - started < 3
+    monkeypatch.setattr(setup, "OWN_PYTHON", Path(sys.prefix if inside else "/nowhere", "bin/python"))
+    monkeypatch.setattr(setup, "examine", lambda machine, needs, own_environment: [])
+    monkeypatch.setattr(os, "execv", lambda program, words: became.append(words))
+    setup.main(["--demo"])
+    first = [sys.executable] if inside else [str(REPOSITORY / "tools/environment.sh"), "--"]
+    assert became == [[*first, "-m", "tools.demo"]]
+    assert ("environment  .venv: 3.0 GB to fetch, 6.3 GB on disk" in capsys.readouterr().out) is not inside
+
+
+def test_no_env_is_the_python_on_path(tmp_path: Path) -> None:
+    (tmp_path / "python3").write_text(
+        '#!/bin/sh\ncase "$*" in *tools.setup*) echo "here: $PYTHON $*";; *) echo "$0";; esac\n'
+    )
+    (tmp_path / "python3").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert (
+        call("--sample", "--no-env", PYTHON="", PATH=path).stdout
+        == "here: python3 -m tools.setup --sample --no-env\n"
+    )
+
+
+# ---------------------------------------------------------------- what it takes
+
+SMALL = [
+    ReleaseFile(path, size, "0" * 64)
+    for path, size in (("zips/train2017.zip", 1000), ("zips/val2017.zip", 100), ("annotations/a.zip", 10))
+]
+
+
+def test_cost_of_a_small_release_by_hand() -> None:
+    assert setup.data_cost(SMALL)[:2] == (1110, 1110 + 1100 + 10 * ANNOTATION_GROWTH)
+
+
+def test_what_is_there_already_is_taken_off(tmp_path: Path) -> None:
+    everything = setup.data_cost(SMALL)[1]
+    assert setup.missing_bytes(SMALL, tmp_path / "nothing") == everything
+    (tmp_path / "archives/zips").mkdir(parents=True)
+    (tmp_path / "archives/zips/train2017.zip.part").write_bytes(b"x" * 400)
+    assert setup.missing_bytes(SMALL, tmp_path) == everything - 400
+    (tmp_path / "archives/zips/train2017.zip").write_bytes(b"x" * 1000)
+    (tmp_path / "train2017").mkdir()
+    assert setup.missing_bytes(SMALL, tmp_path) == everything - 2000
+
+
+def test_what_was_chosen_for_a_root_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = Namespace(root=str(tmp_path), splits=None, release=None, mirror=None)
+    assert setup.announce_data(arguments).size == setup.data_cost(COCO_2017.needed(("train", "val")))[1]
+    (tmp_path / ".pipeline").mkdir()
+    saved_options.write(Settings(tmp_path, ("val",)))
+    assert setup.announce_data(arguments).size == setup.data_cost(COCO_2017.needed(("val",)))[1]
+    saved_options.write(Settings(tmp_path, ("val",), options={"own": True}))
+    assert setup.announce_data(arguments).size == 0, "nothing is fetched for images of one's own"
+    assert capsys.readouterr().out.count("\n") == 2
 
 
 def test_help_has_the_cost_of_every_way(capsys: pytest.CaptureFixture[str]) -> None:
