@@ -127,10 +127,10 @@ install() {
     local ours=false release pins kept said name what digests=""
     if [ -z "$(ls -A "$venv" 2>/dev/null)" ] || stamped '"ours": true'; then ours=true; fi
     if [ -L "$venv" ]; then ours=false; fi  # that of another checkout
+    mkdir -p "$venv"
     if $ours && { stamped '"installing"' || ! starts "$python"; }; then
         find "$venv" -mindepth 1 ! -path "$stamp" -delete  # half-written packages look installed: start over
     fi
-    mkdir -p "$venv"
     note installing "$ours" ""
     [ -x "$python" ] || create
     release=$(release_of "$python") || stop "$python does not start" "$venv was not made by this script and is broken" \

@@ -133,7 +133,7 @@ def test_two_at_once_install_once(project: Project) -> None:
 
 def test_ctrl_c_is_said_and_the_next_run_starts_over(project: Project) -> None:
     process = project.start("--base", sys.executable, SECONDS_TO_INSTALL="60")
-    while not project.asked():
+    while not project.asked() and process.poll() is None:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     assert "interrupted; run the same command to resume" in process.communicate()[1]
