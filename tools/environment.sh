@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv, or repairs one that was left half made, and prints the path of its Python; nothing to do: a tenth of a second.
+# Makes .venv, or repairs one that was left half made, and prints the path of its Python; with nothing to do at once.
 #
 #   tools/environment.sh                       with requirements.txt
 #   tools/environment.sh --dev                 with the tools for tests as well
