@@ -193,7 +193,7 @@ def announce_data(arguments: argparse.Namespace) -> Need:
     """By the choices that the pipeline will find. Raises StageError where it would refuse them."""
     root = REPOSITORY / arguments.root
     chosen = saved_options.chosen(argparse.Namespace(**vars(arguments) | {"root": root}))
-    files = [] if chosen.own else chosen.release.needed(chosen.splits)
+    files = [] if chosen.own else chosen.files()
     missing = missing_bytes(files, root)
     if missing:
         whole = data_cost(files)

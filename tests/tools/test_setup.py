@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.data_root import saved_options
 from pipeline.release import ANNOTATION_GROWTH, COCO_2017, ReleaseFile
-from pipeline.stage import Settings
+from pipeline.stage import Choices, Settings
 from tools import setup
 from tools.doctor import REPOSITORY
 
@@ -187,9 +187,9 @@ def test_what_was_chosen_for_a_root_holds(tmp_path: Path, capsys: pytest.Capture
     arguments = Namespace(root=str(tmp_path), splits=None, release=None, mirror=None)
     assert setup.announce_data(arguments).size == setup.data_cost(COCO_2017.needed(("train", "val")))[1]
     (tmp_path / ".pipeline").mkdir()
-    saved_options.write(Settings(tmp_path, ("val",)))
+    saved_options.write(Settings(tmp_path, Choices(("val",))))
     assert setup.announce_data(arguments).size == setup.data_cost(COCO_2017.needed(("val",)))[1]
-    saved_options.write(Settings(tmp_path, ("val",), options={"own": True}))
+    saved_options.write(Settings(tmp_path, Choices(("val",), own=True)))
     assert setup.announce_data(arguments).size == 0, "nothing is fetched for images of one's own"
     assert capsys.readouterr().out.count("\n") == 2
 
