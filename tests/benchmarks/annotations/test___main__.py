@@ -24,7 +24,7 @@ from pipeline.annotations import scan as annotation_bytes
 annotation_bytes.RELEASE_BYTES = 1 << 20  # pages of the file that may stay: 32 MiB is more than these files have
 root = Path(sys.argv[1])
 from pipeline.index.build import build_index
-from pipeline.remap_categories import remap
+from pipeline.remap_categories.stage import remap
 
 def peak():
     return 1024 * int(re.findall(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[0])
