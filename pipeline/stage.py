@@ -1,7 +1,7 @@
 """What a stage is: a function from files to files that declares what it reads, makes and depends on.
 
 The runner does everything else: it decides (run, skip, stale — and why), locks the root, gives the stage a
-staging folder, and writes the receipt last. A stage module defines one ``STAGE``; stages never import each other.
+staging folder to fill, publishes what is in it, and writes the receipt last. A stage module defines one ``STAGE``; stages never import each other.
 """
 
 from __future__ import annotations
@@ -95,20 +95,31 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Last:
+    """The last time that the stage was finished: version, parameters and inputs still hold, and the outputs but ``lost``."""
+
+    counts: Counts
+    lost: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class StageContext:
     """What a running stage gets.
 
     * settings: what the user asked for
-    * staging: a folder below ``root/.pipeline`` of this stage alone; kept when the stage is killed, so that it
-      can resume, and removed after it has succeeded
+    * staging: a folder below ``root/.pipeline`` of this stage alone, to be filled: what is there under the path of an
+      output is moved into the root. Kept when the stage is killed, so that it can resume, and removed after it has
+      succeeded
     * say: prints a line for people (the progress bar is moved out of the way)
     * stop: a stage calls ``stop.check()`` between items, which raises ``Interrupted`` after SIGINT or SIGTERM
+    * last: what still holds of the last time; None where nothing does, or all is to be made again
     """
 
     settings: Settings
     staging: Path
     say: Callable[[str], None]
     stop: Stop
+    last: Last | None = None
 
     @property
     def root(self) -> Path:
@@ -125,10 +136,10 @@ class Stage:
     * after: the stages whose outputs it reads
     * inputs, outputs: paths relative to the root (files; a folder means the tree below it)
     * params: what changes the result and is no file; plain JSON
-    * run: does the work, publishes its outputs, returns the counts
+    * run: does the work, puts its outputs into the staging folder, returns the counts
     * disposable: inputs that nobody needs any more once the stage is done; removing them makes nothing stale
     * takes_over: whether what is under an output that no note of ours claims is what the stage would put there
-    * proves: outputs whose every file the stage checks and replaces by itself; the runner puts none of them aside
+    * proves: outputs whose every file the stage checks and replaces by itself; the runner puts none of them aside, and the stage may give them their names itself
     * not_needed: why there is nothing for the stage to do in this root at all; None where there is
     * sometimes: outputs that are made only where there is something to put into them
     * doubt: why what the stage found, by its notes of the last time, may not hold any more although no file has changed

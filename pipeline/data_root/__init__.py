@@ -6,6 +6,5 @@
 * ``fingerprints.py``   what is on disk now against what a receipt recorded
 * ``manifests.py``      a folder with many files as one input or output
 * ``saved_options.py``  what was chosen for this root the last time
-* ``rejects.py``        ``rejects.jsonl``: what stages refused, a line each
 * ``lock.py``           one pipeline a root at a time
 """

@@ -8,7 +8,6 @@ An archive of your own: ``python -m pipeline.extract --archive FILE.zip --output
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,14 +19,12 @@ from pipeline.archives.archive import Archive, open_archive, plan
 from pipeline.archives.fault import BadArchive
 from pipeline.archives.members import Members
 from pipeline.archives.unpack import named, unpack_all, verified_files
-from pipeline.data_root import brought
 from pipeline.extract.already_unpacked import is_from_archives
 from pipeline.extract.split_folder import make_folder
 from pipeline.release import ReleaseFile, archive_path
 from pipeline.runner.own_data import nothing_to_bring
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from vision.artefacts.data_layout import ANNOTATIONS, image_folder, original_path
-from vision.artefacts.files import fsync_file, fsync_folder, sha256_of
 from vision.messages.advice import command
 
 
@@ -133,13 +130,6 @@ def _annotations(context: StageContext, source: Source, wanted: Mapping[str, Sou
     )
     members = [member for member in members if member.name.removeprefix(f"{source.folder}/") not in right]
     unpack_all(source.archive, members, context.staging, context.settings.workers, context.stop)
-    for member in members:
-        final = context.root / member.name
-        final.parent.mkdir(exist_ok=True)
-        fsync_file(context.staging / member.name)
-        brought.note(context.root, member.name, sha256_of(context.staging / member.name))
-        os.replace(context.staging / member.name, final)
-        fsync_folder(final.parent)
 
 
 def annotation_paths(settings: Settings) -> list[str]:

@@ -44,16 +44,19 @@ def remap(
     verdicts: dict[str, dict[int, Verdict]] | None = None,
     say: Callable[[str], None] = lambda line: None,
     stop: Stop = NEVER,
+    into: Path | None = None,
 ) -> list[SplitCounts]:
-    """Remaps the annotation files of ``splits`` below ``root``; the first one defines the map.
+    """Remaps the annotation files of ``splits`` below ``root``, to files below ``into`` (None: there, too).
+
+    The first one defines the map.
 
     ``classes`` names a subset; ``verdicts`` are those of the image check (None: images are not looked at).
     Raises AnnotationError for files that cannot be read or do not agree; then nothing is published.
     """
     results: list[SplitCounts] = []
     map_: CategoryMap | None = None
-    paths = {name: root / name for name in (LABELS, CATEGORY_MAP, LISTING, REPORT)}
-    paths |= {remapped_path(split): root / remapped_path(split) for split in splits}
+    names = [LABELS, CATEGORY_MAP, LISTING, REPORT, *(remapped_path(split) for split in splits)]
+    paths = {name: (into or root) / name for name in names}
     with published_together(list(paths.values())) as files:
         for split in splits:
             with AnnotationFile(root / original_path(split), stop) as file:
@@ -125,7 +128,13 @@ def _run(context: StageContext) -> Counts:
     try:
         verdicts = read_verdicts(context.root / IMAGE_REPORT, settings.splits)
         results = remap(
-            context.root, settings.splits, _classes(settings), verdicts, context.say, context.stop
+            context.root,
+            settings.splits,
+            _classes(settings),
+            verdicts,
+            context.say,
+            context.stop,
+            context.staging,
         )
     except NoSuchClass as error:
         raise NoSuchChoice(

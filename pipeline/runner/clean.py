@@ -19,7 +19,6 @@ from pipeline.data_root import brought, claims, receipts
 from pipeline.data_root import manifests as trees
 from pipeline.data_root import saved_options as choices
 from pipeline.data_root.receipts import Recorded
-from pipeline.data_root.rejects import has_rejects, remove_rejects
 from pipeline.runner import leftovers
 from pipeline.runner.owners_files import edited, lacking
 from pipeline.runner.run import STAGING
@@ -28,7 +27,7 @@ from pipeline.stages import all_stages
 from pipeline.stop import NEVER, Stop
 from pipeline.transfer import partial as part
 from vision.artefacts import data_layout
-from vision.artefacts.data_layout import ARCHIVES, LOCK, REJECTS, SPLITS, image_folder
+from vision.artefacts.data_layout import ARCHIVES, LOCK, SPLITS, image_folder
 from vision.artefacts.files import TEMPORARY, sha256_of
 from vision.artefacts.records import RecordError
 from vision.messages.advice import command, shown
@@ -67,7 +66,6 @@ class Cleaning:
     stop: Stop = NEVER
     items: list[Item] = field(default_factory=list)
     stays: list[str] = field(default_factory=list)
-    rejects_of: list[str] = field(default_factory=list)
     records: dict[str, trees.Brought] = field(default_factory=dict)
     """What extract has put into a folder and its owner has changed since: by folder, for the run that comes."""
 
@@ -166,8 +164,7 @@ class Cleaning:
         return None
 
     def add_receipt(self, stage: str) -> None:
-        """The receipt itself and the stage's lines of ``rejects.jsonl``."""
-        self.rejects_of.append(stage)
+        """The receipt itself and the claim."""
         self._add_claim(stage)
         self._add_own(receipts.receipt_path(self.root, stage), f"receipt of {stage}")
 
@@ -314,22 +311,9 @@ def remove(cleaning: Cleaning, say: Callable[[str], None], stop: Stop) -> None:
         _remove_empty(cleaning.root, [item.path, *item.files])
         if (own := cleaning.records.get(item.path.rstrip("/"))) is not None:
             trees.write_manifest(trees.manifest_path(cleaning.root, item.path), {}, own)
-    _remove_rejects(cleaning)
     if cleaning.everything:
         _remove_empty(cleaning.root, [STAGING])
     say(f"removed {cleaning.bytes:,} bytes, files: {cleaning.files:,}")
-
-
-def _remove_rejects(cleaning: Cleaning) -> None:
-    """The lines of the stages; the file, too, when all goes and no other is left. Last, since it needs space."""
-    rejects = cleaning.root / REJECTS
-    if rejects.is_symlink() or not rejects.is_file():
-        return
-    stages = [stage for stage in cleaning.rejects_of if has_rejects(cleaning.root, stage)]
-    for stage in stages:
-        remove_rejects(cleaning.root, stage)
-    if stages and cleaning.everything and not rejects.stat().st_size:
-        rejects.unlink()
 
 
 def _remove_empty(root: Path, paths: Iterable[str]) -> None:

@@ -11,29 +11,35 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.data_root import brought
+from pipeline.data_root.claims import Aside
+from pipeline.data_root.fingerprints import Fingerprints
+from pipeline.runner import ownership
 from pipeline.runner.owners_files import rescue_from
-from pipeline.stage import Settings, Stage
+from pipeline.stage import Stage, StageContext
 from pipeline.stop import Stop
-from vision.artefacts.files import fsync_file, fsync_folder, fsync_tree, remove_entry, space_errors, swap_tree
+from vision.artefacts.files import (
+    fsync_file,
+    fsync_folder,
+    fsync_tree,
+    remove_entry,
+    sha256_of,
+    space_errors,
+    swap_tree,
+)
 from vision.artefacts.targets import require_file_place
 
 
-def clear(stage: Stage, settings: Settings, staging: Path) -> None:
+def clear(stage: Stage, context: StageContext) -> None:
     """Before the work: outputs that a run that was stopped has staged go, but those that the stage itself proves."""
-    proved = frozenset(stage.proves(settings))
-    for path in stage.outputs(settings):
+    proved = frozenset(stage.proves(context.settings))
+    for path in stage.outputs(context.settings):
         if path not in proved:
-            remove_entry(staging / path)
+            remove_entry(context.staging / path)
 
 
-def publish(
-    stage: Stage,
-    settings: Settings,
-    staging: Path,
-    say: Callable[[str], None],
-    stop: Stop,
-) -> None:
-    """Moves the outputs of ``stage`` that are in ``staging`` into the root.
+def publish(stage: Stage, context: StageContext) -> dict[str, Aside]:
+    """Claims the outputs of ``stage`` and moves those that are staged into the root; returns what is put aside.
 
     Those that it makes sometimes and has not staged are removed; the others stay as they are.
 
@@ -41,12 +47,25 @@ def publish(
         Interrupted, OutOfSpace, OSError while files are brought to the disk: nothing has changed in the root.
         NotReplaced: what stands under a name cannot be replaced.
     """
-    root = settings.root
+    observer = Fingerprints(context.root, stop=context.stop)
+    aside = ownership.put_aside(stage, context.settings, observer)
+    try:
+        _publish(stage, context)
+    except BaseException:
+        ownership.withdraw(context.root, aside)
+        raise
+    return aside
+
+
+def _publish(stage: Stage, context: StageContext) -> None:
+    root, staging, settings = context.root, context.staging, context.settings
     made = [path for path in stage.outputs(settings) if os.path.lexists(staging / path)]
     for path in made:
-        _bring_to_disk(staging / path, stop)
+        _bring_to_disk(staging / path, context.stop)
     for path in made:
-        _give_name(staging / path, root, path, say)
+        if stage.name in brought.STAGES:
+            brought.note(root, path, sha256_of(staging / path))
+        _give_name(staging / path, root, path, context.say)
     for path in stage.sometimes(settings):
         if path not in made and os.path.lexists(root / path):
             (root / path).unlink()

@@ -24,7 +24,7 @@ from pipeline.data_root.receipts import Receipt, Recorded
 from pipeline.runner import leftovers, ownership
 from pipeline.runner.own_data import require_room
 from pipeline.runner.publish import clear, publish
-from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
+from pipeline.stage import Counts, Last, Settings, Stage, StageContext, StageError
 from pipeline.stop import NEVER, Stop
 from vision.artefacts import data_layout
 from vision.artefacts.files import publish_json
@@ -196,7 +196,7 @@ def run_stages(
         decisions.append(decision)
         if decision.must_run:
             say(f"{stage.name}: running, since {decision.why}")
-            _act(stage, settings, observer, force, say, stop)
+            _act(stage, settings, observer, decision.receipt, force, say, stop)
         else:
             say(f"{stage.name}: {decision.state} ({decision.why})")
             if decision.receipt is not None:
@@ -217,6 +217,7 @@ def _act(
     stage: Stage,
     settings: Settings,
     observer: Fingerprints,
+    receipt: Receipt | None,
     force: bool,
     say: Callable[[str], None],
     stop: Stop,
@@ -230,19 +231,17 @@ def _act(
         "params": _plain(stage.params(settings)),
         "inputs": {path: seen.sha256 for path, seen in inputs.items()},
     }
-    aside = ownership.put_aside(stage, settings, observer)
-    try:
-        staging = _staging_folder(settings.root, stage, plan, fresh=force)
-        clear(stage, settings, staging)
-        counts = stage.run(StageContext(settings, staging, say, stop))
-        _check_counts(stage, counts)
-        publish(stage, settings, staging, say, stop)
-    except BaseException:
-        ownership.withdraw(settings.root, aside)
-        raise
+    last = None if force else _last(stage, settings, receipt, observer)
+    claims.note(settings.root, stage.name, stage.proves(settings))  # the stage itself gives them their names
+    staging = _staging_folder(settings.root, stage, plan, fresh=force)
+    context = StageContext(settings, staging, say, stop, last)
+    clear(stage, context)
+    counts = stage.run(context)
+    _check_counts(stage, counts)
     observer.forget()
     _require_unchanged(stage, inputs, _inputs_now(stage, settings, observer))
     _require_unmoved(stage, changed, _last_changes(stage, settings))
+    aside = publish(stage, context)
     outputs = _outputs_now(stage, settings, observer)
     receipt = Receipt(
         receipts.SCHEMA, stage.name, stage.version, plan["params"], inputs, outputs,
@@ -255,6 +254,16 @@ def _act(
     claims.note(settings.root, stage.name, outputs, aside={})
     shutil.rmtree(staging)
     say(f"{stage.name}: done in {receipt.seconds:.1f} s, {counts.kept:,} kept of {counts.taken_in:,}")
+
+
+def _last(stage: Stage, settings: Settings, receipt: Receipt | None, observer: Fingerprints) -> Last | None:
+    """What of the last time still holds; None where nothing does."""
+    if receipt is None or _changed_plan(stage, settings, receipt) or stage.doubt(settings, receipt.notes):
+        return None
+    if any(observer.difference(path, seen) for path, seen in receipt.inputs.items()):
+        return None
+    lost = frozenset(path for path, seen in receipt.outputs.items() if observer.difference(path, seen))
+    return Last(Counts(receipt.taken_in, receipt.kept, receipt.dropped, receipt.notes), lost)
 
 
 def _inputs_now(stage: Stage, settings: Settings, observer: Fingerprints) -> dict[str, Recorded]:

@@ -4,5 +4,5 @@
 * ``table.py``           what there is to check, the check, ``report/images.jsonl``
 * ``own_folder.py``      any folder of the user's, without a data root
 * ``image_splits.py``    images that are in two splits
-* ``remake_rejects.py``  the stage's lines of ``rejects.jsonl`` again, from its table
+* ``remake_rejects.py``  ``rejects.jsonl`` again, from the table
 """

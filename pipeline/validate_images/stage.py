@@ -14,13 +14,12 @@ from typing import Any
 from pipeline.image_check.settings import NAME, check_settings, how, readable_again
 from pipeline.stage import Counts, Settings, Stage, StageContext
 from pipeline.validate_images.image_splits import TWICE
-from pipeline.validate_images.remake_rejects import mended
+from pipeline.validate_images.remake_rejects import remade
 from vision.artefacts.data_layout import IMAGE_REPORT, REJECTS, SHEET, image_folder, original_path
 
 
 def _run(context: StageContext) -> Counts:
-    counts = mended(context, STAGE.version, _params(context.settings))
-    if counts is not None:
+    if (counts := remade(context)) is not None:
         return counts
     from pipeline.validate_images.table import make_table  # the decoders: --help does not wait for them
 

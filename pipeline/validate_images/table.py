@@ -1,8 +1,7 @@
-"""The table of image verdicts: what there is to check, the check, and what is published of it."""
+"""The table of image verdicts: what there is to check, the check, and what is made of it."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,17 +10,16 @@ from typing import Any
 
 from pipeline.annotations.reader import AnnotationError, AnnotationFile
 from pipeline.annotations.rules import image_fault
-from pipeline.data_root.rejects import publish_rejects
 from pipeline.image_check.absence import advice, require_there, unreadable
 from pipeline.image_check.check import ImageJob
 from pipeline.image_check.check_many import check_all, thumbnails_of
 from pipeline.image_check.safe_read import list_entries, printable
-from pipeline.image_check.settings import NAME, UNREADABLE, how, to_apply
+from pipeline.image_check.settings import UNREADABLE, how, to_apply
 from pipeline.stage import Counts, StageContext, StageError
 from pipeline.stop import NEVER, Stop
 from pipeline.validate_images.image_splits import TWICE, in_two_splits, warning
-from vision.artefacts.data_layout import IMAGE_REPORT, SHEET, image_folder, original_path
-from vision.artefacts.files import atomic_publish, remove_stale_temporaries
+from pipeline.validate_images.remake_rejects import reject_row, write_rows
+from vision.artefacts.data_layout import IMAGE_REPORT, REJECTS, SHEET, image_folder, original_path
 from vision.images.contact_sheet import MOST, draw_sheet, publish_sheet
 from vision.images.decode import ImageVerdict
 from vision.images.formats import FITS_UPRIGHT, IMAGE_SUFFIXES, STORED
@@ -120,7 +118,7 @@ def _with_verdicts(entries: Iterable[Entry], found: dict[ImageJob, ImageVerdict]
 
 
 def make_table(context: StageContext) -> Counts:
-    """The work of the stage: checks every image, publishes table, rejects and contact sheet."""
+    """The work of the stage: checks every image, stages table, rejects and contact sheet."""
     settings, own = context.settings, context.settings.choices.own
     surveyed = [
         entry
@@ -137,19 +135,13 @@ def make_table(context: StageContext) -> Counts:
     entries = list(_with_verdicts(surveyed, found))
     _require_some(context.root, entries, settings.splits)
     bad = [entry for entry in entries if _verdict(entry).verdict == "reject"]
-    for folder in (context.root, (context.root / IMAGE_REPORT).parent):
-        remove_stale_temporaries(folder)  # of a run that was killed while publishing; the root's lock is ours
-    _publish_table(context.root / IMAGE_REPORT, map(_row, entries))
+    write_rows(context.staging / IMAGE_REPORT, map(_row, entries))
+    write_rows(context.staging / REJECTS, map(reject_row, map(_row, bad)))
     if bad:
-        _publish_sheet(context, bad, len(entries))
-    else:
-        (context.root / SHEET).unlink(missing_ok=True)  # an older one of ours
+        _draw_sheet(context, bad, len(entries))
     twice = in_two_splits(context.root, entries)
     if twice:
-        _publish_table(context.root / TWICE, twice)
-    else:
-        (context.root / TWICE).unlink(missing_ok=True)
-    publish_rejects(context.root, NAME, ((e.split, e.file_name, _verdict(e).reason or "") for e in bad))
+        write_rows(context.staging / TWICE, twice)
     counts = _counts(entries)
     if names := unreadable(found):
         counts.notes[UNREADABLE] = names
@@ -176,14 +168,7 @@ def _row(entry: Entry) -> dict[str, Any]:
     return row if of.orientation == STORED else row | {"orientation": of.orientation}
 
 
-def _publish_table(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_publish(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-
-def _publish_sheet(context: StageContext, bad: Sequence[Entry], total: int) -> None:
+def _draw_sheet(context: StageContext, bad: Sequence[Entry], total: int) -> None:
     title = f"{len(bad):,} of {total:,} images are refused" if bad else f"none of {total:,} images is refused"
     shown = bad[:MOST]
     if len(bad) > MOST:
@@ -196,8 +181,7 @@ def _publish_sheet(context: StageContext, bad: Sequence[Entry], total: int) -> N
         tiles.append(
             (seen.get(job) if job else None, f"{entry.split}/{entry.file_name}", _verdict(entry).reason or "")
         )
-    with atomic_publish(context.root / SHEET) as temporary:
-        publish_sheet(temporary, draw_sheet(title, tiles))
+    publish_sheet(context.staging / SHEET, draw_sheet(title, tiles))
 
 
 def _viewable(root: Path, entry: Entry) -> ImageJob | None:

@@ -1,7 +1,8 @@
 """Every stage, killed and out of disk at any moment: old or new files, never anything else; the next run mends it.
 
-The short versions always run; ``-m faults`` tries every change of the file system that a stage makes, and hundreds
-of random moments for each of three seeds.
+Who gives the outputs their names is stopped at every change in ``tests/pipeline/runner/test_publish.py``; here are
+what each stage does before that, and the two that name files themselves (download, the folders of extract). The short
+versions always run; ``-m faults`` tries more changes, and hundreds of random moments for each of three seeds.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ from tests.faults.harness import (
 )
 from tools.demo import mirror
 
-SHORT_KILLS, SHORT_FAILURES, LONG_KILLS = 3, 2, 100
+SHORT_KILLS, SHORT_FAILURES, LONG_KILLS, LONG_POINTS = 2, 2, 100, 40
+SELF_NAMING = ("download", "extract")
+"""The stages that give files their names without the publisher: each change of theirs is tried."""
 MESSAGES = {FULL: ("full", "space"), BROKEN: ("nput/output", "I/O", "read or written")}
 
 
@@ -151,6 +154,10 @@ def kill_randomly(case: Case, tmp_path: Path, kills: int, seed: int) -> None:
         case.finish(root)
 
 
+def long_points(case: Case) -> int:
+    return 1_000 if case.name in SELF_NAMING else LONG_POINTS
+
+
 def test_killed_at_some_changes(case: Case, shim: Shim, tmp_path: Path) -> None:
     kill_at_points(case, shim, tmp_path, SHORT_KILLS)
 
@@ -158,7 +165,7 @@ def test_killed_at_some_changes(case: Case, shim: Shim, tmp_path: Path) -> None:
 @pytest.mark.faults
 @pytest.mark.timeout(3600)
 def test_killed_at_every_change(case: Case, shim: Shim, tmp_path: Path) -> None:
-    kill_at_points(case, shim, tmp_path, points=1_000)
+    kill_at_points(case, shim, tmp_path, long_points(case))
 
 
 @pytest.mark.faults
@@ -213,8 +220,8 @@ def test_the_disk_fails_at_some_changes(case: Case, shim: Shim, tmp_path: Path, 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("what", [FULL, BROKEN], ids=["full", "broken"])
 def test_the_disk_fails_at_every_change(case: Case, shim: Shim, tmp_path: Path, what: str) -> None:
-    fail_at_points(case, shim, tmp_path, 1_000, what)
-    fail_over_old_files(case, shim, tmp_path, 1_000, what)
+    fail_at_points(case, shim, tmp_path, long_points(case), what)
+    fail_over_old_files(case, shim, tmp_path, long_points(case), what)
 
 
 # ---------------------------------------------------------------- two at once

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import io
 import json
-import os
 import resource
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -27,11 +24,9 @@ from pipeline.index import __main__ as index_command
 from pipeline.index import build as index_build
 from pipeline.index import tables
 from pipeline.remap_categories.stage import remap
-from pipeline.stage import Interrupted
-from pipeline.stop import Stop
-from tests.pipeline.annotation_root import REJECTED, files, killed_at, make_root, points_of
+from pipeline.stop import Interrupted, Stop
+from tests.pipeline.annotation_root import REJECTED, files, make_root
 from tests.pipeline.image_root import REPOSITORY
-from vision.artefacts import files as artefacts
 from vision.artefacts.data_layout import IMAGE_REPORT, arrays_path, original_path, remapped_path
 
 MODULE = "pipeline.index"
@@ -280,76 +275,6 @@ def test_a_disk_that_takes_no_more_bytes(root: Path, limit: int) -> None:
     assert index_command.main(["--root", str(root), "--force"]) == 0
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_failing_system_call_at_any_time(
-    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
-) -> None:
-    old = files(root, "index", "arrays")
-    new = files(changed(root, tmp_path / "whole"), "index", "arrays")
-    remap(root, classes=["cat"], verdicts=verdicts_of(root))
-    real, codes = getattr(os, call), []
-    for failing in range(1, 400, 3):
-        calls = [0]
-
-        def broken(*arguments: Any, failing: int = failing, calls: list[int] = calls, **options: Any) -> Any:
-            calls[0] += 1
-            if calls[0] == failing:
-                raise OSError(number, os.strerror(number))
-            return real(*arguments, **options)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(artefacts.os, call, broken)
-            codes.append(index_command.main(["--root", str(root)]))
-        check_whole(root, old, new)
-        if calls[0] < failing:
-            break
-        restore(root, old)
-    assert codes[-1] == 0 and 1 in codes
-    assert files(root, "index", "arrays") == new
-
-
-def changed(root: Path, whole: Path) -> Path:
-    """A copy of ``root`` with another choice of classes, indexed: what a run on such a root has to come to."""
-    shutil.copytree(root, whole)
-    remap(whole, classes=["cat"], verdicts=verdicts_of(whole))
-    assert index_command.main(["--root", str(whole)]) == 0
-    return whole
-
-
-def restore(root: Path, old: dict[str, bytes]) -> None:
-    shutil.rmtree(root / "arrays")
-    for name, data in old.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data)
-
-
-def check_whole(root: Path, old: dict[str, bytes], new: dict[str, bytes]) -> None:
-    """The database and each folder of arrays are all old or all new, and there."""
-    now = files(root, "index.sqlite", "arrays")
-    for part in ("index.sqlite", *(arrays_path(split) for split in SPLITS)):
-        states = [{n: data for n, data in state.items() if n.startswith(part)} for state in (now, old, new)]
-        assert states[1] and states[0] in states[1:], part
-    assert not set(now) - set(old) - set(new) or all(
-        ".tmp-" in name for name in set(now) - set(old) - set(new)
-    )
-
-
-def check_kills(tmp_path: Path, root: Path, points: list[int]) -> None:
-    old = files(root, "index", "arrays")
-    whole = changed(root, tmp_path / "whole")
-    new = files(whole, "index", "arrays")
-    remap(root, classes=["cat"], verdicts=verdicts_of(root))
-    for point in points:
-        killed = tmp_path / f"killed-{point}"
-        shutil.copytree(root, killed)
-        assert killed_at(MODULE, point, "--root", str(killed)).returncode == -9
-        check_whole(killed, old, new)
-        assert index_command.main(["--root", str(killed)]) == 0
-        assert files(killed) == files(whole)
-        shutil.rmtree(killed)
-
-
 def test_an_index_of_an_older_version_is_made_again_and_says_why(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -360,21 +285,3 @@ def test_an_index_of_an_older_version_is_made_again_and_says_why(
     assert index_command.main(["--root", str(root)]) == 0
     assert "index: running, since arrays_schema: 1 before, now 2" in capsys.readouterr().out
     assert rows(root, "PRAGMA user_version") == [(2,)] and files(root, "arrays") == before
-
-
-def all_points(tmp_path: Path, root: Path) -> list[int]:
-    counted = tmp_path / "counted"
-    shutil.copytree(root, counted)
-    remap(counted, classes=["cat"], verdicts=verdicts_of(counted))
-    return list(range(1, points_of(MODULE, "--root", str(counted)) + 1))
-
-
-def test_killed_at_some_points(tmp_path: Path, root: Path) -> None:
-    points = all_points(tmp_path, root)
-    assert len(points) > 40
-    check_kills(tmp_path, root, points[5 :: len(points) // 5])
-
-
-@pytest.mark.faults
-def test_killed_at_every_point(tmp_path: Path, root: Path) -> None:
-    check_kills(tmp_path, root, all_points(tmp_path, root))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -19,10 +17,8 @@ from pipeline.image_check.verdicts import read_verdicts
 from pipeline.remap_categories import __main__ as remap_categories_command
 from pipeline.remap_categories.stage import remap
 from pipeline.stage import Interrupted, StageError
-from pipeline.stop import Stop
-from tests.pipeline.annotation_root import NAMES, REJECTED, files, killed_at, make_root, points_of
+from tests.pipeline.annotation_root import NAMES, REJECTED, files, make_root
 from tests.pipeline.image_root import REPOSITORY
-from vision.artefacts import files as artefacts
 from vision.artefacts.data_layout import (
     CATEGORY_MAP,
     IMAGE_REPORT,
@@ -216,50 +212,6 @@ ALL = ("--classes", "all")
 """Another choice than that of the run before, which is remembered."""
 
 
-def without_asides(root: Path) -> dict[str, bytes]:
-    """Old files that this test puts back over those of a receipt that is already there are kept, as an owner's would be."""
-    return {name: data for name, data in files(root).items() if ".replaced-" not in name}
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_failing_system_call_at_any_time(
-    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], call: str, number: int
-) -> None:
-    """At the n-th call for every n: exit code 1, and each file is whole. Only renames can leave some new, some old."""
-    assert remap_categories_command.main(["--root", str(root), "--classes", "car"]) == 0
-    old = files(root)
-    remap(
-        fresh := make_root(root.parent / "fresh"),
-        verdicts=read_verdicts(root / IMAGE_REPORT, ("train", "val")),
-    )
-    new = files(fresh)
-    real, results = getattr(os, call), []
-    for failing in range(1, 200):
-        calls = [0]
-
-        def broken(*arguments: Any, failing: int = failing, calls: list[int] = calls, **options: Any) -> Any:
-            calls[0] += 1
-            if calls[0] == failing:
-                raise OSError(number, os.strerror(number))
-            return real(*arguments, **options)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(artefacts.os, call, broken)
-            results.append(remap_categories_command.main(["--root", str(root), *ALL]))
-        now = without_asides(root)
-        assert set(now) == set(old)
-        assert all(now[name] in (old[name], new[name]) for name in now)
-        if calls[0] < failing:
-            break
-        assert results[-1] == 1 or now == new
-        assert results[-1] == 0 or str(root) in capsys.readouterr().err
-        for name, data in old.items():
-            (root / name).write_bytes(data)
-    assert results[-1] == 0 and 1 in results
-    assert without_asides(root) == new
-
-
 @pytest.mark.parametrize("limit", [0, 100, 3000, 9000])
 def test_a_disk_that_takes_no_more_bytes(root: Path, limit: int) -> None:
     """A real write that fails, through the limit on the size of a file."""
@@ -276,40 +228,3 @@ def test_a_disk_that_takes_no_more_bytes(root: Path, limit: int) -> None:
     assert done.returncode == 1 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr
     assert files(root) == before
     assert remap_categories_command.main(["--root", str(root), *ALL]) == 0
-
-
-def check_kills(root: Path, points: list[int]) -> None:
-    """Old before, killed at each point: every file is the old or the new one, and the next run makes them all new."""
-    assert remap_categories_command.main(["--root", str(root), "--classes", "car"]) == 0
-    whole = root.parent / "whole"
-    shutil.copytree(root, whole)
-    old = files(root, *OUTPUTS)
-    assert remap_categories_command.main(["--root", str(whole), *ALL]) == 0
-    new = files(whole, *OUTPUTS)
-    for point in points:
-        killed = root.parent / f"killed-{point}"
-        shutil.copytree(root, killed)
-        assert killed_at(MODULE, point, "--root", str(killed), *ALL).returncode == -9
-        now = files(killed, *OUTPUTS)
-        assert set(now) == set(old) and all(now[name] in (old[name], new[name]) for name in now), point
-        assert remap_categories_command.main(["--root", str(killed), *ALL]) == 0
-        assert files(killed) == files(whole)
-        shutil.rmtree(killed)
-
-
-def all_points(root: Path) -> list[int]:
-    counted = root.parent / "counted"
-    shutil.copytree(root, counted)
-    assert remap_categories_command.main(["--root", str(counted), "--classes", "car"]) == 0
-    return list(range(1, points_of(MODULE, "--root", str(counted), *ALL) + 1))
-
-
-def test_killed_at_some_points(root: Path) -> None:
-    points = all_points(root)
-    assert len(points) > 20
-    check_kills(root, points[3 :: len(points) // 6])
-
-
-@pytest.mark.faults
-def test_killed_at_every_point(root: Path) -> None:
-    check_kills(root, all_points(root))

@@ -12,7 +12,6 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.data_root import receipts
 from pipeline.data_root.lock import root_lock
-from pipeline.data_root.rejects import publish_rejects
 from pipeline.runner import clean
 from pipeline.runner.clean import Selection, plan, remove
 from pipeline.stage import Choices, Interrupted
@@ -86,7 +85,6 @@ def test_all_leaves_what_the_pipeline_did_not_make(root: Path) -> None:
 
 
 def test_all_leaves_an_empty_root_when_there_is_nothing_else(root: Path) -> None:
-    publish_rejects(root, "extract", [("val", "x.jpg", "why")])
     publish_json(root / CHOICES, to_plain(Choices()))
     assert run(root, "--all", "--yes") == 0
     assert os.listdir(root) == []
@@ -280,15 +278,6 @@ def test_a_root_that_is_not_there_is_not_made(tmp_path: Path, capsys: pytest.Cap
     assert run(tmp_path / "no", "--all", "--yes") == 0
     assert run(tmp_path / "no") == 0
     assert not (tmp_path / "no").exists()
-
-
-def test_rejects_of_other_stages_stay(root: Path) -> None:
-    publish_rejects(root, "extract", [("val", "x.jpg", "why")])
-    publish_rejects(root, "index", [("val", "y.jpg", "why")])
-    assert run(root, "--only", "index", "--yes") == 0
-    assert [json.loads(line)["item"] for line in (root / "rejects.jsonl").read_text().splitlines()] == [
-        "x.jpg"
-    ]
 
 
 def test_the_list_names_only_some_of_what_stays(root: Path) -> None:

@@ -23,14 +23,12 @@ from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from pipeline.stages import NAMES, named
 from pipeline.stop import NEVER, Stop
 from tests.faults.harness import snapshot
-from vision.artefacts.files import publish_bytes, publish_tree
 
 
 def made(context: StageContext) -> Counts:
-    publish_bytes(context.root / "file", (context.root / "source").read_bytes())
+    (context.staging / "file").write_bytes((context.root / "source").read_bytes())
     (context.staging / "tree").mkdir(exist_ok=True)
     (context.staging / "tree/a").write_text("a")
-    publish_tree(context.staging / "tree", context.root / "tree")
     return Counts(1, 1)
 
 

@@ -30,7 +30,7 @@ def copying(name: str, source: str, target: str, after: tuple[str, ...] = (), su
 
     def run(context: StageContext) -> Counts:
         text = (context.root / source).read_text() + suffix
-        (context.root / target).write_text(text)
+        (context.staging / target).write_text(text)
         return Counts(taken_in=1, kept=1)
 
     return Stage(

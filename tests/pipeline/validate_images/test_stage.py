@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -15,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data_root.rejects import publish_rejects
 from pipeline.image_check import check_many as image_survey
 from pipeline.image_check.check import Checked, ImageJob
 from pipeline.image_check.check_many import check_all
@@ -149,15 +147,6 @@ def test_missing_inputs_are_named_with_the_command_that_makes_them(tmp_path: Pat
     assert "Traceback" not in done.stderr
 
 
-def test_other_stages_keep_their_lines_in_rejects(tmp_path: Path) -> None:
-    (tmp_path / "rejects.jsonl").write_text(
-        '{"stage": "other", "item": "x"}\n{"stage": "validate_images", "item": 1}\n'
-    )
-    publish_rejects(tmp_path, "validate_images", [("train", "a.jpg", "zeros")])
-    stages = [json.loads(line)["stage"] for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
-    assert stages == ["other", "validate_images"]
-
-
 # The machine's faults are not the images'
 
 
@@ -271,40 +260,6 @@ def kill_at_points(made: Path, tmp_path: Path, shim: Shim, most: int) -> None:
 
 def test_killed_at_chosen_points(made: Path, tmp_path: Path, shim: Shim) -> None:
     kill_at_points(made, tmp_path, shim, 2)
-
-
-@pytest.mark.faults
-@pytest.mark.timeout(1800)
-def test_killed_at_every_point(made: Path, tmp_path: Path, shim: Shim) -> None:
-    kill_at_points(made, tmp_path, shim, 1_000)
-
-
-def kill_randomly(made: Path, tmp_path: Path, kills: int, seed: int) -> None:
-    """One root, killed again and again after random times until a run gets through; then another root."""
-    draw, done, roots = random.Random(seed), 0, 0
-    while done < kills:
-        roots += 1
-        root = make_root(tmp_path / f"random_{roots}")
-        for _ in range(4):
-            process = warm.Popen(
-                command(root), cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            time.sleep(draw.uniform(0.1, 1.6))
-            process.kill()
-            done += process.wait() == -signal.SIGKILL
-        same_after(root, made)
-        shutil.rmtree(root)
-
-
-def test_killed_at_random_moments(made: Path, tmp_path: Path) -> None:
-    kill_randomly(made, tmp_path, 3, seed=1)
-
-
-@pytest.mark.faults
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("seed", [11, 12, 13])
-def test_killed_at_a_hundred_random_moments(made: Path, tmp_path: Path, seed: int) -> None:
-    kill_randomly(made, tmp_path, 100, seed)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
