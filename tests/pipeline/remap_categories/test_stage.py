@@ -16,7 +16,8 @@ from pipeline.annotations.reader import AnnotationError
 from pipeline.image_check.verdicts import read_verdicts
 from pipeline.remap_categories import __main__ as remap_categories_command
 from pipeline.remap_categories.stage import remap
-from pipeline.stage import Interrupted, StageError
+from pipeline.stage import StageError
+from pipeline.stop import Interrupted, Stop
 from tests.pipeline.annotation_root import NAMES, REJECTED, files, make_root
 from tests.pipeline.image_root import REPOSITORY
 from vision.artefacts.data_layout import (
