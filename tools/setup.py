@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pipeline.command.options import count, split_list
 from pipeline.data_root import saved_options
 from pipeline.release import COCO_2017, ReleaseFile, archive_path
 from pipeline.stage import StageError
@@ -26,7 +27,7 @@ from tools.machine import gigabytes, read_machine
 from vision.artefacts.data_layout import ANNOTATIONS, SPLITS, image_folder
 from vision.messages.addresses import redacted_text
 from vision.messages.advice import command as spelled
-from vision.messages.command_line import Parser, no_such_choice, whole_from
+from vision.messages.command_line import Parser
 
 DEMO_BYTES = 300_000_000
 DEFAULT_ROOT, DEMO_ROOT, SAMPLE = "coco-data", "demo-data", "val"
@@ -107,7 +108,7 @@ def build_parser() -> Parser:
     add(
         "--splits",
         metavar="LIST",
-        type=splits_of,
+        type=split_list,
         help="comma-separated list of train, val, test (default: as in the last run, else train,val)",
     )
     add(
@@ -128,19 +129,12 @@ def build_parser() -> Parser:
     )
     add(
         "--workers",
-        type=whole_from(0),
+        type=count,
         metavar="N",
         help="processes for the stages (default: the number of cores)",
     )
     add("--no-env", action="store_true", help="make no .venv; use PYTHON=... or the python3 on PATH as it is")
     return parser
-
-
-def splits_of(text: str) -> tuple[str, ...]:
-    asked = {part.strip() for part in text.split(",")}
-    for unknown in sorted(asked - set(SPLITS)):
-        raise argparse.ArgumentTypeError(no_such_choice(unknown, SPLITS))
-    return tuple(split for split in SPLITS if split in asked)
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
