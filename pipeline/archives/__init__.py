@@ -2,6 +2,7 @@
 
 * ``archive.py``        opens an archive and checks its plan: paths, sizes, kinds, bombs
 * ``zip_directory.py``  the entries of the archive's directory, in little memory
+* ``local_header.py``   where the bytes of a member begin, if its header says what the directory says
 * ``members.py``        a million entries as columns of numbers
 * ``unpack.py``         all members by threads; verified files of a killed run are kept
 * ``unpack_member.py``  one member: not a byte more than planned, named only when its CRC is right

@@ -6,6 +6,7 @@ things: escapes, links, devices, bombs, overlaps, duplicates, encryption, names 
 
 from __future__ import annotations
 
+import mmap
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.archives.fault import DAMAGED, DOUBTFUL, BadArchive, no_zip
+from pipeline.archives.fault import DAMAGED, DOUBTFUL, EITHER, HEAD, BadArchive, no_zip, packed_otherwise
+from pipeline.archives.local_header import ENCRYPTED, find_data
 from pipeline.archives.members import Members
 from pipeline.archives.zip_directory import (
     LOCAL,
@@ -38,8 +40,6 @@ MAX_SWOLLEN = 64 << 20
 """Unpacked bytes of all members together that are packed better than that, however small each is."""
 MAX_TOTAL = 64 << 30
 STORED, DEFLATED = 0, 8
-ENCRYPTED = 0x1 | 0x40 | 0x2000
-"""Flags: encrypted, strongly encrypted, directory encrypted."""
 PATCH = 0x20
 UTF8 = 0x800
 """Flag: the name is UTF-8."""
@@ -70,6 +70,8 @@ def open_archive(path: Path) -> Iterator[Archive]:
     )  # before opening: a pipe would wait for its writer, a device may do something
     with open(path, "rb", opener=_not_waiting) as file:
         _require_regular(os.fstat(file.fileno()))
+        if other := packed_otherwise(os.pread(file.fileno(), HEAD, 0)):
+            raise other
         with _said():
             directory = find_directory(file)
         if directory is None:
@@ -86,7 +88,8 @@ def _said() -> Iterator[None]:
     try:
         yield
     except DirectoryError as error:
-        raise BadArchive(str(error), DOUBTFUL if error.doubtful else DAMAGED) from error
+        remedies = {True: DOUBTFUL, False: DAMAGED, None: EITHER}
+        raise BadArchive(str(error), remedies[error.doubtful]) from error
 
 
 def _not_waiting(path: str, flags: int) -> int:
@@ -115,6 +118,7 @@ def plan(archive: Archive, stop: Stop = NEVER) -> Members:
             name = _checked(entry)
             members.add(name, entry.raw, entry.size, entry.crc32, entry.packed, entry.method, entry.offset)
             swollen += entry.size if entry.size > MAX_RATIO * max(1, entry.packed) else 0
+        archive.directory.require_all(len(members.names))
     if not len(members):
         raise BadArchive("there is no file in it", "check that it is the archive that was meant ({get_it})")
     _refuse_clashes(members, check)
@@ -208,23 +212,40 @@ def _refuse_clashes(members: Members, check: Callable[[], None]) -> None:
 
 
 def _refuse_overlaps(archive: Archive, members: Members, check: Callable[[], None]) -> None:
-    """Also notes for each entry where it has to end at the latest."""
+    """Overlaps, and what lies between the members; also notes for each entry where it has to end.
+
+    Headers are read where a gap has room for one more: those of COCO's archives are not, an 18 GB file would be read twice.
+    """
     offsets, directory = members.offsets, archive.directory.start
     members.limits.extend(directory for _ in offsets)
     order = sorted(range(len(offsets)), key=offsets.__getitem__)
+    doubted = []
     for place, row in enumerate(checking(order, check)):
         after = order[place + 1] if place + 1 < len(order) else -1
         limit = offsets[after] if after >= 0 else directory
         raw = members.raws.get(row) or members.names[row].encode()
-        if offsets[row] + LOCAL.size + len(raw) + members.packed[row] > limit:
+        gap = limit - offsets[row] - LOCAL.size - len(raw) - members.packed[row]
+        if gap < 0:
             what = f"overlaps {members.names[after]!r}" if after >= 0 else "runs into the directory"
             raise BadArchive(f"member {members.names[row]!r}: {what}")
         members.limits[row] = limit
-    if offsets[order[0]] > 0 and os.pread(archive.file.fileno(), 4, 0) == LOCAL_SIGNATURE:
+        if gap >= LOCAL.size or members.names[row].endswith("/"):
+            doubted.append(row)
+    for row in checking(doubted, check):
+        find_data(archive.file.fileno(), members.at_row(row))
+    if _has_header(archive.file, offsets[order[0]]):
         raise BadArchive(
-            "it begins with a member that its directory does not know: two archives in one, or one that was cut",
-            "fetch it again ({get_it}); where it is the same then, do not use it",
+            "in front of its members is one that its directory does not know: two archives in one, or one that was cut",
+            EITHER,
         )
+
+
+def _has_header(file: BinaryIO, end: int) -> bool:
+    """Whether the header of a member is before ``end``."""
+    if not end:
+        return False
+    with mmap.mmap(file.fileno(), end, access=mmap.ACCESS_READ) as front:
+        return front.find(LOCAL_SIGNATURE) >= 0
 
 
 def _refuse_bombs(members: Members, swollen: int) -> None:

@@ -13,6 +13,7 @@ DAMAGED = "damaged"
 """The bytes are not those that its maker wrote: another copy helps."""
 DOUBTFUL = "doubtful"
 """Its maker wrote it so: another copy is the same."""
+EITHER = "fetch it again ({get_it}); where it is the same then, do not use it"
 HEAD = 4096
 TAR_MAGIC = 257
 KINDS = (
@@ -52,10 +53,8 @@ def no_zip(file: BinaryIO) -> BadArchive:
         return BadArchive("it is empty: 0 bytes", DAMAGED)
     if head.startswith(LOCAL_SIGNATURE):
         return BadArchive(_cut(file, size), DAMAGED)
-    if kind := _packed_otherwise(head):
-        return BadArchive(
-            f"it is {kind}, no zip file", "only zip is read: unpack it and pack it as zip, or get the zip"
-        )
+    if other := packed_otherwise(head):
+        return other
     if page := _page(head):
         return BadArchive(
             f"it is {page}, no zip file: {shown(_beginning(head))}",
@@ -72,10 +71,14 @@ def no_zip(file: BinaryIO) -> BadArchive:
     )
 
 
-def _packed_otherwise(head: bytes) -> str | None:
-    if head[TAR_MAGIC : TAR_MAGIC + 5] == b"ustar" or _is_old_tar(head):
-        return "a tar archive"
-    return next((kind for magic, kind in KINDS if head.startswith(magic)), None)
+def packed_otherwise(head: bytes) -> BadArchive | None:
+    """What a file that begins with ``head`` is, where that is another packed file: there may be a zip in it."""
+    is_tar = head[TAR_MAGIC : TAR_MAGIC + 5] == b"ustar" or _is_old_tar(head)
+    kind = (
+        "a tar archive" if is_tar else next((kind for magic, kind in KINDS if head.startswith(magic)), None)
+    )
+    help = "only zip is read: unpack it and pack it as zip, or get the zip"
+    return BadArchive(f"it is {kind}, no zip file", help) if kind else None
 
 
 def _is_old_tar(head: bytes) -> bool:
@@ -118,7 +121,7 @@ def _cut(file: BinaryIO, size: int) -> str:
         head = file.read(LOCAL.size)
         if len(head) < LOCAL.size:
             break
-        signature, flags, packed, name_bytes, extra_bytes = LOCAL.unpack(head)
+        signature, flags, _, _, packed, _, name_bytes, extra_bytes = LOCAL.unpack(head)
         if (
             signature != LOCAL_SIGNATURE or flags & 8 or packed == 0xFFFFFFFF
         ):  # its size stands behind it, or in a field

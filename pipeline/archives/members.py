@@ -71,13 +71,14 @@ class Members(Sequence[Member]):
     def __getitem__(self, index: slice) -> list[Member]: ...
     def __getitem__(self, index: int | slice) -> Member | list[Member]:
         if isinstance(index, slice):
-            return [self._member(row) for row in self.rows[index]]
-        return self._member(self.rows[index])
+            return [self.at_row(row) for row in self.rows[index]]
+        return self.at_row(self.rows[index])
 
     def __iter__(self) -> Iterator[Member]:
-        return map(self._member, self.rows)
+        return map(self.at_row, self.rows)
 
-    def _member(self, row: int) -> Member:
+    def at_row(self, row: int) -> Member:
+        """The entry of the directory at ``row``, a file or a folder."""
         name = self.names[row]
         return Member(
             name, self.sizes[row], self.crcs[row], self.packed[row], self.methods[row], self.offsets[row],
@@ -97,7 +98,7 @@ class Files(Mapping[str, Member]):
     places: dict[str, int]
 
     def __getitem__(self, path: str) -> Member:
-        return self.members._member(self.places[path])
+        return self.members.at_row(self.places[path])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.places)

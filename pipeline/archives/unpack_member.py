@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.archives.archive import STORED, Archive
-from pipeline.archives.fault import DAMAGED, BadArchive
+from pipeline.archives.fault import BadArchive
+from pipeline.archives.local_header import damaged, find_data
 from pipeline.archives.members import Member
-from pipeline.archives.zip_directory import LOCAL, LOCAL_SIGNATURE
 from pipeline.stage import Interrupted
 from pipeline.stop import NEVER, Stop
 
@@ -44,34 +44,26 @@ def _copy(descriptor: int, member: Member, sink: BinaryIO, stop: Stop) -> None:
     for chunk in packed if member.method == STORED else _inflated(packed, member):
         left -= len(chunk)
         if left < 0:
-            raise _damaged(member, f"more than the {member.bytes:,} bytes it announces")
+            raise damaged(member, f"more than the {member.bytes:,} bytes it announces")
         crc = zlib.crc32(chunk, crc)
         view = memoryview(chunk)
         while view:
             view = view[sink.write(view) :]
     if left or crc != member.crc32:
-        raise _damaged(member, "size or CRC-32 are not those of the directory")
+        raise damaged(member, "size or CRC-32 are not those of the directory")
 
 
 def _packed(descriptor: int, member: Member, stop: Stop) -> Iterator[bytes]:
     """The bytes of a member as stored in the file, read without moving its one position: threads share it."""
-    head = os.pread(descriptor, LOCAL.size + len(member.raw), member.offset)
-    if len(head) < LOCAL.size + len(member.raw):
-        raise _damaged(member, "its header is behind the end of the file")
-    signature, _, _, name_bytes, extra_bytes = LOCAL.unpack_from(head)
-    if signature != LOCAL_SIGNATURE or name_bytes != len(member.raw) or head[LOCAL.size :] != member.raw:
-        raise _damaged(member, "another member is at the offset that the directory gives")
-    at = member.offset + LOCAL.size + name_bytes + extra_bytes
+    at = find_data(descriptor, member)
     end = at + member.packed
-    if end > member.limit:
-        raise BadArchive(f"member {member.name!r}: overlaps what follows it")
     size = AT_ONCE if member.method == STORED and member.bytes <= AT_ONCE else CHUNK
     while at < end:
         if size == CHUNK:
             stop.check()
         chunk = os.pread(descriptor, min(size, end - at), at)
         if not chunk:
-            raise _damaged(member, "the file ends in it")
+            raise damaged(member, "the file ends in it")
         at += len(chunk)
         yield chunk
 
@@ -87,10 +79,6 @@ def _inflated(packed: Iterable[bytes], member: Member) -> Iterator[bytes]:
         if not inflate.eof:
             yield inflate.flush()
     except zlib.error as error:
-        raise _damaged(member, str(error)) from error
+        raise damaged(member, str(error)) from error
     if not inflate.eof:
-        raise _damaged(member, "its packed bytes end too soon")
-
-
-def _damaged(member: Member, why: str) -> BadArchive:
-    return BadArchive(f"member {member.name!r}: {why}", DAMAGED)
+        raise damaged(member, "its packed bytes end too soon")

@@ -15,9 +15,9 @@ from typing import BinaryIO, NamedTuple
 END = struct.Struct("<4s4H2LH")
 END64 = struct.Struct("<4sQ2H2L4Q")
 LOCATOR = struct.Struct("<4sLQL")
-ENTRY = struct.Struct("<4sBBHHH4xLLLHHH4xLL")
-LOCAL = struct.Struct("<4s2xH10xL4xHH")
-"""Signature, flags, packed size, lengths of name and extra field."""
+ENTRY = struct.Struct("<4sBBHHH4xLLLHHHH2xLL")
+LOCAL = struct.Struct("<4s2xHH4xLLLHH")
+"""Signature, flags, method, CRC-32, packed size, size, lengths of name and extra field."""
 LOCAL_SIGNATURE = b"PK\3\4"
 END_SIGNATURE = b"PK\5\6"
 MAX_COMMENT = 0xFFFF
@@ -27,12 +27,14 @@ MAX_VERSION = 63
 SATURATED = 0xFFFFFFFF
 ZIP64, UNICODE_PATH = 0x0001, 0x7075
 CHUNK = 4 << 20
+_TWO_ENDS = "two ends of its directory: what is in it depends on who reads it"
+_SPLIT = "it is one volume of several, as its directory says"
 
 
 class DirectoryError(Exception):
-    """It cannot be read, or in two ways (``doubtful``)."""
+    """It cannot be read, or in two ways (``doubtful``); None where both may be the reason."""
 
-    def __init__(self, why: str, doubtful: bool = False) -> None:
+    def __init__(self, why: str, doubtful: bool | None = False) -> None:
         super().__init__(why)
         self.doubtful = doubtful
 
@@ -41,12 +43,22 @@ class Directory(NamedTuple):
     """What the records at the end say: where it begins, its bytes, the entries it announces.
 
     ``shift``: bytes in front of the archive, such as a program that unpacks it; to be added to every offset in it.
+    ``wide``: whether ``announced`` has 64 bits; macOS writes the last 16 of a larger number otherwise.
     """
 
     start: int
     bytes: int
     announced: int
     shift: int
+    wide: bool
+
+    def require_all(self, found: int) -> None:
+        """Raises DirectoryError where ``found`` entries are not those that are announced."""
+        if (found - self.announced) % (1 << 64 if self.wide else 1 << 16):
+            raise DirectoryError(
+                f"{self.announced:,} entries are announced, its directory has {found:,}: what is in it depends on who reads it",
+                doubtful=True,
+            )
 
 
 class Entry(NamedTuple):
@@ -74,18 +86,23 @@ def find_directory(file: BinaryIO) -> Directory | None:
     at = _end_record(tail)
     if at is None:
         return None
-    _, _, _, _, announced, length, offset, _ = END.unpack_from(tail, at)
+    _, volume, first, here, announced, length, offset, _ = END.unpack_from(tail, at)
     end, large = tail_start + at, _large(file, tail_start + at)
     if large is not None:
         end, *values = large
-        for narrow, wide, most in zip(
-            (announced, length, offset), values, (0xFFFF, SATURATED, SATURATED), strict=True
+        for narrow, full, most in zip(
+            (volume, first, here, announced, length, offset),
+            values,
+            (*4 * (0xFFFF,), *2 * (SATURATED,)),
+            strict=True,
         ):
-            if narrow not in (wide, most):
+            if narrow not in (full, most):
                 raise DirectoryError(
                     "two records at its end say different things of its directory", doubtful=True
                 )
-        announced, length, offset = values
+        volume, first, here, announced, length, offset = values
+    if volume or first or here != announced:
+        raise DirectoryError(_SPLIT, doubtful=True)
     start = end - length
     if start < 0:
         raise DirectoryError(
@@ -93,40 +110,50 @@ def find_directory(file: BinaryIO) -> Directory | None:
         )
     if start < offset:
         raise DirectoryError(f"{offset - start:,} bytes in front of its directory are missing")
-    return Directory(start, length, announced, start - offset)
+    if tail.find(END_SIGNATURE, max(0, start - tail_start)) != at:
+        raise DirectoryError(_TWO_ENDS, doubtful=True)
+    return Directory(start, length, announced, start - offset, large is not None)
 
 
 def _end_record(tail: bytes) -> int | None:
-    """The offset of the record: that whose comment ends with the file, else the only one, in front of other data."""
-    found = []
-    at = tail.find(END_SIGNATURE)
-    while at >= 0:
-        if len(tail) >= at + END.size:
-            found.append(at)
+    """The offset of the record: the last one, whose comment has to end with the file."""
+    last = tail.rfind(END_SIGNATURE)
+    found, at = [], tail.find(END_SIGNATURE)
+    while 0 <= at <= len(tail) - END.size:
+        found.append(at)
         at = tail.find(END_SIGNATURE, at + 1)
-    exact = [at for at in found if at + END.size + END.unpack_from(tail, at)[-1] == len(tail)]
-    if len(exact) > 1 or (not exact and len(found) > 1):
-        raise DirectoryError(
-            "two ends of its directory: what is in it depends on who reads it", doubtful=True
-        )
-    return exact[0] if exact else found[-1] if found else None
+    if not found:
+        return None
+    behind = {at: len(tail) - at - END.size - END.unpack_from(tail, at)[-1] for at in found}
+    exact = [at for at in found if not behind[at]]
+    if exact == [last]:
+        return last
+    if exact or len(found) > 1:
+        raise DirectoryError(_TWO_ENDS, doubtful=True if exact else None)
+    if behind[last := found[-1]] < 0:
+        raise DirectoryError(f"its comment is cut: {-behind[last]:,} bytes of it are missing")
+    raise DirectoryError(
+        f"{behind[last]:,} bytes are behind its end: two archives in one, or one that was cut", doubtful=None
+    )
 
 
-def _large(file: BinaryIO, end: int) -> tuple[int, int, int, int] | None:
-    """From the zip64 record, if there is one in front of ``end``: its offset, entries, bytes, offset."""
+def _large(file: BinaryIO, end: int) -> tuple[int, ...] | None:
+    """From the zip64 record, if there is one in front of ``end``: its offset, then what the other record has, too."""
     place = end - LOCATOR.size
     if place < 0:
         return None
     file.seek(place)
-    signature, _, stated, _ = LOCATOR.unpack(file.read(LOCATOR.size))
+    signature, volume, stated, volumes = LOCATOR.unpack(file.read(LOCATOR.size))
     if signature != b"PK\6\7":
         return None
+    if volume or volumes > 1:
+        raise DirectoryError(_SPLIT, doubtful=True)
     for start in (place - END64.size, stated):  # with data in front of the archive what is stated is less
         if 0 <= start <= place - END64.size:
             file.seek(start)
-            record = END64.unpack(file.read(END64.size))
-            if record[0] == b"PK\6\6":
-                return start, record[7], record[8], record[9]
+            found, length, _, _, *values = END64.unpack(file.read(END64.size))
+            if found == b"PK\6\6" and start + 12 + length == place:
+                return start, *values
     raise DirectoryError("its zip64 record is not where it has to be")
 
 
@@ -162,6 +189,7 @@ def _entry(buffer: bytes, at: int, shift: int) -> tuple[Entry, int]:
         name_bytes,
         extra_bytes,
         comment_bytes,
+        volume,
         attributes,
         offset,
     ) = ENTRY.unpack_from(buffer, at)
@@ -173,14 +201,17 @@ def _entry(buffer: bytes, at: int, shift: int) -> tuple[Entry, int]:
         raise DirectoryError(f"made for version {(needed & 0xFF) / 10} of the format", doubtful=True)
     raw, second = buffer[at + ENTRY.size : name_end], None
     if extra_bytes:
-        fields = _fields(buffer[name_end : name_end + extra_bytes])
-        second = _unicode_path(fields.get(UNICODE_PATH), raw)
-        if ZIP64 in fields:
-            size, packed, offset = _wide(fields[ZIP64], (size, packed, offset))
+        found = fields(buffer[name_end : name_end + extra_bytes])
+        second = unicode_path(found.get(UNICODE_PATH), raw)
+        if ZIP64 in found:
+            size, packed, offset = wide(found[ZIP64], (size, packed, offset))
+            volume = 0 if volume == 0xFFFF and not any(found[ZIP64][-4:]) else volume
+    if volume:
+        raise DirectoryError(_SPLIT, doubtful=True)
     return Entry(raw, flags, method, crc32, packed, size, attributes, offset + shift, second), end
 
 
-def _fields(extra: bytes) -> dict[int, bytes]:
+def fields(extra: bytes) -> dict[int, bytes]:
     """The extra fields by number; less than four bytes at the end are none. Raises DirectoryError for a cut one."""
     found: dict[int, bytes] = {}
     at = 0
@@ -193,19 +224,19 @@ def _fields(extra: bytes) -> dict[int, bytes]:
     return found
 
 
-def _wide(field: bytes, values: tuple[int, int, int]) -> list[int]:
+def wide(field: bytes, values: tuple[int, ...]) -> list[int]:
     """``values``, those that have no room in 32 bits from the zip64 field, which holds them in this order."""
-    wide, at = list(values), 0
+    read, at = list(values), 0
     for index, value in enumerate(values):
         if value == SATURATED:
             if len(field) < at + 8:
                 raise DirectoryError("its directory cannot be read: a zip64 field is cut")
-            (wide[index],) = struct.unpack_from("<Q", field, at)
+            (read[index],) = struct.unpack_from("<Q", field, at)
             at += 8
-    return wide
+    return read
 
 
-def _unicode_path(field: bytes | None, raw: bytes) -> bytes | None:
+def unicode_path(field: bytes | None, raw: bytes) -> bytes | None:
     """The second name, where it was written for this first one: its CRC-32 tells."""
     if field is None or len(field) < 5 or field[0] != 1:
         return None

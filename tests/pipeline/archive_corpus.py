@@ -189,16 +189,6 @@ DAMAGED = {
     "other name in front": GOOD.replace(b"val2017/1.jpg", b"val2017/9.jpg", 1),
     "broken deflate stream": broken_stream(),
     "local header longer than its room": GOOD.replace(b"\0\0val2017/1.jpg", b"\1\0val2017/1.jpg", 1),
-    "packed bytes end too soon": directory_field(DEFLATED, 20, "<I", 20),
-}
-
-
-ODD_BUT_RIGHT = {
-    "data in front": b"#!/bin/sh\n" * 20 + GOOD,
-    "data behind": GOOD + b"\0" * 100,
-    "comment": end_field(GOOD, 20, "<H", 5) + b"hello",
-    "other number of disks": end_field(GOOD, 4, "<H", 1),
-    "wrong count of entries": end_field(GOOD, 10, "<H", 9),
 }
 
 
@@ -246,6 +236,11 @@ def raw_zip(*entries: Raw, comment: bytes = b"") -> bytes:
     return bytes(body + directory) + end + comment
 
 
+DAMAGED["packed bytes end too soon"] = raw_zip(
+    Raw(b"val2017/1.jpg", zlib.compress(bytes(256))[2:6], 256, 1, 8)
+)
+
+
 def named_zip(*names: str | bytes, creator: int = 3, flags: int = 0) -> bytes:
     """Members of one byte each."""
     raws = [name if isinstance(name, bytes) else name.encode() for name in names]
@@ -267,6 +262,13 @@ def swollen(count: int, size: int, beside: bytes = b"") -> bytes:
     data, crc32 = packer.compress(zeros) + packer.flush(), zlib.crc32(zeros)
     more = [Raw(b"noise", beside)] if beside else []
     return raw_zip(*(Raw(b"%04d" % n, data, size, crc32, method=8) for n in range(count)), *more)
+
+
+def tar(form: int) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as made:
+        made.addfile(tarfile.TarInfo("val2017/1.jpg"), io.BytesIO())
+    return buffer.getvalue()
 
 
 def two_ends(comment_of: bytes, behind: bytes = b"") -> bytes:
@@ -303,6 +305,18 @@ REFUSED |= {
     "an end with a directory in the comment": (two_ends(INNER[INNER.index(b"PK\1\2") :]), "two ends"),
     "an archive in the comment": (two_ends(INNER), "two ends"),
     "an end in the comment, and data behind": (two_ends(EMPTY, b"\0" * 9), "two ends"),
+    "an end in the middle of the comment": (two_ends(EMPTY + b"more"), "two ends"),
+    "an archive in the middle of the comment": (two_ends(INNER + b"yy"), "two ends"),
+    "a comment that is cut": (end_field(GOOD, 20, "<H", 5) + b"hi", "comment is cut: 3 bytes"),
+    "data behind": (GOOD + b"J" * 60000, "60,000 bytes are behind its end"),
+    "an archive that is cut behind": (GOOD + DEFLATED[:-5], "bytes are behind its end"),
+    "in a tar": (tar(tarfile.GNU_FORMAT) + GOOD, "a tar archive"),
+    "fewer announced": (end_field(GOOD, 8, "<L", 0x10001), "1 entries are announced, its directory has 2"),
+    "more announced": (end_field(GOOD, 8, "<L", 0x50005), "5 entries are announced, its directory has 2"),
+    "more announced than in this volume": (end_field(GOOD, 10, "<H", 9), "one volume of several"),
+    "end in volume 1": (end_field(GOOD, 4, "<H", 1), "one volume of several"),
+    "directory in volume 1": (end_field(GOOD, 6, "<H", 1), "one volume of several"),
+    "member in volume 1": (directory_field(GOOD, 34, "<H", 1), "one volume of several"),
     "400 members of just under 1 MiB": (swollen(400, (1 << 20) - 1), "all members together: more than 200 to 1"),
     "the same beside noise": (swollen(70, (1 << 20) - 1, bytes(2 << 20)), "have 73,400,250 bytes together"),
     "many of 5 kB": (swollen(400, 5000), "all members together"),
@@ -329,13 +343,6 @@ REFUSED |= {
     ),
     "extra field cut": (raw_zip(Raw(b"a", extra=struct.pack("<HH", 0x5455, 9) + b"12345")), "extra field is cut"),
 }  # fmt: skip
-
-
-def tar(form: int) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=form) as made:
-        made.addfile(tarfile.TarInfo("val2017/1.jpg"), io.BytesIO())
-    return buffer.getvalue()
 
 
 def old_tar() -> bytes:
@@ -380,8 +387,9 @@ RIGHT_NAMES: dict[str, tuple[bytes, str]] = {
     "a letter beyond the plane": (named_zip("\U0001f600.jpg"), "\U0001f600.jpg"),
 }  # fmt: skip
 
-ODD_BUT_RIGHT |= {
-    "an end in the middle of the comment": two_ends(EMPTY + b"more"),
+ODD_BUT_RIGHT = {
+    "data in front": b"#!/bin/sh\n" * 20 + GOOD,
+    "comment": end_field(GOOD, 20, "<H", 5) + b"hello",
     "folders, twice as deep": raw_zip(
         Raw(b"a/", b""), Raw(b"a/b/", b""), Raw(b"a/b/1", b"one" * 100), Raw(b"a/b-c", b"two" * 100)
     ),

@@ -16,6 +16,7 @@ AGAIN = (
     "empty", "no directory", "half", "first bytes gone", "directory offset", "directory longer than the file", "directory cut",
     "directory zeroed", "zip64, cut field", "extra field cut", "zip64 record elsewhere", "zeros", "cut behind an archive in it",
     "cut a little later", "two archives, one behind the other", "html", "tar",
+    "an end in the comment, and data behind", "a comment that is cut", "data behind", "an archive that is cut behind",
     "no zip: cut in the first header", "no zip: cut in a directory", "no zip: cut in the end",
     "no zip: a web page", "no zip: a web page with a mark", "no zip: a web page behind a remark", "no zip: an answer of S3",
     "no zip: an answer in JSON", "no zip: git-lfs", "no zip: text", "no zip: JPEG", "no zip: one byte",
