@@ -31,16 +31,17 @@ from typing import Any
 from pipeline.__main__ import main as pipeline
 from pipeline.miniature.render import write_table, write_zip
 from tools.demo import REPOSITORY, mirror
+from vision.ssd.coverage import LARGE_AREA_PX, SMALL_AREA_PX
 
 PICTURES = 32
 VAL_IDS_FROM = 10_000_000
 BAR = 0.8
 SIZES = {
     "all": (0, 1e10),
-    "small (< 32² px)": (0, 32**2),
-    "medium": (32**2, 96**2),
-    "large (≥ 96² px)": (96**2, 1e10),
-    "medium and large": (32**2, 1e10),
+    "small (< 32² px)": (0, SMALL_AREA_PX),
+    "medium": (SMALL_AREA_PX, LARGE_AREA_PX),
+    "large (≥ 96² px)": (LARGE_AREA_PX, 1e10),
+    "medium and large": (SMALL_AREA_PX, 1e10),
 }
 
 

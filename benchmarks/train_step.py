@@ -179,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "batch_size": arguments.batch_size,
         "resolution": (arguments.resolution,),
     }
-    device = machine.choose_device(build(told))
+    device = machine.choose_device(build(told).device)
     ways = arguments.ways or [name for name in WAYS if device.type == "cuda" or "compile" not in name]
     rows = measure(told, device, ways, arguments.steps, arguments.rounds)
     where = (

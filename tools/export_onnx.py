@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.problem import run_tool
+from tools.problem import add_model, run_tool
 from vision.messages.advice import command, quoted
 from vision.messages.command_line import Parser
 
@@ -42,16 +42,9 @@ def build_parser() -> Parser:
         prog="python -m tools.export_onnx",
         description="Exports a detector for detectNet: checked clause by clause, compared with onnxruntime, then published.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", type=Path, metavar="RUN_OR_CHECKPOINT", help="a run folder, or a .pth file")
-    add(
-        "--which",
-        choices=("best", "last"),
-        default="best",
-        help="which checkpoint of a run folder (%(default)s)",
-    )
+    add_model(parser)
     add("--output", type=Path, metavar="FILE.onnx", help=f"default: {DEFAULT_NAME} beside the checkpoint")
     add("--opset", type=int, default=13, metavar="N", help="ONNX operator set (%(default)s)")
     add(

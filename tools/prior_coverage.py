@@ -41,7 +41,6 @@ def build_parser() -> Parser:
         prog="python -m tools.prior_coverage",
         description="Share of a data set's objects that the priors of each profile fit, by object size.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("datasets", type=Path, metavar="DIR", help="data root")

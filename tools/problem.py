@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
+from vision.messages.command_line import Parser
 from vision.messages.system_errors import NO_THREAD, said_of, said_of_no_thread
 from vision.messages.terminal import painted
+
+
+def add_model(parser: Parser) -> None:
+    """The options of a tool that opens a run: which of its checkpoints."""
+    parser.add_argument("model", type=Path, metavar="RUN_OR_CHECKPOINT", help="a run folder, or a .pth file")
+    parser.add_argument(
+        "--which", choices=("best", "last"), default="best",
+        help="which checkpoint of a run folder (%(default)s)",
+    )  # fmt: skip
 
 
 def say_error(what: str) -> None:

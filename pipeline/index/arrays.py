@@ -13,9 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.index.columns import Columns
-from pipeline.index.schema import ARRAYS_SCHEMA, UPRIGHT_SCHEMA
-from vision.artefacts.data_layout import ARRAYS_RECORD, image_folder
+from vision.artefacts.data_layout import (
+    ARRAYS_RECORD,
+    ARRAYS_SCHEMA,
+    BACKGROUND,
+    UPRIGHT_SCHEMA,
+    ArraysRecord,
+    image_folder,
+)
 from vision.artefacts.files import publish_json, sha256_of
+from vision.artefacts.records import to_plain
 from vision.images.formats import STORED
 
 
@@ -68,17 +75,15 @@ def write_arrays(
         path = folder / f"{name}.npy"
         _save(path, np.ascontiguousarray(values))
         digests[path.name] = sha256_of(path)
-    publish_json(
-        folder / ARRAYS_RECORD,
-        {
-            "schema": UPRIGHT_SCHEMA if "orientations" in arrays else ARRAYS_SCHEMA,
-            "split": columns.split,
-            "image_folder": image_folder(columns.split),
-            "counts": {"images": len(columns.image_ids), "boxes": len(columns.ids)},
-            "classes": ["BACKGROUND", *(category["name"] for category in columns.categories)],
-            "original_category_ids": [0, *(category["original_id"] for category in columns.categories)],
-            "annotations": source,
-            "annotations_sha256": source_sha256,
-            "sha256": digests,
-        },
+    record = ArraysRecord(
+        schema=UPRIGHT_SCHEMA if "orientations" in arrays else ARRAYS_SCHEMA,
+        split=columns.split,
+        image_folder=image_folder(columns.split),
+        counts={"images": len(columns.image_ids), "boxes": len(columns.ids)},
+        classes=[BACKGROUND, *(category["name"] for category in columns.categories)],
+        original_category_ids=[0, *(category["original_id"] for category in columns.categories)],
+        annotations=source,
+        annotations_sha256=source_sha256,
+        sha256=digests,
     )
+    publish_json(folder / ARRAYS_RECORD, to_plain(record))

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.annotations.rules import id_problem
 from pipeline.command.options import count
-from pipeline.index.schema import READABLE_VERSIONS, USER_VERSION
+from pipeline.index.schema import LARGE_PX, READABLE_VERSIONS, SMALL_PX, USER_VERSION
 from vision.artefacts.data_layout import INDEX
 from vision.messages.advice import quoted
 from vision.messages.command_line import Parser
@@ -23,8 +23,7 @@ from vision.messages.output import words_are_the_result
 
 VIEWS = ("class_counts", "size_bins", "images_without_boxes", "images", "categories", "provenance")
 FILTERS = ("classes", "split", "image_id", "min_area", "max_area", "size", "crowd")
-SIZES = {"small": (0.0, 1024.0), "medium": (1024.0, 9216.0), "large": (9216.0, float("inf"))}
-"""COCO's bounds of an object's area in px²: 32² and 96²."""
+SIZES = {"small": (0, SMALL_PX), "medium": (SMALL_PX, LARGE_PX), "large": (LARGE_PX, float("inf"))}
 
 EXAMPLES = """examples:
   python -m pipeline.index query --classes person --min-area 1024 --limit 20
@@ -43,7 +42,6 @@ def parser() -> Parser:
         prog="python -m pipeline.index query",
         description="Lists annotations of index.sqlite, or one of its views.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument(
         "--root", type=Path, default=Path("coco-data"), help="the data folder (default: coco-data)"

@@ -6,8 +6,6 @@ USER_VERSION = 2
 """``PRAGMA user_version`` of the index."""
 READABLE_VERSIONS = (1, USER_VERSION)
 """Those that can be asked; 1 lacks ``images.orientation``."""
-ARRAYS_SCHEMA = 1
-"""``schema`` in ``arrays.json``."""
-UPRIGHT_SCHEMA = 2
-"""That where ``orientations.npy`` is there, too: some image is used upright by its EXIF orientation."""
+SMALL_PX, LARGE_PX = 32**2, 96**2
+"""COCO's bounds of an object's area between small, medium and large, px²."""
 DATASET = "coco2017"

@@ -9,9 +9,9 @@ from typing import Any
 
 from pipeline.annotations.reader import AnnotationError
 from pipeline.image_check.verdicts import read_verdicts
-from pipeline.index.schema import UPRIGHT_SCHEMA, USER_VERSION
+from pipeline.index.schema import USER_VERSION
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
-from vision.artefacts.data_layout import IMAGE_REPORT, INDEX, arrays_path, remapped_path
+from vision.artefacts.data_layout import IMAGE_REPORT, INDEX, UPRIGHT_SCHEMA, arrays_path, remapped_path
 from vision.messages.advice import quoted
 
 

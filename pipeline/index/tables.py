@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.image_check.verdicts import Verdict
 from pipeline.index.columns import Columns
-from pipeline.index.schema import DATASET, USER_VERSION
+from pipeline.index.schema import DATASET, LARGE_PX, SMALL_PX, USER_VERSION
 from pipeline.stage import Interrupted
 from pipeline.stop import NEVER, Stop
 from vision.images.formats import STORED
@@ -52,7 +52,7 @@ CREATE TABLE provenance (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
 # Made after the rows are in: one sort instead of a search for each row.
-INDEXES = """
+INDEXES = f"""
 CREATE UNIQUE INDEX images_by_id ON images (split, id);
 CREATE UNIQUE INDEX annotations_by_id ON annotations (split, id);
 CREATE INDEX annotations_by_image ON annotations (split, image_id);
@@ -62,7 +62,7 @@ CREATE VIEW class_counts AS
            sum(a.iscrowd) AS crowds
     FROM annotations a JOIN categories c ON c.id = a.category_id GROUP BY a.split, c.id;
 CREATE VIEW size_bins AS             -- COCO's bounds: 32² and 96² px
-    SELECT split, CASE WHEN area < 1024 THEN 'small' WHEN area < 9216 THEN 'medium' ELSE 'large' END AS size,
+    SELECT split, CASE WHEN area < {SMALL_PX} THEN 'small' WHEN area < {LARGE_PX} THEN 'medium' ELSE 'large' END AS size,
            count(*) AS annotations
     FROM annotations WHERE iscrowd = 0 GROUP BY split, size;
 CREATE VIEW images_without_boxes AS

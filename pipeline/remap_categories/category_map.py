@@ -17,10 +17,10 @@ from typing import Any
 from pipeline.annotations.reader import AnnotationError, AnnotationFile
 from pipeline.annotations.rules import id_problem
 from pipeline.stage import StageError
+from vision.artefacts.data_layout import BACKGROUND, labels_text
 from vision.artefacts.records import RecordError, read_json
 from vision.messages.system_errors import in_words
 
-BACKGROUND = "BACKGROUND"
 MAX_NAME_BYTES = 200
 CATEGORY_MAP_SCHEMA = 1
 
@@ -60,7 +60,7 @@ class CategoryMap:
         return [BACKGROUND, *(category.name for category in self.chosen)]
 
     def labels_text(self) -> bytes:
-        return "".join(f"{name}\n" for name in self.classes).encode()
+        return labels_text(self.classes)
 
     def records(self) -> list[dict[str, Any]]:
         """The value of ``categories`` in the remapped file."""

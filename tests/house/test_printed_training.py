@@ -240,14 +240,10 @@ def test_an_image_that_is_not_what_it_was(damage: str, root: Path, printed: Prin
 def test_the_doctor_says_why_there_is_no_gpu(
     tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tools.evaluate import __main__ as evaluate
-    from vision.engine.config import parse
     from vision.engine.training import report
 
-    config = parse(["--device", "cuda:0"]).config
     asked: dict[str, Any] = {
-        "tools/evaluate/__main__.py:choose_device": lambda: evaluate.choose_device("cuda"),
-        "vision/engine/machine.py:choose_device": lambda: machine.choose_device(config),
+        "vision/engine/machine.py:choose_device": lambda: machine.choose_device("cuda:0"),
         "vision/engine/distributed.py:check": lambda: distributed.check(
             SimpleNamespace(sync_bn=True, device="cpu"),
             torch.device("cpu"),  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from tools.detect.given_images import sort_out, source_of
 from tools.detect.result_names import RECORD, claimed_in, names_for, placed_name
 from tools.problem import run_tool
+from vision.artefacts.data_layout import LABELS_NAME
 from vision.artefacts.file_kinds import HEAD_BYTES, kind_by_head
 from vision.images.formats import EXIF_CHOICES
 from vision.messages.advice import command, shown
@@ -51,7 +52,6 @@ def build_parser() -> Parser:
         prog="python -m tools.detect",
         description="Detects objects in images; writes the images with boxes drawn on them, and detections.json.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="a run folder, a .pth checkpoint or an .onnx file")
@@ -251,13 +251,13 @@ def _made_by(path: Path) -> str:
 
 def _open_onnx(arguments: argparse.Namespace, resize: str, post: str) -> tuple[Predictor, list[str]]:
     from vision.export.contract import BOXES, INPUT, SCORES
-    from vision.export.labels import LABELS, read_labels, require_as_many
+    from vision.export.labels import read_labels, require_as_many
 
     if not arguments.model.is_file():
         raise FileNotFoundError(
             f"{arguments.model}: no such file\n  fix: check the path, or make it: {_made_by(arguments.model)}"
         )
-    labels = arguments.labels or arguments.model.with_name(LABELS)
+    labels = arguments.labels or arguments.model.with_name(LABELS_NAME)
     if not labels.is_file():
         raise FileNotFoundError(f"{labels}: no such file; --labels names the class names of the network")
     if labels.stat().st_size > LARGEST_LABELS:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.evaluate.evaluations import DEFAULT_THRESHOLD, METRICS, Asked, comparison, place, require_free
-from tools.problem import run_tool
+from tools.problem import add_model, run_tool
 from vision.messages.advice import command
 from vision.messages.advice import shown as shown_name
 from vision.messages.command_line import Parser, fraction, shortened, whole_from
@@ -47,16 +47,9 @@ def build_parser() -> Parser:
         prog="python -m tools.evaluate",
         description="Scores a run or a checkpoint on COCO; writes metrics.json and the detections.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", type=Path, metavar="RUN_OR_CHECKPOINT", help="a run folder, or a .pth file")
-    add(
-        "--which",
-        choices=("best", "last"),
-        default="best",
-        help="which checkpoint of a run folder (%(default)s)",
-    )
+    add_model(parser)
     add("--weights", choices=("auto", "ema", "raw"), default="auto",
         help="which weights: the moving average or the raw ones; auto = the average where there is one (%(default)s)")  # fmt: skip
     add("--datasets", "--data", type=Path, metavar="DIR", help="data root (that of the training)")
@@ -106,6 +99,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from vision.engine.evaluation import coco_map
     from vision.engine.evaluation.predict import predict
     from vision.engine.evaluation.results import publish_results
+    from vision.engine.machine import choose_device
     from vision.engine.training.console import Console
     from vision.transforms import presets
 
@@ -128,7 +122,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     require_writable(folder, len(data) * DETECTIONS_AN_IMAGE * BYTES_A_DETECTION)
     plain = presets.build("none", opened.detector.input_spec, seed=0, resize=arguments.resize)
     order = BatchSampler(len(data), arguments.batch_size, shuffle=False)
-    loader = make_loader(data, plain, order, arguments.workers, pin_memory=device.startswith("cuda"))
+    loader = make_loader(data, plain, order, arguments.workers, pin_memory=device.type == "cuda")
     with Console().task("evaluation", len(data)) as advance:
         results = predict(
             opened.detector.to(device), loader, device, data.original_category_ids,
@@ -143,24 +137,6 @@ def evaluate(arguments: argparse.Namespace) -> int:
     print(f"{folder / METRICS}\n{folder / found} ({counted(len(results), 'detection')})")
     print(f"next: {command('python -m tools.export_onnx', arguments.model, *which)}")
     return 0
-
-
-def choose_device(asked: str) -> str:
-    """``auto`` → cuda where torch can use it, else cpu. Raises ValueError for what there is not here."""
-    import torch
-
-    from vision.engine.combinations import is_device
-
-    if not is_device(asked):
-        raise ValueError(f"--device {shortened(asked)}: expected auto, cpu, cuda or cuda:N")
-    if asked == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if asked.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"--device {asked}: torch sees no GPU here; python -m tools.doctor says why")
-    if asked.startswith("cuda:") and int(asked[5:]) >= torch.cuda.device_count():
-        there = counted(torch.cuda.device_count(), "GPU")
-        raise ValueError(f"--device {asked}: torch sees {there} here, counted from cuda:0")
-    return asked
 
 
 def _require_same_classes(opened: LoadedDetector, classes: Sequence[str]) -> None:

@@ -1,9 +1,12 @@
-"""Where every file of a data root is, below the root: for the stages that make them and the trainer that reads them.
+"""Where every file of a data root is, and what those hold that the stages write and the trainer reads.
 
 ``docs/artefacts.md`` says what is in each. Paths are relative, with ``/``; a split is ``train``, ``val`` or ``test``.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
 
 SPLITS = ("train", "val", "test")
 
@@ -19,7 +22,8 @@ STAGING = f"{STATE}/staging"
 
 ARCHIVES = "archives"
 ANNOTATIONS = "annotations"
-LABELS = f"{ANNOTATIONS}/labels.txt"
+LABELS_NAME = "labels.txt"
+LABELS = f"{ANNOTATIONS}/{LABELS_NAME}"
 CATEGORY_MAP = f"{ANNOTATIONS}/category_map.json"
 REJECTS = "rejects.jsonl"
 IMAGE_REPORT = "report/images.jsonl"
@@ -29,6 +33,10 @@ REPORT = "report/annotations.txt"
 INDEX = "index.sqlite"
 ARRAYS = "arrays"
 ARRAYS_RECORD = "arrays.json"
+ARRAYS_SCHEMA = 1
+UPRIGHT_SCHEMA = 2
+"""The same with ``orientations.npy``: some images are used as their EXIF orientation turns them."""
+BACKGROUND = "BACKGROUND"
 
 
 def image_folder(split: str) -> str:
@@ -59,3 +67,39 @@ def receipt_name(stage: str) -> str:
 def claim_name(stage: str) -> str:
     """Which paths a stage has begun to make."""
     return f"{CLAIMS}/{stage}.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArraysRecord:
+    """``arrays.json``, written last."""
+
+    schema: int
+    split: str
+    image_folder: str
+    counts: dict[str, int]
+    classes: list[str]
+    original_category_ids: list[int]
+    annotations: str = ""
+    annotations_sha256: str = ""
+    sha256: dict[str, str]
+
+    def __post_init__(self) -> None:
+        if self.schema not in (ARRAYS_SCHEMA, UPRIGHT_SCHEMA):
+            raise ValueError(f"expected schema {ARRAYS_SCHEMA} or {UPRIGHT_SCHEMA}, found {self.schema}")
+        if len(self.classes) != len(self.original_category_ids) or self.classes[:1] != [BACKGROUND]:
+            raise ValueError(
+                f"expected {BACKGROUND} first and an original id for each class, found {self.classes[:1]}, "
+                f"{len(self.classes)} classes and {len(self.original_category_ids)} ids"
+            )
+        folder = Path(self.image_folder)
+        if folder.is_absolute() or ".." in folder.parts:
+            raise ValueError(f"the image folder {folder} leaves the data root")
+
+
+def labels_text(classes: list[str]) -> bytes:
+    """``labels.txt``: a line a class, BACKGROUND first. Raises ValueError for a name that is not one line."""
+    if classes[:1] != [BACKGROUND] or any(name.splitlines() != [name.strip()] for name in classes):
+        raise ValueError(
+            f"{LABELS_NAME} takes {BACKGROUND} first, then names of one line, found {classes[:5]}"
+        )
+    return "".join(f"{name}\n" for name in classes).encode()

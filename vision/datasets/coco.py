@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vision.artefacts.data_layout import ARRAYS_RECORD, arrays_path
+from vision.artefacts.data_layout import ARRAYS_RECORD, UPRIGHT_SCHEMA, ArraysRecord, arrays_path
 from vision.artefacts.records import RecordError, from_plain, read_json
 from vision.core.sample import Sample
 from vision.datasets import root_advice
@@ -21,43 +21,11 @@ from vision.images.formats import STORED
 from vision.messages.advice import command
 from vision.messages.system_errors import in_words, reason
 
-ARRAYS_SCHEMA = 1
-"""The schema of ``arrays.json``."""
-UPRIGHT_SCHEMA = 2
-"""The same with ``orientations.npy``: some images are used as their EXIF orientation turns them."""
-
 _DTYPES = {
     "image_ids": "int64", "heights": "int32", "widths": "int32", "first_box": "int64",
     "boxes_xyxy_px": "float32", "labels": "int64", "is_crowd": "bool", "area": "float32",
 }  # fmt: skip
 _OPTIONAL = {"orientations": "uint8"}
-
-
-@dataclass(frozen=True, slots=True)
-class ArraysRecord:
-    """``arrays.json`` as the index stage writes it."""
-
-    schema: int
-    split: str
-    image_folder: str
-    counts: dict[str, int]
-    classes: list[str]
-    original_category_ids: list[int]
-    sha256: dict[str, str]
-    annotations: str = ""
-    annotations_sha256: str = ""
-
-    def __post_init__(self) -> None:
-        if self.schema not in (ARRAYS_SCHEMA, UPRIGHT_SCHEMA):
-            raise ValueError(f"expected schema {ARRAYS_SCHEMA} or {UPRIGHT_SCHEMA}, found {self.schema}")
-        if len(self.classes) != len(self.original_category_ids) or self.classes[:1] != ["BACKGROUND"]:
-            raise ValueError(
-                f"expected BACKGROUND first and an original id for each class, found {self.classes[:1]}, "
-                f"{len(self.classes)} classes and {len(self.original_category_ids)} ids"
-            )
-        folder = Path(self.image_folder)
-        if folder.is_absolute() or ".." in folder.parts:
-            raise ValueError(f"the image folder {folder} leaves the data root")
 
 
 class CocoDetection:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import torch
 
+from vision.engine.combinations import is_device
 from vision.engine.config import TrainConfig
 from vision.engine.distributed import Group, join
+from vision.messages.command_line import shortened
 from vision.messages.terminal import counted
 
 M_TRIM_THRESHOLD = -1
@@ -54,7 +56,7 @@ def prepare(config: TrainConfig, run_threads: int | None = None) -> Machine:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it starts
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
-    device = choose_device(config)
+    device = choose_device(config.device, config.use_cuda)
     if config.compile:
         require_compiler()
     keep_freed_memory()
@@ -74,15 +76,17 @@ def require_compiler() -> None:
         )
 
 
-def choose_device(config: TrainConfig) -> torch.device:
-    """``auto`` takes a GPU if there is one that torch can use."""
-    if config.device == "auto":
-        return torch.device("cuda" if config.use_cuda and torch.cuda.is_available() else "cpu")
-    device = torch.device(config.device)
+def choose_device(asked: str, use_cuda: bool = True) -> torch.device:
+    """``auto`` takes a GPU if there is one that torch can use. Raises ValueError for what there is not here."""
+    if not is_device(asked):
+        raise ValueError(f"--device {shortened(asked)}: expected auto, cpu, cuda or cuda:N")
+    if asked == "auto":
+        return torch.device("cuda" if use_cuda and torch.cuda.is_available() else "cpu")
+    device = torch.device(asked)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(
-            f"--device {config.device}: torch {torch.__version__} sees {counted(torch.cuda.device_count(), 'GPU')}; "
-            "python -m tools.doctor says why"
+            f"--device {asked}: torch {torch.__version__} sees {counted(torch.cuda.device_count(), 'GPU')}"
+            f"{', counted from cuda:0' if torch.cuda.device_count() else ''}; python -m tools.doctor says why"
         )
     return device
 

@@ -195,7 +195,7 @@ class Parser(command_line.Parser):
     """The fields of a dataclass as options; those of the ancestors that are not there are refused by name."""
 
     def __init__(self, cls: type, later: Mapping[str, str], **rest: Any) -> None:
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **rest)
+        super().__init__(**rest)
         self.later = later
         groups: dict[str, Any] = {}
         defaults = {f.name: f.default for f in dataclasses.fields(cls)}

@@ -5,10 +5,10 @@ jetson-inference counts lines and only logs a wrong count; every name after a st
 
 from __future__ import annotations
 
+from vision.artefacts import data_layout
 from vision.export.contract import ContractBroken
 from vision.messages.command_line import shortened
 
-LABELS = "labels.txt"
 SENTENCES_SHOWN = 3
 _SYNSET_CHARACTERS = 10
 """A line with ``n`` first and a space in the 10th place loses its first 10 bytes there (ImageNet's synset ids)."""
@@ -23,7 +23,7 @@ def labels_text(classes: list[str]) -> bytes:
     broken = broken_names(classes)
     if broken:
         raise ContractBroken("labels.txt breaks detectNet's contract:\n  " + bounded(broken))
-    return ("\n".join(classes) + "\n").encode()
+    return data_layout.labels_text(classes)
 
 
 def read_labels(data: bytes, where: str) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vision.artefacts.data_layout import LABELS_NAME
 from vision.artefacts.files import TEMPORARY, atomic_publish, publish_bytes, publish_json, sha256_of
 from vision.artefacts.records import RecordError, read_json, to_plain
 from vision.artefacts.targets import require_file_place
@@ -22,7 +23,7 @@ from vision.export import contract, parity
 from vision.export.contract import BOXES, INPUT, SCORES, GraphFacts
 from vision.export.graph import DetectNetGraph
 from vision.export.graphs import without_copies
-from vision.export.labels import LABELS, labels_text
+from vision.export.labels import labels_text
 from vision.export.parity import ParityReport
 from vision.messages.advice import quoted, shown
 from vision.ssd.model import Detector
@@ -94,7 +95,9 @@ def export(
             compared,
             exported,
         )
-        publish_bytes(output.parent / LABELS, labels)  # first: a new network never stands beside old names
+        publish_bytes(
+            output.parent / LABELS_NAME, labels
+        )  # first: a new network never stands beside old names
         publish_json(
             output.parent / REPORT, to_plain(report)
         )  # before the network: nobody's, if a kill comes between
@@ -106,7 +109,7 @@ def _require_own(output: Path, classes: list[str], elsewhere: Callable[[Path], s
 
     Raises ValueError (three lines) for anything else; NotReplaced.
     """
-    report, names = output.parent / REPORT, output.parent / LABELS
+    report, names = output.parent / REPORT, output.parent / LABELS_NAME
     for path in (output, report, names):
         require_file_place(path)
     exported = _exported(report)
@@ -150,7 +153,7 @@ def _other_names(path: Path, classes: list[str]) -> bool:
 
 def _remove_leftovers(output: Path) -> None:
     """Temporary files of exports to ``output`` that were killed."""
-    names = (output.name, LABELS, REPORT)
+    names = (output.name, LABELS_NAME, REPORT)
     for path in (path for name in names for path in output.parent.glob(f"{TEMPORARY}*-{name}")):
         with suppress(FileNotFoundError):  # another export may be removing it, too
             if time.time() - path.stat().st_mtime > LEFTOVER_AGE_S:

@@ -26,6 +26,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **rest: Any) -> None:
         rest.setdefault("allow_abbrev", False)
+        if "epilog" in rest:  # examples keep their lines
+            rest.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(**rest)
         self.elsewhere: dict[str, str] = {}
         """Options that only other commands take, and what is said of them."""

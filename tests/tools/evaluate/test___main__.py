@@ -72,7 +72,7 @@ def test_the_devices_resize_is_used_when_asked_for(
     [
         (["no-such-run"], "no-such-run"),
         (["{run}", "--datasets", "no-such-data"], "no-such-data"),
-        (["{run}", "--device", "cuda"], "torch sees no GPU"),
+        (["{run}", "--device", "cuda"], "sees 0 GPUs"),
         (["{run}", "--device", "tpu"], "--device tpu: expected auto, cpu, cuda or cuda:N"),
     ],
 )

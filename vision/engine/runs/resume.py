@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vision.artefacts.data_layout import LABELS_NAME, labels_text
 from vision.artefacts.files import publish_bytes, publish_json
 from vision.artefacts.records import read_json
 from vision.engine import config as options
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 ARGS_NAME = "training_args.json"
 MAX_ARGS_BYTES = 1 << 20
-LABELS_NAME = "labels.txt"
 RESUME = "python train_ssd.py --resume"
 NEW_FROM = "python train_ssd.py --pretrained-ssd"
 
@@ -257,7 +257,7 @@ def _shown(value: Any) -> str:
 def write_run_files(config: TrainConfig, run: Path, classes: list[str]) -> None:
     """``training_args.json`` and ``labels.txt`` of the run folder."""
     publish_json(run / ARGS_NAME, to_mapping(config))
-    publish_bytes(run / LABELS_NAME, ("\n".join(classes) + "\n").encode())
+    publish_bytes(run / LABELS_NAME, labels_text(classes))
 
 
 # ---------------------------------------------------------------- data and machine
