@@ -142,7 +142,7 @@ def _session(parsed: Parsed, stop: "StopRequest") -> int:
     console.say("importing torch …")
     import torch
 
-    from vision.datasets.loading import WorkerError
+    from vision.messages.advice import UserError
     from vision.messages.system_errors import said_of
 
     for sentence in unused(parsed.config, parsed.explicit):
@@ -153,7 +153,7 @@ def _session(parsed: Parsed, stop: "StopRequest") -> int:
         return failed(str(error), 2)
     except OSError as error:
         return failed(said_of(error), 1)
-    except (ValueError, WorkerError) as error:  # our errors say what to do; anything else keeps its traceback
+    except UserError as error:  # anything else keeps its traceback
         return failed(str(error), 1)
     except torch.OutOfMemoryError as error:  # outside a step, which says more
         why = str(error).splitlines()[0]

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from vision.messages.advice import UserError
 from vision.messages.command_line import Parser
 from vision.messages.system_errors import NO_THREAD, said_of, said_of_no_thread
 from vision.messages.terminal import painted
@@ -31,7 +32,7 @@ def run_tool(work: Callable[[], int]) -> int:
     except OSError as error:
         say_error(said_of(error))
         return 1
-    except ValueError as error:
+    except UserError as error:
         say_error(str(error))
         return 1
     except RuntimeError as error:

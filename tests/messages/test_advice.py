@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import train_ssd
+from tools.problem import run_tool
+from vision.messages import advice
 from vision.messages.advice import command, quoted, shown
 
 ODD = [
@@ -48,3 +51,20 @@ def test_a_shown_name_tells_what_it_holds() -> None:
     assert shown("a\nb") == "a\\nb"
     assert shown("x\udcff") == "x\\xff"
     assert shown(Path("日本 é")) == "日本 é"
+
+
+def test_what_a_user_can_fix_is_a_message_and_what_we_did_wrong_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error: ValueError = advice.UserError("FILE: no such thing\n  fix: name another")
+
+    def work(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(train_ssd, "train", work)
+    assert run_tool(work) == 1 and train_ssd.main(["--device", "cpu"]) == 1
+    assert capsys.readouterr().err.count("FILE: no such thing\n  fix: name another\n") == 2
+    error = ValueError("cannot reshape array of size 3 into shape (2,)")  # as numpy says it
+    for run in (lambda: run_tool(work), lambda: train_ssd.main(["--device", "cpu"])):
+        with pytest.raises(ValueError, match="reshape"):
+            run()

@@ -24,7 +24,7 @@ from tools.problem import run_tool
 from vision.artefacts.data_layout import LABELS_NAME
 from vision.artefacts.file_kinds import HEAD_BYTES, kind_by_head
 from vision.images.formats import EXIF_CHOICES
-from vision.messages.advice import command, shown
+from vision.messages.advice import UserError, command, shown
 from vision.messages.command_line import Parser, fraction, listed
 from vision.messages.system_errors import in_words, reason
 from vision.messages.terminal import counted
@@ -160,7 +160,7 @@ def _one(
         )
     try:
         return _looked_at(path, arguments.output / name, arguments, predict, classes)
-    except ValueError as error:
+    except UserError as error:
         return _not_read(str(path), str(error).removeprefix(f"{path}: "))
     except OSError as error:
         if error.filename is not None and Path(os.fsdecode(error.filename)) != path:
@@ -234,7 +234,7 @@ def _session(path: Path) -> Any:
         with path.open("rb") as stream:
             kind = kind_by_head(stream.read(HEAD_BYTES), path.stat().st_size)
         why = f"it is {kind}" if "ONNX" not in kind else shown(in_words(error).splitlines()[0][:200])
-        raise ValueError(
+        raise UserError(
             f"{shown(path)} is no network that onnxruntime takes\n  why: {why}\n"
             f"  fix: make it again: {command('mv', path, path.with_name(path.name + '.old'))} && {_made_by(path)}"
         ) from None
@@ -261,13 +261,13 @@ def _open_onnx(arguments: argparse.Namespace, resize: str, post: str) -> tuple[P
     if not labels.is_file():
         raise FileNotFoundError(f"{labels}: no such file; --labels names the class names of the network")
     if labels.stat().st_size > LARGEST_LABELS:
-        raise ValueError(f"{labels}: {labels.stat().st_size:,} bytes are no list of class names, one a line")
+        raise UserError(f"{labels}: {labels.stat().st_size:,} bytes are no list of class names, one a line")
     classes = read_labels(labels.read_bytes(), str(labels))
     session = _session(arguments.model)
     shape = session.get_inputs()[0].shape
     outputs = {output.name: output.shape for output in session.get_outputs()}
     if SCORES not in outputs or BOXES not in outputs:
-        raise ValueError(f"{arguments.model}: outputs {sorted(outputs)}, expected {SCORES} and {BOXES}")
+        raise UserError(f"{arguments.model}: outputs {sorted(outputs)}, expected {SCORES} and {BOXES}")
     require_as_many(classes, outputs[SCORES][-1], str(arguments.model), str(labels))
 
     def run(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from tools.detect.given_images import source_of
 from vision.artefacts.records import RecordError, read_json
+from vision.messages.advice import UserError
 
 RECORD = "detections.json"
 LARGEST_RECORD = 1 << 30
@@ -53,7 +54,7 @@ def claimed_in(folder: Path) -> Claimed:
             raise RecordError("no model")
         return Claimed({_source(row): _bare(row["picture"]) for row in rows if "picture" in row})
     except (RecordError, OSError, KeyError, TypeError, AttributeError):
-        raise ValueError(
+        raise UserError(
             f"{path} is in the way\n  why: it is no file that this command wrote\n"
             "  fix: move it aside, or name another folder with --output"
         ) from None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from tools.evaluate.evaluations import DEFAULT_THRESHOLD, METRICS, Asked, comparison, place, require_free
 from tools.problem import add_model, run_tool
-from vision.messages.advice import command
+from vision.messages.advice import UserError, command
 from vision.messages.advice import shown as shown_name
 from vision.messages.command_line import Parser, fraction, shortened, whole_from
 from vision.messages.terminal import counted
@@ -141,7 +141,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 def _require_same_classes(opened: LoadedDetector, classes: Sequence[str]) -> None:
     if list(classes) != opened.classes:
-        raise ValueError(
+        raise UserError(
             f"{opened.path} was trained on {len(opened.classes) - 1} classes, the data have {len(classes) - 1} "
             "or name them otherwise; --datasets names other data"
         )

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from vision.messages.advice import UserError
+
 MAX_BYTES = 64 << 20
 """A program longer than that is refused; the numbers of a net are no part of it."""
 MAX_STEPS = 2_000_000
@@ -20,7 +22,7 @@ MAX_KEY, MAX_KEY_PARTS = 1 << 60, 16
 SCALARS = (str, int, float, bool, bytes, type(None))
 
 
-class BadPickle(ValueError):
+class BadPickle(UserError):
     """The program is malformed, too long, or uses what no file with weights uses."""
 
 

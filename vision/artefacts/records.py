@@ -16,13 +16,15 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from vision.messages.advice import UserError
+
 MAX_BYTES = 16 << 20
 MAX_DEPTH = 64
 MAX_DIGITS = 400
 Record = TypeVar("Record")
 
 
-class RecordError(ValueError):
+class RecordError(UserError):
     """JSON that is no JSON, or not the record that was expected; says where."""
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Protocol
 
 from vision.core.sample import InputSpec, Sample
+from vision.messages.advice import UserError
 
 
-class DatasetError(ValueError):
+class DatasetError(UserError):
     """A data set cannot be opened; the message says what was expected where, and which command makes it."""
 
 
-class SampleError(ValueError):
+class SampleError(UserError):
     """One image cannot be loaded or transformed; the message names its file and image id."""
 
 

@@ -31,6 +31,7 @@ from vision.datasets.workers import (
     end_workers,
     start_method,
 )
+from vision.messages.advice import UserError
 from vision.messages.system_errors import in_words
 
 PREFETCH = 2
@@ -213,7 +214,7 @@ class Loader(DataLoader):
         self._iterator = None
 
 
-class WorkerError(RuntimeError):
+class WorkerError(UserError):
     """A worker process died; the message says which, how, and at which image."""
 
 

@@ -8,6 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from vision.messages.advice import UserError
+
 _ORDER_STREAM = 0x6F72646572
 """The second word of the Philox key, so that order and augmentation never share numbers."""
 
@@ -95,7 +97,7 @@ class BatchSampler:
     def set_epoch(self, epoch: int, start_step: int = 0) -> None:
         """The next iteration gives ``epoch`` from ``start_step`` on."""
         if epoch < 0 or not 0 <= start_step <= self.steps_per_epoch:
-            raise ValueError(
+            raise UserError(
                 f"epoch {epoch}, step {start_step}: an epoch of {self.length} images has "
                 f"{self.steps_per_epoch} steps of {self.batch_size}; was it another data set or batch size?"
             )
@@ -123,11 +125,9 @@ class BatchSampler:
 
 def _check_arguments(length: int, batch_size: int, rank: int, world: int) -> None:
     if length < 1:
-        raise ValueError("no images: the data set is empty")
+        raise UserError("no images: the data set is empty")
     if batch_size < 1 or world < 1 or batch_size < world:
-        raise ValueError(
-            f"batch size {batch_size} for {world} processes: every process needs an image a step"
-        )
+        raise UserError(f"batch size {batch_size} for {world} processes: every process needs an image a step")
     if not 0 <= rank < world:
         raise ValueError(f"rank {rank} of {world} processes")
 

@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from vision.engine.options import flag_of
+from vision.messages.advice import UserError
 
 if TYPE_CHECKING:
     from vision.engine.config import TrainConfig
 
 
-class UsageError(ValueError):
+class UsageError(UserError):
     """Options that do not go together; exit status 2."""
 
 

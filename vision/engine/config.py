@@ -24,7 +24,7 @@ from vision.engine.options import (
     read_mapping,
     to_mapping,
 )
-from vision.messages.advice import shown
+from vision.messages.advice import UserError, shown
 from vision.messages.system_errors import reason
 from vision.ssd.variants import DEFAULT_VARIANT, LATER_VARIANTS, VARIANTS
 
@@ -316,20 +316,20 @@ def read_recipe(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         pairs = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except OSError as error:
-        raise ValueError(f"--config {shown(path)} cannot be read: {reason(error)}") from None
+        raise UserError(f"--config {shown(path)} cannot be read: {reason(error)}") from None
     except UnicodeDecodeError:
-        raise ValueError(f"--config {shown(path)} cannot be read: it is no UTF-8 text") from None
+        raise UserError(f"--config {shown(path)} cannot be read: it is no UTF-8 text") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark is not None else ""
         why = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ValueError(f"--config {shown(path)} cannot be read as YAML: {line}{shown(why)}") from None
+        raise UserError(f"--config {shown(path)} cannot be read as YAML: {line}{shown(why)}") from None
     if not isinstance(content, dict) or not isinstance(pairs, yaml.MappingNode):
-        raise ValueError(f"--config {path}: expected option names and values, found {type(content).__name__}")
+        raise UserError(f"--config {path}: expected option names and values, found {type(content).__name__}")
     keys = [key.value for key, _ in pairs.value]
     for key in keys:
         if keys.count(key) > 1:  # YAML would take the last one in silence
-            raise ValueError(f"--config {path}: {key!r} is given twice")
+            raise UserError(f"--config {path}: {key!r} is given twice")
     return read_mapping(TrainConfig, content, f"--config {path}")
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 
 from vision.engine.config import TrainConfig, UsageError
+from vision.messages.advice import UserError
 
 TIMEOUT = timedelta(minutes=10)
 """A peer that has not answered for this long is gone."""
@@ -79,7 +80,7 @@ def world_size() -> int:
 def check(config: TrainConfig, device: torch.device) -> None:
     """What shows only here, on this machine: raises ValueError for spreading that would fail or do nothing."""
     if config.sync_bn and device.type == "cpu":
-        raise ValueError(
+        raise UserError(
             f"--sync-bn needs GPUs, and --device {config.device} is the CPU here; leave it out, "
             "or see python -m tools.doctor for why no GPU is found"
         )

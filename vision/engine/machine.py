@@ -13,6 +13,7 @@ import torch
 from vision.engine.combinations import is_device
 from vision.engine.config import TrainConfig
 from vision.engine.distributed import Group, join
+from vision.messages.advice import UserError
 from vision.messages.command_line import shortened
 from vision.messages.terminal import counted
 
@@ -70,7 +71,7 @@ def require_compiler() -> None:
     """``torch.compile`` builds what it generates. Raises ValueError where there is nothing to build with."""
     names = [os.environ.get("CXX"), "g++", "c++", "clang++"]
     if not any(name and shutil.which(name) for name in names):
-        raise ValueError(
+        raise UserError(
             "--compile needs a C++ compiler, and there is none here.\n"
             "  Install one (sudo apt install g++), name it in the environment variable CXX, or leave --compile out."
         )
@@ -79,12 +80,12 @@ def require_compiler() -> None:
 def choose_device(asked: str, use_cuda: bool = True) -> torch.device:
     """``auto`` takes a GPU if there is one that torch can use. Raises ValueError for what there is not here."""
     if not is_device(asked):
-        raise ValueError(f"--device {shortened(asked)}: expected auto, cpu, cuda or cuda:N")
+        raise UserError(f"--device {shortened(asked)}: expected auto, cpu, cuda or cuda:N")
     if asked == "auto":
         return torch.device("cuda" if use_cuda and torch.cuda.is_available() else "cpu")
     device = torch.device(asked)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
+        raise UserError(
             f"--device {asked}: torch {torch.__version__} sees {counted(torch.cuda.device_count(), 'GPU')}"
             f"{', counted from cuda:0' if torch.cuda.device_count() else ''}; python -m tools.doctor says why"
         )
@@ -98,7 +99,7 @@ def amp_dtype(config: TrainConfig, device: torch.device) -> torch.dtype | None:
             return None
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     if config.amp == "fp16" and device.type == "cpu":
-        raise ValueError("--amp fp16 needs a GPU; on a CPU use --amp off or bf16")
+        raise UserError("--amp fp16 needs a GPU; on a CPU use --amp off or bf16")
     return {"off": None, "fp16": torch.float16, "bf16": torch.bfloat16}[config.amp]
 
 

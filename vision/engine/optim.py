@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from vision.engine.config import TrainConfig
+from vision.messages.advice import UserError
 
 HEADS = ("classification_headers.", "regression_headers.")
 WARMUP_SHARE = 10
@@ -56,7 +57,7 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimi
     """``--optim-choose`` over the parameter groups. Raises ValueError where nothing is left to train."""
     groups = parameter_groups(model, config)
     if not groups:
-        raise ValueError("every parameter is frozen: nothing is left to train")
+        raise UserError("every parameter is frozen: nothing is left to train")
     if config.optim_choose == "SGD":
         return torch.optim.SGD(
             groups,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vision.messages import command_line
+from vision.messages.advice import UserError
 
 RESUME_RULES = ("session", "free", "named", "fixed")
 """What a change on resume means: ``session`` is never inherited; ``free`` changes no number of the training;
@@ -122,7 +123,7 @@ def from_plain(value: Any, hint: Any) -> Any:
         return int(value)
     if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as a word
         return parse_text(value, float)
-    if type(value) is not hint:
+    if type(value) is not hint or (hint is str and "\0" in value):  # no path holds one
         raise ValueError(f"expected {hint.__name__}, found {value!r} ({type(value).__name__})")
     return value
 
@@ -135,8 +136,8 @@ def check_value(name: str, value: Any, option: Option) -> None:
         if option.choices is not None and item not in option.choices:
             if item in option.later:
                 there = command_line.listed(list(map(str, option.choices)))
-                raise ValueError(f"{flag_of(name)} {item}: not there yet; what there is: {there}")
-            raise ValueError(f"{flag_of(name)} {command_line.no_such_choice(item, option.choices)}")
+                raise UserError(f"{flag_of(name)} {item}: not there yet; what there is: {there}")
+            raise UserError(f"{flag_of(name)} {command_line.no_such_choice(item, option.choices)}")
         if isinstance(item, (int, float)) and not isinstance(item, bool):
             _check_range(name, item, option)
 
@@ -146,13 +147,13 @@ def _check_range(name: str, number: float, option: Option) -> None:
     if isinstance(number, float) and not math.isfinite(
         number
     ):  # a whole number may be too large for isfinite
-        raise ValueError(f"{shown}: expected a finite number")
+        raise UserError(f"{shown}: expected a finite number")
     if option.above is not None and not number > option.above:
-        raise ValueError(f"{shown}: must be above {option.above}")
+        raise UserError(f"{shown}: must be above {option.above}")
     if option.low is not None and number < option.low:
-        raise ValueError(f"{shown}: must be at least {option.low}")
+        raise UserError(f"{shown}: must be at least {option.low}")
     if option.high is not None and number > option.high:
-        raise ValueError(f"{shown}: must be at most {option.high}")
+        raise UserError(f"{shown}: must be at most {option.high}")
 
 
 # ---------------------------------------------------------------- a mapping (YAML, JSON)
@@ -172,13 +173,13 @@ def read_mapping(cls: type, mapping: Mapping[Any, Any], where: str) -> dict[str,
         name = names.get(str(key).replace("-", "_"), "")
         if not name:
             near = command_line.did_you_mean(str(key).replace("-", "_"), names)
-            raise ValueError(f"{where}: unknown key {key!r}" + (f"; {near}" if near else ""))
+            raise UserError(f"{where}: unknown key {key!r}" + (f"; {near}" if near else ""))
         if name in values:
-            raise ValueError(f"{where}: {key!r} is given twice")
+            raise UserError(f"{where}: {key!r} is given twice")
         try:
             values[name] = from_plain(value, _hints(cls)[name])
         except ValueError as error:
-            raise ValueError(f"{where}: {key}: {error}") from None
+            raise UserError(f"{where}: {key}: {error}") from None
     return values
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from vision.export.graphs import constants, named, nodes
 from vision.export.tensorrt import broken_clauses
+from vision.messages.advice import UserError
 from vision.messages.system_errors import in_words
 
 INPUT, SCORES, BOXES = "input_0", "scores", "boxes"
@@ -22,7 +23,7 @@ IR_OF_OPSET = {11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20
 """The IR version that came with each opset; older parsers refuse newer ones."""
 
 
-class ContractBroken(ValueError):
+class ContractBroken(UserError):
     """The file is not what detectNet loads; a line for each clause that is broken."""
 
 

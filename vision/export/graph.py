@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from vision.messages.advice import UserError
 from vision.ssd.model import Detector
 
 
@@ -21,7 +22,7 @@ class DetectNetGraph(nn.Module):
     def __init__(self, detector: Detector) -> None:
         super().__init__()
         if detector.variant.score_function != "softmax":
-            raise ValueError(
+            raise UserError(
                 f"{detector.variant.name} scores by {detector.variant.score_function}; detectNet takes the best "
                 "class of a softmax"
             )

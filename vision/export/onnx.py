@@ -25,7 +25,7 @@ from vision.export.graph import DetectNetGraph
 from vision.export.graphs import without_copies
 from vision.export.labels import labels_text
 from vision.export.parity import ParityReport
-from vision.messages.advice import quoted, shown
+from vision.messages.advice import UserError, quoted, shown
 from vision.ssd.model import Detector
 
 DEFAULT_OPSET = 13
@@ -69,9 +69,9 @@ def export(
     :raises NotReplaced: what stands in the place of a file is none
     """
     if opset not in OPSETS:
-        raise ValueError(f"--opset {opset}: {OPSETS[0]} to {OPSETS[-1]} are offered")
+        raise UserError(f"--opset {opset}: {OPSETS[0]} to {OPSETS[-1]} are offered")
     if output.suffix != ".onnx":
-        raise ValueError(
+        raise UserError(
             f"--output {output}: detectNet knows the kind of file by its name; it must end in .onnx"
         )
     labels = labels_text(opened.classes)
@@ -117,8 +117,8 @@ def _require_own(output: Path, classes: list[str], elsewhere: Callable[[Path], s
     while os.path.lexists(other := output.parent / f"{output.stem}-{number}" / output.name):
         number += 1
 
-    def refused(path: Path, why: str) -> ValueError:
-        return ValueError(
+    def refused(path: Path, why: str) -> UserError:
+        return UserError(
             f"{shown(path)} is not replaced\n  why: {why}\n  fix: export to another place: {elsewhere(other)}"
         )
 

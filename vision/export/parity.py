@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from vision.export.contract import BOXES, FP16_LARGEST, INPUT, SCORES
 from vision.export.graph import DetectNetGraph
+from vision.messages.advice import UserError
 from vision.ssd.model import Detector
 
 TIMES_THE_ROUNDING = 4.0
@@ -39,7 +40,7 @@ PROBABILITY_TOLERANCE = 1e-3
 """Of the sum of a prior's scores: 81 of them, rounded to float32, are off by less than 1e-5."""
 
 
-class ParityBroken(ValueError):
+class ParityBroken(UserError):
     """onnxruntime does not compute what the network is."""
 
 

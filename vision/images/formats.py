@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
+from vision.messages.advice import UserError
+
 MAX_PIXELS = 50_000_000
 """Images with more pixels are refused before they are decoded; 50 megapixels take 0.8 GiB at most."""
 
@@ -20,7 +22,7 @@ FITS_UPRIGHT = "exif_size_mismatch"
 """The code of a refusal that ``--exif apply`` takes back."""
 
 
-class BadImage(ValueError):
+class BadImage(UserError):
     """The bytes are no image that can be trusted. ``reason`` is a code, or ``code: what was found``."""
 
     def __init__(self, reason: str, where: str = "") -> None:

@@ -8,6 +8,11 @@ from pathlib import Path
 from shlex import quote
 from typing import Union
 
+
+class UserError(ValueError):
+    """What a user can fix; the text says what, why and how. Commands print it, without a traceback, and end with 1."""
+
+
 Word = Union[str, Path, int, float]  # noqa: UP007  (the setup runs with a Python of before "|")
 
 

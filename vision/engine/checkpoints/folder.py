@@ -15,6 +15,7 @@ from typing import Any
 
 from vision.artefacts.files import publish_bytes, publish_json, remove_stale_temporaries, sha256_of
 from vision.artefacts.records import RecordError, from_plain, read_json, to_plain
+from vision.messages.advice import UserError
 
 RECORD_NAME = "checkpoints.json"
 RECORD_FORMAT = 1
@@ -22,11 +23,11 @@ MAX_RECORD_BYTES = 64 << 20
 _NAME = re.compile(r"COMBO_CHECKPOINT_[A-Za-z0-9_.-]+\.pth")
 
 
-class DamagedCheckpoint(ValueError):
+class DamagedCheckpoint(UserError):
     """A checkpoint file that is not what its record says, or cannot be read."""
 
 
-class NoCheckpoint(ValueError):
+class NoCheckpoint(UserError):
     """Nothing to resume from."""
 
 

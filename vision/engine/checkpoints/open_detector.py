@@ -13,7 +13,7 @@ from vision.engine.checkpoints.checkpoint import Checkpoint, find, load
 from vision.engine.checkpoints.data_place import recorded_root
 from vision.engine.checkpoints.find_runs import Ask, resume_with
 from vision.engine.checkpoints.folder import DamagedCheckpoint, RunFolder
-from vision.messages.advice import shown
+from vision.messages.advice import UserError, shown
 from vision.ssd.build import build_detector
 from vision.ssd.model import Detector
 from vision.ssd.variants import find as find_variant
@@ -76,7 +76,7 @@ def open_detector(
     checkpoint = load(path)
     detector = build_from(checkpoint.args, len(checkpoint.classes), path)
     if weights == "ema" and not checkpoint.ema:
-        raise ValueError(f"{path}: the run kept no average of its weights (--ema 0); there are raw ones only")
+        raise UserError(f"{path}: the run kept no average of its weights (--ema 0); there are raw ones only")
     try:
         detector.load_state_dict(checkpoint.weights if weights == "raw" else checkpoint.evaluated_weights)
     except RuntimeError as error:

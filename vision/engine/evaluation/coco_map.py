@@ -19,6 +19,7 @@ import numpy as np
 
 from vision.engine.evaluation.ground_truth import GroundTruth, ground_truth_of
 from vision.engine.evaluation.results import Results
+from vision.messages.advice import UserError
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 """In the order of pycocotools' ``stats``."""
@@ -90,7 +91,7 @@ def score(results: Results, dataset: Any, backend: str = "auto") -> Scores:
 def choose_backend(wanted: str) -> str:
     """``auto`` → the fastest scorer that is installed. Raises ValueError for an unknown one, ImportError without any."""
     if wanted not in BACKENDS:
-        raise ValueError(f"--coco-backend {wanted}: there is {', '.join(BACKENDS)}")
+        raise UserError(f"--coco-backend {wanted}: there is {', '.join(BACKENDS)}")
     if wanted == "auto":
         with contextlib.suppress(ImportError):
             importlib.import_module("hotcoco")
@@ -109,7 +110,7 @@ def _require_known(results: Results, truth: GroundTruth) -> None:
         strange = np.setdiff1d(found, known)
         if len(strange):
             shown = ", ".join(map(str, strange[:5].tolist())) + (" …" if len(strange) > 5 else "")
-            raise ValueError(
+            raise UserError(
                 f"results name {len(strange)} {kind} id(s) that the ground truth does not have: {shown}; "
                 "they are of another data set or split"
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vision.engine.config import TrainConfig
-from vision.messages.advice import command, shown
+from vision.messages.advice import UserError, command, shown
 from vision.ssd.variants import find as find_variant
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def require_as_recorded(path: Path) -> None:
         fix = (
             command("python train_ssd.py --pretrained-ssd", path / files[-1]) if files else "name a .pth file"
         )
-        raise ValueError(f"{shown(path)} is a folder\n  why: weights are taken from a file\n  fix: {fix}")
+        raise UserError(f"{shown(path)} is a folder\n  why: weights are taken from a file\n  fix: {fix}")
     run = RunFolder(path.parent)
     if path.is_file() and run.record_path.is_file():
         for record in run.records():

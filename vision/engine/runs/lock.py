@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vision.artefacts.holder import holder_of, note_holder
+from vision.messages.advice import UserError
 
 LOCK = ".lock"
 
 
-class RunInUse(ValueError):
+class RunInUse(UserError):
     """Another process trains in the run folder."""
 
 

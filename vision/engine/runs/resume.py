@@ -21,7 +21,7 @@ from vision.engine.checkpoints.data_place import located, with_absolute_data
 from vision.engine.config import Parsed, TrainConfig, UsageError, run_folder
 from vision.engine.options import flag_of, options_of, read_mapping, to_mapping
 from vision.engine.runs.initial import open_initial
-from vision.messages.advice import command, shown
+from vision.messages.advice import UserError, command, shown
 
 if TYPE_CHECKING:
     from vision.datasets.coco import CocoDetection
@@ -55,7 +55,7 @@ class Plan:
     initial: DetectorFile | None = None
 
 
-class IncompatibleResume(ValueError):
+class IncompatibleResume(UserError):
     """Resuming would not be the same run."""
 
 
@@ -237,7 +237,7 @@ def _saved(run: Path, trained: dict[str, Any]) -> dict[str, Any]:
         return trained
     content = read_json(path, max_bytes=MAX_ARGS_BYTES)
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected an object with the arguments, found {type(content).__name__}")
+        raise UserError(f"{path}: expected an object with the arguments, found {type(content).__name__}")
     return {**trained, **_values(content, str(path))}
 
 
@@ -246,7 +246,7 @@ def _values(mapping: dict[str, Any], where: str) -> dict[str, Any]:
     try:
         options.build(values)
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+        raise UserError(f"{where}: {error}") from None
     return values
 
 

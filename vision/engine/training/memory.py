@@ -10,13 +10,14 @@ from vision.core.sample import Batch
 from vision.engine.state import TrainState
 from vision.engine.training.session import Session
 from vision.engine.training.validation import forward
+from vision.messages.advice import UserError
 
 SAFE = 0.9
 """Part of the free memory that is planned with; the rest is for fragments."""
 STRIDE = 32
 
 
-class OutOfMemory(ValueError):
+class OutOfMemory(UserError):
     """The device is too small for what it was asked."""
 
 

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from vision.engine.state import TrainState
 from vision.engine.training.session import Session
+from vision.messages.advice import UserError
 
 SHOWN_IDS = 64
 
 
-class NotFinite(ValueError):
+class NotFinite(UserError):
     """The loss, its gradient or the weights are NaN or infinite; no such weights have been saved."""
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from vision.artefacts.files import sha256_of
 from vision.artefacts.records import RecordError, read_json
 from vision.core.sample import InputSpec
+from vision.messages.advice import UserError
 from vision.messages.system_errors import in_words
 from vision.nn.weights.state_dicts import LoadReport, Weights, average_in, load_fitting, weights_in
 from vision.nn.weights.weight_file import read
@@ -77,18 +78,18 @@ def _torchvision_weights(name: str, family: str) -> Weights:
     from torchvision.models import get_weight
 
     if not name.startswith(f"{family}."):
-        raise ValueError(
+        raise UserError(
             f"--base-net {name}: this net's backbone takes {family}, such as {family}.IMAGENET1K_V1"
         )
     try:
         chosen = get_weight(name)
     except (ValueError, KeyError, AttributeError) as error:
-        raise ValueError(f"--base-net {name}: torchvision has no such weights ({error})") from None
+        raise UserError(f"--base-net {name}: torchvision has no such weights ({error})") from None
     cached = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(chosen.url).path).name)
     try:
         return weights_of(_fetched(chosen.url, cached))[0]
     except _NOT_FETCHED as error:
-        raise ValueError(
+        raise UserError(
             f"--base-net {name}: could not be fetched whole from {chosen.url} ({in_words(error)}).\n"
             f"Put that file at {cached} (one that is there may be damaged), or name your copy with --base-net FILE, "
             "or leave --base-net out to train from scratch."
@@ -102,7 +103,7 @@ def _fetched(url: str, cached: Path) -> Path:
         cached.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(cached), beginning, progress=True)
     elif not sha256_of(cached).startswith(beginning):
-        raise ValueError(f"{cached} has another SHA-256 than its name says: it is damaged, or another file")
+        raise UserError(f"{cached} has another SHA-256 than its name says: it is damaged, or another file")
     return cached
 
 
@@ -227,7 +228,7 @@ def _labels_beside(path: Path) -> list[str] | None:
     try:
         return labels.read_bytes().decode().splitlines()
     except UnicodeDecodeError:
-        raise ValueError(
+        raise UserError(
             f"{labels}: the class names of {path} are no UTF-8; save it so, or remove it"
         ) from None
 

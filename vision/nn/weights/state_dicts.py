@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vision.messages.advice import UserError
 from vision.nn.weights.signatures import looks_like
 
 Weights = dict[str, Tensor]
@@ -33,7 +34,7 @@ def weights_in(content: Any, where: Path | str) -> Weights:
             weights = {name.removeprefix("module."): value for name, value in candidate.items()}
             _refuse_non_finite(weights, where)
             return weights
-    raise ValueError(
+    raise UserError(
         f"{where}: no weights in it: expected a dict of tensors, or one under "
         f"{', '.join(repr(name) for name in WRAPPERS)}; found {_described(content)}"
     )
@@ -58,7 +59,7 @@ def _refuse_non_finite(weights: Weights, where: Path | str) -> None:
     for name, value in weights.items():
         # as the net will hold them: a float64 may be finite and a float32 of it not
         if value.is_floating_point() and not torch.isfinite(value.float()).all():
-            raise ValueError(f"{where}: {name} holds NaN or infinite values; take another checkpoint")
+            raise UserError(f"{where}: {name} holds NaN or infinite values; take another checkpoint")
 
 
 def _described(content: Any) -> str:
@@ -127,7 +128,7 @@ def load_fitting(
     meant = [name for name in own if not name.endswith(COUNTER) and not name.startswith(beside)]
     fits = sum(name in fitting for name in meant)
     if fits < LEAST_SHARE * len(meant):
-        raise ValueError(_another_net(source, whole or weights, fits, len(meant), misshaped, flag))
+        raise UserError(_another_net(source, whole or weights, fits, len(meant), misshaped, flag))
     module.load_state_dict(fitting, strict=False)
     return LoadReport(
         source=source,

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from vision.artefacts.file_kinds import HEAD_BYTES, kind_by_head, kind_of_place, kind_of_zip
 from vision.artefacts.pickled import MAX_BYTES as MAX_PICKLE_BYTES
 from vision.artefacts.pickled import BadPickle, Machine, Stranger
-from vision.messages.advice import shown
+from vision.messages.advice import UserError, shown
 from vision.nn.weights.storages import CHUNK, TYPES, Storages, Wrong
 
 MAX_BYTES = 16 << 30
@@ -63,7 +63,7 @@ def _named_first(names: tuple[str, ...]) -> str:
     return ", ".join(shown(name[:80]) for name in names[:3]) + more
 
 
-class BadWeights(ValueError):
+class BadWeights(UserError):
     """The file is no file with weights, or it is damaged. What, why and fix in three lines."""
 
 
