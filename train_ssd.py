@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from vision.engine.combinations import UsageError, unused
-from vision.engine.config import Parsed, parse, width_height
+from vision.engine.config import Parsed, parse
 from vision.messages.terminal import painted
 
 if TYPE_CHECKING:
@@ -44,14 +44,13 @@ def train(parsed: "Parsed", console: "Console", stop: "StopRequest") -> None:
 
 def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "StopRequest") -> None:
     """Everything that is made before the first step, and the loop."""
-    from vision.core.sample import InputSpec
     from vision.datasets.loading import make_loader
     from vision.datasets.sampling import BatchSampler
     from vision.datasets.splits import open_splits
     from vision.engine.checkpoints.checkpoint import RunFacts
     from vision.engine.checkpoints.folder import RunFolder
     from vision.engine.evaluation import coco_map
-    from vision.engine.model import to_device, wrap_model
+    from vision.engine.model import build_from, input_spec, to_device, wrap_model
     from vision.engine.optim import build_optimizer, build_schedule
     from vision.engine.options import to_mapping
     from vision.engine.runs import disk, initial, resume
@@ -59,16 +58,13 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     from vision.engine.training import report, start
     from vision.engine.training.loop import fit
     from vision.engine.training.session import Session
-    from vision.ssd.build import build_detector, build_loss
-    from vision.ssd.variants import find
+    from vision.ssd.build import build_loss
     from vision.transforms import presets
 
     config, group = plan.config, host.group
     if config.validation_map:
         coco_map.choose_backend("auto")  # not only after the first epoch
-    variant = find(config.net)
-    width, height = width_height(config)
-    spec = InputSpec(height=height, width=width)
+    spec = input_spec(config)
 
     train_data, val_data = open_splits(config.datasets[0])
     plan = resume.check_data(plan, train_data, val_data)
@@ -81,7 +77,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     loader = make_loader(train_data, augment, order, config.workers, pin_memory=pin)
     val_loader = make_loader(val_data, plain, val_order, config.workers, pin_memory=pin)
 
-    model = build_detector(variant, len(train_data.classes), spec, config.mb2_width_mult, config.priors)
+    model = build_from(config, len(train_data.classes))
     initial_weights = initial.initial_weights(model, plan, train_data.classes)
     model = to_device(model, config, host.device)
     loss = build_loss(model)

@@ -40,12 +40,12 @@ def test_recipe_is_accepted_and_builds_its_model(recipe: Path, monkeypatch: pyte
     monkeypatch.chdir(REPOSITORY)
     torch = pytest.importorskip("torch")
     from vision.core.sample import InputSpec
-    from vision.engine.config import parse, width_height
+    from vision.engine.config import parse
     from vision.ssd.build import build_detector
     from vision.ssd.variants import find
 
     config = parse(["--config", str(recipe)]).config
-    width, height = width_height(config)
+    width, height = config.resolution[0], config.resolution[-1]
     detector = build_detector(
         find(config.net), 81, InputSpec(width, height), config.mb2_width_mult, config.priors
     ).eval()

@@ -349,10 +349,5 @@ def build(values: dict[str, Any]) -> TrainConfig:
     return config
 
 
-def width_height(config: TrainConfig) -> tuple[int, int]:
-    """The input size in px."""
-    return (config.resolution[0], config.resolution[-1])
-
-
 def run_folder(config: TrainConfig) -> Path:
     return Path(config.checkpoint_folder.replace("{net}", config.net))

@@ -1,4 +1,4 @@
-"""What a run does to a built detector before it trains: freezing, device, parallel wrappers, moving average."""
+"""From a configuration to the net that trains: build, freeze, device, parallel wrappers, moving average."""
 
 from __future__ import annotations
 
@@ -10,12 +10,26 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
+from vision.core.sample import InputSpec
 from vision.engine import distributed
 from vision.engine.config import TrainConfig
 from vision.engine.distributed import Group
+from vision.ssd.build import build_detector
 from vision.ssd.model import Detector
+from vision.ssd.variants import find
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+def input_spec(config: TrainConfig) -> InputSpec:
+    """The input size in px; one number is a square."""
+    return InputSpec(height=config.resolution[-1], width=config.resolution[0])
+
+
+def build_from(config: TrainConfig, num_classes: int) -> Detector:
+    """The detector that ``config`` describes, for ``num_classes`` with background; on the CPU, its weights drawn."""
+    variant, spec = find(config.net), input_spec(config)
+    return build_detector(variant, num_classes, spec, config.mb2_width_mult, config.priors)
 
 
 def freeze(model: Detector, config: TrainConfig) -> None:

@@ -10,6 +10,7 @@ import dataclasses
 import io
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from vision.engine.checkpoints.folder import (
     step_name,
 )
 from vision.engine.checkpoints.versions import versions
+from vision.engine.config import TrainConfig, build
 from vision.engine.optim import Schedule
+from vision.engine.options import read_mapping
 from vision.engine.state import EpochTotals, TrainState, restore_rng, rng_state
 from vision.messages.advice import command, shown
 from vision.nn.weights import weight_file
@@ -63,6 +66,11 @@ class Checkpoint:
     threads: int
     world_size: int
     validation_digest: str = ""  # unknown to the first checkpoints of this format
+
+    @cached_property
+    def config(self) -> TrainConfig:
+        """What the run was told, out of ``args``."""
+        return build(read_mapping(TrainConfig, self.args, "args"))
 
     @property
     def evaluated_weights(self) -> dict[str, Tensor]:

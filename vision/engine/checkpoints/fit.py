@@ -13,15 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vision.engine import config as options
 from vision.engine.checkpoints.checkpoint import Checkpoint, load
 from vision.engine.checkpoints.folder import DamagedCheckpoint
-from vision.engine.checkpoints.open_detector import build_from
 from vision.engine.checkpoints.schema import MOST
 from vision.engine.config import TrainConfig
-from vision.engine.model import freeze
+from vision.engine.model import build_from, freeze
 from vision.engine.optim import build_optimizer
-from vision.engine.options import read_mapping
 
 MOMENTS = {"SGD": {"momentum_buffer"}, "Adam": {"step", "exp_avg", "exp_avg_sq"}}
 MOMENTS["AdamW"] = MOMENTS["Adam"]
@@ -31,7 +28,7 @@ def load_to_go_on(path: Path) -> Checkpoint:
     """``load``, and everything in it fits. Raises DamagedCheckpoint that names file and part."""
     checkpoint = load(path)
     try:
-        check_fit(checkpoint, path)
+        check_fit(checkpoint)
     except _Misfit as error:
         raise DamagedCheckpoint(f"{path}: {error}") from None
     return checkpoint
@@ -41,11 +38,11 @@ class _Misfit(ValueError):
     """Names the part and what does not fit."""
 
 
-def check_fit(checkpoint: Checkpoint, path: Path) -> None:
+def check_fit(checkpoint: Checkpoint) -> None:
     """Weights, average, optimiser and schedule against what ``args`` describe. Raises _Misfit."""
-    config = options.build(read_mapping(TrainConfig, checkpoint.args, "args"))
+    config = checkpoint.config
     with torch.device("meta"):  # shapes only
-        model = build_from(checkpoint.args, len(checkpoint.classes), path)
+        model = build_from(config, len(checkpoint.classes))
     freeze(model, config)
     expected = model.state_dict()
     _check_weights("weights", checkpoint.weights, expected)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from vision.core.sample import InputSpec
 from vision.engine.checkpoints.checkpoint import Checkpoint, find, load
 from vision.engine.checkpoints.data_place import recorded_root
 from vision.engine.checkpoints.find_runs import Ask, resume_with
 from vision.engine.checkpoints.folder import DamagedCheckpoint, RunFolder
+from vision.engine.model import build_from
 from vision.messages.advice import UserError, shown
-from vision.ssd.build import build_detector
 from vision.ssd.model import Detector
-from vision.ssd.variants import find as find_variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +39,9 @@ class LoadedDetector:
         return self.path.parent
 
     @property
-    def args(self) -> dict[str, Any]:
-        """The training arguments as plain JSON."""
-        return self.checkpoint.args
-
-    @property
     def data_root(self) -> Path:
         """Where the data of the training are, as far as the current folder and that of the run tell."""
-        return recorded_root(self.args["datasets"][0], self.folder)
+        return recorded_root(self.checkpoint.config.datasets[0], self.folder)
 
     def describe(self) -> str:
         """A line each: the file, its net, and which of its weights."""
@@ -74,7 +65,7 @@ def open_detector(
     """
     path, chosen = choose(Path(path_or_run), which, ask)
     checkpoint = load(path)
-    detector = build_from(checkpoint.args, len(checkpoint.classes), path)
+    detector = build_from(checkpoint.config, len(checkpoint.classes))
     if weights == "ema" and not checkpoint.ema:
         raise UserError(f"{path}: the run kept no average of its weights (--ema 0); there are raw ones only")
     try:
@@ -101,18 +92,3 @@ def choose(path: Path, which: str = "best", ask: Ask = resume_with) -> tuple[Pat
         else:
             return path / good[-1].file, "the best of the run by its record"
     return find(path, ask), "the newest of the run"
-
-
-def build_from(args: Mapping[str, Any], num_classes: int, where: Path) -> Detector:
-    """The detector that the recorded arguments describe. Raises DamagedCheckpoint that names the file."""
-    try:
-        width, height = args["resolution"][0], args["resolution"][-1]
-        return build_detector(
-            find_variant(args["net"]),
-            num_classes,
-            InputSpec(height=int(height), width=int(width)),
-            width_mult=float(args["mb2_width_mult"]),
-            prior_profile=args["priors"],
-        )
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise DamagedCheckpoint(f"{where}: its arguments describe no detector: {error!r}") from None

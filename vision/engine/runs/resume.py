@@ -114,7 +114,7 @@ def _planned(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
             f"  fix: leave that out, or start a new run there: "
             f"{command(NEW_FROM, file, '--checkpoint-folder', run_folder(config))}"
         )
-    settled, notes = merge_arguments(parsed, checkpoint.args, run)
+    settled, notes = merge_arguments(parsed, checkpoint.config, run)
     _require_epochs(settled, checkpoint, parsed)
     return Plan(settled, run, checkpoint, file, tuple(notes))
 
@@ -196,15 +196,14 @@ def _newest(run: Path, warn: Callable[[str], None]) -> tuple[Checkpoint, Path] |
 # ---------------------------------------------------------------- arguments
 
 
-def merge_arguments(parsed: Parsed, trained_with: dict[str, Any], run: Path) -> tuple[TrainConfig, list[str]]:
+def merge_arguments(parsed: Parsed, trained: TrainConfig, run: Path) -> tuple[TrainConfig, list[str]]:
     """The arguments in force, and a sentence for each difference. Raises Refused for those that are ``fixed``."""
     rules = {name: option.resume for name, option in options_of(TrainConfig).items()}
     session = {name: getattr(parsed.config, name) for name, rule in rules.items() if rule == "session"}
     named = {name: getattr(parsed.config, name) for name in parsed.explicit if rules[name] != "session"}
-    trained = _values(trained_with, "the checkpoint's arguments")
     values = {**_saved(run, trained), **named, **session, "checkpoint_folder": str(run)}
     config, notes = located(options.build(values), run, "datasets" in parsed.explicit)
-    before, _ = located(options.build({**trained, **session}), run, False, required=False)
+    before, _ = located(dataclasses.replace(trained, **session), run, False, required=False)
     changed = [
         name
         for name, rule in rules.items()
@@ -230,24 +229,20 @@ def _note(name: str, line: str, rule: str, config: TrainConfig) -> str:
     return line if rule == "free" else f"{line} (changes the training from here on)"
 
 
-def _saved(run: Path, trained: dict[str, Any]) -> dict[str, Any]:
+def _saved(run: Path, trained: TrainConfig) -> dict[str, Any]:
     """``training_args.json``, or what the checkpoint remembers where it is gone."""
-    path = run / ARGS_NAME
+    path, values = run / ARGS_NAME, vars(trained)
     if not path.is_file():
-        return trained
+        return values
     content = read_json(path, max_bytes=MAX_ARGS_BYTES)
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected an object with the arguments, found {type(content).__name__}")
-    return {**trained, **_values(content, str(path))}
-
-
-def _values(mapping: dict[str, Any], where: str) -> dict[str, Any]:
-    values = read_mapping(TrainConfig, mapping, where)
+    edited = read_mapping(TrainConfig, content, str(path))
     try:
-        options.build(values)
-    except ValueError as error:
-        raise UserError(f"{where}: {error}") from None
-    return values
+        options.build(edited)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return {**values, **edited}
 
 
 def _shown(value: Any) -> str:

@@ -38,7 +38,7 @@ def resume_or_begin(state: TrainState, plan: Plan, group: Group) -> Plan:
     """
     if plan.checkpoint is not None and plan.file is not None:
         # another --t-max is the one way to another horizon
-        kept = plan.config.t_max == plan.checkpoint.args["t_max"]
+        kept = plan.config.t_max == plan.checkpoint.config.t_max
         checkpoint.restore(plan.checkpoint, state, keep_schedule=kept)
     if not group.is_main:
         return plan
