@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from vision.core.sample import Batch
 from vision.engine.optim import learning_rates
 from vision.engine.state import TrainState
-from vision.engine.training.memory import OutOfMemory, images_that_fit, what_would_fit
+from vision.engine.training.memory import OutOfMemory, what_may_fit
 from vision.engine.training.not_finite import buffers, is_finite_step, put_back, skip_step
 from vision.engine.training.session import Session
 from vision.engine.training.validation import forward
@@ -56,8 +56,7 @@ def try_step(state: TrainState, session: Session, batch: Batch) -> dict[str, flo
             state.scaler.update()
         return losses
     except torch.OutOfMemoryError:
-        pass  # its traceback holds the activations; they are released by leaving this block
-    raise OutOfMemory(what_would_fit(session, images_that_fit(state, session, batch)))
+        raise OutOfMemory(what_may_fit(session)) from None
 
 
 def _gradients(state: TrainState, session: Session, batch: Batch) -> dict[str, float]:
