@@ -104,7 +104,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
         config=config, device=host.device, amp_dtype=host.amp_dtype, loss=loss, order=order,
         network=wrap_model(model, config, group, host.device),
         train=loader, validation=val_loader, validation_data=val_data, run=run, facts=facts,
-        board=MetricLogger(plan.run) if group.is_main else NullLogger(), console=console, stop=stop, group=group,
+        board=MetricLogger(plan.run, state.step) if group.is_main else NullLogger(), console=console, stop=stop, group=group,
     )  # fmt: skip
 
     report.begin(session, state, plan, host, initial_weights)

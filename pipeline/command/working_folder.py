@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import os
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from pipeline.stage import StageError
 from vision.artefacts.files import TEMPORARY
+from vision.artefacts.holder import take_lock
 
 
 @contextmanager
@@ -35,9 +35,14 @@ def working_folder(outputs: Sequence[Path], doing: str) -> Iterator[Path]:
         )
     folder = output.with_name(f".{output.name}.{doing}")
     folder.mkdir(exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = take_lock(folder, os.O_RDONLY | os.O_DIRECTORY)
+    if descriptor is None:
+        raise StageError(
+            f"another process is making {output}",
+            f"it holds {folder}",
+            "wait for it, or name another output",
+        )
     try:
-        _hold(descriptor, folder, output)
         for path in outputs:
             for stale in path.parent.glob(f"{TEMPORARY}{'[0-9a-f]' * 12}-{glob.escape(path.name)}"):
                 if not stale.is_dir():  # an older folder that was moved aside is for recover_tree
@@ -51,16 +56,3 @@ def working_folder(outputs: Sequence[Path], doing: str) -> Iterator[Path]:
         shutil.rmtree(folder)
     finally:
         os.close(descriptor)
-
-
-def _hold(descriptor: int, folder: Path, output: Path) -> None:
-    """Locks the folder that is open; raises StageError where another process has it, or has just removed it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if folder.stat().st_ino == os.fstat(descriptor).st_ino:
-            return
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    raise StageError(
-        f"another process is making {output}", f"it holds {folder}", "wait for it, or name another output"
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from pipeline.stage import StageError
 from pipeline.stop import Stop
 from vision.artefacts.data_layout import LOCK
-from vision.artefacts.holder import holder_of, note_holder
+from vision.artefacts.holder import holder_of, take_lock
 
 POLL_S = 0.2
 
@@ -27,7 +26,7 @@ def root_lock(root: Path, wait: bool, say: Callable[[str], None], stop: Stop) ->
     """
     path = root / LOCK
     said = False
-    while (descriptor := _try(path)) is None:
+    while (descriptor := take_lock(path)) is None:
         holder = holder_of(path)
         if not wait:
             raise StageError(
@@ -39,24 +38,6 @@ def root_lock(root: Path, wait: bool, say: Callable[[str], None], stop: Stop) ->
         stop.check()
         time.sleep(POLL_S)
     try:
-        note_holder(descriptor)
         yield
     finally:
         os.close(descriptor)
-
-
-def _try(path: Path) -> int | None:
-    """The descriptor that holds the lock, or None while another process has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), os.stat(path)):  # noqa: PTH116
-            return descriptor
-    except (BlockingIOError, FileNotFoundError):
-        pass  # held by another; or removed with the rest of the root by the one that held it
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None

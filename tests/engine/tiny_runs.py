@@ -78,6 +78,13 @@ def step_rows(run: Path) -> list[dict[str, Any]]:
     return [row for row in log.read(run / "metrics.jsonl") if row["kind"] == "step"]
 
 
+def seen_in_tensorboard(run: Path) -> Any:
+    """An ``EventAccumulator``: what TensorBoard itself takes of the event files."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    return EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload()
+
+
 def assert_same_run(a: Path, b: Path) -> None:
     """Equal end states and equal rows of steps, without any tolerance."""
     pairs = zip(step_rows(a), step_rows(b), strict=True)

@@ -8,5 +8,5 @@
 * ``log.py``         JSON lines that survive a kill: journals, rejects, metrics
 * ``pickled.py``     pickles read as data, nothing imported or called
 * ``file_kinds.py``  what a wrong file is, by its first bytes
-* ``holder.py``      who holds a lock, for messages
+* ``holder.py``      the one lock, and who holds it
 """

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.engine.tiny_runs import TINY, assert_same_run, end_state, step_rows
+from tests.engine.tiny_runs import TINY, assert_same_run, end_state, seen_in_tensorboard, step_rows
 from tests.printed import ODD, Printed
 from vision.engine.checkpoints.checkpoint import load
 from vision.engine.checkpoints.folder import RunFolder
@@ -65,15 +65,7 @@ def test_a_resume_from_an_older_file_moves_later_records_aside(
 
 
 def steps_in_tensorboard(run: Path) -> list[int]:
-    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-
-    return sorted(
-        event.step
-        for path in sorted(run.glob("events.out.tfevents.*"))
-        for event in EventFileLoader(str(path)).Load()
-        for value in event.summary.value
-        if value.tag == "train/loss"
-    )
+    return sorted(event.step for event in seen_in_tensorboard(run).Scalars("train/loss"))
 
 
 def test_logs_have_every_step_once(train: Train, tiny: list[str], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vision.artefacts.holder import holder_of, note_holder
+from vision.artefacts.holder import holder_of, take_lock
 from vision.messages.advice import UserError
 
 LOCK = ".lock"
@@ -21,18 +21,14 @@ class RunInUse(UserError):
 @contextmanager
 def run_lock(run: Path) -> Iterator[None]:
     """Holds ``run/.lock``; makes the folder where it is missing. Raises RunInUse, naming the holder."""
-    run.mkdir(parents=True, exist_ok=True)
     path = run / LOCK
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    descriptor = take_lock(path, kind=fcntl.lockf)
+    if descriptor is None:
+        raise RunInUse(
+            f"{run}: {holder_of(path)} trains there.\n"
+            "  Wait for it, stop it (it saves and leaves), or choose another --checkpoint-folder."
+        )
     try:
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            raise RunInUse(
-                f"{run}: {holder_of(path)} trains there.\n"
-                "  Wait for it, stop it (it saves and leaves), or choose another --checkpoint-folder."
-            ) from None
-        note_holder(descriptor)
         yield
     finally:
         os.close(descriptor)

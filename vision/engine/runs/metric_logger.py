@@ -1,7 +1,8 @@
 """What is written down while training: ``metrics.jsonl`` and TensorBoard scalars, every step once.
 
 Rows of steps hold nothing that depends on the clock, so that two runs can be compared line by line. Both logs
-are on the disk before a checkpoint is saved; on resume later rows are moved aside (``rewind.py``).
+are on the disk before a checkpoint is saved; on resume later rows are moved aside (``truncate_logs.py``), and the new event
+file begins with a mark by which TensorBoard leaves out what older ones have of later steps.
 """
 
 from __future__ import annotations
@@ -19,10 +20,6 @@ from vision.artefacts import log
 from vision.artefacts.files import space_errors
 
 METRICS_NAME = "metrics.jsonl"
-STEP_TAGS = ("train/", "rate/")
-"""TensorBoard tags that belong to a step; all others belong to the end of an epoch."""
-
-
 STEP_VALUES = ("loss", "classification", "localization", "positives", "grad_norm")
 
 
@@ -35,10 +32,11 @@ class Events:
     """One new event file of TensorBoard in the run folder.
 
     Written without TensorBoard's own writer, whose thread ends with a traceback when the disk is full. Raises OSError
-    that names the file.
+    that names the file. ``step``: where the session begins.
     """
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, step: int) -> None:
+        from tensorboard.compat.proto.event_pb2 import SessionLog
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         run.mkdir(parents=True, exist_ok=True)
@@ -46,9 +44,11 @@ class Events:
         self._stream = self._path.open("ab")
         self._records = RecordWriter(self._stream)
         self._write(file_version="brain.Event:2")
+        self._write(step=step + 1, session_log={"status": SessionLog.START})  # the writer's purge_step
 
-    def add(self, tag: str, value: float, step: int) -> None:
-        self._write(step=step, summary={"value": [{"tag": tag, "simple_value": value}]})
+    def add(self, row: dict[str, Any]) -> None:
+        for tag, value in scalars(row):
+            self._write(step=row["step"], summary={"value": [{"tag": tag, "simple_value": value}]})
 
     def _write(self, **content: Any) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
@@ -84,9 +84,9 @@ def _new_event_file(run: Path) -> Path:
 class MetricLogger:
     """The two logs of a session. ``step`` and ``epoch`` only remember; ``flush`` writes."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, step: int = 0) -> None:
         self._lines = log.JsonLines(run / METRICS_NAME)
-        self._events = Events(run)
+        self._events = Events(run, step)
         self._rows: list[dict[str, Any]] = []
 
     def step(self, row: dict[str, Any]) -> None:
@@ -101,8 +101,7 @@ class MetricLogger:
         while self._rows:
             row = self._rows.pop(0)
             self._lines.append(row)
-            for tag, value in scalars(row):
-                self._events.add(tag, value, row["step"])
+            self._events.add(row)
         self._events.sync()
         self._lines.sync()
 

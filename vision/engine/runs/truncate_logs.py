@@ -5,7 +5,6 @@ A long run has hundreds of thousands of rows: ``metrics.jsonl`` is read one at a
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from vision.artefacts.files import atomic_publish, publish_bytes
 from vision.artefacts.records import RecordError, parse_json
 from vision.engine.checkpoints.folder import free_name
-from vision.engine.runs.metric_logger import METRICS_NAME, STEP_TAGS, Events, event_files, scalars
+from vision.engine.runs.metric_logger import METRICS_NAME, Events, event_files
 
 SHOWN_RANGES = 5
 
@@ -29,7 +28,7 @@ def truncate_logs(run: Path, step: int, epochs: int, epoch_finished: bool) -> li
     * epoch_finished: the checkpoint was made after the row of the last of them
 
     Later rows go to ``metrics.<n>.jsonl``; lines that cannot be read to ``metrics.damaged.<n>.jsonl``.
-    TensorBoard's event files are rewritten without the later rows, and get what they lack from ``metrics.jsonl``.
+    TensorBoard's event files stay as they are (the next one says from which step on they no longer count).
     """
 
     def belongs(row_step: int, of_a_step: bool) -> bool:
@@ -37,10 +36,7 @@ def truncate_logs(run: Path, step: int, epochs: int, epoch_finished: bool) -> li
 
     notes = _rewind_lines(run, belongs)
     notes += _missing_rows(run, step, epochs)
-    logged = _Logged()
-    for path in event_files(run):
-        _rewind_events(path, belongs, logged)
-    return notes + _rebuild_events(run, logged)
+    return notes + _rebuild_events(run)
 
 
 # ---------------------------------------------------------------- metrics.jsonl
@@ -123,62 +119,13 @@ def ranges(numbers: Iterable[int]) -> str:
 # ---------------------------------------------------------------- TensorBoard
 
 
-class _Logged:
-    """Which tags each step has in the event files; a number a step, since there are many."""
-
-    def __init__(self) -> None:
-        self._bits: dict[str, int] = {}
-        self._steps: dict[int, int] = {}
-
-    def add(self, step: int, tag: str) -> None:
-        self._steps[step] = self._steps.get(step, 0) | self._bit(tag)
-
-    def lacks(self, step: int, tag: str) -> bool:
-        return not self._steps.get(step, 0) & self._bit(tag)
-
-    def _bit(self, tag: str) -> int:
-        return 1 << self._bits.setdefault(tag, len(self._bits))
-
-
-def _rewind_events(path: Path, belongs: Belongs, logged: _Logged) -> None:
-    """Rewrites ``path`` up to its first damaged byte, without later events; adds what stays to ``logged``."""
-    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # a torn last record is expected after a kill
-    kept, dropped = [], 0
-    for record in RawEventFileLoader(str(path)).Load():
-        event = Event.FromString(record)
-        names = [value.tag for value in event.summary.value]
-        if names and not all(belongs(event.step, name.startswith(STEP_TAGS)) for name in names):
-            dropped += 1
-            continue
-        kept.append(record)
-        for name in names:
-            logged.add(event.step, name)
-    size = sum(len(record) + 16 for record in kept)  # length, its checksum, the checksum of the content
-    if dropped or size != path.stat().st_size:
-        with atomic_publish(path) as temporary, temporary.open("wb") as stream:
-            writer = RecordWriter(stream)
-            for record in kept:
-                writer.write(record)
-
-
-def _rebuild_events(run: Path, logged: _Logged) -> list[str]:
-    """What ``metrics.jsonl`` has and the event files lack, into an event file of its own."""
-    steps = {
-        row["step"]
-        for _, row in _lines(run / METRICS_NAME)
-        if row is not None and any(logged.lacks(row["step"], tag) for tag, _ in scalars(row))
-    }
-    if not steps:
+def _rebuild_events(run: Path) -> list[str]:
+    """An event file from ``metrics.jsonl`` where there is none any more."""
+    if event_files(run) or not (run / METRICS_NAME).exists():
         return []
-    events = Events(run)
+    events = Events(run, 0)
     for _, row in _lines(run / METRICS_NAME):
-        if row is not None and row["step"] in steps:
-            for tag, value in scalars(row):
-                if logged.lacks(row["step"], tag):
-                    events.add(tag, value, row["step"])
+        if row is not None:
+            events.add(row)
     events.close()
-    return [f"{run}: TensorBoard lacked steps {ranges(sorted(steps))}; written again from {METRICS_NAME}"]
+    return [f"{run}: no event file of TensorBoard; written again from {METRICS_NAME}"]
