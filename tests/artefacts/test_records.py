@@ -49,8 +49,8 @@ def test_a_record_comes_back_as_it_was() -> None:
     ("change", "message"),
     [
         ({"nam": 1}, "unknown key 'nam'; did you mean 'name'"),
-        ({"inner": {"size": True}}, "inner: size: expected int, found bool True"),
-        ({"inner": {"size": 1.5}}, "inner: size: expected int"),
+        ({"inner": {"size": True}}, "inner.size: expected int, found bool True"),
+        ({"inner": {"size": 1.5}}, "inner.size: expected int"),
         ({"inner": []}, "inner: expected an object"),
         ({"many": {}}, "many: expected a list"),
         ({"many": [1]}, r"many\[0\]: expected an object"),

@@ -11,8 +11,10 @@ import json
 import math
 import os
 import stat
+import sys
 import types
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -114,8 +116,10 @@ def _check_depth(value: Any, where: str, depth: int) -> None:
         _check_depth(child, where, depth + 1)
 
 
-def from_plain(cls: type[Record], value: Any, where: str) -> Record:
+def from_plain(cls: type[Record], value: Any, where: str, separator: str = ": ") -> Record:
     """A frozen dataclass ``cls`` out of a plain dict; fields without a default must be there.
+
+    A hint ``Annotated[hint, check, …]`` adds checks, functions of the value and its place that raise RecordError.
 
     Raises:
         RecordError: a wrong type, a missing key, an unknown key (with the nearest known one).
@@ -129,8 +133,12 @@ def from_plain(cls: type[Record], value: Any, where: str) -> Record:
             raise RecordError(
                 f"{where}: unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
             )
-    hints = typing.get_type_hints(cls)
-    taken = {name: _typed(hints[name], value[name], f"{where}: {name}") for name in fields if name in value}
+    hints = typing.get_type_hints(cls, include_extras=True)
+    taken = {
+        name: _typed(hints[name], value[name], f"{where}{separator}{name}")
+        for name in fields
+        if name in value
+    }
     missing = [name for name, field in fields.items() if name not in taken and _required(field)]
     if missing:
         raise RecordError(f"{where}: the key {missing[0]!r} is missing")
@@ -142,6 +150,21 @@ def from_plain(cls: type[Record], value: Any, where: str) -> Record:
         raise RecordError(f"{where}: {error}") from error
 
 
+def within(low: float, high: float = math.inf) -> Callable[[Any, str], None]:
+    """For ``Annotated[int, within(0)]``: bounds of a number, or of the length of a list, a tuple or a dict."""
+
+    def check(value: Any, where: str) -> None:
+        has_items = isinstance(value, (list, tuple, dict))
+        if not low <= (len(value) if has_items else value) <= high:
+            limits = f"at least {low}" if high == math.inf else f"{low} to {high}" if low < high else f"{low}"
+            raise RecordError(
+                f"{where}: expected {limits} {'items' if has_items else ''}".rstrip()
+                + f", found {len(value) if has_items else _name(value)}"
+            )
+
+    return check
+
+
 def _required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
@@ -149,6 +172,11 @@ def _required(field: dataclasses.Field[Any]) -> bool:
 def _typed(hint: Any, value: Any, where: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
+        return value
+    if origin is typing.Annotated:
+        value = _typed(arguments[0], value, where)
+        for check in arguments[1:]:
+            check(value, where)
         return value
     if origin in (typing.Union, types.UnionType):
         return _one_of(arguments, value, where)
@@ -159,15 +187,15 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     if origin is dict or hint is dict:
         return _mapping(arguments, value, where)
     if dataclasses.is_dataclass(hint):
-        return from_plain(typing.cast("type[Any]", hint), value, where)
+        return from_plain(typing.cast("type[Any]", hint), value, where, ".")
     return _scalar(hint, value, where)
 
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:
     if hint is type(None) or hint is None:
         return value if value is None else _wrong("null", value, where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value) if abs(value) <= sys.float_info.max else _wrong("a finite number", value, where)
     if hint is int and isinstance(value, bool):
         return _wrong("int", value, where)
     return value if isinstance(value, hint) else _wrong(getattr(hint, "__name__", str(hint)), value, where)
@@ -197,8 +225,11 @@ def _sequence(origin: type, hints: tuple[Any, ...], value: Any, where: str) -> A
 def _mapping(hints: tuple[Any, ...], value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         _wrong("an object", value, where)
-    of = hints[1] if len(hints) == 2 else Any
-    return {key: _typed(of, item, f"{where}.{key}") for key, item in value.items()}
+    keys, of = hints if len(hints) == 2 else (Any, Any)
+    return {
+        _typed(keys, key, f"{where}: a key"): _typed(of, item, f"{where}.{key}")
+        for key, item in value.items()
+    }
 
 
 def _wrong(expected: str, value: Any, where: str) -> typing.NoReturn:

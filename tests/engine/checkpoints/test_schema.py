@@ -15,7 +15,8 @@ import torch
 from tests.engine.tiny_runs import TINY
 from tools import inspect_checkpoint
 from vision.artefacts.files import facts_of
-from vision.engine.checkpoints import schema as checkpoint_schema
+from vision.engine.checkpoints import schema
+from vision.engine.checkpoints.checkpoint import _typed
 from vision.engine.checkpoints.fit import load_to_go_on
 from vision.engine.checkpoints.folder import CheckpointRecord, DamagedCheckpoint, RunFolder
 from vision.engine.config import TrainConfig
@@ -120,23 +121,23 @@ def negate_a_square(content: Content) -> None:
 
 
 SCHEMED = [
-    (put("optimizer", {}), "optimizer: missing state, param_groups"),
-    (put("scheduler", {}), "scheduler: missing kind"),
-    (put("scaler", {"scale": 1.0}), "scaler: missing growth_factor"),
-    (put("ema", {"count": 1}), "ema: missing weights"),
-    (put("rng", {}), "rng: missing python"),
+    (put("optimizer", {}), "optimizer: the key 'state' is missing"),
+    (put("scheduler", {}), "scheduler: the key 'kind' is missing"),
+    (put("scaler", {"scale": 1.0}), "scaler: the key 'growth_factor' is missing"),
+    (put("ema", {"count": 1}), "ema: the key 'weights' is missing"),
+    (put("rng", {}), "rng: the key 'python' is missing"),
     (put("rng", "torch", torch.zeros(16, dtype=torch.uint8)), "rng.torch"),
-    (put("sampler", {}), "sampler: missing epoch"),
-    (put("sampler", "step", "x"), "sampler.step: expected a whole number of at least 0, found 'x'"),
-    (put("step", -5), "step: expected a whole number of at least 0, found -5"),
-    (put("window", "unicorn", 1), "window: unknown unicorn"),
-    (put("window", "sums", {"x": 1.0}), "window.sums: missing total"),
-    (put("best", {"metric": "AP", "value": 0.1, "epoch": 0, "since": 0}), "best: missing rank"),
+    (put("sampler", {}), "sampler: the key 'epoch' is missing"),
+    (put("sampler", "step", "x"), "sampler.step: expected int, found str 'x'"),
+    (put("step", -5), "step: expected 0 to 9007199254740992, found int -5"),
+    (put("window", "unicorn", 1), "window: unknown key 'unicorn'"),
+    (put("window", "sums", {"x": 1.0}), "window.sums: unknown key 'x'"),
+    (put("best", {"metric": "AP", "value": 0.1, "epoch": 0, "since": 0}), "best: the key 'rank' is missing"),
     (drop("args", "t_max"), "args: missing t_max"),
     (put("args", "lr", 1e300), "args: --lr"),
     (put("args", "resolution", 5), "args: --resolution"),
     (put("metrics", {"AP": "high"}), "metrics.AP"),
-    (put("threads", 10**9), "threads: expected a whole number from 1 to 1024"),
+    (put("threads", 10**9), "threads: expected 1 to 1024, found int 1000000000"),
 ]
 """What a part has to be whatever the net is."""
 
@@ -157,8 +158,8 @@ UNFIT = [
 """What can be found out only with the net that the arguments describe."""
 
 MORE = [
-    (put("weights", {}), "weights: expected at least 1"),
-    (put("weights", "x", "y"), "weights.x: expected a tensor"),
+    (put("weights", {}), "weights: expected at least 1 items, found 0"),
+    (put("weights", "x", "y"), "weights.x: expected Tensor, found str 'y'"),
     (put("optimizer", "param_groups", [{}]), "optimizer.param_groups[0]"),
     (put("optimizer", "state", "x", {}), "optimizer.state"),
     (put("scheduler", "horizon", 0), "scheduler.horizon"),
@@ -173,7 +174,7 @@ MORE = [
     (put("sampler", "step", 99), "sampler.step: 99 of an epoch of 4 steps"),
     (put("sampler", "seed", 7), "sampler.seed"),
     (put("step", 500), "step: expected 5 by its sampler, found 500"),
-    (put("step", True), "step: expected a whole number"),
+    (put("step", True), "step: expected int, found bool True"),
     (put("epoch", 3), "epoch: 3"),
     (put("window", "sums", "total", None), "window.sums.total"),
     (put("args", "unicorn", 1), "args: unknown key 'unicorn'"),
@@ -214,8 +215,8 @@ def test_every_part_has_its_types_keys_and_ranges(
 ) -> None:
     wrong = copy.deepcopy(content)
     change(wrong)
-    with pytest.raises(checkpoint_schema.Wrong, match=re.escape(said)):
-        checkpoint_schema.check(wrong)
+    with pytest.raises(DamagedCheckpoint, match=re.escape(f"x.pth: {said}")):
+        _typed(wrong, Path("x.pth"))
 
 
 @pytest.mark.parametrize("change", [drop_a_weight, put("step", -5)])
@@ -324,7 +325,7 @@ FIRST_OPTIONS = frozenset(
 def test_checkpoints_from_before_an_option_stay_good() -> None:
     rules = {name: option.resume for name, option in options_of(TrainConfig).items()}
     decide = {name for name, rule in rules.items() if rule in ("fixed", "named")}
-    assert decide - checkpoint_schema.YOUNGER_OPTIONS == FIRST_OPTIONS, (
+    assert decide - schema.YOUNGER_OPTIONS == FIRST_OPTIONS, (
         "a new option that changes numbers goes into YOUNGER_OPTIONS: older checkpoints do not have it"
     )
 
@@ -332,4 +333,4 @@ def test_checkpoints_from_before_an_option_stay_good() -> None:
 def test_an_option_that_changes_no_number_may_be_missing(content: Content) -> None:
     older = copy.deepcopy(content)
     del older["args"]["map_epochs"], older["args"]["keep_checkpoints"], older["validation_digest"]
-    checkpoint_schema.check(older)
+    assert _typed(older, Path("x.pth")).validation_digest == ""

@@ -12,12 +12,13 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
-from vision.engine.checkpoints import schema as checkpoint_schema
+from vision.artefacts.records import RecordError, from_plain, within
+from vision.engine.checkpoints import schema
 from vision.engine.checkpoints.find_runs import Ask, no_checkpoint_at, no_checkpoint_in, resume_with
 from vision.engine.checkpoints.folder import (
     CheckpointRecord,
@@ -26,6 +27,7 @@ from vision.engine.checkpoints.folder import (
     epoch_name,
     step_name,
 )
+from vision.engine.checkpoints.schema import like
 from vision.engine.checkpoints.versions import versions
 from vision.engine.config import TrainConfig, build
 from vision.engine.optim import Schedule
@@ -46,25 +48,25 @@ class Checkpoint:
     """What a checkpoint file holds; keys as in docs/artefacts.md."""
 
     format: int
-    epoch: int
-    step: int
-    weights: dict[str, Any]
-    optimizer: dict[str, Any]
-    scheduler: dict[str, Any]
-    scaler: dict[str, Any]
-    ema: dict[str, Any]
-    rng: dict[str, Any]
-    sampler: dict[str, Any]
-    best: dict[str, Any]
-    window: dict[str, Any]
-    args: dict[str, Any]
-    classes: list[str]
-    original_category_ids: list[int]
+    epoch: schema.Count
+    step: schema.Count
+    weights: schema.Weights
+    optimizer: Annotated[dict[str, Any], like(schema.Optimizer)]
+    scheduler: Annotated[dict[str, Any], like(schema.Scheduler)]
+    scaler: Annotated[dict[str, Any], like(schema.Scaler, or_empty=True)]
+    ema: Annotated[dict[str, Any], like(schema.Average, or_empty=True)]
+    rng: Annotated[dict[str, Any], schema.generators]
+    sampler: Annotated[dict[str, Any], like(schema.Position)]
+    best: Annotated[dict[str, Any], like(schema.Best, or_empty=True)]
+    window: Annotated[dict[str, Any], like(schema.Totals)]
+    args: Annotated[dict[str, Any], schema.arguments]
+    classes: Annotated[list[str], within(2)]
+    original_category_ids: list[Annotated[int, within(-schema.MOST, schema.MOST)]]
     dataset_digest: str
-    metrics: dict[str, Any]
+    metrics: dict[str, float]
     versions: dict[str, str]
-    threads: int
-    world_size: int
+    threads: Annotated[int, within(1, schema.MOST_THREADS)]
+    world_size: Annotated[int, within(1, schema.MOST_PROCESSES)]
     validation_digest: str = ""  # unknown to the first checkpoints of this format
 
     @cached_property
@@ -204,12 +206,13 @@ def _typed(content: Any, path: Path) -> Checkpoint:
     if content["format"] != FORMAT:
         raise DamagedCheckpoint(f"{path}: format {content['format']!r}, this version reads {FORMAT}")
     _Walk(path).check(content)  # first of all: it bounds what the others look at
+    known = {f.name: content[f.name] for f in dataclasses.fields(Checkpoint) if f.name in content}
     try:
-        checkpoint_schema.check(content)
-    except checkpoint_schema.Wrong as error:
-        raise DamagedCheckpoint(f"{path}: {error}") from None
-    names = [f.name for f in dataclasses.fields(Checkpoint)]
-    return Checkpoint(**{name: content[name] for name in names if name in content})
+        checkpoint = from_plain(Checkpoint, known, str(path))
+        schema.check_together(known, str(path))
+    except RecordError as error:
+        raise DamagedCheckpoint(str(error)) from None
+    return checkpoint
 
 
 class _Walk:
