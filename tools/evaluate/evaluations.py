@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vision.artefacts.records import RecordError, read_json
+from vision.messages.advice import UserError
 
 if TYPE_CHECKING:
     from vision.engine.checkpoints.open_detector import LoadedDetector
@@ -75,7 +76,7 @@ def _plain(text: str) -> str:
 
 
 def place(opened: LoadedDetector, asked: Asked, output: Path | None) -> Path:
-    """The folder for the results. Raises ValueError where it holds files that must not be replaced."""
+    """The folder for the results. Raises UserError where it holds files that must not be replaced."""
     if output is not None:
         return output
     name = name_of(opened, asked)
@@ -85,7 +86,7 @@ def place(opened: LoadedDetector, asked: Asked, output: Path | None) -> Path:
 def require_free(folder: Path, results: str, identity: Mapping[str, Any], named: bool) -> None:
     """The files of these names are an evaluation of ours, and of a folder that was ``named`` the same one.
 
-    Raises ValueError (three lines) otherwise.
+    Raises UserError (three lines) otherwise.
     """
     metrics = folder / METRICS
     if metrics.exists() or metrics.is_symlink():
@@ -99,8 +100,8 @@ def require_free(folder: Path, results: str, identity: Mapping[str, Any], named:
         raise _in_the_way(folder / results, f"there is no {METRICS} of an evaluation beside it")
 
 
-def _in_the_way(path: Path, why: str) -> ValueError:
-    return ValueError(
+def _in_the_way(path: Path, why: str) -> UserError:
+    return UserError(
         f"{path} is in the way\n  why: {why}\n  fix: move it aside, or name another folder with --output"
     )
 

@@ -164,7 +164,7 @@ MORE = [
     (put("optimizer", "state", "x", {}), "optimizer.state"),
     (put("scheduler", "horizon", 0), "scheduler.horizon"),
     (put("scheduler", "gamma", float("nan")), "scheduler.gamma: expected a finite number"),
-    (put("scheduler", "factor", 1), "scheduler: unknown factor"),
+    (put("scheduler", "factor", 1), "scheduler: unknown key 'factor'"),
     (put("ema", "count", -1), "ema.count"),
     (put("rng", "torch", torch.full((5056,), 255, dtype=torch.uint8)), "rng: no state of a generator"),
     (put("rng", "numpy", "position", 625), "rng.numpy.position"),
