@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vision.artefacts.files import publish_json
-from vision.artefacts.records import RecordError, from_plain, parse_json, read_json, to_plain
+from vision.artefacts.records import RecordError, from_plain, parse_json, read_json, to_plain, within
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,9 @@ class Outer:
     pair: tuple[int, int] = (0, 0)
     maybe: int | None = None
     table: dict[str, int] = field(default_factory=dict)
+    level: Annotated[int, within(1, 3)] = 1
+    several: Annotated[list[str], within(2)] = field(default_factory=lambda: ["a", "b"])
+    numbered: dict[int, str] = field(default_factory=dict)
 
 
 GOOD: dict[str, Any] = {
@@ -57,6 +60,12 @@ def test_a_record_comes_back_as_it_was() -> None:
         ({"pair": [1]}, "pair: expected 2 items, found 1"),
         ({"maybe": "x"}, "maybe: expected null"),
         ({"table": {"x": "1"}}, r"table\.x: expected int"),
+        ({"rate": 10**400}, "rate: expected a finite number"),
+        ({"rate": float("nan")}, "rate: expected a finite number, found float nan"),
+        ({"level": 4}, "level: expected 1 to 3, found int 4"),
+        ({"level": "4"}, "level: expected int"),
+        ({"several": ["a"]}, "several: expected at least 2 items, found 1"),
+        ({"numbered": {"1": "a"}}, "numbered: a key: expected int, found str '1'"),
         ({"name": None}, "name: expected str, found NoneType"),
     ],
 )
