@@ -214,6 +214,6 @@ def test_only_the_first_process_touches_the_folder(run: Path) -> None:
 
     (run / LEFTOVER).write_bytes(b"the first process writes it")
     fresh = replace(plan(parse(["--resume", str(run)]), print), checkpoint=None, file=None)
-    other = cast(Any, SimpleNamespace(first=False))
+    other = cast(Any, SimpleNamespace(is_main=False))
     assert start.resume_or_begin(cast(Any, None), fresh, other) is fresh
     assert (run / LEFTOVER).exists()
