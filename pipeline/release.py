@@ -12,6 +12,7 @@ from pipeline.plain_paths import clash, path_fault
 from pipeline.stop import StageError
 from vision.artefacts.data_layout import ARCHIVES
 from vision.artefacts.records import RecordError, from_plain, read_json
+from vision.messages.addresses import redacted, redacted_text
 
 ANNOTATION_GROWTH = 5
 ENDINGS = (".part", ".part.jsonl", ".part.json")
@@ -33,7 +34,7 @@ class ReleaseFile:
     def __post_init__(self) -> None:
         if fault := path_fault(self.path) or ("a folder" if self.path.endswith("/") else None):
             raise ValueError(
-                f"path {self.path!r} must be relative and stay below the server's folder: {fault}"
+                f"path {redacted(self.path)!r} must be relative and stay below the server's folder: {fault}"
             )
         if self.bytes < 1:
             raise ValueError(f"{self.path}: {self.bytes} bytes")
@@ -125,7 +126,7 @@ def read_release(path: Path) -> Release:
     except FileNotFoundError as error:
         raise StageError(f"{path}: no such file", "--release names it", fix) from error
     except RecordError as error:
-        raise StageError(f"{path} is no release table", str(error), fix) from error
+        raise StageError(f"{path} is no release table", redacted_text(str(error)), fix) from error
     return release
 
 

@@ -125,7 +125,7 @@ def _followed(session: requests.Session, url: str, headers: dict[str, str]) -> r
     """Redirects are followed by hand: http(s) only, never from https to http."""
     for _ in range(MAX_REDIRECTS + 1):
         if wrong := fault_of(url):
-            raise Hopeless(f"{redacted(url)}: {wrong}")
+            raise Hopeless(f"{redacted(url)!r}: {wrong}")
         response = session.get(
             url, headers=headers, stream=True, timeout=(CONNECT_S, STALL_S), allow_redirects=False
         )
@@ -134,7 +134,7 @@ def _followed(session: requests.Session, url: str, headers: dict[str, str]) -> r
         location = response.headers.get("Location", "")
         response.close()
         url = _target(url, location, response.status_code)
-    raise TransientError(f"more than {MAX_REDIRECTS} redirects", weight=3)
+    raise Hopeless(f"more than {MAX_REDIRECTS} redirects")
 
 
 def _target(url: str, location: str, status: int) -> str:
@@ -149,7 +149,7 @@ def _target(url: str, location: str, status: int) -> str:
     if down:
         raise Hopeless(f"it redirects from https to {redacted(target)}")
     if wrong := fault_of(target):
-        raise Hopeless(f"it redirects to {redacted(target)}: {wrong}")
+        raise Hopeless(f"it redirects to {redacted(target)!r}: {wrong}")
     return target
 
 
@@ -157,6 +157,8 @@ def _answer(response: requests.Response, start: int, html: bool) -> Answer:
     status, headers = response.status_code, response.headers
     if status == 416:
         raise _no_such_range(response, start)
+    if status in (404, 410):
+        raise Hopeless(f"HTTP {status}: the server has no such file")
     if status not in (200, 206):
         final = 400 <= status < 500 and status not in RETRIED_STATUS
         raise TransientError(f"HTTP {status}", _retry_after(response), weight=3 if final else 1)

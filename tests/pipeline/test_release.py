@@ -32,6 +32,15 @@ def test_paths_that_cannot_all_be_files_are_refused(tmp_path: Path, name: str) -
         read_release(table(tmp_path, *BAD[name]))
 
 
+@pytest.mark.parametrize(
+    "path", ["http://u:S3CR3T@h/train2017.zip", "//u:S3'CR3T@h/x", "http://u:S3'CR3T@h/x?k=S3CR3T"]
+)
+def test_a_login_in_a_table_is_not_shown(tmp_path: Path, path: str) -> None:
+    with pytest.raises(StageError, match="is no release table") as caught:
+        read_release(table(tmp_path, path))
+    assert "CR3T" not in str(caught.value) and "***" in str(caught.value)
+
+
 def test_good_ones_are_read(tmp_path: Path) -> None:
     paths = ("zips/val2017.zip", "zips/val2017.zips", "zips-2/val2017.zip", "b\u00fcro/x.zip")
     assert [file.path for file in read_release(table(tmp_path, *paths)).files] == list(paths)

@@ -151,7 +151,7 @@ def _float(text: str) -> float | None:
 
 
 def whole_from(low: int) -> Callable[[str], int]:
-    """An argparse type: whole numbers from ``low`` on."""
+    """An argparse type: whole numbers from ``low`` on that 64 bits hold, as a database or the system takes them."""
 
     def read(text: str) -> int:
         try:
@@ -160,6 +160,8 @@ def whole_from(low: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(str(error)) from None
         if value < low:
             raise argparse.ArgumentTypeError(f"{value}: {low} or more")
+        if value >= 1 << 63:
+            raise argparse.ArgumentTypeError(f"{shortened(text)}: less than 2^63")
         return value
 
     return read

@@ -200,6 +200,15 @@ def test_an_id_that_no_image_can_have_is_a_usage_error(
     assert "--image-id" in told and "0..2^63-1" in told and "Traceback" not in told and len(told) < 600
 
 
+def test_a_limit_that_no_database_takes_is_a_usage_error(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        index_command.main(["query", "--root", str(root), "--limit", "9" * 20])
+    assert ended.value.code == 2 and "less than 2^63" in capsys.readouterr().err
+    assert index_command.main(["query", "--root", str(root), "--limit", str(2**63 - 1)]) == 0
+
+
 def test_the_largest_id_is_asked_for(ask: Callable[..., list[dict[str, Any]]]) -> None:
     assert ask("--image-id", str(2**63 - 1)) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -63,6 +64,8 @@ def test_what_is_hopeless() -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
+        ("404", "HTTP 404: the server has no such file"),
+        ("redirect gopher://x/?token=s3cr3t", "'gopher://x/?***': only http and https"),
         ("redirect file:///etc/passwd", "only http and https"),
         ("redirect ftp://127.0.0.1/x", "only http and https"),
         ("redirect javascript:alert(1)", "only http and https"),
@@ -76,9 +79,9 @@ def test_a_redirect_that_can_never_work_is_refused_at_once(
 ) -> None:
     fault_server.always = fault
     said_: list[str] = []
-    with pytest.raises(StageError, match=message) as caught:
+    with pytest.raises(StageError, match=re.escape(message)) as caught:
         make_fetch((), connections=connections, say=said_.append).run()
-    assert len(fault_server.requests) == 1 and said_ == []
+    assert "check the address" in str(caught.value) and len(fault_server.requests) == 1 and said_ == []
     assert "s3cr3t" not in str(caught.value) and len(str(caught.value).splitlines()) == 3
 
 
