@@ -255,8 +255,12 @@ def test_a_file_is_looked_at_as_the_device_does_and_a_run_as_evaluation(
                 lambda *given, kind=kind, function=function: (used.append(kind), function(*given))[1],
             )
         found, suppressed = detectnet.cluster_detections, tools.detect.__main__._suppressed
-        patch.setattr(detectnet, "found", lambda *given: (used.append("detectnet"), found(*given))[1])
-        patch.setattr(tools.detect, "_suppressed", lambda *given: (used.append("nms"), suppressed(*given))[1])
+        patch.setattr(
+            detectnet, "cluster_detections", lambda *given: (used.append("detectnet"), found(*given))[1]
+        )
+        patch.setattr(
+            tools.detect.__main__, "_suppressed", lambda *given: (used.append("nms"), suppressed(*given))[1]
+        )
         assert main([str(run / name), str(tmp_path / "x.png"), "--output", str(tmp_path / "o")]) == 0
     assert used == [resize, post]
 
