@@ -74,7 +74,7 @@ def test_an_epoch_of_skipped_steps_ends_the_run(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(step, "usable", lambda losses, state: False)
+    monkeypatch.setattr(step, "is_finite_step", lambda losses, state: False)
     assert train(*line, "--nan=skip") == 1
     assert "all of its 4 steps were skipped" in capfd.readouterr().err
 
