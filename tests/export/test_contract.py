@@ -156,7 +156,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "another domain": (_other_domain, "asked for opset 13 alone"),
     "newer IR": (_set("ir", 8), "IR version 8; parsers of opset 13 read up to 7"),
     "large weight": (_weight(65_600.0), "weight of 65600 does not fit FP16"),
-    "weight that is no number": (_weight(float("nan")), "weight of inf does not fit FP16"),
+    "weight that is no number": (_weight(float("nan")), "bias holds NaN or infinite values: weights and batch statistics overflow"),
     "large constant": (_constant(-1e6), r"weight of 1e\+06 does not fit FP16"),
     "weights elsewhere": (
         _set("save", {"save_as_external_data": True, "location": "net.onnx.data", "size_threshold": 0}),

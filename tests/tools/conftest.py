@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.export.made import convert_once
 
@@ -23,6 +24,16 @@ def small_run(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) ->
     ]  # fmt: skip
     assert main(arguments) == 0
     return run
+
+
+@pytest.fixture
+def overflowing(small_run: Path, tmp_path: Path) -> Path:
+    """A checkpoint whose weights are finite and whose outputs are not."""
+    content = torch.load(next(small_run.glob("*.pth")), weights_only=True)
+    for weights in (content["weights"], content["ema"]["weights"]):
+        weights |= {name: value * 1e30 for name, value in weights.items() if value.ndim == 4}
+    torch.save(content, tmp_path / "large.pth")
+    return tmp_path / "large.pth"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -154,3 +154,12 @@ def test_the_printed_command_exports_beside_a_network_of_ones_own(
     assert (odd / "ssd-mobilenet.onnx").read_bytes() == b"mine"
     made = onnx.load(str(odd / "ssd-mobilenet-2/ssd-mobilenet.onnx"))
     assert made.opset_import[0].version == 11 and (odd / "ssd-mobilenet-2/labels.txt").is_file()
+
+
+def test_what_is_said_of_a_broken_export_names_the_output(
+    overflowing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(overflowing), "--output", str(tmp_path / "net.onnx")]) == 1
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'net.onnx'} breaks" in said and ".tmp-" not in said and "weight of inf" not in said
+    assert not (tmp_path / "net.onnx").exists()

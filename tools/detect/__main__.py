@@ -101,13 +101,15 @@ def detect(arguments: argparse.Namespace) -> int:
     predict, classes = open_model(arguments, resize, post)
     require_writable(arguments.output, sum(path.stat().st_size for path in given.images))
     rows = [_not_read(name, why) for name, why in given.wrong]
-    for path, name in zip(given.images, names_for(given.images, arguments.output, claimed), strict=True):
-        rows.append(_one(path, name, arguments, predict, classes))
-    record = {
-        "model": str(arguments.model), "images": rows,
-        "earlier": claimed.left(arguments.output, {row["source"] for row in rows if "source" in row}),
-    }  # fmt: skip
-    publish_json(arguments.output / RECORD, record)
+    try:
+        for path, name in zip(given.images, names_for(given.images, arguments.output, claimed), strict=True):
+            rows.append(_one(path, name, arguments, predict, classes))
+    finally:  # what was drawn before an error is claimed too
+        record = {
+            "model": str(arguments.model), "images": rows,
+            "earlier": claimed.left(arguments.output, {row["source"] for row in rows if "source" in row}),
+        }  # fmt: skip
+        publish_json(arguments.output / RECORD, record)
     print(summary(rows, arguments))
     return 1 if any("error" in row for row in rows) else 0
 
@@ -158,8 +160,12 @@ def _one(
         return _not_read(
             str(path), f"{placed_name(path)} is in {arguments.output} already and was not made by this tool"
         )
+    from vision.ssd.postprocess import NotFiniteOutputs
+
     try:
         return _looked_at(path, arguments.output / name, arguments, predict, classes)
+    except NotFiniteOutputs:
+        raise  # no fault of the image
     except UserError as error:
         return _not_read(str(path), str(error).removeprefix(f"{path}: "))
     except OSError as error:
@@ -285,12 +291,16 @@ def _predictor(
     threshold: float,
 ) -> Predictor:
     """Image of any size → resize → network → overlapping boxes merged or suppressed."""
+    import torch
+
     from vision.export import detectnet
+    from vision.ssd.postprocess import require_finite
     from vision.transforms.resize import RESIZES
 
     def predict(image: np.ndarray) -> tuple[Found, float]:
         scores, boxes = run(detectnet.network_input(RESIZES[resize](image, size_hw)))
-        best = float(scores[:, 1:].max(initial=0, where=scores[:, 1:] >= 0))  # no NaN
+        require_finite(f"an image of {image.shape[1]}×{image.shape[0]} px", *map(torch.from_numpy, (scores, boxes)))
+        best = float(scores[:, 1:].max(initial=0))
         if post == "detectnet":
             return detectnet.cluster_detections(scores, boxes, image.shape[:2], threshold), best
         return _suppressed(scores, boxes, threshold), best

@@ -64,11 +64,15 @@ def check(path: Path, opset: int, classes: int) -> GraphFacts:
         *(f"node {named(node)}: detectNet merges boxes itself" for node in nodes(model) if node.op_type in FORBIDDEN),
         *broken_clauses(model, opset),
     ]  # fmt: skip
-    weights = (onnx.numpy_helper.to_array(tensor) for _, tensor in constants(model))
-    largest = max(map(_largest, weights), default=0.0)
-    if not largest <= FP16_LARGEST:
+    weights = ((_largest(onnx.numpy_helper.to_array(tensor)), name) for name, tensor in constants(model))
+    largest, loudest = max(weights, default=(0.0, ""))
+    if largest == np.inf:
         broken.append(
-            f"a weight of {largest:g} does not fit FP16 (largest {FP16_LARGEST:g}), which every Jetson uses"
+            f"{loudest} holds NaN or infinite values: weights and batch statistics overflow where they are folded together"
+        )
+    elif largest > FP16_LARGEST:
+        broken.append(
+            f"a weight of {largest:g} does not fit FP16 (largest {FP16_LARGEST:g}), which every Jetson uses ({loudest})"
         )
     if broken:
         raise ContractBroken(f"{path} breaks detectNet's contract:\n  " + "\n  ".join(broken))

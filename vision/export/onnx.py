@@ -80,8 +80,11 @@ def export(
     detector = opened.detector.eval()
     with atomic_publish(output) as temporary:
         temporary.write_bytes(as_onnx(detector, opset))
-        facts = contract.check(temporary, opset, len(opened.classes))
-        compared = parity.compare(temporary, detector, images)
+        try:
+            facts = contract.check(temporary, opset, len(opened.classes))
+            compared = parity.compare(temporary, detector, images)
+        except (contract.ContractBroken, parity.ParityBroken) as error:
+            raise type(error)(str(error).replace(str(temporary), str(output))) from None
         digest = sha256_of(temporary)
         exported[output.name] = [each for each in exported.get(output.name, []) if each != digest] + [digest]
         report = ExportReport(

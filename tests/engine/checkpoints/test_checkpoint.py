@@ -87,6 +87,18 @@ def not_finite(path: Path) -> None:
     run.write_records([*old, new])
 
 
+def negative_variance(path: Path) -> None:
+    content = torch.load(path, weights_only=True)
+    next(v for n, v in content["weights"].items() if n.endswith("running_var")).neg_()
+    torch.save(content, path)
+
+
+def test_a_negative_variance_is_refused_by_name(run: Path) -> None:
+    negative_variance(newest(run))
+    with pytest.raises(DamagedCheckpoint, match=r"weights\.\S+running_var holds a negative variance"):
+        checkpoint.load(newest(run))
+
+
 def remove(path: Path) -> None:
     path.unlink()
 

@@ -166,3 +166,12 @@ def test_shares_are_gathered_and_scored_as_one(world: int, tmp_path: Path) -> No
             k: v for k, v in metrics.items() if k in coco_map.METRICS
         }
         assert theirs == pytest.approx(metrics, rel=1e-6)
+
+
+def test_outputs_that_are_not_finite_are_no_score() -> None:
+    """Nor where no box is in the split, and the loss looks at none of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        forward = Oracle.forward
+        patch.setattr(Oracle, "forward", lambda *given: tuple(out * float("nan") for out in forward(*given)))
+        _, scored, metrics = validated(Group())
+    assert np.isnan(metrics["val_loss"]) and "AP" not in metrics and not scored

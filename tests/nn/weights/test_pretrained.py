@@ -360,6 +360,15 @@ def test_whole_numbers_are_no_weights(tmp_path, trained):
         load(_detector(CLASSES, 0), tmp_path / "x.pth", CLASSES)
 
 
+def test_a_negative_variance_is_named(tmp_path, trained):
+    state = trained.state_dict()
+    name = next(name for name in state if name.endswith("running_var"))
+    state[name] = -state[name]
+    torch.save(state, tmp_path / "x.pth")
+    with pytest.raises(ValueError, match=rf"{name} holds a negative variance; take another"):
+        load(_detector(CLASSES, 0), tmp_path / "x.pth", CLASSES)
+
+
 def test_what_a_float32_can_not_hold_is_not_finite(tmp_path, trained):
     state = trained.state_dict()
     state["base_net.0.1.bias"] = torch.full((8,), 1e300, dtype=torch.float64)

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -289,3 +290,20 @@ def test_what_is_no_network_is_three_lines(
     assert main([str(tmp_path / "x.onnx"), str(tmp_path), "--output", str(tmp_path / "found")]) == 1
     what, why, fix = capsys.readouterr().err.splitlines()
     assert "x.onnx is no network" in what and says in why and fix.startswith("  fix: ")
+
+
+def test_a_network_that_overflows_is_an_error_and_not_a_bad_network(
+    overflowing: Path, run: Path, miniature_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was drawn before is claimed all the same: the same command may be run again."""
+    network = onnx.load(run / "ssd-mobilenet.onnx")
+    for tensor in network.graph.initializer:
+        if len(tensor.dims) == 4:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * 1e30, tensor.name))
+    onnx.save(network, run / "large.onnx")
+    for model, post in ((overflowing, "nms"), (run / "large.onnx", "detectnet")):
+        line = [str(model), str(miniature_root / "val2017"), "--output", str(tmp_path / "o"), "--post", post]
+        assert main(line) == 1
+        what, why, fix = capsys.readouterr().err.splitlines()
+        assert what == "error: the network's outputs are not finite" and "overflow" in why and "  fix: " in fix
+        assert _detections(tmp_path / "o") == []

@@ -138,3 +138,12 @@ def test_where_nothing_can_be_written_nothing_is_scored(
     assert main([str(small_run), "--output", str(output), "--workers", "0"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("error: ") and "\n  why: " in said and "\n  fix: " in said and "Errno" not in said
+
+
+def test_a_network_that_overflows_has_no_score(
+    overflowing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(overflowing), "--workers", "0", "--output", str(tmp_path / "scores")]) == 1
+    said = capsys.readouterr()
+    assert "error: the network's outputs are not finite" in said.err and "next:" not in said.out
+    assert not (tmp_path / "scores" / "metrics.json").exists()

@@ -35,6 +35,7 @@ from vision.engine.options import read_mapping
 from vision.engine.state import EpochTotals, TrainState, restore_rng, rng_state
 from vision.messages.advice import command, shown
 from vision.nn.weights import weight_file
+from vision.nn.weights.state_dicts import unusable
 from vision.nn.weights.weight_file import BadWeights
 
 FORMAT = 1
@@ -235,8 +236,8 @@ class _Walk:
                 self.check(item, f"{where}[{index}]", depth + 1)
 
     def _check_tensor(self, tensor: Tensor, where: str) -> None:
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise DamagedCheckpoint(f"{self.path}: {where} is not finite")
+        if wrong := unusable(where, tensor):
+            raise DamagedCheckpoint(f"{self.path}: {where} {wrong}")
 
 
 def find(path_or_run: Path | str, ask: Ask = resume_with) -> Path:

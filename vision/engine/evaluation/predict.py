@@ -15,7 +15,7 @@ from torch import Tensor
 from vision.core.sample import Batch, Detections
 from vision.engine.evaluation.results import Results, from_xyxy_px
 from vision.ssd.model import Detector
-from vision.ssd.postprocess import detect
+from vision.ssd.postprocess import detect, require_finite
 
 SCORE_THRESHOLD = 0.01
 """Low, since AP looks at the whole curve of precision over recall."""
@@ -39,10 +39,11 @@ def predict(
 
     :param original_category_ids: by label, ``[0, …]`` as the data set has it
     :param amp_dtype: autocast to it; None computes in float32
-    :param observe: called for each batch
+    :param observe: called for each batch, and then it is who judges outputs that are not finite
     :param advance: called with the number of images of each batch once it is done, for a progress line
 
     The detector is in evaluation mode meanwhile and in its former mode afterwards. Post-processing is float32.
+    Raises NotFiniteOutputs where nobody observes.
     """
     device = torch.device(device)
     categories = np.asarray(original_category_ids, np.int64)
@@ -51,7 +52,9 @@ def predict(
         for batch in loader:
             on_device = batch.to(device, non_blocking=True)
             logits, offsets = _forward(detector, on_device, amp_dtype)
-            if observe is not None:
+            if observe is None:
+                require_finite(f"the batch of image {int(batch.image_ids[0])}", logits, offsets)
+            else:
                 observe(logits, offsets, on_device)
             found = detect(logits, offsets, detector, score_threshold=score_threshold)
             parts.append(_to_results(found, batch, categories))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from vision.engine.interrupt import StopRequest
 from vision.engine.training.console import Console
 from vision.ssd.loss import SsdLoss
 from vision.ssd.model import Detector
+from vision.ssd.postprocess import are_finite
 
 
 class Interrupted(Exception):
@@ -26,7 +28,10 @@ class Interrupted(Exception):
 
 @dataclass
 class LossMeter:
-    """An observer of ``predict``: the loss of all batches together, divided by their positives together."""
+    """An observer of ``predict``: the loss of all batches together, divided by their positives together.
+
+    NaN where any output is not finite, also one that the loss does not look at.
+    """
 
     loss: SsdLoss
     group: Group
@@ -35,7 +40,7 @@ class LossMeter:
 
     def __call__(self, logits: Tensor, offsets: Tensor, batch: Batch) -> None:
         parts = self.loss(logits, offsets, batch, normaliser=1.0)
-        self.sums["classification"] += float(parts.classification)
+        self.sums["classification"] += float(parts.classification) if are_finite(logits, offsets) else math.nan
         self.sums["localization"] += float(parts.localization)
         self.positives += int(parts.positives)
 
@@ -71,7 +76,8 @@ def validate(
                 detector, loader, device, dataset.original_category_ids,
                 amp_dtype=amp_dtype, observe=meter, advance=advance,
             )  # fmt: skip
-            return {**meter.metrics(), **_scores(results, dataset, group)}
+            metrics = meter.metrics()  # without a loss there are no detections that could be scored
+            return {**metrics, **(_scores(results, dataset, group) if math.isfinite(metrics["val_loss"]) else {})}
         with evaluation_mode(detector), torch.inference_mode():
             for batch in loader:
                 on_device = batch.to(device, non_blocking=True)

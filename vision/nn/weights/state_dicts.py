@@ -26,13 +26,15 @@ COUNTER = ".num_batches_tracked"
 def weights_in(content: Any, where: Path | str) -> Weights:
     """A plain state dict, or the one inside a checkpoint, averaged if it can be; without DataParallel's ``module.``.
 
-    Raises ValueError where there is none, or where a weight is NaN or infinite.
+    Raises ValueError where there is none, or where a weight is NaN, infinite or a negative variance.
     """
     wrapped = (content.get(name) for name in WRAPPERS if isinstance(content, Mapping))
     for candidate in (average_in(content), content, *wrapped):
         if _is_state_dict(candidate):
             weights = {name.removeprefix("module."): value for name, value in candidate.items()}
-            _refuse_non_finite(weights, where)
+            for name, value in weights.items():
+                if wrong := unusable(name, value):
+                    raise UserError(f"{where}: {name} {wrong}; take another checkpoint")
             return weights
     raise UserError(
         f"{where}: no weights in it: expected a dict of tensors, or one under "
@@ -55,11 +57,14 @@ def _is_state_dict(value: Any) -> bool:
     )
 
 
-def _refuse_non_finite(weights: Weights, where: Path | str) -> None:
-    for name, value in weights.items():
-        # as the net will hold them: a float64 may be finite and a float32 of it not
-        if value.is_floating_point() and not torch.isfinite(value.float()).all():
-            raise UserError(f"{where}: {name} holds NaN or infinite values; take another checkpoint")
+def unusable(name: str, value: Tensor) -> str:
+    """What no net can compute with: NaN, infinite values, a variance below 0. Empty where there is none of it."""
+    if not value.is_floating_point():
+        return ""
+    value = value.float()  # as the net will hold it: a float64 may be finite and a float32 of it not
+    if not value.isfinite().all():
+        return "holds NaN or infinite values"
+    return "holds a negative variance" if name.endswith("running_var") and (value < 0).any() else ""
 
 
 def _described(content: Any) -> str:
