@@ -299,7 +299,9 @@ def _predictor(
 
     def predict(image: np.ndarray) -> tuple[Found, float]:
         scores, boxes = run(detectnet.network_input(RESIZES[resize](image, size_hw)))
-        require_finite(f"an image of {image.shape[1]}×{image.shape[0]} px", *map(torch.from_numpy, (scores, boxes)))
+        require_finite(
+            f"an image of {image.shape[1]}×{image.shape[0]} px", *map(torch.from_numpy, (scores, boxes))
+        )
         best = float(scores[:, 1:].max(initial=0))
         if post == "detectnet":
             return detectnet.cluster_detections(scores, boxes, image.shape[:2], threshold), best

@@ -112,7 +112,7 @@ def test_a_batch_without_images_adds_nothing() -> None:
 def test_a_score_of_two_hundredths_counts_and_one_of_five_thousandths_does_not() -> None:
     """AP looks at the whole curve: what is below 0.01 is left out, as torchvision's SSD leaves it out."""
     oracle: Any = Oracle()
-    scores = torch.tensor([[0.02, 0.005], [0.012, 0.0]])
+    scores = torch.tensor([[0.02, 0.005], [0.012, 1e-12]])
     logits = torch.cat([1 - scores.sum(1, keepdim=True), scores, torch.full((2, 1), 1e-9)], 1).log()
     logits = torch.cat([logits, torch.tensor([[20.0, 0.0, 0.0, 0.0]])])[None]
     oracle.forward = lambda images: (logits, torch.zeros(1, 3, 4))

@@ -299,11 +299,15 @@ def test_a_network_that_overflows_is_an_error_and_not_a_bad_network(
     network = onnx.load(run / "ssd-mobilenet.onnx")
     for tensor in network.graph.initializer:
         if len(tensor.dims) == 4:
-            tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * 1e30, tensor.name))
+            tensor.CopyFrom(
+                onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * 1e30, tensor.name)
+            )
     onnx.save(network, run / "large.onnx")
     for model, post in ((overflowing, "nms"), (run / "large.onnx", "detectnet")):
         line = [str(model), str(miniature_root / "val2017"), "--output", str(tmp_path / "o"), "--post", post]
         assert main(line) == 1
         what, why, fix = capsys.readouterr().err.splitlines()
-        assert what == "error: the network's outputs are not finite" and "overflow" in why and "  fix: " in fix
+        assert (
+            what == "error: the network's outputs are not finite" and "overflow" in why and "  fix: " in fix
+        )
         assert _detections(tmp_path / "o") == []

@@ -53,7 +53,7 @@ def predict(
             on_device = batch.to(device, non_blocking=True)
             logits, offsets = _forward(detector, on_device, amp_dtype)
             if observe is None:
-                require_finite(f"the batch of image {int(batch.image_ids[0])}", logits, offsets)
+                require_finite(f"images {batch.image_ids.tolist()[:4]}", logits, offsets)
             else:
                 observe(logits, offsets, on_device)
             found = detect(logits, offsets, detector, score_threshold=score_threshold)

@@ -40,7 +40,9 @@ class LossMeter:
 
     def __call__(self, logits: Tensor, offsets: Tensor, batch: Batch) -> None:
         parts = self.loss(logits, offsets, batch, normaliser=1.0)
-        self.sums["classification"] += float(parts.classification) if are_finite(logits, offsets) else math.nan
+        self.sums["classification"] += (
+            float(parts.classification) if are_finite(logits, offsets) else math.nan
+        )
         self.sums["localization"] += float(parts.localization)
         self.positives += int(parts.positives)
 
@@ -77,7 +79,10 @@ def validate(
                 amp_dtype=amp_dtype, observe=meter, advance=advance,
             )  # fmt: skip
             metrics = meter.metrics()  # without a loss there are no detections that could be scored
-            return {**metrics, **(_scores(results, dataset, group) if math.isfinite(metrics["val_loss"]) else {})}
+            return {
+                **metrics,
+                **(_scores(results, dataset, group) if math.isfinite(metrics["val_loss"]) else {}),
+            }
         with evaluation_mode(detector), torch.inference_mode():
             for batch in loader:
                 on_device = batch.to(device, non_blocking=True)
