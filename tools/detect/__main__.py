@@ -24,7 +24,7 @@ from tools.problem import run_tool
 from vision.artefacts.data_layout import LABELS_NAME
 from vision.artefacts.file_kinds import HEAD_BYTES, kind_by_head
 from vision.images.formats import EXIF_CHOICES
-from vision.messages.advice import UserError, command, shown
+from vision.messages.advice import NotFiniteOutputs, UserError, command, shown
 from vision.messages.command_line import Parser, fraction, listed
 from vision.messages.system_errors import in_words, reason
 from vision.messages.terminal import counted
@@ -160,8 +160,6 @@ def _one(
         return _not_read(
             str(path), f"{placed_name(path)} is in {arguments.output} already and was not made by this tool"
         )
-    from vision.ssd.postprocess import NotFiniteOutputs
-
     try:
         return _looked_at(path, arguments.output / name, arguments, predict, classes)
     except NotFiniteOutputs:
@@ -291,17 +289,15 @@ def _predictor(
     threshold: float,
 ) -> Predictor:
     """Image of any size → resize → network → overlapping boxes merged or suppressed."""
-    import torch
+    import numpy as np
 
     from vision.export import detectnet
-    from vision.ssd.postprocess import require_finite
     from vision.transforms.resize import RESIZES
 
     def predict(image: np.ndarray) -> tuple[Found, float]:
         scores, boxes = run(detectnet.network_input(RESIZES[resize](image, size_hw)))
-        require_finite(
-            f"an image of {image.shape[1]}×{image.shape[0]} px", *map(torch.from_numpy, (scores, boxes))
-        )
+        if not (np.isfinite(scores).all() and np.isfinite(boxes).all()):
+            raise NotFiniteOutputs(f"an image of {image.shape[1]}×{image.shape[0]} px")
         best = float(scores[:, 1:].max(initial=0))
         if post == "detectnet":
             return detectnet.cluster_detections(scores, boxes, image.shape[:2], threshold), best

@@ -59,3 +59,15 @@ def shown(name: Word) -> str:
 def _named(letter: str) -> str:
     byte = re.fullmatch(r"\\udc([89a-f][0-9a-f])", ascii(letter)[1:-1])
     return f"\\x{byte[1]}" if byte else ascii(letter)[1:-1]
+
+
+class NotFiniteOutputs(UserError):
+    """A network gave NaN or infinite values, which no post-processing may hide. ``where``: for which images."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            "the network's outputs are not finite\n"
+            f"  why: for {where} it gives NaN or infinite values: its weights or batch statistics are damaged, or grew "
+            "until they overflow\n"
+            "  fix: name another checkpoint of the run (or export it again), or train again with a smaller --lr"
+        )

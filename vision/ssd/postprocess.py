@@ -12,7 +12,6 @@ from torch import Tensor
 from torchvision.ops import batched_nms
 
 from vision.core.sample import Detections
-from vision.messages.advice import UserError
 
 if TYPE_CHECKING:
     from vision.ssd.model import Detector
@@ -21,24 +20,9 @@ SCORE_FUNCTIONS = {"softmax": lambda logits: torch.softmax(logits, dim=-1)}
 """(N, P, C) logits → (N, P, C) probabilities; class 0 is background in each."""
 
 
-class NotFiniteOutputs(UserError):
-    """A network gave NaN or infinite values, which no post-processing may hide. Three lines."""
-
-
 def are_finite(*outputs: Tensor) -> bool:
     """Whether a network's outputs (of any shape) hold neither NaN nor infinite values."""
     return bool(torch.stack([output.isfinite().all() for output in outputs]).all())  # one look at the device
-
-
-def require_finite(where: str, *outputs: Tensor) -> None:
-    """Raises NotFiniteOutputs. ``where``: the image or images that the outputs are of."""
-    if not are_finite(*outputs):
-        raise NotFiniteOutputs(
-            "the network's outputs are not finite\n"
-            f"  why: for {where} it gives NaN or infinite values: its weights or batch statistics are damaged, or grew "
-            "until they overflow\n"
-            "  fix: name another checkpoint of the run (or export it again), or train again with a smaller --lr"
-        )
 
 
 @torch.no_grad()

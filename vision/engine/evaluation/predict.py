@@ -14,8 +14,9 @@ from torch import Tensor
 
 from vision.core.sample import Batch, Detections
 from vision.engine.evaluation.results import Results, from_xyxy_px
+from vision.messages.advice import NotFiniteOutputs
 from vision.ssd.model import Detector
-from vision.ssd.postprocess import detect, require_finite
+from vision.ssd.postprocess import are_finite, detect
 
 SCORE_THRESHOLD = 0.01
 """Low, since AP looks at the whole curve of precision over recall."""
@@ -53,7 +54,8 @@ def predict(
             on_device = batch.to(device, non_blocking=True)
             logits, offsets = _forward(detector, on_device, amp_dtype)
             if observe is None:
-                require_finite(f"images {batch.image_ids.tolist()[:4]}", logits, offsets)
+                if not are_finite(logits, offsets):
+                    raise NotFiniteOutputs(f"images {batch.image_ids.tolist()[:4]}")
             else:
                 observe(logits, offsets, on_device)
             found = detect(logits, offsets, detector, score_threshold=score_threshold)
