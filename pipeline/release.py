@@ -70,10 +70,12 @@ class Release:
         wanted = [file for file in self.files if _wanted(file, splits)]
         for split in splits:
             if not any(file.split() == split for file in wanted):
+                others = ",".join(one for one in splits if one != split)
                 raise StageError(
                     f"release {self.name!r} has no images of {split}",
                     f"no file {split}2017.zip in its table",
-                    "leave the split out: --splits",
+                    "choose another --release"
+                    + (f", or leave the split out: --splits {others}" if others else ""),
                 )
         return sorted(wanted, key=lambda file: file.bytes)
 

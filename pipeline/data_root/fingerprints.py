@@ -30,6 +30,7 @@ class Fingerprints:
     root: Path
     deep: bool = False
     stop: Stop = NEVER
+    _since_ns: int | None = None
     _seen: dict[str, Recorded | None] = field(default_factory=dict)
     _strange: dict[str, str] = field(default_factory=dict)
     _manifests: dict[str, trees.Manifest] = field(default_factory=dict)
@@ -41,6 +42,15 @@ class Fingerprints:
         self._strange.clear()
         self._manifests.clear()
         self._known.clear()
+
+    @contextmanager
+    def distrusting(self, since_ns: int) -> Iterator[None]:
+        """What was changed from ``since_ns`` on (ctime) is read again: size, mtime and inode can be put back."""
+        self._since_ns = since_ns
+        try:
+            yield
+        finally:
+            self._since_ns = None
 
     def read(self, path: str, recorded: Recorded | None = None) -> Recorded | None:
         """``path`` (relative to the root) as it is now, or None when there is no file or folder."""
@@ -74,7 +84,9 @@ class Fingerprints:
     def _look_at_tree(self, path: str) -> Recorded:
         self._known[path] = trees.read_manifest(trees.manifest_path(self.root, path))
         with self._reading(path) as tick:
-            manifest = trees.survey(self.root / path, self._known[path], self.deep, tick, links=True)
+            manifest = trees.survey(
+                self.root / path, self._known[path], self.deep, tick, links=True, since_ns=self._since_ns
+            )
         self._manifests[path] = manifest
         total = sum(member.bytes for member in manifest.values())
         return Recorded("tree", total, len(manifest), trees.content_digest(manifest))

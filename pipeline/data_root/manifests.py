@@ -53,8 +53,11 @@ def survey(
     deep: bool = False,
     tick: Callable[[int], None] = NEVER.check,
     links: bool = False,
+    since_ns: int | None = None,
 ) -> Manifest:
     """The tree as it is now; CRCs are taken from ``known`` where size, time and inode have not changed.
+
+    With ``since_ns`` what was changed from then on (ctime) is read all the same.
 
     ``tick`` is called with the bytes read so far since its last call, at least once a file; it may raise. ``links``
     as in ``walk``.
@@ -63,7 +66,8 @@ def survey(
     get, empty = known.get, Member(-1, 0, 0, 0)
     for name, path, now in walk(tree, links):
         tick(0)
-        old = empty if deep else get(name, empty)
+        written = since_ns is not None and now.st_ctime_ns >= since_ns
+        old = empty if deep or written else get(name, empty)
         if old[2] == now.st_mtime_ns and old[0] == now.st_size and old[3] == now.st_ino:
             found[name] = old
         else:

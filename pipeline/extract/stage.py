@@ -111,9 +111,19 @@ def _wanted_annotations(settings: Settings, sources: Sequence[Source]) -> dict[s
                 f"{where} {'have different files' if found else 'lacks'} {name}"
                 if where else f"release {settings.choices.release.name!r} has no archive with {name}",
                 "nothing was published: these images cannot be used without the annotations of their release",
-                "give a --release that has them, or leave the split out: --splits",
+                f"give a --release that has them{_without(settings, name)}",
             )  # fmt: skip
     return {name: next(iter(found.values())) for name, found in holders.items()}
+
+
+def _without(settings: Settings, annotations: str) -> str:
+    """The command that leaves out the split of an annotation file; nothing where there is no other split."""
+    others = [split for split in settings.splits if original_path(split) != annotations]
+    if not others:
+        return ""
+    return ", or leave the split out: " + command(
+        "python -m pipeline run", "--root", settings.root, "--splits", ",".join(others)
+    )
 
 
 def _annotations(context: StageContext, source: Source, wanted: Mapping[str, Source], counts: Counts) -> None:

@@ -7,6 +7,7 @@ folder that survives a kill as long as version, parameters and inputs are the sa
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 import stat
@@ -225,6 +226,7 @@ def _act(
     started = time.monotonic()
     require_room([stage], settings, stop)
     changed = _last_changes(stage, settings)
+    began_ns = _disk_time_ns(settings.root / data_layout.STATE)
     inputs = _inputs_now(stage, settings, observer)
     plan: dict[str, Any] = {
         "version": stage.version,
@@ -239,8 +241,13 @@ def _act(
     counts = stage.run(context)
     _check_counts(stage, counts)
     observer.forget()
-    _require_unchanged(stage, inputs, _inputs_now(stage, settings, observer))
-    _require_unmoved(stage, changed, _last_changes(stage, settings))
+    try:
+        with observer.distrusting(began_ns):
+            _require_unchanged(stage, inputs, _inputs_now(stage, settings, observer))
+        _require_unmoved(stage, changed, _last_changes(stage, settings))
+    except StageError:
+        shutil.rmtree(staging)  # what was found so far may be of what was there for a while
+        raise
     aside = publish(stage, context)
     outputs = _outputs_now(stage, settings, observer)
     receipt = Receipt(
@@ -254,6 +261,13 @@ def _act(
     claims.note(settings.root, stage.name, outputs, aside={})
     shutil.rmtree(staging)
     say(f"{stage.name}: done in {receipt.seconds:.1f} s, {counts.kept:,} kept of {counts.taken_in:,}")
+
+
+def _disk_time_ns(folder: Path) -> int:
+    """Now, by the clock that stamps the files beside ``folder``."""
+    folder.mkdir(exist_ok=True)
+    os.utime(folder)
+    return folder.stat().st_ctime_ns
 
 
 def _last(stage: Stage, settings: Settings, receipt: Receipt | None, observer: Fingerprints) -> Last | None:
@@ -302,7 +316,7 @@ def _require_unmoved(
     for path in sorted(before.keys() & after.keys()):
         if before[path] != after[path]:
             raise StageError(
-                f"{path} was moved, renamed or written anew while {stage.name} worked on it",
+                f"{path} was moved, renamed or written again while {stage.name} worked on it",
                 "it is as it was before, but what was read may have been another file, so it does not count as done",
                 "run the same command again, when nothing else changes it any more",
             )

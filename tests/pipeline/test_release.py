@@ -45,3 +45,15 @@ def test_good_ones_are_read(tmp_path: Path) -> None:
     paths = ("zips/val2017.zip", "zips/val2017.zips", "zips-2/val2017.zip", "b\u00fcro/x.zip")
     assert [file.path for file in read_release(table(tmp_path, *paths)).files] == list(paths)
     assert Release(COCO_2017.name, COCO_2017.files) == COCO_2017
+
+
+@pytest.mark.parametrize(("splits", "fix"), [
+    (("train", "val"), "choose another --release, or leave the split out: --splits val"),
+    (("train",), "choose another --release"),
+])  # fmt: skip
+def test_a_release_that_lacks_a_split_says_what_is_left(
+    tmp_path: Path, splits: tuple[str, ...], fix: str
+) -> None:
+    with pytest.raises(StageError, match="has no images of train") as caught:
+        read_release(table(tmp_path, "zips/val2017.zip", "annotations/a.zip")).needed(splits)
+    assert str(caught.value).endswith(f"fix: {fix}")

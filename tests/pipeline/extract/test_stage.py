@@ -15,6 +15,7 @@ from pipeline.data_root import manifests as trees
 from pipeline.extract.__main__ import main as extract
 from pipeline.miniature.render import write_table, write_zip
 from tests.faults.harness import KILL, Shim, python, snapshot
+from tests.printed import ODD, Printed
 
 ANNOTATIONS = "annotations/annotations_trainval2017.zip"
 VAL = "zips/val2017.zip"
@@ -78,6 +79,17 @@ def test_a_release_without_its_annotations_is_refused_by_name_and_nothing_is_pub
     assert "nothing was published" in said and "report it" not in said
     assert published(releases.root) == before
     assert main(["verify", "--root", str(releases.root)]) == 1
+
+
+def test_a_release_without_the_annotations_of_one_split_names_the_command_for_the_other(
+    releases: Releases, tmp_path: Path, capsys: pytest.CaptureFixture[str], printed: Printed
+) -> None:
+    releases.root = tmp_path / ODD
+    name = "annotations/instances_val2017.json"
+    val_only = {name: contents(releases.base / ANNOTATIONS)[name]}
+    assert releases.extract(releases.make("B", range(8), val_only)) == 1
+    printed(capsys.readouterr().err, "pipeline/extract/stage.py:_without", "--workers=1")
+    assert (releases.root / "val2017").is_dir() and not (releases.root / "train2017").exists()
 
 
 def test_an_annotation_file_that_two_archives_have_must_be_the_same(

@@ -228,10 +228,34 @@ def test_an_input_that_is_moved_away_and_back_ends_without_a_receipt(settings: S
         swapped(context.root / "source")
         return made(context)
 
-    with pytest.raises(StageError, match="source was moved, renamed or written anew while stage worked"):
+    with pytest.raises(StageError, match="source was moved, renamed or written again while stage worked"):
         run(settings, replace(STAGE, run=between))
     assert receipts.read(settings.root, "stage") is None
     assert any("done in" in line for line in run(settings)), "the same command mends it"
+
+
+def test_a_file_of_a_folder_that_is_written_with_its_time_put_back_ends_without_a_receipt(
+    settings: Settings,
+) -> None:
+    folder = settings.root / "images"
+    folder.mkdir()
+    one = folder / "one"
+    one.write_text("good")
+
+    def late(context: StageContext) -> Counts:
+        (context.staging / "journal").write_text("one: bad")
+        before = one.stat()
+        one.write_text("bad!")
+        os.utime(one, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return made(context)
+
+    stage = replace(STAGE, inputs=lambda settings: ["source", "images"])
+    with pytest.raises(StageError, match="images changed while stage worked"):
+        run(settings, replace(stage, run=late))
+    assert receipts.read(settings.root, "stage") is None
+    assert not list((settings.root / ".pipeline/staging").glob("stage/*")), (
+        "what was found is not believed again"
+    )
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link", "socket"])
