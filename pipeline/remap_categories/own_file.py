@@ -30,7 +30,7 @@ from pipeline.remap_categories.report import report_text
 from pipeline.remap_categories.writer import ImageCheck, judged
 from pipeline.stage import StageError
 from pipeline.stop import Stop
-from vision.artefacts.targets import not_ours, require_file_place
+from vision.artefacts.targets import kind_of, not_ours, require_file_place
 from vision.images.formats import EXIF_CHOICES, FITS_UPRIGHT
 from vision.messages.advice import Word, command, shown
 
@@ -130,8 +130,12 @@ def _remap(asked: FileRemap, working: Path, stop: Stop) -> str:
         )
     for option, path in (("--annotations", asked.annotations), ("--category-map", asked.category_map)):
         if path is not None and not path.is_file():
-            why = f"{option} takes a file" if path.exists() else "no such file"
-            raise StageError(f"{path} cannot be read", f"{option}: {why}", "check the path")
+            why = (
+                f"{option} takes a file, and it is {kind_of(path.stat().st_mode)}"
+                if path.exists()
+                else "no such file"
+            )
+            raise StageError(f"{path} cannot be read", why, f"name another file: {option} FILE.json")
     with AnnotationFile(asked.annotations, stop) as file:
 
         def map_of(categories: tuple[Category, ...]) -> CategoryMap:

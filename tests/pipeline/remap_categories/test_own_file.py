@@ -376,3 +376,11 @@ def test_a_file_of_the_owner_in_the_place_of_an_output_stays(
     (folder / name).rename(folder / "moved")
     assert remap_categories_command.main(asked) == 0
     assert remap_categories_command.main(asked) == 0, "an earlier remap gives way"
+
+
+def test_a_pipe_is_named_and_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = own(tmp_path)
+    (tmp_path / "given.json").unlink()
+    os.mkfifo(tmp_path / "given.json")
+    assert remap_categories_command.main(asked) == 1
+    assert "--annotations takes a file, and it is a pipe" in capsys.readouterr().err
