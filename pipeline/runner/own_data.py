@@ -114,7 +114,7 @@ def _refused(stages: Sequence[Stage], settings: Settings, found: dict[str, list[
     every = [path for paths in found.values() for path in paths]
     return StageError(
         f"{names(every, settings.root)} {'is' if len(every) == 1 else 'are'} not of the pipeline's making",
-        f"no receipt claims what is there, and {' and '.join(found)} would replace it; nothing was fetched or changed",
+        f"no receipt claims what is there, and {', '.join(found)} would replace it; nothing was fetched or changed",
         _fix(stages, settings, found),
     )
 

@@ -118,6 +118,12 @@ def test_batches_come_in_the_order_of_the_epoch(small_coco: Path, expected: list
         assert [len(batch) for batch in own] == [4, 4, 4, 4, 5]
 
 
+@pytest.mark.filterwarnings("error:This DataLoader")
+def test_more_workers_than_cores_is_no_warning_of_torch(small_coco: Path, expected: list[Batch]) -> None:
+    workers = len(os.sched_getaffinity(0)) + 1
+    assert_equal(batches_of(small_coco, workers), expected)
+
+
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_any_number_of_workers_gives_the_same(small_coco: Path, expected: list[Batch], workers: int) -> None:
     assert_equal(batches_of(small_coco, workers), expected)

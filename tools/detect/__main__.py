@@ -121,6 +121,9 @@ def summary(rows: Sequence[dict[str, Any]], arguments: argparse.Namespace) -> st
     said = [
         f"{counted(total, 'detection')} in {counted(len(read), 'image')}: {arguments.output}/  ({RECORD})"
     ]
+    empty = sum(not row["detections"] for row in read)
+    if total and empty:
+        said.append(f"nothing in {counted(empty, 'image')}")
     if len(read) < len(rows):
         said.append(f"{counted(len(rows) - len(read), 'name')} of {len(rows)} not looked at: see above")
     if read and not total:
@@ -201,7 +204,8 @@ def _looked_at(
         for box, score, label in zip(corners, scores, labels.tolist(), strict=True)
     ]
     names = listed([f"{one['class']} {one['score']:.2f}" for one in found])
-    print(f"{shown(path)}: {names or 'nothing'}")
+    if names:
+        print(f"{shown(path)}: {names}")
     return {
         "file": str(path), "source": source_of(path), "picture": output.name, "width": width, "height": height,
         "exif_orientation": orientation_of(data, str(path)), "best_score": round(best, 4), "detections": found,

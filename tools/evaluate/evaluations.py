@@ -153,7 +153,11 @@ def _numbers(values: Sequence[float]) -> str:
 
 
 def _gap(now: float, other: float) -> str:
-    return f"{'–':>8}" if now < 0 or other < 0 else f"{now - other:>+8.3f}"
+    """A difference of two metrics, ``=`` where nothing of it is left to three places."""
+    if now < 0 or other < 0:
+        return f"{'–':>8}"
+    gap = round(now - other, 3)
+    return f"{gap:>+8.3f}" if gap else f"{'=':>8}"
 
 
 if __name__ == "__main__":

@@ -155,6 +155,9 @@ def _as_it_is(batch: Any) -> Any:
 class Loader(DataLoader):
     """A DataLoader that gives ``Batch``es, and whose errors name images. Made by :func:`make_loader`."""
 
+    def check_worker_number_rationality(self) -> None:
+        """torch's warning about more workers than cores: the session says it in a word, where it says what it does."""
+
     def __init__(self, reader: _BatchReader, sampler: BatchSampler, **arguments: Any) -> None:
         super().__init__(reader, batch_sampler=sampler, collate_fn=_as_it_is, **arguments)  # type: ignore[arg-type]
 

@@ -12,8 +12,9 @@ from vision.engine.training import report
 
 
 def test_one_and_many(
-    train: Callable[..., int], tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    train: Callable[..., int], tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     line = [
         "--batch-size=1",
         "--workers=1",
@@ -21,9 +22,10 @@ def test_one_and_many(
         "--checkpoint-folder",
         str(tmp_path / "run"),
     ]
+    monkeypatch.setattr(report, "CORES", 0)
     assert train(*tiny, *line) == 0
     said = capsys.readouterr().out
-    for words in ("16 training images, 8 validation images, 80 classes; 1 worker\n", "1 image a step, 16 steps an epoch",
+    for words in ("16 training images, 8 validation images, 80 classes; 1 worker on 0 cores\n", "1 image a step, 16 steps an epoch",
                   "1 CPU thread\n"):  # fmt: skip
         assert words in said, said
     assert "stopped after step 1 as asked, and saved at step 1\n" in said

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tools.evaluate.__main__ import main, table
-from tools.evaluate.evaluations import COMPARED, IDENTITY, ROWS_SHOWN, comparison
+from tools.evaluate.evaluations import COMPARED, IDENTITY, ROWS_SHOWN, _gap, comparison
 from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.evaluation.coco_map import ClassScores, Scores
 
@@ -150,3 +150,7 @@ def test_many_classes_are_the_best_and_the_worst() -> None:
     assert lines[1].startswith("class 80") and lines[31].startswith("class 1 ")
     assert lines[16] == "… 50 classes between the best and the worst ones: per_class in run/metrics.json"
     assert lines[-1] == "(1 class without boxes and detections left out)"
+
+
+def test_no_difference_has_no_sign() -> None:
+    assert [_gap(0.5, other).strip() for other in (0.5, 0.5004, 0.4, -1)] == ["=", "=", "+0.100", "–"]

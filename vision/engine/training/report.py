@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from vision.engine.config import TrainConfig
+from vision.engine.config import CORES, TrainConfig
 from vision.engine.machine import Machine
 from vision.engine.runs.metric_logger import METRICS_NAME
 from vision.engine.runs.resume import Plan, machine_notes
@@ -51,6 +51,7 @@ def _rows(
         f"{', '.join(map(shown, config.datasets))}: {counted(order.length, 'training image')}, "
         f"{counted(len(session.validation_data), 'validation image')}, "
         f"{counted(len(session.facts.classes) - 1, 'class')}; {counted(config.workers, 'worker')}"
+        + (f" on {counted(CORES, 'core')}" if config.workers > CORES else "")
     )
     net = (
         f"{config.net}, {spec.width}×{spec.height} px, {counted(parameters, 'parameter')}, "
