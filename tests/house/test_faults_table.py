@@ -61,6 +61,11 @@ def test_every_fault_has_a_test_that_exists(document: str, repository: Path, sec
             assert known[name] == bool(long), f"{fault}: {name} is marked otherwise than told"
 
 
+def test_no_row_stands_twice(document: str) -> None:
+    lines = [line for line in document.splitlines() if line.startswith("| ") and "`tests/" in line]
+    assert len(lines) == len(set(lines))
+
+
 def test_a_name_that_does_not_exist_is_found(repository: Path) -> None:
     text = (
         "\n## Extract\n\n| fault | what | test |\n|---|---|---|\n" + "| a | b | `tests/x.py::test_x` |\n" * 5
