@@ -6,12 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.faults.harness import Shim, build
 from tests.printed import printed as printed
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+settings.register_profile("no clock", deadline=None)  # 200 ms of wall time say nothing on a busy machine
+settings.load_profile("no clock")
 
 
 @pytest.fixture(scope="session")

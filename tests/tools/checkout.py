@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -129,6 +130,7 @@ class Project:
         pipe = subprocess.PIPE
         return subprocess.Popen(
             line, cwd=self.bin, env=self.environ | environ, stdout=pipe, stderr=pipe, text=True, start_new_session=True,
+            preexec_fn=_with_interrupts,
         )  # fmt: skip
 
     def call(self, *words: str, status: int = 0, **environ: str) -> str:
@@ -144,3 +146,8 @@ class Project:
 
     def site(self) -> Path:
         return next(self.venv.glob("lib/python*/site-packages"))
+
+
+def _with_interrupts() -> None:
+    """A shell in the background starts programs that ignore Ctrl-C, and no shell can take that back."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
