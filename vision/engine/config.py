@@ -209,7 +209,10 @@ class TrainConfig:
         5, "checkpoints of epochs that are kept, beside the best and the last two of all; 0 = every one",
         RUN, "free", low=0, high=EPOCHS,
     )  # fmt: skip
-    debug_steps: int = option(10, "steps between two lines on the console", RUN, "free", low=1, high=STEPS)
+    debug_steps: int = option(
+        10, "steps that the console's losses are means of, and between two lines where they go into a file (there is one "
+        "every half a minute at least)", RUN, "free", low=1, high=STEPS,
+    )  # fmt: skip
     stop_after_epoch: int | None = option(
         None, "end this session when that many epochs are done, the schedule unchanged", RUN, "session",
         low=1, high=EPOCHS,

@@ -18,7 +18,7 @@ import pytest
 from vision.engine.training import console as console_module
 from vision.engine.training.console import Console, progress_line
 
-IMPORTANT = [("1,412 images/s", "1,412/s"), ("ETA 11:23:45", "11:23:45"), ("loss 14.123", "14.123")]
+IMPORTANT = [("1,412 images/s", "1,412/s"), ("ETA 11:23:45", "11:23:45"), ("avg loss 14.123", "avg 14.123")]
 MORE = ["epoch 30", "step 12,345/1,234,567", "class 12.345 box 1.234", "lr 1.00e-02", "data 12 %"]
 
 
@@ -45,9 +45,9 @@ def test_it_fits_and_nothing_is_cut_in_two(width: int, share: float) -> None:
 def test_the_bar_comes_first_and_then_speed_time_and_loss() -> None:
     at_80, at_120 = (progress_line(width, 0.45, IMPORTANT, MORE) for width in (80, 120))
     for line in (at_80, at_120):
-        assert re.match(r"█+░+  45 %  1,412 images/s  ETA 11:23:45  loss 14.123", line), line
+        assert re.match(r"█+░+  45 %  1,412 images/s  ETA 11:23:45  avg loss 14.123", line), line
     assert "epoch 30" in at_120 and "step 12,345" in at_120
-    assert progress_line(40, 0.45, IMPORTANT, MORE) == "45% 1,412/s 11:23:45 14.123"
+    assert progress_line(40, 0.45, IMPORTANT, MORE) == "45% 1,412/s 11:23:45 avg 14.123"
     assert progress_line(80, 0.45, IMPORTANT, (), "#.").startswith("###")
 
 
@@ -148,13 +148,13 @@ def test_a_validation_has_a_total_and_a_time_left(terminal: Callable[[int], Term
 
 
 def test_without_a_terminal_there_are_whole_lines_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console_module, "PLAIN_S", 0.0)
     stream = io.StringIO()
     console = Console(stream=stream)
     console.begin(0, 6)
     console.restart()
     for step in range(1, 7):
         console.step(row(step), 8, speak=step == 6)
+    monkeypatch.setattr(console_module, "PLAIN_S", 0.0)
     with console.task("validation", 8) as advance:
         advance(8)
     console.end()
@@ -165,6 +165,33 @@ def test_without_a_terminal_there_are_whole_lines_now_and_then(monkeypatch: pyte
     assert [re.findall(r"step (\d)/6", line) for line in lines] == [["1"], ["6"]]
     assert all("images/s" in line and "ETA" in line and "loss 4.500" in line for line in lines)
     assert re.match(r"validation: 8 of 8 images  [–\d.,]+ images/s  ETA 0:00:00", validated)
+
+
+def test_without_a_terminal_slow_steps_are_told_every_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--debug-steps`` may be hours away: 4 s a step, and a line every 32 s."""
+    now = 0.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    stream = io.StringIO()
+    console = Console(stream=stream)
+    console.begin(0, 1000, 500)
+    console.restart()
+    for step in range(1, 25):
+        now += 4.0
+        console.step(row(step), 8, speak=False)
+    lines = [line for line in stream.getvalue().splitlines() if "step " in line and "first" not in line]
+    assert [re.findall(r"step ([\d,]+)/1,000", line) for line in lines] == [["1"], ["9"], ["17"]]
+    assert all("2.0 images/s  ETA 1:0" in line for line in lines[1:]), lines
+
+
+def test_the_loss_is_the_mean_over_the_steps_that_the_first_line_names() -> None:
+    stream = io.StringIO()
+    console = Console(stream=stream)
+    console.begin(0, 6, 3)
+    for step, loss in enumerate([8.0, 1.0, 2.0, 6.0, None, 1.0], start=1):
+        console.step(row(step, loss), 8, speak=True)
+    said = stream.getvalue()
+    assert "losses are means over the last 3 steps" in said
+    assert re.findall(r"avg loss (\S+)", said) == ["8.000", "4.500", "3.667", "3.000", "nan", "3.000"]
 
 
 def test_a_loss_that_is_not_finite_and_an_encoding_without_blocks() -> None:

@@ -2,7 +2,8 @@
 
 On a terminal one line is drawn over itself: the bar first, then the speed, the time left and the loss; what else there
 is room for comes behind them, and on a narrow window the bar goes before any of those three (``progress_line``).
-Elsewhere (a file, a pipe, TERM=dumb) whole lines are printed at intervals.
+Elsewhere (a file, a pipe, TERM=dumb) whole lines are printed: every so many steps, and at least every half a minute.
+Losses are means over the last ``--debug-steps`` steps, as the first line says; each step's own is in ``metrics.jsonl``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from vision.messages.terminal import can_show, clock_time, columns, counted, is_
 
 Item = TypeVar("Item")
 REDRAW_S, PLAIN_S = 0.1, 30.0
-"""Least seconds between two drawings on a terminal, and between two lines of a task elsewhere."""
+"""Seconds between two drawings on a terminal, at least, and between two lines elsewhere: of a task at least, of steps at most."""
 RECENT_S = 20.0
 """The speed that is shown is that of this long, or of the last two steps."""
 BAR, LEAST_BAR = 30, 6
@@ -133,7 +134,8 @@ class Console:
         self.total = 0
         self._cells = "█░" if can_show("█░", self.stream) else "#."
         self._line, self._drawn_s = "", 0.0
-        self._first_step, self._first_s = 0, 0.0
+        self._first_step, self._first_s, self._said_s = 0, 0.0, 0.0
+        self._finite: deque[dict[str, Any]] = deque()
         self._began_s: float | None = None
         self._recent = Recent()
 
@@ -190,9 +192,10 @@ class Console:
 
     # -- training
 
-    def begin(self, done: int, steps: int) -> None:
-        """``done`` of all the run's ``steps`` were made in earlier sessions."""
+    def begin(self, done: int, steps: int, averaged: int = 1) -> None:
+        """``done`` of all the run's ``steps`` were made in earlier sessions; losses are means of the last ``averaged``."""
         self._first_step, self.total = done, steps
+        self._finite = deque(maxlen=averaged)
         self._first_s = time.perf_counter()
         self._began_s = None
         if done < steps:
@@ -208,10 +211,15 @@ class Console:
         for clock in (self.window, self.epoch):
             clock.images += images
         self._recent.add(images)
+        if row["loss"] is not None:
+            self._finite.append(row)
+        now = time.perf_counter()
         if self._began_s is None:
-            self._began_s, self._first_step = time.perf_counter(), row["step"]
-            self.say(f"first step: done after {self._began_s - self._first_s:.1f} s")
+            self._began_s, self._first_step = now, row["step"]
+            window = counted(self._finite.maxlen or 1, "step")
+            self.say(f"first step: done after {now - self._first_s:.1f} s; losses are means over the last {window}")
             speak = True
+        speak = speak or (not self.drawing and now - self._said_s >= PLAIN_S)
         if self.drawing:
             important, more = self._said_of(row, self._recent.per_s)
             share = row["step"] / max(1, self.total)
@@ -221,17 +229,21 @@ class Console:
             important, more = self._said_of(row, speed)
             self.say("  ".join([*more[:2], *(long for long, _ in important), *more[2:]]))
         if speak:
+            self._said_s = now
             self.window.restart()
 
     def _said_of(self, row: dict[str, Any], images_per_s: float | None) -> tuple[list[Part], list[str]]:
         """What is always in the line, and what is where there is room."""
-        loss, eta = "nan" if row["loss"] is None else f"{row['loss']:.3f}", self._eta(row["step"])
-        important = [_speed(images_per_s, "image"), (f"ETA {eta}", eta), (f"loss {loss}", loss)]
+        loss, eta = "nan" if row["loss"] is None else f"{self._mean('loss'):.3f}", self._eta(row["step"])
+        important = [_speed(images_per_s, "image"), (f"ETA {eta}", eta), (f"avg loss {loss}", f"avg {loss}")]
         more = [f"epoch {row['epoch']}", f"step {row['step']:,}/{self.total:,}"]
         if row["loss"] is not None:
-            more.append(f"class {row['classification']:.3f} box {row['localization']:.3f}")
+            more.append(f"class {self._mean('classification'):.3f} box {self._mean('localization'):.3f}")
         more += [f"lr {max(row['rate'].values()):.2e}", f"data {100 * self.window.data_share:.0f} %"]
         return important, more
+
+    def _mean(self, part: str) -> float:
+        return sum(row[part] for row in self._finite) / len(self._finite)
 
     def _eta(self, step: int) -> str:
         """From the steps of this session behind the first one, validations and checkpoints among them."""
