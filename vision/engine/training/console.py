@@ -217,7 +217,9 @@ class Console:
         if self._began_s is None:
             self._began_s, self._first_step = now, row["step"]
             window = counted(self._finite.maxlen or 1, "step")
-            self.say(f"first step: done after {now - self._first_s:.1f} s; losses are means over the last {window}")
+            self.say(
+                f"first step: done after {now - self._first_s:.1f} s; losses are means over the last {window}"
+            )
             speak = True
         speak = speak or (not self.drawing and now - self._said_s >= PLAIN_S)
         if self.drawing:
