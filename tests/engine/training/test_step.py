@@ -282,9 +282,10 @@ def test_mixed_precision_on_a_gpu(
 def test_deterministic_resume_on_a_gpu_is_exact(
     train: Callable[..., int], tiny: list[str], tmp_path: Path, amp: str
 ) -> None:
-    """With float16 the gradient scaler is part of what goes on."""
+    """With float16 the gradient scaler is part of the state."""
     line = [*tiny, "--device=cuda", "--deterministic", f"--amp={amp}", "--resume=auto", "--checkpoint-folder"]
     assert train(*line, tmp_path / "a") == 0
-    for stop in (3, 9, 16):
+    for stop in (3, 9):
         assert train(*line, tmp_path / "b", "--stop-after-step", stop) == 0
+    assert train(*line, tmp_path / "b") == 0
     assert_same_run(tmp_path / "a", tmp_path / "b")
