@@ -3,7 +3,7 @@
 * ``stages.py``, ``noop.py``, ``download.py``, ``annotations/``   the data stages
 * ``augmentation.py``, ``train_step.py``, ``checkpoint.py``       training
 * ``overfit.py``, ``deliberate_faults/``                          does it learn, and do the tests notice
-* ``pictures.py``, ``results.py``                                 the images measured with; where results go
+* ``images.py``, ``results.py``                                 the images measured with; where results go
 """
 
 from vision.messages import supported_python as supported_python

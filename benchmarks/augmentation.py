@@ -145,10 +145,10 @@ def report(
     return "\n".join([title, "", "; ".join(facts), "", *tables])
 
 
-def _table(clock: str, seconds: dict[str, float], pictures: int) -> list[str]:
+def _table(clock: str, seconds: dict[str, float], images: int) -> list[str]:
     rival = seconds[RIVAL]
     rows = [
-        f"| {name} | {pictures / spent:,.0f} | {1000 * spent / pictures:.2f} | {rival / spent:.2f} |"
+        f"| {name} | {images / spent:,.0f} | {1000 * spent / images:.2f} | {rival / spent:.2f} |"
         for name, spent in seconds.items()
     ]
     return [f"| way | images/s, {clock} | ms an image | × the rival |", "|---|---:|---:|---:|", *rows]

@@ -49,12 +49,12 @@ def write_release(source: Path, folder: Path) -> Path:
     """The images as a release in COCO's layout; gives its table."""
     name = "annotations/instances_train2017.json"
     with zipfile.ZipFile(source / "annotations" / "annotations_trainval2017.zip") as given:
-        train = first_pictures(json.loads(given.read(name)))
+        train = first_images(json.loads(given.read(name)))
     with zipfile.ZipFile(source / "zips" / "train2017.zip") as given:
-        pictures = {i["file_name"]: given.read(f"train2017/{i['file_name']}") for i in train["images"]}
+        images = {i["file_name"]: given.read(f"train2017/{i['file_name']}") for i in train["images"]}
     files = {"train": train, "val": under_other_ids(train)}
     for split in files:
-        members = ((f"{split}2017/{file_name}", data) for file_name, data in pictures.items())
+        members = ((f"{split}2017/{file_name}", data) for file_name, data in images.items())
         write_zip(folder / "zips" / f"{split}2017.zip", members, zipfile.ZIP_STORED)
     documents = (
         (f"annotations/instances_{split}2017.json", json.dumps(file).encode())
@@ -64,7 +64,7 @@ def write_release(source: Path, folder: Path) -> Path:
     return write_table(folder, f"first {PICTURES} images")
 
 
-def first_pictures(file: dict[str, Any]) -> dict[str, Any]:
+def first_images(file: dict[str, Any]) -> dict[str, Any]:
     images = sorted(file["images"], key=lambda image: image["id"])[:PICTURES]
     ids = {image["id"] for image in images}
     return {**file, "images": images, "annotations": [a for a in file["annotations"] if a["image_id"] in ids]}

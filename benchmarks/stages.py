@@ -32,7 +32,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.pictures import PictureSet, linked, picture_set
+from benchmarks.images import ImageSet, image_set, linked
 from benchmarks.results import device, publish, today
 from pipeline.extract import stage as extract
 from pipeline.image_check.check import ImageJob, check
@@ -105,9 +105,9 @@ def check_anew(jobs: Sequence[ImageJob], workers: int, folder: Path) -> None:
     assert all(of.verdict != "reject" for of in found.values())
 
 
-def measure_validation(pictures: PictureSet, folder: Path, workers: int, rounds: int) -> list[Way]:
-    paths = sorted(pictures.folder.iterdir())
-    many = linked(pictures, LINKS)
+def measure_validation(images: ImageSet, folder: Path, workers: int, rounds: int) -> list[Way]:
+    paths = sorted(images.folder.iterdir())
+    many = linked(images, LINKS)
     jobs = [ImageJob("train", str(path.parent), path.name, None) for path in many]
     with ProcessPoolExecutor(workers) as pool:
         seconds = in_turns(
@@ -126,9 +126,9 @@ def measure_validation(pictures: PictureSet, folder: Path, workers: int, rounds:
     ]
 
 
-def processor_table(pictures: PictureSet, folder: Path, rounds: int) -> list[str]:
+def processor_table(images: ImageSet, folder: Path, rounds: int) -> list[str]:
     """Milliseconds of processor an image: what stays true while other programs use the machine, too."""
-    paths = sorted(pictures.folder.iterdir())
+    paths = sorted(images.folder.iterdir())
     jobs = [ImageJob("train", str(path.parent), path.name, None) for path in paths]
     gate = str(folder / "large.lock")
     ways: dict[str, Callable[[], object]] = {
@@ -140,7 +140,7 @@ def processor_table(pictures: PictureSet, folder: Path, rounds: int) -> list[str
     seconds = in_turns(ways, rounds, time.process_time)
     naive, bare, worker, parent = seconds.values()
     lines = ["### Validate, processor time", "", "| what | ms an image |", "|---|---|"]
-    lines += [f"| {name} | {1000 * value / pictures.files:.2f} |" for name, value in seconds.items()]
+    lines += [f"| {name} | {1000 * value / images.files:.2f} |" for name, value in seconds.items()]
     total = worker + parent
     return [
         *lines, "",
@@ -165,9 +165,9 @@ def extract_durably(archive: Path, folder: Path) -> None:
             fsync_file(path)
 
 
-def clear(pictures: PictureSet, folder: Path) -> None:
+def clear(images: ImageSet, folder: Path) -> None:
     """What the last way has made is gone and on nobody's account: its bytes would be written in the next one's time."""
-    for path in (folder / "naive", pictures.root / "train2017", pictures.root / "staging"):
+    for path in (folder / "naive", images.root / "train2017", images.root / "staging"):
         shutil.rmtree(path, ignore_errors=True)
     os.sync()
 
@@ -178,20 +178,20 @@ def extract_stage(root: Path, release: Path, workers: int) -> None:
     extract.STAGE.run(StageContext(settings, root / "staging", lambda line: None, Stop()))
 
 
-def measure_extraction(pictures: PictureSet, folder: Path, workers: int, rounds: int) -> list[Way]:
+def measure_extraction(images: ImageSet, folder: Path, workers: int, rounds: int) -> list[Way]:
     seconds = in_turns(
         {
-            "naive: zipfile.extractall": partial(extract_naively, pictures.archive, folder),
-            "the same, then fsync": partial(extract_durably, pictures.archive, folder),
-            "extract": partial(extract_stage, pictures.root, pictures.release, workers),
+            "naive: zipfile.extractall": partial(extract_naively, images.archive, folder),
+            "the same, then fsync": partial(extract_durably, images.archive, folder),
+            "extract": partial(extract_stage, images.root, images.release, workers),
         },
         rounds,
-        before=partial(clear, pictures, folder),
+        before=partial(clear, images, folder),
     )
     return [Way(name, value, workers if name == "extract" else 1) for name, value in seconds.items()]
 
 
-def table(title: str, ways: Sequence[Way], pictures: PictureSet) -> list[str]:
+def table(title: str, ways: Sequence[Way], images: ImageSet) -> list[str]:
     lines = [
         f"### {title}",
         "",
@@ -200,7 +200,7 @@ def table(title: str, ways: Sequence[Way], pictures: PictureSet) -> list[str]:
     ]
     naive = ways[0].seconds
     for way in ways:
-        rate, bytes_rate = pictures.files / way.seconds, pictures.bytes / 1e6 / way.seconds
+        rate, bytes_rate = images.files / way.seconds, images.bytes / 1e6 / way.seconds
         lines.append(
             f"| {way.name} | {way.cores} | {rate:,.0f} | {rate / way.cores:,.0f} "
             f"| {bytes_rate / way.cores:,.1f} | {naive / way.seconds:.2f} |"
@@ -225,10 +225,10 @@ def _verdict(met: bool) -> str:
     return "met" if met else "MISSED"
 
 
-def report(pictures: PictureSet, workers: int, rounds: int, sections: Sequence[str]) -> str:
+def report(images: ImageSet, workers: int, rounds: int, sections: Sequence[str]) -> str:
     facts = (
         f"{device()}, {os.cpu_count()} cores, {workers} workers, Python {platform.python_version()}",
-        f"{pictures.files:,} {pictures.kind} images, {pictures.bytes / 1e6:,.0f} MB",
+        f"{images.files:,} {images.kind} images, {images.bytes / 1e6:,.0f} MB",
         f"median of {rounds} rounds in turns",
         f"load average {os.getloadavg()[0]:.1f} at the end",
     )
@@ -247,15 +247,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="stages-") as name:
         folder = Path(name)
-        pictures = picture_set(folder, asked.copies)
-        extraction = measure_extraction(pictures, folder, asked.workers, asked.rounds)
-        validation = measure_validation(pictures, folder, asked.workers, asked.rounds)
+        images = image_set(folder, asked.copies)
+        extraction = measure_extraction(images, folder, asked.workers, asked.rounds)
+        validation = measure_validation(images, folder, asked.workers, asked.rounds)
         sections = [
-            *table("Extract", extraction, pictures),
-            *table("Validate", validation, pictures), *targets(validation),
-            *processor_table(pictures, folder, asked.rounds),
+            *table("Extract", extraction, images),
+            *table("Validate", validation, images), *targets(validation),
+            *processor_table(images, folder, asked.rounds),
         ]  # fmt: skip
-        text = report(pictures, asked.workers, asked.rounds, sections)
+        text = report(images, asked.workers, asked.rounds, sections)
     print(text)
     if not asked.no_file:
         publish(

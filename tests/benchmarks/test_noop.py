@@ -22,4 +22,4 @@ def test_the_real_stages_take_it_and_then_nothing_is_to_do(tmp_path: Path) -> No
     assert [row.command for row in rows] == ["run", "status", "verify"] and all(
         row.wall_s > 0 for row in rows
     )
-    assert "| `python -m pipeline run` |" in report(15, 1.0, 1, rows)
+    assert "| `python -m pipeline run` |" in report(15, (1.0, 0.5), 1, rows)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pipeline.miniature.render import MiniatureSpec, write_release
 
 
-class PictureSet(NamedTuple):
+class ImageSet(NamedTuple):
     """``archive`` holds what ``folder`` holds; ``release`` names it for the extract stage below ``root``."""
 
     kind: str
@@ -24,10 +24,10 @@ class PictureSet(NamedTuple):
     bytes: int
 
 
-def linked(pictures: PictureSet, times: int) -> list[Path]:
+def linked(images: ImageSet, times: int) -> list[Path]:
     """Every image under ``times`` names: a run long enough that starting processes does not count, as with COCO."""
     names = []
-    for path in sorted(pictures.folder.iterdir()):
+    for path in sorted(images.folder.iterdir()):
         for time_ in range(times):
             name = path.parent.with_name("linked") / f"{path.stem}_{time_}.jpg"
             name.parent.mkdir(exist_ok=True)
@@ -36,7 +36,7 @@ def linked(pictures: PictureSet, times: int) -> list[Path]:
     return names
 
 
-def picture_set(folder: Path, copies: int) -> PictureSet:
+def image_set(folder: Path, copies: int) -> ImageSet:
     """``train2017`` of the source, ``copies`` times under new names, as a stored archive and as files."""
     kind, source = _source(folder)
     root = folder / "root"
@@ -55,7 +55,7 @@ def picture_set(folder: Path, copies: int) -> PictureSet:
                 made.writestr(f"train2017/{new}", data)
                 (unpacked / new).write_bytes(data)
                 count, total = count + 1, total + len(data)
-    return PictureSet(kind, root, archive, _release(folder, archive), unpacked, count, total)
+    return ImageSet(kind, root, archive, _release(folder, archive), unpacked, count, total)
 
 
 def _source(folder: Path) -> tuple[str, Path]:

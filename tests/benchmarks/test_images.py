@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.pictures import linked, picture_set
+from benchmarks.images import image_set, linked
 from pipeline.release import read_release
 
 
@@ -15,7 +15,7 @@ def test_every_picture_under_new_names(
     miniature_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COCO_MINI", str(miniature_release))
-    made = picture_set(tmp_path, copies=2)
+    made = image_set(tmp_path, copies=2)
     assert (made.kind, made.files) == ("real COCO", 32)
     with zipfile.ZipFile(made.archive) as archive:
         inside = {Path(name).name: archive.read(name) for name in archive.namelist()}
