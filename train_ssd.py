@@ -97,6 +97,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
         order={"seed": config.seed, "batch_size": config.batch_size, "length": len(train_data)},
         world_size=group.world,
         validation_digest=val_data.digest,
+        data={"train": train_data.counts, "validation": val_data.counts},
     )
     if group.is_main:
         resume.write_run_files(config, plan.run, train_data.classes)

@@ -75,23 +75,31 @@ def report(checkpoint: Checkpoint, path: Path) -> str:
     values = sum(tensor.numel() for tensor in weights.values())
     size = "×".join(map(str, args.get("resolution", [])))
     made_with = [f"{key} {value}" for key, value in checkpoint.versions.items() if value]
-    made_with += [f"{checkpoint.threads} threads", f"{checkpoint.world_size} process(es)"]
+    made_with += [f"{counted(checkpoint.threads, 'thread')}", f"{counted(checkpoint.world_size, 'process')}"]
     rows = {
         "file": f"{path} ({path.stat().st_size:,} bytes)",
         "position": f"epoch {checkpoint.epoch}, step {checkpoint.step:,}",
         "resumes": f"with epoch {order['epoch']}, step {order['step']} of it",
         "net": f"{args.get('net')}, {size} px, {len(checkpoint.classes)} classes with background",
-        "weights": f"{len(weights)} tensors, {values:,} values",
-        "average": f"{checkpoint.ema['count']:,} updates" if checkpoint.ema else "none",
-        "optimiser": f"{args.get('optim_choose')}, {len(checkpoint.optimizer['state'])} parameters with moments",
+        "weights": f"{counted(len(weights), 'tensor')}, {counted(values, 'value')}",
+        "average": counted(checkpoint.ema["count"], "update") if checkpoint.ema else "none",
+        "optimiser": f"{args.get('optim_choose')}, {counted(len(checkpoint.optimizer['state']), 'parameter')} with moments",
         "schedule": ", ".join(f"{key} {value}" for key, value in checkpoint.scheduler.items()),
         "scaler": f"scale {checkpoint.scaler['scale']:g}" if checkpoint.scaler else "none",
-        "data": f"{order.get('length'):,} images, digest {checkpoint.dataset_digest[:16]}…",
-        "order": f"seed {order.get('seed')}, {order.get('batch_size')} images a step",
+        "data": _data_of(checkpoint),
+        "order": f"seed {order.get('seed')}, {counted(order['batch_size'], 'image')} a step",
         "metrics": ", ".join(f"{key} {value:.4f}" for key, value in checkpoint.metrics.items()) or "none",
         "made with": ", ".join(made_with),
     }
     return "\n".join(f"{label:<10} {value}" for label, value in rows.items())
+
+
+def _data_of(checkpoint: Checkpoint) -> str:
+    parts = [counted(checkpoint.sampler["length"], "image")]
+    if checkpoint.data:
+        made = checkpoint.data["train"]
+        parts += [counted(made["boxes"], "box"), f"{made['upright']:,} turned upright (--exif {checkpoint.exif})"]
+    return ", ".join([*parts, f"digest {checkpoint.dataset_digest[:16]}…"])
 
 
 def make_parser() -> Parser:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     """boxes (D, 4) as fractions, scores (D,), labels (D,)."""
     Predictor = Callable[[np.ndarray], tuple[Found, float]]
     """Image → what is found in it, and the best score of any object, below the threshold too."""
+    Opened = tuple[Predictor, list[str], str | None]
+    """With the names of the classes, and the frame of the training (one of EXIF_CHOICES) where it is on record."""
 
 LARGEST_LABELS = 1 << 20
 EXAMPLES = """examples:
@@ -79,8 +81,9 @@ def build_parser() -> Parser:
         choices=("nms", "detectnet"),
         help="how to treat overlapping boxes: suppress or merge (as --resize)",
     )
-    add("--exif", choices=EXIF_CHOICES, default=EXIF_CHOICES[0],
-        help="images that a camera marked as turned: as stored, or upright as viewers show them (%(default)s)")  # fmt: skip
+    add("--exif", choices=EXIF_CHOICES,
+        help="images that a camera marked as turned: as stored, or upright as viewers show them (as the run was trained; "
+        "stored for .onnx, as detectNet)")  # fmt: skip
     add("--labels", type=Path, metavar="FILE", help="class names for an .onnx file (labels.txt beside it)")
     return parser
 
@@ -98,7 +101,8 @@ def detect(arguments: argparse.Namespace) -> int:
     resize = arguments.resize or ("detectnet" if deployed else "bilinear")
     post = arguments.post or ("detectnet" if deployed else "nms")
     open_model = _open_onnx if deployed else _open_checkpoint
-    predict, classes = open_model(arguments, resize, post)
+    predict, classes, trained = open_model(arguments, resize, post)
+    arguments.exif = _frame(arguments.exif, trained)
     require_writable(arguments.output, sum(path.stat().st_size for path in given.images))
     rows = [_not_read(name, why) for name, why in given.wrong]
     try:
@@ -112,6 +116,13 @@ def detect(arguments: argparse.Namespace) -> int:
         publish_json(arguments.output / RECORD, record)
     print(summary(rows, arguments))
     return 1 if any("error" in row for row in rows) else 0
+
+
+def _frame(asked: str | None, trained: str | None) -> str:
+    """Which of EXIF_CHOICES holds; said where it is not what every image has been seen in so far."""
+    if trained == "apply" or (trained and asked not in (None, trained)):
+        print(f"  trained with --exif {trained}: " + (f"--exif {asked} as asked" if asked else "so images are looked at"))
+    return asked or trained or EXIF_CHOICES[0]
 
 
 def summary(rows: Sequence[dict[str, Any]], arguments: argparse.Namespace) -> str:
@@ -212,7 +223,7 @@ def _looked_at(
     }  # fmt: skip
 
 
-def _open_checkpoint(arguments: argparse.Namespace, resize: str, post: str) -> tuple[Predictor, list[str]]:
+def _open_checkpoint(arguments: argparse.Namespace, resize: str, post: str) -> Opened:
     import torch
 
     from vision.engine.checkpoints.open_detector import open_detector
@@ -229,7 +240,8 @@ def _open_checkpoint(arguments: argparse.Namespace, resize: str, post: str) -> t
         return scores[0].numpy(), boxes[0].numpy()
 
     spec = opened.detector.input_spec
-    return _predictor(run, (spec.height, spec.width), resize, post, arguments.threshold), opened.classes
+    predict = _predictor(run, (spec.height, spec.width), resize, post, arguments.threshold)
+    return predict, opened.classes, opened.checkpoint.exif
 
 
 def _session(path: Path) -> Any:
@@ -257,7 +269,7 @@ def _made_by(path: Path) -> str:
     return line if here else f"{line}, where RUN is its run folder"
 
 
-def _open_onnx(arguments: argparse.Namespace, resize: str, post: str) -> tuple[Predictor, list[str]]:
+def _open_onnx(arguments: argparse.Namespace, resize: str, post: str) -> Opened:
     from vision.export.contract import BOXES, INPUT, SCORES
     from vision.export.labels import read_labels, require_as_many
 
@@ -282,7 +294,7 @@ def _open_onnx(arguments: argparse.Namespace, resize: str, post: str) -> tuple[P
         scores, boxes = session.run([SCORES, BOXES], {INPUT: image})
         return scores[0], boxes[0]
 
-    return _predictor(run, (shape[2], shape[3]), resize, post, arguments.threshold), classes
+    return _predictor(run, (shape[2], shape[3]), resize, post, arguments.threshold), classes, None
 
 
 def _predictor(

@@ -80,6 +80,12 @@ class CocoDetection:
             del defining[source]
         return hashlib.sha256(json.dumps(defining, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """``images``, ``boxes``, and ``upright``: the images that EXIF turns (``--exif apply``)."""
+        turned = self._arrays.get("orientations", np.empty(0))
+        return {"images": len(self), "boxes": len(self._arrays["labels"]), "upright": int((turned != STORED).sum())}
+
     def path(self, index: int) -> Path:
         """The image's file."""
         return self.image_folder / bytes(self._arrays["file_names"][index]).decode()

@@ -39,6 +39,11 @@ def picture_changed(root: Path) -> str:
     return _run(root, "--from", "validate_images", "--force")
 
 
+def with_exif(root: Path, exif: str) -> str:
+    """For photographs that are to be used in another frame."""
+    return _run(root, "--from", "validate_images", "--exif", exif)
+
+
 def own_splits(root: Path) -> tuple[str, ...]:
     """The splits whose images and annotations are there without a note of extract that it has made them."""
     notes = (root / receipt_name("extract"), root / claim_name("extract"))

@@ -183,6 +183,8 @@ MORE = [
     (put("versions", {"torch": 2}), "versions.torch"),
     (put("threads", 0), "threads"),
     (put("world_size", -1), "world_size"),
+    (put("data", "train", "upright", -1), "data.train.upright: expected 0 to"),
+    (drop("data", "validation"), "data: the key 'validation' is missing"),
 ]
 """The same, without the way through the commands."""
 
@@ -332,5 +334,5 @@ def test_checkpoints_from_before_an_option_stay_good() -> None:
 
 def test_an_option_that_changes_no_number_may_be_missing(content: Content) -> None:
     older = copy.deepcopy(content)
-    del older["args"]["map_epochs"], older["args"]["keep_checkpoints"], older["validation_digest"]
-    assert _typed(older, Path("x.pth")).validation_digest == ""
+    del older["args"]["map_epochs"], older["args"]["keep_checkpoints"], older["validation_digest"], older["data"]
+    assert _typed(older, Path("x.pth")).validation_digest == "" and _typed(older, Path("x.pth")).exif is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,15 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
+from pipeline.__main__ import main as pipeline
 from tests.engine.tiny_runs import TINY, assert_same_run, end_state, seen_in_tensorboard, step_rows
 from tests.printed import ODD, Printed
+from vision.datasets.coco import CocoDetection
 from vision.engine.checkpoints.checkpoint import load
 from vision.engine.checkpoints.folder import RunFolder
+from vision.engine.runs.resume import IncompatibleResume, _check_digest
 
 Train = Callable[..., int]
 
@@ -107,6 +112,10 @@ def stopped_once(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory)
 def stopped(stopped_once: Path, tmp_path: Path) -> Path:
     """A run of its own that was stopped after two steps."""
     return Path(shutil.copytree(stopped_once, tmp_path / "run"))
+
+
+def newest(run: Path) -> Path:
+    return run / RunFolder(run).records()[-1].file
 
 
 def edit(run: Path, **changes: Any) -> None:
@@ -220,7 +229,47 @@ def test_other_validation_data_are_refused(
     assert train("--resume", stopped, "--datasets", other) == 1
     message = capsys.readouterr().err
     assert "other validation data than the checkpoint was validated with" in message
+    assert "why: as many images and boxes (8 images with " in message
     assert "--pretrained-ssd" in message and end_state(stopped)["step"] == 2
+
+
+def test_data_in_another_frame_are_named_and_made_again(
+    train: Train,
+    miniature_root: Path,
+    tmp_path: Path,
+    printed: Printed,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Photographs of the user's own, two of them turned by 180 degrees: ``--exif apply``, and back."""
+    root, run = tmp_path / ODD / "own", tmp_path / "run"
+    for name in ("train2017", "val2017"):
+        shutil.copytree(miniature_root / name, root / name)
+        published = f"annotations/instances_{name}.json"
+        (root / "annotations").mkdir(exist_ok=True)
+        shutil.copy(miniature_root / published, root / published)
+    for path in sorted((root / "train2017").iterdir())[:2]:
+        turned = Image.Exif()
+        turned[0x0112] = 3
+        data = path.read_bytes()
+        path.write_bytes(data[:2] + b"\xff\xe1" + (len(turned.tobytes()) + 2).to_bytes(2, "big") + turned.tobytes() + data[2:])
+    assert pipeline(["run", "--root", str(root), "--from", "validate_images"]) == 0
+    assert train("--datasets", root, *TINY, "--checkpoint-folder", run, "--stop-after-step", 1) == 0
+    assert load(newest(run)).exif == "stored"
+    assert pipeline(["run", "--root", str(root), "--exif", "apply"]) == 0
+    capsys.readouterr()
+    assert train("--resume", run) == 1
+    said = capsys.readouterr().err
+    assert "the run has used all images as they are stored (--exif stored), these data 2 photographs upright" in said
+    printed(said, "vision/datasets/root_advice.py:_run")
+    assert train("--resume", run, "--stop-after-step", 2) == 0
+    own = {"images": 16, "boxes": load(newest(run)).data["train"]["boxes"]}
+    for was, why in (
+        ({**own, "upright": 5}, "the run has used 5 photographs upright, as EXIF turns them"),
+        ({**own, "images": 17, "upright": 0}, "why: 16 images with "),
+        (None, "why: their digest is another one"),
+    ):
+        with pytest.raises(IncompatibleResume, match=re.escape(why)):
+            _check_digest("", "trained on", "0" * 64, was, CocoDetection(root))
 
 
 def test_a_checkpoint_that_does_not_tell_its_validation_data_goes_on_with_a_note(

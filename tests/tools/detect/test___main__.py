@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from PIL import Image
 
 import tools.detect.__main__
@@ -128,7 +129,37 @@ def test_images_that_a_camera_turned_are_told_and_turned_when_asked(
 
 def test_what_exif_takes_is_what_the_stages_take() -> None:
     action = next(action for action in build_parser()._actions if action.dest == "exif")
-    assert (action.choices, action.default) == (EXIF_CHOICES, EXIF_CHOICES[0])
+    assert (action.choices, action.default) == (EXIF_CHOICES, None)
+
+
+@pytest.mark.parametrize(
+    ("upright", "asked", "width", "said"),
+    [
+        (2, [], 40, "trained with --exif apply: so images are looked at"),
+        (2, ["--exif", "stored"], 60, "trained with --exif apply: --exif stored as asked"),
+        (0, [], 60, ""),
+        (0, ["--exif", "apply"], 40, "trained with --exif stored: --exif apply as asked"),
+        (None, [], 60, ""),
+    ],
+)
+def test_images_are_looked_at_in_the_frame_of_the_training(
+    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    upright: int | None, asked: list[str], width: int, said: str,
+) -> None:  # fmt: skip
+    content = torch.load(next(small_run.glob("*.pth")), weights_only=True)
+    if upright is None:  # an older checkpoint
+        del content["data"]
+    else:
+        content["data"]["train"]["upright"] = upright
+    torch.save(content, tmp_path / "x.pth")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "phone.jpg", exif=exif)
+    line = [str(tmp_path / "x.pth"), str(tmp_path / "phone.jpg"), "--output", str(tmp_path / "o")]
+    assert main([*line, *asked]) == 0
+    told = capsys.readouterr().out
+    assert said in told if said else "trained with" not in told
+    assert _detections(tmp_path / "o")[0]["width"] == width
 
 
 def test_images_of_one_name_beside_the_users_own(run: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,6 +33,7 @@ from vision.engine.config import TrainConfig, build
 from vision.engine.optim import Schedule
 from vision.engine.options import read_mapping
 from vision.engine.state import EpochTotals, TrainState, restore_rng, rng_state
+from vision.images.formats import EXIF_CHOICES
 from vision.messages.advice import command, shown
 from vision.nn.weights import weight_file
 from vision.nn.weights.state_dicts import unusable
@@ -68,12 +69,18 @@ class Checkpoint:
     versions: dict[str, str]
     threads: Annotated[int, within(1, schema.MOST_THREADS)]
     world_size: Annotated[int, within(1, schema.MOST_PROCESSES)]
-    validation_digest: str = ""  # unknown to the first checkpoints of this format
+    validation_digest: str = ""  # unknown to the first checkpoints of this format, as what follows
+    data: Annotated[dict[str, dict[str, int]], like(schema.Data, or_empty=True)] = field(default_factory=dict)
 
     @cached_property
     def config(self) -> TrainConfig:
         """What the run was told, out of ``args``."""
         return build(read_mapping(TrainConfig, self.args, "args"))
+
+    @property
+    def exif(self) -> str | None:
+        """The frame that the run was trained in: ``apply`` where images were turned upright, else ``stored``; None: unknown."""
+        return EXIF_CHOICES[bool(self.data["train"]["upright"])] if self.data else None
 
     @property
     def evaluated_weights(self) -> dict[str, Tensor]:
@@ -87,6 +94,7 @@ class RunFacts:
 
     * args: the configuration as plain JSON
     * order: ``seed``, ``batch_size`` (global) and ``length`` (images), from which every epoch's order follows
+    * data: ``counts`` of the ``train`` and the ``validation`` data
     """
 
     args: dict[str, Any]
@@ -96,6 +104,7 @@ class RunFacts:
     order: dict[str, int]
     world_size: int = 1
     validation_digest: str = ""
+    data: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def content_of(state: TrainState, facts: RunFacts, metrics: dict[str, Any]) -> dict[str, Any]:
@@ -123,6 +132,7 @@ def content_of(state: TrainState, facts: RunFacts, metrics: dict[str, Any]) -> d
         threads=torch.get_num_threads(),
         world_size=facts.world_size,
         validation_digest=facts.validation_digest,
+        data=facts.data,
     )
     return {f.name: getattr(content, f.name) for f in dataclasses.fields(content)}
 

@@ -181,6 +181,21 @@ class Totals:
     sums: _Sums
 
 
+@dataclass(frozen=True)
+class _Made:
+    images: Count
+    boxes: Count
+    upright: Count
+
+
+@dataclass(frozen=True)
+class Data:
+    """Of each split: images, boxes, and images that EXIF turns upright."""
+
+    train: _Made
+    validation: _Made
+
+
 def arguments(value: Any, where: str) -> None:
     """Values that this version would take; those that decide the numbers have to be there."""
     rules = {name: option.resume for name, option in options_of(TrainConfig).items()}

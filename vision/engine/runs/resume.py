@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 from vision.artefacts.data_layout import LABELS_NAME, labels_text
 from vision.artefacts.files import publish_bytes, publish_json
 from vision.artefacts.records import read_json
+from vision.datasets.root_advice import with_exif
 from vision.engine import config as options
 from vision.engine.checkpoints.data_place import located, with_absolute_data
 from vision.engine.config import Parsed, TrainConfig, UsageError, run_folder
 from vision.engine.options import flag_of, options_of, read_mapping, to_mapping
 from vision.engine.runs.initial import open_initial
+from vision.images.formats import EXIF_CHOICES
 from vision.messages.advice import UserError, command, shown
+from vision.messages.terminal import counted
 
 if TYPE_CHECKING:
     from vision.datasets.coco import CocoDetection
@@ -263,11 +266,13 @@ def check_data(plan: Plan, train: CocoDetection, validation: CocoDetection) -> P
     if plan.checkpoint is None:
         return plan
     _check_classes(plan.checkpoint, train)
-    _check_digest("", "trained on", plan.checkpoint.dataset_digest, train.digest)
+    was = plan.checkpoint.data
+    _check_digest("", "trained on", plan.checkpoint.dataset_digest, was.get("train"), train)
     if not plan.checkpoint.validation_digest:
         note = "the checkpoint is older and does not tell its validation data: taken to be these"
         return dataclasses.replace(plan, notes=(*plan.notes, note))
-    _check_digest("validation ", "validated with", plan.checkpoint.validation_digest, validation.digest)
+    digest = plan.checkpoint.validation_digest
+    _check_digest("validation ", "validated with", digest, was.get("validation"), validation)
     return plan
 
 
@@ -285,14 +290,39 @@ def _check_classes(checkpoint: Checkpoint, data: CocoDetection) -> None:
         raise IncompatibleResume("--datasets: the same class names with other original category ids")
 
 
-def _check_digest(kind: str, done: str, was: str, now: str) -> None:
+def _check_digest(
+    kind: str, done: str, digest: str, was: dict[str, int] | None, data: CocoDetection
+) -> None:
     """Validation data too: the best of a run is the best on one set of images."""
-    if was != now:
-        raise IncompatibleResume(
-            f"--datasets: other {kind}data than the checkpoint was {done} (digest {now[:12]}…, "
-            f"it has {was[:12]}…).\n"
-            "  Name the old data root, or start a new run: --pretrained-ssd FILE --checkpoint-folder NEW"
-        )
+    if digest == data.digest:
+        return
+    why, fix = _difference(was, data)
+    raise IncompatibleResume(
+        f"--datasets: other {kind}data than the checkpoint was {done}\n  why: {why}\n"
+        f"  fix: {fix}, or start a new run: --pretrained-ssd FILE --checkpoint-folder NEW"
+    )
+
+
+def _difference(was: dict[str, int] | None, data: CocoDetection) -> tuple[str, str]:
+    """What is other about ``data``, as far as the counts of then tell, and how to have them as they were."""
+    now, fix = data.counts, "name the old data root, or make this one as it was"
+    if not was:
+        return "their digest is another one: other images or boxes, or made with other options of the stages", fix
+    turned = was["upright"] - now["upright"]
+    if turned and 0 in (was["upright"], now["upright"]) and abs(was["images"] - now["images"]) <= abs(turned):
+        then, today = (_frame(counts["upright"]) for counts in (was, now))
+        exif = EXIF_CHOICES[bool(was["upright"])]
+        return f"the run has used {then}, these data {today}", with_exif(data.root, exif)
+    counts = [f"{counted(each['images'], 'image')} with {counted(each['boxes'], 'box')}" for each in (now, was)]
+    if counts[0] == counts[1]:
+        return f"as many images and boxes ({counts[0]}), and their names, sizes, boxes or classes differ", fix
+    return f"{counts[0]}, the run has had {counts[1]}", fix
+
+
+def _frame(upright: int) -> str:
+    if not upright:
+        return "all images as they are stored (--exif stored)"
+    return f"{counted(upright, 'photograph')} upright, as EXIF turns them (--exif apply)"
 
 
 def machine_notes(checkpoint: Checkpoint, versions: dict[str, str], threads: int, world: int) -> list[str]:
