@@ -32,6 +32,7 @@ from pipeline.stop import Stop
 from vision.messages.advice import command
 from vision.messages.command_line import Parser
 from vision.messages.output import words_are_the_result
+from vision.messages.terminal import counted
 
 CLEAN = """Removes what the stages made. Without --yes it only lists what would go, with bytes. A file goes when
 a receipt claims it and it still is as recorded; anything else in the folder stays and is named. Links are not
@@ -125,7 +126,7 @@ def verify(arguments: argparse.Namespace, stop: Stop) -> int:
     without = f"; not here any more, and not needed: {', '.join(gone)}" if gone else ""
     checked = [decision for decision in decisions if decision.state == "done"]
     own = "; images and annotations are your own" if len(checked) < len(decisions) else ""
-    print(f"{len(checked)} stages verified: every file is what its receipt says{own}{without}")
+    print(f"{counted(len(checked), 'stage')} verified: every file is what its receipt says{own}{without}")
     return 0
 
 

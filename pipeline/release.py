@@ -13,6 +13,7 @@ from pipeline.stop import StageError
 from vision.artefacts.data_layout import ARCHIVES
 from vision.artefacts.records import RecordError, from_plain, read_json
 from vision.messages.addresses import redacted, redacted_text
+from vision.messages.system_errors import instead_of
 
 ANNOTATION_GROWTH = 5
 ENDINGS = (".part", ".part.jsonl", ".part.json")
@@ -125,8 +126,8 @@ def read_release(path: Path) -> Release:
     fix = "see docs/artefacts.md for its form"
     try:
         release = from_plain(Release, read_json(path), str(path))
-    except FileNotFoundError as error:
-        raise StageError(f"{path}: no such file", "--release names it", fix) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise StageError(instead_of("file", path), "--release names it", fix) from error
     except RecordError as error:
         raise StageError(f"{path} is no release table", redacted_text(str(error)), fix) from error
     return release

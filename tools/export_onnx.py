@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from tools.problem import add_model, run_tool
 from vision.messages.advice import command, quoted
 from vision.messages.command_line import Parser
+from vision.messages.terminal import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,7 +124,7 @@ def report(result: ExportReport, output: Path, source: str, opened: LoadedDetect
     folder = f"models/{output.resolve().parent.name}"
     return "\n".join(
         [
-            f"  opset {graph.opset}, IR {graph.ir_version}, {graph.nodes} nodes, {graph.bytes:,} bytes, one file",
+            f"  opset {graph.opset}, IR {graph.ir_version}, {counted(graph.nodes, 'node')}, {graph.bytes:,} bytes, one file",
             f"  input_0 {list(graph.input_shape)} float32, RGB, pixel / 127.5 − 1 ({spec.width}×{spec.height} px)",
             f"  scores {list(graph.scores_shape)} (softmax inside), boxes {list(graph.boxes_shape)} (decoded inside), no NMS",
             (
@@ -133,7 +134,7 @@ def report(result: ExportReport, output: Path, source: str, opened: LoadedDetect
             ),
             f"  largest weight {graph.largest_weight:.4g}, largest activation {parity.largest_activation:.4g}: both fit FP16",
             f"{output}  sha256 {result.sha256}",
-            f"{output.parent / 'labels.txt'}  {result.classes} lines",
+            f"{output.parent / 'labels.txt'}  {counted(result.classes, 'line')}",
             "on the Jetson, with both files in a folder that can be written to:",
             (
                 f"  detectnet --model={quoted(f'{folder}/{output.name}')} --labels={quoted(f'{folder}/labels.txt')} --input-blob=input_0 "

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from tools.problem import run_tool
 from vision.messages.advice import command
 from vision.messages.command_line import Parser
+from vision.messages.terminal import counted
 
 if TYPE_CHECKING:
     from vision.engine.checkpoints.checkpoint import Checkpoint
@@ -80,7 +81,7 @@ def report(checkpoint: Checkpoint, path: Path) -> str:
         "file": f"{path} ({path.stat().st_size:,} bytes)",
         "position": f"epoch {checkpoint.epoch}, step {checkpoint.step:,}",
         "resumes": f"with epoch {order['epoch']}, step {order['step']} of it",
-        "net": f"{args.get('net')}, {size} px, {len(checkpoint.classes)} classes with background",
+        "net": f"{args.get('net')}, {size} px, {counted(len(checkpoint.classes), 'class')} with background",
         "weights": f"{counted(len(weights), 'tensor')}, {counted(values, 'value')}",
         "average": counted(checkpoint.ema["count"], "update") if checkpoint.ema else "none",
         "optimiser": f"{args.get('optim_choose')}, {counted(len(checkpoint.optimizer['state']), 'parameter')} with moments",
@@ -98,7 +99,10 @@ def _data_of(checkpoint: Checkpoint) -> str:
     parts = [counted(checkpoint.sampler["length"], "image")]
     if checkpoint.data:
         made = checkpoint.data["train"]
-        parts += [counted(made["boxes"], "box"), f"{made['upright']:,} turned upright (--exif {checkpoint.exif})"]
+        parts += [
+            counted(made["boxes"], "box"),
+            f"{made['upright']:,} turned upright (--exif {checkpoint.exif})",
+        ]
     return ", ".join([*parts, f"digest {checkpoint.dataset_digest[:16]}…"])
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from tools.problem import run_tool
 from vision.messages.command_line import Parser
+from vision.messages.terminal import counted
 from vision.ssd.variants import DEFAULT_VARIANT, VARIANTS, find
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def report(arguments: argparse.Namespace) -> int:
     found = {name: measure(images, make_priors(row, maps, spec)) for name, row in variant.priors.items()}
     boxes = sum(len(one) for one, _ in images)
     print(
-        f"{boxes:,} objects of {len(images):,} of {len(data):,} images ({arguments.split}); "
+        f"{counted(boxes, 'object')} of {len(images):,} of {counted(len(data), 'image')} ({arguments.split}); "
         f"{variant.name} at {spec.width}×{spec.height} px"
     )
     print(table(found))

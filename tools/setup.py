@@ -28,6 +28,7 @@ from vision.artefacts.data_layout import ANNOTATIONS, SPLITS, image_folder
 from vision.messages.addresses import redacted_text
 from vision.messages.advice import command as spelled
 from vision.messages.command_line import Parser
+from vision.messages.system_errors import instead_of
 
 DEMO_BYTES = 300_000_000
 DEFAULT_ROOT, DEMO_ROOT, SAMPLE = "coco-data", "demo-data", "val"
@@ -147,7 +148,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if arguments.release:
         arguments.release = from_caller(arguments.release)
         if not (REPOSITORY / arguments.release).is_file():
-            parser.error(f"--release {arguments.release}: there is no such file")
+            parser.error(f"--release: {instead_of('file', REPOSITORY / arguments.release)}")
     return arguments
 
 

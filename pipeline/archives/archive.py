@@ -29,6 +29,7 @@ from pipeline.archives.zip_directory import (
 )
 from pipeline.plain_paths import checking, clash, path_fault
 from pipeline.stop import NEVER, Stop
+from vision.messages.terminal import counted
 
 MAX_MEMBERS = 1_000_000
 MAX_DIRECTORY = 256 << 20
@@ -79,7 +80,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
         if directory.bytes > MAX_DIRECTORY:
             raise BadArchive(f"a directory of {directory.bytes:,} bytes, at most {MAX_DIRECTORY:,} are taken")
         if directory.announced > MAX_MEMBERS:
-            raise BadArchive(f"{directory.announced:,} entries, at most {MAX_MEMBERS:,} are taken")
+            raise BadArchive(f"{counted(directory.announced, 'entry')}, at most {MAX_MEMBERS:,} are taken")
         yield Archive(path, file, directory)
 
 
@@ -113,7 +114,7 @@ def plan(archive: Archive, stop: Stop = NEVER) -> Members:
         for number, entry in enumerate(checking(entries(archive.file, archive.directory), check)):
             if number == MAX_MEMBERS:
                 raise BadArchive(
-                    f"more than {MAX_MEMBERS:,} entries, at most so many are taken, and {archive.directory.announced:,} are announced"
+                    f"more than {MAX_MEMBERS:,} entries, at most so many are taken, announced: {archive.directory.announced:,}"
                 )
             name = _checked(entry)
             members.add(name, entry.raw, entry.size, entry.crc32, entry.packed, entry.method, entry.offset)

@@ -20,6 +20,7 @@ from pipeline.space import on_disk, require_space
 from pipeline.stage import StageError
 from pipeline.stop import NEVER, Stop
 from vision.messages.advice import shown
+from vision.messages.terminal import counted
 
 BATCH = 64
 NOTHING_KNOWN: Mapping[str, trees.Member] = {}
@@ -93,7 +94,7 @@ def unpack_all(
 def _require_space(members: Sequence[Member], folder: Path) -> None:
     here = (path.stat().st_size for member in members if (path := folder / member.name).is_file())
     needed = on_disk(member.bytes for member in members) - on_disk(here)
-    require_space(folder, needed, f"for {len(members):,} files", "unpack on another disk")
+    require_space(folder, needed, f"for {counted(len(members), 'file')}", "unpack on another disk")
 
 
 def verified_files(

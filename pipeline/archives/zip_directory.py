@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from vision.messages.terminal import counted
+
 END = struct.Struct("<4s4H2LH")
 END64 = struct.Struct("<4sQ2H2L4Q")
 LOCATOR = struct.Struct("<4sLQL")
@@ -56,7 +58,7 @@ class Directory(NamedTuple):
         """Raises DirectoryError where ``found`` entries are not those that are announced."""
         if (found - self.announced) % (1 << 64 if self.wide else 1 << 16):
             raise DirectoryError(
-                f"{self.announced:,} entries are announced, its directory has {found:,}: what is in it depends on who reads it",
+                f"{counted(self.announced, 'entry', 'is')} announced, its directory has {found:,}: what is in it depends on who reads it",
                 doubtful=True,
             )
 

@@ -15,6 +15,7 @@ from vision.images.formats import EXIF_CHOICES
 from vision.messages.addresses import fault_of, redacted
 from vision.messages.advice import shown
 from vision.messages.command_line import Parser, no_such_choice, whole_from
+from vision.messages.system_errors import instead_of
 
 DEFAULTS = Settings()
 count, positive = whole_from(0), whole_from(1)
@@ -159,7 +160,7 @@ def data_folder(text: str) -> Path:
         raise argparse.ArgumentTypeError("the name is empty: expected the data folder")
     above = next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
     if os.path.lexists(above) and not above.is_dir():
-        raise argparse.ArgumentTypeError(f"{shown(text)!r}: {shown(above)} is no folder")
+        raise argparse.ArgumentTypeError(f"{shown(text)!r}: {instead_of('folder', above)}")
     return path
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.stage import StageError
 from vision.artefacts.files import TEMPORARY
 from vision.artefacts.holder import take_lock
+from vision.messages.system_errors import instead_of
 
 
 @contextmanager
@@ -31,7 +32,9 @@ def working_folder(outputs: Sequence[Path], doing: str) -> Iterator[Path]:
         )
     if not output.parent.is_dir():
         raise StageError(
-            f"{output.parent} is no folder", f"{output.name} is to be written there", "make it first"
+            instead_of("folder", output.parent),
+            f"{output.name} is to be written there",
+            "make it, or name another place",
         )
     folder = output.with_name(f".{output.name}.{doing}")
     folder.mkdir(exist_ok=True)

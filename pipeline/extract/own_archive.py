@@ -19,6 +19,8 @@ from pipeline.runner.owners_files import bring_back
 from pipeline.stage import StageError
 from pipeline.stop import Stop
 from vision.artefacts.files import publish_tree, recover_tree
+from vision.artefacts.targets import require_folder_place
+from vision.messages.terminal import counted
 
 
 def extract_file(archive: Path, output: Path, workers: int) -> int:
@@ -31,6 +33,8 @@ def extract_file(archive: Path, output: Path, workers: int) -> int:
     with Stop() as stop:
 
         def work() -> None:
+            if not output.is_dir():
+                require_folder_place(output)
             with working_folder([output], "unpacking") as working:
                 say(_extract(archive, output, working, workers, stop))
 
@@ -47,7 +51,7 @@ def _extract(archive: Path, output: Path, working: Path, workers: int, stop: Sto
         members = plan(source, stop)
         files = members.below()
         if _is_unpacked(output, files, stop):
-            return f"{output}: {len(files):,} files are already there, size and CRC-32 agree"
+            return f"{output}: {counted(len(files), 'file', 'is')} already there, size and CRC-32 agree"
         _require_free(output)
         staging = _staging(working, files)
         unpack_all(source, members, staging, workers, stop)
@@ -63,7 +67,7 @@ def _extract(archive: Path, output: Path, working: Path, workers: int, stop: Sto
         bring_back(older, output, {})
 
     publish_tree(staging, output, stop.check, rescue)
-    return f"{output}: {len(files):,} files, {members.bytes:,} bytes"
+    return f"{output}: {counted(len(files), 'file')}, {members.bytes:,} bytes"
 
 
 @contextmanager
@@ -108,8 +112,7 @@ def _staging(working: Path, files: Files) -> Path:
 
 
 def _require_free(output: Path) -> None:
-    if output.is_symlink() or (output.exists() and not output.is_dir()):
-        raise StageError(f"{output} is no folder", "--output takes a folder", "name another one")
+    require_folder_place(output)
     if output.is_dir() and any(output.iterdir()):
         raise StageError(
             f"{output} holds other files than the archive",

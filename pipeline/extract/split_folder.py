@@ -25,6 +25,8 @@ from vision.artefacts.files import publish_tree
 from vision.artefacts.records import RecordError
 from vision.images.formats import IMAGE_SUFFIXES
 from vision.messages.advice import quoted, shown
+from vision.messages.system_errors import instead_of
+from vision.messages.terminal import counted
 
 
 def make_folder(context: StageContext, folder: str, archive: Archive, members: Members) -> None:
@@ -51,7 +53,7 @@ def make_folder(context: StageContext, folder: str, archive: Archive, members: M
     }
     if len(right) == len(files):
         _remove(final, old)
-        context.say(f"{folder}: {len(members):,} files are already there, size and CRC-32 agree")
+        context.say(f"{folder}: {counted(len(members), 'file', 'is')} already there, size and CRC-32 agree")
         if own != ours:
             rows = {name: member for name, member in known.items() if name not in old} | right
             trees.write_manifest(noted, {name: rows[name] for name in sorted(rows)}, ours)
@@ -61,7 +63,9 @@ def make_folder(context: StageContext, folder: str, archive: Archive, members: M
         # what was proven while it was written need not be read again for the receipt
         trees.write_manifest(noted, unpacked_manifest(final, files), ours)
     if old:
-        context.say(f"{folder}: removed {len(old):,} images of an earlier release, such as {old[0]!r}")
+        context.say(
+            f"{folder}: removed {counted(len(old), 'image')} of an earlier release, such as {old[0]!r}"
+        )
 
 
 def _contents(member: Member) -> frozenset[trees.Content]:
@@ -110,7 +114,7 @@ def _replace(
     others = link_foreign_files(final, staging, files, old, context.stop)
     if others:
         context.say(
-            f"{folder}: {len(others):,} entries that are not of the archive stay, such as {others[0]!r}"
+            f"{folder}: kept {counted(len(others), 'entry')} beside what is of the archive, such as {others[0]!r}"
         )
     context.say(f"{folder}: writing to disk")
     noted = trees.manifest_path(context.root, folder)
@@ -154,12 +158,12 @@ def _require_own_folder(folder: Path, missing: int, old: int) -> None:
             )
         raise StageError(
             f"{folder} is a link to {folder.readlink()}",
-            f"{missing:,} images are missing or damaged there, {old:,} are of an earlier release; "
+            f"{counted(missing, 'image', 'is')} missing or damaged there, {old:,} of an earlier release; "
             "a link is not followed to change what it names, and never replaced",
             fix,
         )
     if os.path.lexists(folder) and not folder.is_dir():
-        raise StageError(f"{folder} is no folder", "the images belong there", "move it elsewhere")
+        raise StageError(instead_of("folder", folder), "the images belong there", "move it elsewhere")
 
 
 def _sweep(staging: Path, files: Collection[str]) -> None:
@@ -211,7 +215,7 @@ def _of_earlier_releases(
     doubtful = [name for name in pictures if not known or name in known]
     if doubtful and known is not None:
         raise StageError(
-            f"{folder} holds {len(doubtful):,} images that are not of the archive, such as {doubtful[0]!r}",
+            f"{folder} holds {counted(len(doubtful), 'image')} beside those of the archive, such as {doubtful[0]!r}",
             "it is not on record whether they are yours or came out of the archive of another release",
             "move them elsewhere; they can come back when the stage is done",
         )

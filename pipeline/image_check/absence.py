@@ -18,6 +18,7 @@ from pipeline.stage import StageError
 from vision.artefacts.data_layout import image_folder
 from vision.images.decode import ImageVerdict
 from vision.messages.advice import command, shown
+from vision.messages.terminal import counted
 
 HANDFUL = 5
 """So many, and not more than a quarter of all, are listed without a question."""
@@ -62,7 +63,7 @@ def require_there(
         return
     first = absent[0]
     raise StageError(
-        f"{len(absent):,} of {len(jobs):,} images cannot be read in {folder}: "
+        f"{len(absent):,} of {counted(len(jobs), 'image')} cannot be read in {folder}: "
         f"{', '.join(f'{count:,} {kind}' for kind, count in kinds.items())}, such as {shown(first.name)} "
         f"({found[first].reason})",
         "that may pass (a disk that is not mounted, permissions, a copy under way), so it is not taken for a verdict; "
@@ -74,12 +75,14 @@ def require_there(
 def _none_there(folder: Path, absent: Sequence[ImageJob], to_do: Advice) -> StageError:
     """Another folder, or other names than those in it."""
     there = list(map(printable, list_entries(folder)))
-    holds = f"it holds {len(there):,} others, such as {shown(there[0])!r}" if there else "it is empty"
+    holds = (
+        f"it holds {counted(len(there), 'other')}, such as {shown(there[0])!r}" if there else "it is empty"
+    )
     by_last = {name.rsplit("/", 1)[-1]: name for name in there}
     same = next((by_last[last] for job in absent if (last := job.name.rsplit("/", 1)[-1]) in by_last), None)
     hint = f"; {shown(same)!r} is there, so the names count from another folder" if same else ""
     return StageError(
-        f"none of the {len(absent):,} images that the annotations name is in {folder}",
+        f"no image of the {len(absent):,} that the annotations name is in {folder}",
         f"the first is {shown(absent[0].name)!r}, and the folder: {holds}{hint}",
         to_do.bring,
     )

@@ -19,6 +19,7 @@ from pipeline.image_check.worker_pool import WorkerCrash, WorkerPool, WorkFailed
 from pipeline.stage import StageError
 from pipeline.stop import NEVER, Stop
 from vision.images.decode import ImageVerdict
+from vision.messages.terminal import counted
 
 PRELOAD = "pipeline.image_check.check"
 ROUNDS = 3
@@ -60,7 +61,7 @@ def check_all(
                     return {job: checked.verdict for job, checked in found.items()}
                 bar.update(-len(open_jobs))
     raise StageError(
-        f"{len(open_jobs):,} images change while they are checked, such as {open_jobs[0].folder}/{open_jobs[0].name}",
+        f"{counted(len(open_jobs), 'image', 'changes')} during the check, such as {open_jobs[0].folder}/{open_jobs[0].name}",
         f"each of {ROUNDS} looks found another file, or none where there is one now",
         "run the same command again, when nothing else writes there any more",
     )

@@ -12,6 +12,7 @@ from pipeline.annotations.json_strict import NotStrict
 from pipeline.stage import StageError
 from vision.images.formats import STORED
 from vision.messages.advice import command
+from vision.messages.system_errors import instead_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def read_verdicts(path: Path, splits: Iterable[str]) -> dict[str, dict[int, Verd
     Raises StageError where the table is missing or damaged.
     """
     if not path.is_file():
-        raise _unusable(path, f"{path}: no such file", "validate_images makes it")
+        raise _unusable(path, instead_of("file", path), "validate_images makes it")
     found: dict[str, dict[int, Verdict]] = {split: {} for split in splits}
     try:
         with path.open("rb") as lines:

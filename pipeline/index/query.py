@@ -20,6 +20,7 @@ from vision.artefacts.data_layout import INDEX
 from vision.messages.advice import quoted
 from vision.messages.command_line import Parser
 from vision.messages.output import words_are_the_result
+from vision.messages.terminal import counted
 
 VIEWS = ("class_counts", "size_bins", "images_without_boxes", "images", "categories", "provenance")
 FILTERS = ("classes", "split", "image_id", "min_area", "max_area", "size", "crowd")
@@ -216,7 +217,9 @@ def _print_table(names: list[str], rows: list[Any], total: int) -> None:
             for text, width, number in zip(line, widths, numbers, strict=True)
         )
         print("  ".join(aligned).rstrip())
-    print(f"{len(rows):,} of {total:,} rows" + ("; --limit 0 shows all" if len(rows) < total else ""))
+    print(
+        f"{len(rows):,} of {counted(total, 'row')}" + ("; --limit 0 shows all" if len(rows) < total else "")
+    )
 
 
 def _cell(value: Any) -> str:

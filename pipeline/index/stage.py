@@ -13,6 +13,7 @@ from pipeline.index.schema import USER_VERSION
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from vision.artefacts.data_layout import IMAGE_REPORT, INDEX, UPRIGHT_SCHEMA, arrays_path, remapped_path
 from vision.messages.advice import quoted
+from vision.messages.terminal import counted
 
 
 def _inputs(settings: Settings) -> list[str]:
@@ -50,7 +51,7 @@ def _run(context: StageContext) -> Counts:
     for split, (images, boxes) in found.items():
         counts.taken_in += images + boxes
         counts.notes[split] = {"images": images, "annotations": boxes}
-        context.say(f"{split}: {images:,} images, {boxes:,} boxes")
+        context.say(f"{split}: {counted(images, 'image')}, {counted(boxes, 'box')}")
     counts.kept = counts.taken_in
     return counts
 

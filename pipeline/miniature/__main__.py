@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline.miniature.render import MiniatureSpec, write_release
 from vision.messages.command_line import Parser
+from vision.messages.terminal import counted
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     release = write_release(arguments.output, spec)
-    print(f"rendered {spec.train} + {spec.val} images; release table: {release}")
+    print(f"rendered {spec.train} + {counted(spec.val, 'image')}; release table: {release}")
     return 0
 
 

@@ -20,6 +20,7 @@ from pipeline.stage import StageError
 from vision.artefacts.data_layout import BACKGROUND, labels_text
 from vision.artefacts.records import RecordError, read_json
 from vision.messages.system_errors import in_words
+from vision.messages.terminal import counted
 
 MAX_NAME_BYTES = 200
 CATEGORY_MAP_SCHEMA = 1
@@ -126,7 +127,7 @@ def choose(file: AnnotationFile, categories: Sequence[Category], wanted: Iterabl
     for name in asked:
         if name not in names:
             close = difflib.get_close_matches(name, names, n=3)
-            hint = f"did you mean {', '.join(close)}?" if close else f"it has {len(names)} others"
+            hint = f"did you mean {', '.join(close)}?" if close else f"it has {counted(len(names), 'other')}"
             raise NoSuchClass(str(_fault(file, "categories", f"there is no class {name!r}; {hint}")))
     if not asked:
         raise NoSuchClass(str(_fault(file, "categories", "no class was chosen")))

@@ -30,9 +30,11 @@ from pipeline.remap_categories.report import report_text
 from pipeline.remap_categories.writer import ImageCheck, judged
 from pipeline.stage import StageError
 from pipeline.stop import Stop
-from vision.artefacts.targets import kind_of, not_ours, require_file_place
+from vision.artefacts.targets import not_ours, require_file_place
 from vision.images.formats import EXIF_CHOICES, FITS_UPRIGHT
 from vision.messages.advice import Word, command, shown
+from vision.messages.system_errors import instead_of
+from vision.messages.terminal import counted
 
 BESIDE = {"labels": ".labels.txt", "dropped": ".dropped.jsonl", "map": ".category_map.json"}
 """The map last: it is published first, and says of the others that they are ours."""
@@ -126,16 +128,13 @@ def _require_own(asked: FileRemap) -> None:
 def _remap(asked: FileRemap, working: Path, stop: Stop) -> str:
     if not asked.images.is_dir():
         raise StageError(
-            f"{asked.images} is no folder", "--images takes the folder with the images", "check the path"
+            instead_of("folder", asked.images), "--images takes the folder with the images", "check the path"
         )
     for option, path in (("--annotations", asked.annotations), ("--category-map", asked.category_map)):
         if path is not None and not path.is_file():
-            why = (
-                f"{option} takes a file, and it is {kind_of(path.stat().st_mode)}"
-                if path.exists()
-                else "no such file"
+            raise StageError(
+                instead_of("file", path), f"{option} takes a file", f"name another one: {option} FILE.json"
             )
-            raise StageError(f"{path} cannot be read", why, f"name another file: {option} FILE.json")
     with AnnotationFile(asked.annotations, stop) as file:
 
         def map_of(categories: tuple[Category, ...]) -> CategoryMap:
@@ -190,5 +189,5 @@ def _image_check(
         of = found[job_of(raw)]
         return judged(raw["file_name"], of.verdict, of.reason, of.orientation)
 
-    note = f"to use the {len(upright):,} that are labelled upright: {asked.to_apply()}"
+    note = f"to use {counted(len(upright), 'image')} labelled upright: {asked.to_apply()}"
     return check, [note] if upright else []

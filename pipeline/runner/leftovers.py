@@ -14,6 +14,7 @@ from pipeline.runner.owners_files import recover_folder
 from pipeline.stage import Settings, Stage
 from vision.artefacts.data_layout import CLAIMS, MANIFESTS, STATE
 from vision.artefacts.files import is_temporary, older_of, remove_stale_temporaries
+from vision.messages.terminal import counted
 
 OWN = ("", STATE, MANIFESTS, CLAIMS)
 """Folders in which the runner and the stages publish whatever their outputs are."""
@@ -32,7 +33,7 @@ def remove_stale(stage: Stage, settings: Settings, say: Callable[[str], None]) -
         recover_folder(settings.root, path, say)
     removed = [path for folder in folders([stage], settings) for path in remove_stale_temporaries(folder)]
     if removed:
-        say(f"{stage.name}: removed {len(removed)} temporary files of a run that was killed")
+        say(f"{stage.name}: removed {counted(len(removed), 'temporary file')} of a run that was killed")
 
 
 def temporaries(stages: Iterable[Stage], settings: Settings) -> list[Path]:

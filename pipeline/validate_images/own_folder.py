@@ -24,6 +24,8 @@ from pipeline.stop import Stop
 from vision.artefacts.files import atomic_publish
 from vision.artefacts.targets import not_ours, require_file_place
 from vision.images.decode import ImageVerdict
+from vision.messages.system_errors import instead_of
+from vision.messages.terminal import counted
 
 
 def check_folder(images: Path, report: Path, workers: int, how: How) -> int:
@@ -118,7 +120,7 @@ def _entries(images: Path, report: Path, working: Path) -> Iterator[str]:
     """Everything in the folder but our own report and working folder, should they be in it."""
     if not images.is_dir():
         raise StageError(
-            f"{images} is no folder", "--images takes the folder with the images", "check the path"
+            instead_of("folder", images), "--images takes the folder with the images", "check the path"
         )
     own = report.resolve()
     own_folder = working.resolve()
@@ -148,6 +150,6 @@ def _summary(verdicts: list[tuple[str, ImageVerdict]], report: Path) -> str:
     reasons = Counter((of.reason or "").split(":")[0] for _, of in verdicts if of.verdict == "reject")
     refused = f" ({', '.join(f'{n:,} {reason}' for reason, n in reasons.most_common())})" if reasons else ""
     return (
-        f"{len(verdicts):,} files: {counts['ok']:,} ok, {counts['convert']:,} to convert, "
+        f"{counted(len(verdicts), 'file')}: {counts['ok']:,} ok, {counts['convert']:,} to convert, "
         f"{counts['reject']:,} refused{refused}\n{report}"
     )

@@ -24,6 +24,7 @@ from vision.images.contact_sheet import MOST, draw_sheet, publish_sheet
 from vision.images.decode import ImageVerdict
 from vision.images.formats import FITS_UPRIGHT, IMAGE_SUFFIXES, STORED
 from vision.messages.advice import command, shown
+from vision.messages.terminal import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def make_table(context: StageContext) -> Counts:
         context.say(warning(context.root, twice))
     context.say(summary_line(counts) + (f"; see {context.root / SHEET}" if bad else ""))
     if upright := counts.dropped.get(FITS_UPRIGHT):
-        context.say(f"to use the {upright:,} that are labelled upright: {to_apply(context.root)}")
+        context.say(f"to use {counted(upright, 'image')} labelled upright: {to_apply(context.root)}")
     return counts
 
 
@@ -169,7 +170,7 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 
 def _draw_sheet(context: StageContext, bad: Sequence[Entry], total: int) -> None:
-    title = f"{len(bad):,} of {total:,} images are refused" if bad else f"none of {total:,} images is refused"
+    title = f"refused: {len(bad):,} of {counted(total, 'image')}"
     shown = bad[:MOST]
     if len(bad) > MOST:
         title += f"; the first {MOST}, all of them in rejects.jsonl"
@@ -237,7 +238,7 @@ def _counts(entries: Sequence[Entry]) -> Counts:
 
 def summary_line(counts: Counts) -> str:
     """One line for people: how many, and why the others are not."""
-    line = f"{counts.kept:,} of {counts.taken_in:,} images can be used"
+    line = f"{counts.kept:,} of {counted(counts.taken_in, 'image')} can be used"
     if counts.notes["convert"]:
         line += f", {_listed(counts.notes['convert'])} are converted when read"
     if counts.dropped:

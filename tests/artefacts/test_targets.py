@@ -109,5 +109,5 @@ def test_nothing_a_file_and_a_missing_folder_are_fine(tmp_path: Path) -> None:
 
 def test_a_pipe_in_the_place_of_a_log_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "log")
-    with pytest.raises(RecordError, match="no regular file"):
+    with pytest.raises(RecordError, match="not a file"):
         list(log.read(tmp_path / "log"))

@@ -36,4 +36,4 @@ def test_the_table_by_hand() -> None:
 def test_data_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["--datasets", str(tmp_path / "none")])
-    assert left.value.code == 1 and "no such data folder" in capsys.readouterr().err
+    assert left.value.code == 1 and "there is no folder" in capsys.readouterr().err

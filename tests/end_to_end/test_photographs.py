@@ -90,9 +90,7 @@ def test_portraits_are_refused_with_the_command_that_puts_them_under_their_boxes
     assert {name for name, one in samples(stored).items() if not is_painted(one)} == {
         "phone 2.png", "phone 3.jpg", "phone 4.png", "square.jpg",
     }, "no size tells, and the stored frame is what COCO has"  # fmt: skip
-    (line,) = (
-        line for line in said.splitlines() if line.startswith("to use the 6 that are labelled upright: ")
-    )
+    (line,) = (line for line in said.splitlines() if line.startswith("to use 6 images labelled upright: "))
     obey_in_a_shell(line.split(": ", 1)[1], repository)
     assert states(root, capsys) == ["own", "own", "done", "done", "done"], "the choice is remembered"
 

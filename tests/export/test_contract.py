@@ -160,7 +160,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "large constant": (_constant(-1e6), r"weight of 1e\+06 does not fit FP16"),
     "weights elsewhere": (
         _set("save", {"save_as_external_data": True, "location": "net.onnx.data", "size_threshold": 0}),
-        r"1 weights \(bias …\) are in another file",
+        r"1 weight \(bias …\) in another file",
     ),
 }  # fmt: skip
 

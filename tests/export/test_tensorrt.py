@@ -282,7 +282,7 @@ def test_sparse_weights_and_functions_of_its_own_are_named(drawn_by_hand: Draw) 
     onnx.save(model, str(path))
     with pytest.raises(ContractBroken) as caught:
         check(path, 13, 3)
-    assert "sparse weights" in str(caught.value) and "1 functions of its own (twice)" in str(caught.value)
+    assert "sparse weights" in str(caught.value) and "1 function of its own (twice)" in str(caught.value)
 
 
 @pytest.mark.parametrize("change", [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,52 @@ def test_an_old_word_is_found(tmp_path: Path, text: str) -> None:
     ):
         (tmp_path / name).write_text(content)
         assert len(list(old_words(tmp_path / name))) == 1
+
+
+# ---------------------------------------------------------------- one image, two images
+
+MANY = re.compile(
+    r",? (?:(?!(?:one|all|bytes|of|that|in)\b)[a-z-]+ )?(?:(?:image|file|member|annotation|line|step|epoch|row|detection|time|name|tensor|layer|split|folder"
+    r"|archive|object|item|checkpoint|part|value|worker|day|link|record|prior|digit|id|key|parameter|stage|thread|dimension|weight"
+    r"|node|function|component|score|error|second|minute|connection|other)s|boxes|batches|classes|processes|entries|are(?! (?:free|left|expected|needed|taken)))\b"
+)
+"""Behind a number that may be 1; nobody sees one byte."""
+
+
+def uncounted(source: str) -> Iterator[int]:
+    """Lines with a number, ``{len(…)}`` or ``{…:,}``, in front of a plural that is not made by ``counted``."""
+    for text in ast.walk(ast.parse(source)):
+        parts = text.values if isinstance(text, ast.JoinedStr) else []
+        for number, behind in itertools.pairwise(parts):
+            if isinstance(number, ast.FormattedValue) and isinstance(behind, ast.Constant):
+                value, spec = (
+                    ast.unparse(number.value),
+                    number.format_spec and ast.unparse(number.format_spec),
+                )
+                is_count = value.startswith("len(") or spec == "f','"
+                if is_count and not value.isupper() and MANY.match(behind.value):
+                    yield number.lineno
+
+
+def test_one_image_is_no_images(repository: Path) -> None:
+    wrong = [
+        f"{path.relative_to(repository)}:{line}"
+        for path in files(repository, ".py")
+        if path.relative_to(repository).parts[0] != "benchmarks"
+        for line in uncounted(path.read_text(encoding="utf-8"))
+    ]
+    assert not wrong, "\n".join([*wrong, "use vision.messages.terminal.counted, or say it without a plural"])
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{len(a)} images", True), ("{n:,} bad boxes are", True), ("{n:,} are missing", True),
+        ("{n:,} of them", False), ("{counted(n, 'image')} of {name} lines", False), ("{MOST:,} images", False),
+    ],
+)  # fmt: skip
+def test_a_plural_that_is_not_counted_is_found(text: str, found: bool) -> None:
+    assert bool(list(uncounted(f'say(f"{text}")'))) == found
 
 
 # ---------------------------------------------------------------- errors of the system

@@ -11,7 +11,7 @@ from urllib.error import URLError
 import pytest
 
 from vision.messages import system_errors
-from vision.messages.system_errors import in_words, reason, said_of, said_of_no_thread
+from vision.messages.system_errors import in_words, instead_of, reason, said_of, said_of_no_thread
 
 
 @pytest.mark.parametrize("number", sorted(errno.errorcode))
@@ -22,6 +22,31 @@ def test_every_error_is_three_lines_without_a_number(number: int) -> None:
         assert lines[1].startswith("  why: ")
         assert lines[2].startswith("  fix: ")
         assert "[Errno" not in "".join(lines)
+
+
+def test_what_is_on_the_way_to_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "report").write_text("mine")
+    for below in ("images.jsonl", "a/b/c"):
+        with pytest.raises(NotADirectoryError) as caught:
+            (tmp_path / "report" / below).write_text("x")
+        what, why, fix = said_of(caught.value).splitlines()
+        assert what == f"{tmp_path / 'report'} is a file, not a folder" and "move it elsewhere" in fix
+        assert why == f"  why: {tmp_path / 'report' / below} would be inside it"
+
+
+@pytest.mark.parametrize("wanted", ["file", "folder"])
+def test_what_is_there_instead_is_named(tmp_path: Path, wanted: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("none")
+    os.mkfifo(tmp_path / "pipe")
+    for name, said in (
+        ("x\ny", f"there is no {wanted} {tmp_path}/x\\ny"), ("pipe", f"{tmp_path}/pipe is a pipe, not a {wanted}"),
+        ("link", f"{tmp_path}/link is a link to nothing"), ("file/x", f"there is no {wanted} {tmp_path}/file/x"),
+        ("a" * 300, f"{tmp_path}/{'a' * 300}: file name too long"),
+    ):  # fmt: skip
+        assert instead_of(wanted, tmp_path / name) == said
+    assert instead_of("folder", tmp_path / "file") == f"{tmp_path}/file is a file, not a folder"
+    assert instead_of("file", tmp_path) == f"{tmp_path} is a folder, not a file"
 
 
 def test_a_name_with_line_breaks_stays_in_its_line() -> None:

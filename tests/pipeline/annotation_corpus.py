@@ -182,7 +182,7 @@ def _wrong_shape() -> Iterator[Odd]:
     yield Odd(
         "no image can be used",
         document(having("images", [{"id": n} for n in range(3)])),
-        ("none of the 3 images",),
+        ("no image of 3 can be used",),
     )
 
 

@@ -311,7 +311,7 @@ REFUSED |= {
     "data behind": (GOOD + b"J" * 60000, "60,000 bytes are behind its end"),
     "an archive that is cut behind": (GOOD + DEFLATED[:-5], "bytes are behind its end"),
     "in a tar": (tar(tarfile.GNU_FORMAT) + GOOD, "a tar archive"),
-    "fewer announced": (end_field(GOOD, 8, "<L", 0x10001), "1 entries are announced, its directory has 2"),
+    "fewer announced": (end_field(GOOD, 8, "<L", 0x10001), "1 entry is announced, its directory has 2"),
     "more announced": (end_field(GOOD, 8, "<L", 0x50005), "5 entries are announced, its directory has 2"),
     "more announced than in this volume": (end_field(GOOD, 10, "<H", 9), "one volume of several"),
     "end in volume 1": (end_field(GOOD, 4, "<H", 1), "one volume of several"),

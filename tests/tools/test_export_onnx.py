@@ -115,7 +115,7 @@ def test_data_that_is_gone_is_replaced_and_data_that_was_named_is_not(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main([str(run), "--datasets", str(tmp_path / "nowhere")]) == 1
-    assert "nowhere: no such data folder" in capsys.readouterr().err
+    assert "there is no folder " in capsys.readouterr().err
     assert not (run / "ssd-mobilenet.onnx").exists()
     monkeypatch.setattr(export_onnx, "_validation_pictures", _gone)
     assert main([str(run)]) == 0

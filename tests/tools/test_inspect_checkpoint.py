@@ -51,4 +51,4 @@ def test_it_tells_what_is_inside_and_refuses_what_is_damaged(
     assert len(capsys.readouterr().out.splitlines()) == 11
     next(run.glob("*.pth")).write_bytes(b"")
     assert main([str(run)]) == 1
-    assert "none of the 1" in capsys.readouterr().err
+    assert "no checkpoint of 1 on record is good" in capsys.readouterr().err

@@ -78,7 +78,7 @@ def test_demo_starts_the_demo() -> None:
         (["--sample", "--splits", "train"], "--sample means --splits val"),
         (["--splits", "train,vall"], "'vall': did you mean 'val'?"),
         (["--workers", "-1"], "--workers: -1: 0 or more"),
-        (["--release", "no-such-file.json"], "--release no-such-file.json: there is no such file"),
+        (["--release", "no-such-file.json"], "--release: there is no file "),
         (["--samples"], "unknown argument --samples: did you mean '--sample'?"),
     ],
 )

@@ -26,7 +26,7 @@ from vision.artefacts.file_kinds import HEAD_BYTES, kind_by_head
 from vision.images.formats import EXIF_CHOICES
 from vision.messages.advice import NotFiniteOutputs, UserError, command, shown
 from vision.messages.command_line import Parser, fraction, listed
-from vision.messages.system_errors import in_words, reason
+from vision.messages.system_errors import in_words, instead_of, reason
 from vision.messages.terminal import counted
 
 if TYPE_CHECKING:
@@ -121,7 +121,10 @@ def detect(arguments: argparse.Namespace) -> int:
 def _frame(asked: str | None, trained: str | None) -> str:
     """Which of EXIF_CHOICES holds; said where it is not what every image has been seen in so far."""
     if trained == "apply" or (trained and asked not in (None, trained)):
-        print(f"  trained with --exif {trained}: " + (f"--exif {asked} as asked" if asked else "so images are looked at"))
+        print(
+            f"  trained with --exif {trained}: "
+            + (f"--exif {asked} as asked" if asked else "so images are looked at")
+        )
     return asked or trained or EXIF_CHOICES[0]
 
 
@@ -275,11 +278,13 @@ def _open_onnx(arguments: argparse.Namespace, resize: str, post: str) -> Opened:
 
     if not arguments.model.is_file():
         raise FileNotFoundError(
-            f"{arguments.model}: no such file\n  fix: check the path, or make it: {_made_by(arguments.model)}"
+            f"{instead_of('file', arguments.model)}\n  why: MODEL is a network, or the run folder of one\n  fix: check the path, or make it: {_made_by(arguments.model)}"
         )
     labels = arguments.labels or arguments.model.with_name(LABELS_NAME)
     if not labels.is_file():
-        raise FileNotFoundError(f"{labels}: no such file; --labels names the class names of the network")
+        raise FileNotFoundError(
+            f"{instead_of('file', labels)}\n  why: it has the names of the network's classes, one a line\n  fix: name it: --labels FILE"
+        )
     if labels.stat().st_size > LARGEST_LABELS:
         raise UserError(f"{labels}: {labels.stat().st_size:,} bytes are no list of class names, one a line")
     classes = read_labels(labels.read_bytes(), str(labels))

@@ -142,7 +142,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 def _require_same_classes(opened: LoadedDetector, classes: Sequence[str]) -> None:
     if list(classes) != opened.classes:
         raise UserError(
-            f"{opened.path} was trained on {len(opened.classes) - 1} classes, the data have {len(classes) - 1} "
+            f"{opened.path} was trained on {counted(len(opened.classes) - 1, 'class')}, the data have {len(classes) - 1} "
             "or name them otherwise; --datasets names other data"
         )
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from vision.messages.terminal import counted
+
 SPLITS = ("train", "val", "test")
 
 STATE = ".pipeline"
@@ -89,7 +91,7 @@ class ArraysRecord:
         if len(self.classes) != len(self.original_category_ids) or self.classes[:1] != [BACKGROUND]:
             raise ValueError(
                 f"expected {BACKGROUND} first and an original id for each class, found {self.classes[:1]}, "
-                f"{len(self.classes)} classes and {len(self.original_category_ids)} ids"
+                f"{counted(len(self.classes), 'class')} and {counted(len(self.original_category_ids), 'id')}"
             )
         folder = Path(self.image_folder)
         if folder.is_absolute() or ".." in folder.parts:

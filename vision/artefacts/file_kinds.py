@@ -5,6 +5,8 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+from vision.messages.system_errors import kind_of
+
 HEAD_BYTES = 512
 """As many first bytes as ``kind_by_head`` looks at."""
 
@@ -35,14 +37,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 def kind_of_place(path: Path) -> str | None:
     """What is at ``path`` where that is no regular file; None for a regular file. Raises FileNotFoundError."""
     mode = path.stat().st_mode
-    kinds = (
-        (stat.S_ISDIR, "a folder"),
-        (stat.S_ISFIFO, "a pipe"),
-        (stat.S_ISSOCK, "a socket"),
-        (stat.S_ISCHR, "a device"),
-        (stat.S_ISBLK, "a device"),
-    )
-    return next((kind for test, kind in kinds if test(mode)), None)
+    return None if stat.S_ISREG(mode) else kind_of(mode)
 
 
 def kind_by_head(head: bytes, size: int) -> str:

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vision.messages.advice import UserError
+from vision.messages.system_errors import kind_of
+from vision.messages.terminal import counted
 
 MAX_BYTES = 16 << 20
 MAX_DEPTH = 64
@@ -52,9 +54,10 @@ def _read_regular(path: Path, max_bytes: int) -> bytes:
 def open_regular(path: Path) -> int:
     """A descriptor to read ``path``. Raises RecordError for a pipe, which would block forever, a device, a folder."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise RecordError(f"{path}: no regular file")
+        raise RecordError(f"{path}: it is {kind_of(mode)}, not a file")
     return descriptor
 
 
@@ -97,7 +100,7 @@ def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
 
 def _integer(digits: str, where: str) -> int:
     if len(digits) > MAX_DIGITS:
-        raise RecordError(f"{where}: a number of {len(digits)} digits")
+        raise RecordError(f"{where}: a number of {counted(len(digits), 'digit')}")
     return int(digits)
 
 
@@ -215,7 +218,7 @@ def _sequence(origin: type, hints: tuple[Any, ...], value: Any, where: str) -> A
         _wrong("a list", value, where)
     fixed = origin is tuple and hints and hints[-1] is not Ellipsis
     if fixed and len(hints) != len(value):
-        raise RecordError(f"{where}: expected {len(hints)} items, found {len(value)}")
+        raise RecordError(f"{where}: expected {counted(len(hints), 'item')}, found {len(value)}")
     each = hints if fixed else (hints[0] if hints else Any,) * len(value)
     return origin(
         _typed(hint, item, f"{where}[{i}]") for i, (hint, item) in enumerate(zip(each, value, strict=True))

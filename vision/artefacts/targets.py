@@ -12,11 +12,7 @@ import stat
 from pathlib import Path
 
 from vision.messages.advice import shown
-
-_KINDS = (
-    (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"), (stat.S_ISREG, "a file"),
-)  # fmt: skip
+from vision.messages.system_errors import kind_of
 
 
 class NotReplaced(OSError):
@@ -63,11 +59,6 @@ def _refused(path: Path, what: str, why: str, fix: str) -> NotReplaced:
 def not_ours(path: Path, why: str, option: str) -> NotReplaced:
     """For a file that may be its owner's, such as an image of a data set: no command that moves it is printed."""
     return _refused(path, "is there", why, f"name another {option}, or move that file elsewhere yourself")
-
-
-def kind_of(mode: int) -> str:
-    """``a pipe`` for the ``st_mode`` of one."""
-    return next((name for holds, name in _KINDS if holds(mode)), "no file")
 
 
 def open_to_append(path: Path) -> int:

@@ -19,7 +19,7 @@ from vision.datasets.contract import DatasetError, SampleError
 from vision.images.decode import BadImage, decode_rgb, orientation_of
 from vision.images.formats import STORED
 from vision.messages.advice import command
-from vision.messages.system_errors import in_words, reason
+from vision.messages.system_errors import in_words, instead_of, reason
 
 _DTYPES = {
     "image_ids": "int64", "heights": "int32", "widths": "int32", "first_box": "int64",
@@ -84,7 +84,11 @@ class CocoDetection:
     def counts(self) -> dict[str, int]:
         """``images``, ``boxes``, and ``upright``: the images that EXIF turns (``--exif apply``)."""
         turned = self._arrays.get("orientations", np.empty(0))
-        return {"images": len(self), "boxes": len(self._arrays["labels"]), "upright": int((turned != STORED).sum())}
+        return {
+            "images": len(self),
+            "boxes": len(self._arrays["labels"]),
+            "upright": int((turned != STORED).sum()),
+        }
 
     def path(self, index: int) -> Path:
         """The image's file."""
@@ -165,7 +169,7 @@ def _read_record(folder: Path, root: Path, split: str) -> ArraysRecord:
 def _missing(folder: Path, root: Path, split: str) -> str:
     if not root.is_dir():
         wanted = f"{command('./setup_coco.sh', '--root', root)}, or name another one"
-        return f"{root}: {'no folder' if root.exists() else 'no such data folder'}\n  fix: {wanted}"
+        return f"{instead_of('folder', root)}\n  why: the data are to be there\n  fix: {wanted}"
     return (
         f"{folder}: no arrays of the split {split!r} here; the index stage makes them\n"
         f"  fix: {root_advice.arrays_wanted(root, split)}"

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from vision.messages.advice import UserError
+from vision.messages.terminal import counted
 
 _ORDER_STREAM = 0x6F72646572
 """The second word of the Philox key, so that order and augmentation never share numbers."""
@@ -98,8 +99,8 @@ class BatchSampler:
         """The next iteration gives ``epoch`` from ``start_step`` on."""
         if epoch < 0 or not 0 <= start_step <= self.steps_per_epoch:
             raise UserError(
-                f"epoch {epoch}, step {start_step}: an epoch of {self.length} images has "
-                f"{self.steps_per_epoch} steps of {self.batch_size}; was it another data set or batch size?"
+                f"epoch {epoch}, step {start_step}: an epoch of {counted(self.length, 'image')} has "
+                f"{counted(self.steps_per_epoch, 'step')} of {self.batch_size}; was it another data set or batch size?"
             )
         self.epoch, self.start_step = epoch, start_step
 
@@ -127,7 +128,9 @@ def _check_arguments(length: int, batch_size: int, rank: int, world: int) -> Non
     if length < 1:
         raise UserError("no images: the data set is empty")
     if batch_size < 1 or world < 1 or batch_size < world:
-        raise UserError(f"batch size {batch_size} for {world} processes: every process needs an image a step")
+        raise UserError(
+            f"batch size {batch_size} for {counted(world, 'process')}: every process needs an image a step"
+        )
     if not 0 <= rank < world:
         raise ValueError(f"rank {rank} of {world} processes")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError
 from vision.messages.advice import command
+from vision.messages.terminal import counted
 
 
 def open_splits(root: str | Path) -> tuple[CocoDetection, CocoDetection]:
@@ -26,7 +27,7 @@ def open_splits(root: str | Path) -> tuple[CocoDetection, CocoDetection]:
             )
     if not len(train.columns("labels")[0]):
         raise DatasetError(
-            f"{root}: no image of the train split has a box of its {len(train.classes) - 1} classes, so there is "
+            f"{root}: no image of the train split has a box of its {counted(len(train.classes) - 1, 'class')}, so there is "
             f"nothing to learn.\n  Which were left out, and why: {root}/report/annotations.txt; "
             f"all classes: {command('python -m pipeline run', '--root', root, '--classes', 'all')}, or name some"
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vision.engine.options import flag_of
 from vision.messages.advice import UserError
+from vision.messages.terminal import counted
 
 if TYPE_CHECKING:
     from vision.engine.config import TrainConfig
@@ -32,7 +33,7 @@ def check_together(config: TrainConfig) -> None:
         (config.amp == "fp16" and cpu, "--amp fp16 needs a GPU; on a CPU use --amp off or bf16"),
         (
             config.accumulate > config.batch_size,
-            f"--accumulate {config.accumulate}: a step has only --batch-size {config.batch_size} images",
+            f"--accumulate {config.accumulate}: a step has no more than {counted(config.batch_size, 'image')} (--batch-size)",
         ),
         (config.sync_bn and cpu, "--sync-bn needs GPUs"),
         (config.nesterov and config.momentum == 0, "--nesterov needs a --momentum above 0"),

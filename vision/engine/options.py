@@ -18,6 +18,7 @@ from typing import Any
 
 from vision.messages import command_line
 from vision.messages.advice import UserError
+from vision.messages.terminal import counted
 
 RESUME_RULES = ("session", "free", "named", "fixed")
 """What a change on resume means: ``session`` is never inherited; ``free`` changes no number of the training;
@@ -118,7 +119,7 @@ def from_plain(value: Any, hint: Any) -> Any:
         try:
             return float(value)
         except OverflowError:
-            raise ValueError(f"expected a number, found one of {len(str(value))} digits") from None
+            raise ValueError(f"expected a number, found one of {counted(len(str(value)), 'digit')}") from None
     if hint is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as a word

@@ -15,6 +15,7 @@ from vision.export.graphs import constants, named, nodes
 from vision.export.tensorrt import broken_clauses
 from vision.messages.advice import UserError
 from vision.messages.system_errors import in_words
+from vision.messages.terminal import counted
 
 INPUT, SCORES, BOXES = "input_0", "scores", "boxes"
 FP16_LARGEST = 65504.0
@@ -93,7 +94,7 @@ def _require_one_file(path: Path, model: Any) -> None:
     elsewhere = [name for name, tensor in constants(model) if tensor.external_data]
     if elsewhere:
         raise ContractBroken(
-            f"{path} breaks detectNet's contract:\n  {len(elsewhere)} weights ({elsewhere[0]} …) are in another file, which "
+            f"{path} breaks detectNet's contract:\n  {counted(len(elsewhere), 'weight')} ({elsewhere[0]} …) in another file, which "
             "the device's engine cache does not notice when it changes"
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from vision.artefacts import data_layout
 from vision.export.contract import ContractBroken
 from vision.messages.command_line import shortened
+from vision.messages.terminal import counted
 
 SENTENCES_SHOWN = 3
 _SYNSET_CHARACTERS = 10
@@ -58,8 +59,8 @@ def require_as_many(names: list[str], classes: int, onnx: str, labels: str) -> N
     """Raises ContractBroken where a network and a file of names do not belong together."""
     if len(names) != classes:
         raise ContractBroken(
-            f"{onnx} and {labels} do not belong together: scores of {classes} classes with background, "
-            f"{len(names)} names"
+            f"{onnx} and {labels} do not belong together: scores of {counted(classes, 'class')} with background, "
+            f"{counted(len(names), 'name')}"
         )
 
 

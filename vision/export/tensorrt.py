@@ -21,6 +21,7 @@ from vision.export.tensorrt_operators import (
     Target,
     targets_of,
 )
+from vision.messages.terminal import counted
 
 INT32 = np.iinfo(np.int32)
 
@@ -48,7 +49,7 @@ def constant_names(model: Any) -> set[str]:
 
 def _about_operators(model: Any, targets: tuple[Target, ...]) -> Iterator[str]:
     if len(model.functions):
-        yield f"{len(model.functions)} functions of its own ({model.functions[0].name}), which TensorRT before 9 cannot read"
+        yield f"{counted(len(model.functions), 'function')} of its own ({model.functions[0].name}), which TensorRT before 9 cannot read"
     for node in nodes(model):
         if node.op_type in CONTROL_FLOW:
             yield f"node {named(node)}: {node.op_type} is control flow; one image takes one way through the net"
@@ -91,7 +92,7 @@ def _about_shapes(model: Any) -> Iterator[str]:
             if any(not dim.HasField("dim_value") for dim in kind.shape.dim):
                 yield f"tensor {name} of node {named(node)}: its size is not fixed"
             if len(kind.shape.dim) > MOST_DIMENSIONS:
-                yield f"tensor {name} of node {named(node)}: {len(kind.shape.dim)} dimensions, at most {MOST_DIMENSIONS}"
+                yield f"tensor {name} of node {named(node)}: {counted(len(kind.shape.dim), 'dimension')}, at most {MOST_DIMENSIONS}"
             if _type_name(kind.elem_type) not in DATA_TYPES:
                 yield f"tensor {name} of node {named(node)}: {_type_name(kind.elem_type)}, which the parser does not take"
 
@@ -115,7 +116,7 @@ def _about_space(node: Any, inside: set[str]) -> Iterator[str]:
     sizes = {attribute.name: list(attribute.ints) for attribute in node.attribute}
     kernel = sizes.get("kernel_shape")
     if node.op_type in SPATIAL and kernel is not None and len(kernel) not in (2, 3):
-        yield f"node {named(node)}: {node.op_type} in {len(kernel)} dimensions; 2 and 3 are read"
+        yield f"node {named(node)}: {node.op_type} in {counted(len(kernel), 'dimension')}; 2 and 3 are read"
     if node.op_type in UNDILATED and any(step != 1 for step in sizes.get("dilations", ())):
         yield f"node {named(node)}: {node.op_type} with dilations is not read"
 

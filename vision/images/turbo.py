@@ -11,6 +11,7 @@ import simplejpeg
 from vision.images import jpeg
 from vision.images.convert import to_rgb8
 from vision.images.formats import BadImage
+from vision.messages.terminal import counted
 
 _EIGHTH = 8
 """The check decodes at 1/8 scale: every bit goes through the strict entropy decoder, without the inverse DCT."""
@@ -74,7 +75,7 @@ def _require_supported(frame: jpeg.Frame) -> None:
     if frame.bits != 8:
         raise BadImage(f"unsupported_depth: a JPEG of {frame.bits} bits a sample")
     if len(frame.components) not in (1, 3, 4):
-        raise BadImage(f"unsupported_channels: a JPEG of {len(frame.components)} components")
+        raise BadImage(f"unsupported_channels: a JPEG of {counted(len(frame.components), 'component')}")
 
 
 def _meaning(warning: str) -> Exception:

@@ -14,6 +14,10 @@ FULL = {errno.ENOSPC, errno.EDQUOT}
 NO_THREAD = "can't start new thread"
 """What Python's RuntimeError says where the system gives no more threads."""
 
+_KINDS = (
+    (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"), (stat.S_ISREG, "a file"),
+)  # fmt: skip
 _AGAIN = "then run the same command"
 _WORDS: dict[int, tuple[str, str, str]] = {
     errno.ENOENT: ("{where}: no such file or folder", "it is not there, or no more", "check the path"),
@@ -21,7 +25,7 @@ _WORDS: dict[int, tuple[str, str, str]] = {
     errno.EPERM: ("{where} cannot be changed", "the system does not permit it: it belongs to another user, or is marked immutable", f"look at it with ls -l and lsattr, {_AGAIN}"),
     errno.EROFS: ("{where} cannot be written", "the file system is mounted read-only", f"mount it for writing or name another place, {_AGAIN}"),
     errno.EIO: ("{where} cannot be read or written", "the disk reports an input/output error", f"look at the disk (dmesg, smartctl), {_AGAIN}"),
-    errno.ENOTDIR: ("{where} cannot be reached", "what should be a folder on the way there is a file", "check the path"),
+    errno.ENOTDIR: ("{above} is a file, not a folder", "{where} would be inside it", f"move it elsewhere or name another place, {_AGAIN}"),
     errno.EISDIR: ("{where} is a folder", "a file is expected there", "name a file"),
     errno.EEXIST: ("{where} is in the way", "something of that name is there already", "move it aside or choose another name"),
     errno.ENOTEMPTY: ("{where} is in the way", "it is a folder that is not empty", "move it aside or choose another name"),
@@ -66,13 +70,39 @@ def what_why_fix(error: OSError) -> tuple[str, str, str]:
         return _full(error, where)
     if error.errno in _WORDS:
         what, why, fix = _WORDS[error.errno]
-        return what.format(where=where), why, fix
+        above = shown(_file_above(_name(error.filename)))
+        return what.format(where=where, above=above), why.format(where=where), fix
     why = shown(
         error.strerror
         or (str(error) if error.errno is None else os.strerror(error.errno))
         or type(error).__name__
     )
     return f"{where} cannot be read or written", why, f"look at the disk and the permissions there, {_AGAIN}"
+
+
+def _file_above(name: str) -> str:
+    """The first on the way to ``name`` that is something else than a folder."""
+    above = (place for place in reversed(Path(name).parents) if place.exists() and not place.is_dir())
+    return str(next(above, name))
+
+
+def kind_of(mode: int) -> str:
+    """``a pipe`` for the ``st_mode`` of one."""
+    return next((name for holds, name in _KINDS if holds(mode)), "no file")
+
+
+def instead_of(wanted: str, path: Path) -> str:
+    """What is at ``path`` where a ``file`` or a ``folder`` is ``wanted``: ``there is no folder x``, ``x is a file, not a folder``."""
+    try:
+        return f"{shown(path)} is {kind_of(path.stat().st_mode)}, not a {wanted}"
+    except (FileNotFoundError, NotADirectoryError):
+        return (
+            f"{shown(path)} is a link to nothing"
+            if path.is_symlink()
+            else f"there is no {wanted} {shown(path)}"
+        )
+    except OSError as error:
+        return f"{shown(path)}: {reason(error)}"
 
 
 def reason(error: OSError) -> str:

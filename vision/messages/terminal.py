@@ -17,7 +17,9 @@ _PLURALS = {
     "class": "classes",
     "process": "processes",
     "library": "libraries",
+    "entry": "entries",
 }
+_VERBS = {"is": "are", "was": "were", "has": "have"}
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -56,13 +58,15 @@ def can_show(text: str, stream: TextIO) -> bool:
     return True
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 image``, ``2 images``, ``1,234 boxes``."""
+def counted(number: int, noun: str, verb: str = "") -> str:
+    """``1 image``, ``2 images``, ``1,234 boxes``; with the verb ``is`` also ``1 image is``, ``2 images are``."""
+    behind = f" {verb}" if verb else ""
     if number == 1:
-        return f"1 {noun}"
+        return f"1 {noun}{behind}"
     head, _, last = noun.rpartition(" ")
     many = _PLURALS.get(last, last + "s")
-    return f"{number:,} {head + ' ' if head else ''}{many}"
+    behind = f" {_VERBS.get(verb, verb.removesuffix('s'))}" if verb else ""
+    return f"{number:,} {head + ' ' if head else ''}{many}{behind}"
 
 
 def clock_time(seconds: float) -> str:

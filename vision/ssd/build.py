@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from vision.core.sample import InputSpec
+from vision.messages.terminal import counted
 from vision.nn.backbones.mobilenet_v2 import MobileNetV2
 from vision.nn.initialise import initialise_convolutions
 from vision.nn.necks.extra_layers import inverted_residual_extras
@@ -37,7 +38,9 @@ def build_detector(
     Raises ValueError for fewer than 2 classes, a width that is not positive and an unknown profile.
     """
     if num_classes < 2:
-        raise ValueError(f"{num_classes} classes: a detector needs background and at least one object class")
+        raise ValueError(
+            f"{counted(num_classes, 'class')}: a detector needs background and at least one object class"
+        )
     if not width_mult > 0:
         raise ValueError(f"width multiplier {width_mult}: must be above 0 (1 = the published net)")
     if prior_profile not in variant.priors:

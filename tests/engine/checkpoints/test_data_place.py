@@ -65,7 +65,7 @@ def test_moved_data_are_named_with_the_option_and_the_command_works(
     monkeypatch.chdir(tmp_path)
     assert train("--resume", run) == 1
     said = capsys.readouterr().err
-    assert f"{project / 'data'}: no such data folder" in said
+    assert f"there is no folder {project / 'data'}\n" in said
     fill: dict[str, object] = {"FOLDER": project / "moved"}
     printed(said, "vision/engine/checkpoints/data_place.py:located", "--stop-after-step=2", fill=fill)
 

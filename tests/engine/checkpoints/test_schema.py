@@ -334,5 +334,10 @@ def test_checkpoints_from_before_an_option_stay_good() -> None:
 
 def test_an_option_that_changes_no_number_may_be_missing(content: Content) -> None:
     older = copy.deepcopy(content)
-    del older["args"]["map_epochs"], older["args"]["keep_checkpoints"], older["validation_digest"], older["data"]
+    del (
+        older["args"]["map_epochs"],
+        older["args"]["keep_checkpoints"],
+        older["validation_digest"],
+        older["data"],
+    )
     assert _typed(older, Path("x.pth")).validation_digest == "" and _typed(older, Path("x.pth")).exif is None

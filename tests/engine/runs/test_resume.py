@@ -251,7 +251,13 @@ def test_data_in_another_frame_are_named_and_made_again(
         turned = Image.Exif()
         turned[0x0112] = 3
         data = path.read_bytes()
-        path.write_bytes(data[:2] + b"\xff\xe1" + (len(turned.tobytes()) + 2).to_bytes(2, "big") + turned.tobytes() + data[2:])
+        path.write_bytes(
+            data[:2]
+            + b"\xff\xe1"
+            + (len(turned.tobytes()) + 2).to_bytes(2, "big")
+            + turned.tobytes()
+            + data[2:]
+        )
     assert pipeline(["run", "--root", str(root), "--from", "validate_images"]) == 0
     assert train("--datasets", root, *TINY, "--checkpoint-folder", run, "--stop-after-step", 1) == 0
     assert load(newest(run)).exif == "stored"
@@ -259,7 +265,10 @@ def test_data_in_another_frame_are_named_and_made_again(
     capsys.readouterr()
     assert train("--resume", run) == 1
     said = capsys.readouterr().err
-    assert "the run has used all images as they are stored (--exif stored), these data 2 photographs upright" in said
+    assert (
+        "the run has used all images as they are stored (--exif stored), these data 2 photographs upright"
+        in said
+    )
     printed(said, "vision/datasets/root_advice.py:_run")
     assert train("--resume", run, "--stop-after-step", 2) == 0
     own = {"images": 16, "boxes": load(newest(run)).data["train"]["boxes"]}

@@ -196,7 +196,7 @@ def test_unfinished_files_of_a_killed_session_are_removed(
     before = {path.name for path in run.iterdir()} - {LEFTOVER}
     assert train("--resume", run, "--stop-after-step", 5) == 0
     assert not (run / LEFTOVER).exists() and before <= {path.name for path in run.iterdir()}
-    assert "1 unfinished file(s) of a killed session removed" in capsys.readouterr().out
+    assert "removed 1 unfinished file of a killed session" in capsys.readouterr().out
 
 
 def test_also_where_a_run_was_killed_before_its_first_checkpoint(

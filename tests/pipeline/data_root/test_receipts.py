@@ -73,5 +73,5 @@ def test_what_is_no_file_is_named_at_once(tmp_path: Path, kind: str) -> None:
         os.mkfifo(path)
     else:
         path.symlink_to("/dev/null")
-    with pytest.raises(RecordError, match="no regular file"):
+    with pytest.raises(RecordError, match="not a file"):
         receipts.read(tmp_path, "index")

@@ -190,7 +190,7 @@ def test_a_link_in_the_place_of_the_folder_is_never_replaced(
     assert link.readlink() == other and snapshot(other) == before
     if damage:
         said = capsys.readouterr().err
-        assert f"{link} is a link to {other}" in said and "1 images are missing or damaged" in said
+        assert f"{link} is a link to {other}" in said and "1 image is missing or damaged" in said
         printed(said, "pipeline/extract/split_folder.py:_require_own_folder#2")
         assert not link.is_symlink() and run(root) == 0
         assert (link / "notes.txt").read_text() == "mine"

@@ -110,8 +110,8 @@ def test_another_folder_is_told_from_missing_pictures(
     words += ["--output", str(tmp_path / "made.json")]
     assert remap_categories_command.main([*words, "--images", str(other)]) == 1
     said = capsys.readouterr().err
-    assert f"none of the 30 images that the annotations name is in {other}" in said
-    assert "it holds 1 others, such as 'cat.jpg'" in said and "repair the file" not in said
+    assert f"no image of the 30 that the annotations name is in {other}" in said
+    assert "it holds 1 other, such as 'cat.jpg'" in said and "repair the file" not in said
     assert remap_categories_command.main([*words, "--images", str(root)]) == 1
     assert "is there, so the names count from another folder" in capsys.readouterr().err
     assert not (tmp_path / "made.json").exists()
@@ -150,7 +150,7 @@ def test_what_never_stops_changing_ends_by_name(tmp_path: Path, monkeypatch: pyt
     job = ImageJob("", str(tmp_path), "a.jpg", None)
     absent = Checked(ImageVerdict("reject", "missing: no such file", None, None), None)
     monkeypatch.setattr(image_survey, "_said", lambda *_: iter([[(job, absent)]]))
-    with pytest.raises(StageError, match=r"1 images change while they are checked, such as .*a\.jpg"):
+    with pytest.raises(StageError, match=r"1 image changes during the check, such as .*a\.jpg"):
         image_survey.check_all([job], tmp_path, 1)
 
 

@@ -351,7 +351,7 @@ def test_photographs_that_are_labelled_upright_are_taken_by_the_printed_command(
         assert "use those upright that are labelled so: " in said.err
     else:
         assert [row[:3] for row in dropped(folder) if row[0] == "image"] == [("image", 2, "rejected")]
-        assert "to use the 1 that are labelled upright: " in said.out
+        assert "to use 1 image labelled upright: " in said.out
     printed(said.out + said.err, "pipeline/remap_categories/own_file.py:FileRemap.to_apply")
     assert [one["id"] for one in load(folder / "made.json")["images"]] == [1, 2]
     assert [one["name"] for one in load(folder / "made.json")["categories"]] == ["red", "blue"]
@@ -383,4 +383,4 @@ def test_a_pipe_is_named_and_not_waited_for(tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "given.json").unlink()
     os.mkfifo(tmp_path / "given.json")
     assert remap_categories_command.main(asked) == 1
-    assert "--annotations takes a file, and it is a pipe" in capsys.readouterr().err
+    assert "given.json is a pipe, not a file" in capsys.readouterr().err

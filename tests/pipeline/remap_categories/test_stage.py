@@ -185,7 +185,7 @@ def test_counts_and_exit_codes_of_the_command(root: Path, capsys: pytest.Capture
     assert "did you mean cat?" in capsys.readouterr().err
     (root / IMAGE_REPORT).unlink()
     assert remap_categories_command.main(["--root", str(root), "--force"]) == 1
-    assert "no such file" in (error := capsys.readouterr().err) and len(error.splitlines()) == 3
+    assert "there is no file" in (error := capsys.readouterr().err) and len(error.splitlines()) == 3
 
 
 def test_the_test_split_has_no_annotations(tmp_path: Path) -> None:

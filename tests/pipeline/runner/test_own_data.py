@@ -119,6 +119,24 @@ def test_a_file_of_ones_own_under_the_name_of_a_later_output_is_moved_and_then_i
     assert (by_hand / "annotations/labels.txt.mine").read_text() == "mine\n"
 
 
+@pytest.mark.parametrize(
+    "name", ["report", "arrays", "annotations", ".pipeline", ".pipeline/staging", ".pipeline/claims"]
+)
+def test_a_file_of_ones_own_where_a_folder_of_ours_would_be_is_named_before_any_work(
+    by_hand: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name == "annotations":
+        (by_hand / name).rename(by_hand / "elsewhere")
+    (by_hand / name).parent.mkdir(exist_ok=True)
+    (by_hand / name).write_text("mine")
+    before = snapshot(by_hand, lambda each: each.startswith(".pipeline"))
+    assert run(by_hand, "--from", "validate_images") == 1
+    said = capsys.readouterr()
+    assert f"{by_hand / name} is a file, not a folder\n" in said.err and "fix: move it elsewhere" in said.err
+    assert snapshot(by_hand, lambda each: each.startswith(".pipeline")) == before
+    assert (by_hand / name).read_text() == "mine" and "images can be used" not in said.out
+
+
 def test_the_root_of_a_release_is_not_taken_for_ones_own(
     own_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

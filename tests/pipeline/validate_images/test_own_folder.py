@@ -83,8 +83,8 @@ def test_two_at_once_on_one_report_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (["--images", "/nowhere", "--report", "{tmp}/r.jsonl"], 1, "/nowhere is no folder"),
-        (["--images", "{tmp}", "--report", "{tmp}/none/r.jsonl"], 1, "none is no folder"),
+        (["--images", "/nowhere", "--report", "{tmp}/r.jsonl"], 1, "there is no folder /nowhere"),
+        (["--images", "{tmp}", "--report", "{tmp}/none/r.jsonl"], 1, "there is no folder {tmp}/none"),
         (["--images", "{tmp}"], 2, "--report is missing"),
         (["--report", "r.jsonl"], 2, "--images is missing"),
     ],
@@ -97,7 +97,7 @@ def test_mistakes(
         found = main(words)
     except SystemExit as leaving:
         found = int(leaving.code or 0)
-    assert found == code and text in capsys.readouterr().err
+    assert found == code and text.format(tmp=tmp_path) in capsys.readouterr().err
 
 
 def test_an_empty_folder_gives_an_empty_report(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from vision.artefacts.data_layout import ARRAYS
 from vision.datasets.contract import DatasetError
 from vision.engine.config import TrainConfig
 from vision.messages.advice import command, shown
+from vision.messages.system_errors import instead_of
 
 
 def with_absolute_data(config: TrainConfig) -> TrainConfig:
@@ -33,8 +34,8 @@ def located(
     gone = [place for place in places if not place.is_dir()]
     if gone and required:
         raise DatasetError(
-            f"{shown(gone[0])}: no such data folder\n"
-            f"  why: {shown(run)} was trained on it, and it is not there any more\n"
+            f"{instead_of('folder', gone[0])}\n"
+            f"  why: {shown(run)} was trained on the data there\n"
             f"  fix: {command('python train_ssd.py --resume', run, '--datasets')} FOLDER, where they are now"
         )
     notes = [

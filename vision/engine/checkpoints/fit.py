@@ -19,6 +19,7 @@ from vision.engine.checkpoints.schema import MOST
 from vision.engine.config import TrainConfig
 from vision.engine.model import build_from, freeze
 from vision.engine.optim import build_optimizer
+from vision.messages.terminal import counted
 
 MOMENTS = {"SGD": {"momentum_buffer"}, "Adam": {"step", "exp_avg", "exp_avg_sq"}}
 MOMENTS["AdamW"] = MOMENTS["Adam"]
@@ -55,7 +56,9 @@ def check_fit(checkpoint: Checkpoint) -> None:
     _check_optimizer(checkpoint.optimizer, build_optimizer(model, config), config)
     updated = not checkpoint.scaler and (checkpoint.window["steps"] or checkpoint.sampler["epoch"])
     if updated and "exp_avg" in MOMENTS[config.optim_choose] and not checkpoint.optimizer["state"]:
-        raise _Misfit(f"optimizer.state: no moments after {checkpoint.step} steps of {config.optim_choose}")
+        raise _Misfit(
+            f"optimizer.state: no moments after {counted(checkpoint.step, 'step')} of {config.optim_choose}"
+        )
 
 
 def _check_weights(part: str, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
@@ -92,7 +95,9 @@ def _check_optimizer(saved: dict[str, Any], built: torch.optim.Optimizer, config
             raise _Misfit(f"optimizer.state: parameter {index} of {len(parameters)}")
         _check_moments(f"optimizer.state.{index}", moments, needed, parameters[index])
     if len(saved["state"]) not in (0, len(parameters)):  # every update moves all of them
-        raise _Misfit(f"optimizer.state: moments of {len(saved['state'])} of {len(parameters)} parameters")
+        raise _Misfit(
+            f"optimizer.state: moments of {len(saved['state'])} of {counted(len(parameters), 'parameter')}"
+        )
 
 
 def _check_moments(where: str, moments: Mapping[str, Any], needed: set[str], parameter: Tensor) -> None:

@@ -163,7 +163,7 @@ class RunFolder:
             return self.path / record.file
         if records:
             raise NoCheckpoint(
-                f"{self.path}: none of the {len(records)} recorded checkpoints is good; not starting from scratch.\n"
+                f"{self.path}: no checkpoint of {len(records)} on record is good; not starting from scratch.\n"
                 f"  Restore one of them from a copy, or choose another --checkpoint-folder."
             )
         return None

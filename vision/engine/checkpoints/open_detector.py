@@ -12,6 +12,7 @@ from vision.engine.checkpoints.find_runs import Ask, resume_with
 from vision.engine.checkpoints.folder import DamagedCheckpoint, RunFolder
 from vision.engine.model import build_from
 from vision.messages.advice import UserError, shown
+from vision.messages.terminal import counted
 from vision.ssd.model import Detector
 
 
@@ -48,7 +49,7 @@ class LoadedDetector:
         spec = self.detector.input_spec
         return (
             f"{shown(self.path)}\n"
-            f"  {self.detector.variant.name}, {spec.width}×{spec.height} px, {len(self.classes)} classes with background\n"
+            f"  {self.detector.variant.name}, {spec.width}×{spec.height} px, {counted(len(self.classes), 'class')} with background\n"
             f"  epoch {self.checkpoint.epoch}, step {self.checkpoint.step:,}, "
             f"{'EMA' if self.weights == 'ema' else 'raw'} weights; {self.chosen}"
         )

@@ -21,6 +21,7 @@ from vision.engine.config import TrainConfig
 from vision.engine.options import options_of, read_mapping
 from vision.engine.state import set_host_generators
 from vision.messages.advice import UserError
+from vision.messages.terminal import counted
 
 MOST = 2**53
 """No count in a checkpoint comes near it."""
@@ -217,7 +218,9 @@ def check_together(content: Mapping[str, Any], where: str) -> None:
             raise RecordError(f"{where}: sampler.{name}: {order[name]}, and args has {args[name]}")
     steps_per_epoch = max(1, order["length"] // order["batch_size"])
     if order["step"] > steps_per_epoch:
-        raise RecordError(f"{where}: sampler.step: {order['step']} of an epoch of {steps_per_epoch} steps")
+        raise RecordError(
+            f"{where}: sampler.step: {order['step']} of an epoch of {counted(steps_per_epoch, 'step')}"
+        )
     expected = order["epoch"] * steps_per_epoch + order["step"]
     if content["step"] != expected:
         raise RecordError(f"{where}: step: expected {expected} by its sampler, found {content['step']}")

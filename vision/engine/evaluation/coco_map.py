@@ -20,6 +20,7 @@ import numpy as np
 from vision.engine.evaluation.ground_truth import GroundTruth, ground_truth_of
 from vision.engine.evaluation.results import Results
 from vision.messages.advice import UserError
+from vision.messages.terminal import counted
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 """In the order of pycocotools' ``stats``."""
@@ -111,7 +112,7 @@ def _require_known(results: Results, truth: GroundTruth) -> None:
         if len(strange):
             shown = ", ".join(map(str, strange[:5].tolist())) + (" …" if len(strange) > 5 else "")
             raise UserError(
-                f"results name {len(strange)} {kind} id(s) that the ground truth does not have: {shown}; "
+                f"results name {counted(len(strange), f'{kind} id')} that the ground truth does not have: {shown}; "
                 "they are of another data set or split"
             )
 

@@ -8,6 +8,7 @@ from vision.artefacts.writable import require_writable
 from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.config import TrainConfig
 from vision.engine.state import TrainState
+from vision.messages.terminal import counted
 
 BYTES_A_TENSOR = 512
 """Of the zip: header, padding to 64 bytes, directory entry, and the steps of the pickle."""
@@ -55,7 +56,7 @@ def require_room(run: RunFolder, state: TrainState, config: TrainConfig, steps_p
     require_writable(
         run.path,
         files * one + logs,
-        f"for up to {files} checkpoints of about {one:,} bytes and {logs:,} of logs",
+        f"for up to {counted(files, 'checkpoint')} of about {one:,} bytes and {logs:,} of logs",
     )
 
 

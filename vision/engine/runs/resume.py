@@ -130,7 +130,7 @@ def _require_epochs(config: TrainConfig, checkpoint: Checkpoint, parsed: Parsed)
         begun = " and begun another one" if step else ""
         raise UsageError(
             f"{where} {config.epochs}: the run is past that\n"
-            f"  why: it has done {done} epochs{begun}; nothing was changed\n"
+            f"  why: it has done {counted(done, 'epoch')}{begun}; nothing was changed\n"
             f"  fix: name at least {done + (step > 0)}, or resume an older checkpoint of it"
         )
 
@@ -290,9 +290,7 @@ def _check_classes(checkpoint: Checkpoint, data: CocoDetection) -> None:
         raise IncompatibleResume("--datasets: the same class names with other original category ids")
 
 
-def _check_digest(
-    kind: str, done: str, digest: str, was: dict[str, int] | None, data: CocoDetection
-) -> None:
+def _check_digest(kind: str, done: str, digest: str, was: dict[str, int] | None, data: CocoDetection) -> None:
     """Validation data too: the best of a run is the best on one set of images."""
     if digest == data.digest:
         return
@@ -307,13 +305,18 @@ def _difference(was: dict[str, int] | None, data: CocoDetection) -> tuple[str, s
     """What is other about ``data``, as far as the counts of then tell, and how to have them as they were."""
     now, fix = data.counts, "name the old data root, or make this one as it was"
     if not was:
-        return "their digest is another one: other images or boxes, or made with other options of the stages", fix
+        return (
+            "their digest is another one: other images or boxes, or made with other options of the stages",
+            fix,
+        )
     turned = was["upright"] - now["upright"]
     if turned and 0 in (was["upright"], now["upright"]) and abs(was["images"] - now["images"]) <= abs(turned):
         then, today = (_frame(counts["upright"]) for counts in (was, now))
         exif = EXIF_CHOICES[bool(was["upright"])]
         return f"the run has used {then}, these data {today}", with_exif(data.root, exif)
-    counts = [f"{counted(each['images'], 'image')} with {counted(each['boxes'], 'box')}" for each in (now, was)]
+    counts = [
+        f"{counted(each['images'], 'image')} with {counted(each['boxes'], 'box')}" for each in (now, was)
+    ]
     if counts[0] == counts[1]:
         return f"as many images and boxes ({counts[0]}), and their names, sizes, boxes or classes differ", fix
     return f"{counts[0]}, the run has had {counts[1]}", fix

@@ -14,6 +14,7 @@ from vision.artefacts.files import atomic_publish, publish_bytes
 from vision.artefacts.records import RecordError, parse_json
 from vision.engine.checkpoints.folder import free_name
 from vision.engine.runs.metric_logger import METRICS_NAME, Events, event_files
+from vision.messages.terminal import counted
 
 SHOWN_RANGES = 5
 
@@ -79,7 +80,7 @@ def _rewind_lines(run: Path, belongs: Belongs) -> list[str]:
     if damaged:
         name = free_name(run, "metrics.damaged", ".jsonl")
         publish_bytes(run / name, b"".join(damaged))
-        notes.append(f"{path}: {len(damaged)} line(s) cannot be read; moved to {name}")
+        notes.append(f"{path}: {counted(len(damaged), 'line')} cannot be read; moved to {name}")
     if later or damaged:
         with atomic_publish(path) as temporary, temporary.open("wb") as stream:
             for line, row in _lines(path):

@@ -14,6 +14,7 @@ from vision.engine.training.not_finite import finite_metrics, require_finite_wei
 from vision.engine.training.session import Session
 from vision.engine.training.step import train_step
 from vision.engine.training.validation import Interrupted, validate
+from vision.messages.terminal import counted
 
 
 def fit(state: TrainState, session: Session) -> list[dict[str, Any]]:
@@ -140,7 +141,7 @@ def _has_stalled(state: TrainState, session: Session) -> bool:
     if patience is None or not state.best or state.best["since"] < patience:
         return False
     session.console.say(
-        f"stopped early: no better validation {state.best['since']} times (--patience {patience})"
+        f"stopped early: no better validation {counted(state.best['since'], 'time')} (--patience {patience})"
     )
     return True
 

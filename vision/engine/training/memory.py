@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vision.engine.training.session import Session
 from vision.messages.advice import UserError
+from vision.messages.terminal import counted
 
 STRIDE, SHORTER = 32, 0.7
 """px that sides are multiples of; a side 0.7 times as long is half the area."""
@@ -22,12 +23,12 @@ def what_may_fit(session: Session) -> str:
     sides = [max(STRIDE, int(side * SHORTER) // STRIDE * STRIDE) for side in config.resolution]
     ways = []
     if part > 1:
-        ways.append(f"--accumulate {parts} (the same steps in parts of {-(-own // parts)} images)")
+        ways.append(f"--accumulate {parts} (the same steps in parts of {counted(-(-own // parts), 'image')})")
         ways.append(f"--batch-size {max(1, config.batch_size // 2)} (a new run)")
     if sides != list(config.resolution):
         ways.append(f"--resolution {' '.join(map(str, sides))} (a new run)")
     return (
-        f"{session.device}: out of memory with {part} images of {config.resolution[0]}×{config.resolution[-1]} px "
+        f"{session.device}: out of memory with {counted(part, 'image')} of {config.resolution[0]}×{config.resolution[-1]} px "
         f"at once ({config.batch_size} a step, --accumulate {config.accumulate}).\n"
         f"  Each of these needs less: {'; '.join([*ways, 'a narrower --mb2-width-mult (a new run)'])}.\n"
         f"  {session.way_back()}"

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vision.engine.state import TrainState
 from vision.engine.training.session import Session
 from vision.messages.advice import UserError
+from vision.messages.terminal import counted
 
 SHOWN_IDS = 64
 
@@ -77,7 +78,7 @@ ADVICE = "Try a smaller --lr, a longer --warmup-steps or --clip-grad"
 
 
 def _weights_are(spoiled: list[str]) -> str:
-    return f"{len(spoiled)} weights are not finite, {spoiled[0]} the first"
+    return f"{counted(len(spoiled), 'weight', 'is')} not finite, {spoiled[0]} the first"
 
 
 def _shown(ids: Sequence[int]) -> str:
@@ -89,7 +90,7 @@ def require_steps(state: TrainState, session: Session) -> None:
     """At the end of an epoch. Raises NotFinite where every step of it was skipped."""
     if state.window.skipped and not state.window.steps:
         raise NotFinite(
-            f"epoch {state.epoch}: all of its {state.window.skipped} steps were skipped, since none was finite.\n"
+            f"epoch {state.epoch}: no step of {state.window.skipped:,} was finite, so each was skipped.\n"
             f"  {session.way_back()}\n  {ADVICE}."
         )
 

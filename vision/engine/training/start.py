@@ -15,6 +15,7 @@ from vision.engine.optim import Schedule
 from vision.engine.runs.resume import Plan
 from vision.engine.runs.truncate_logs import truncate_logs
 from vision.engine.state import TrainState
+from vision.messages.terminal import counted
 from vision.ssd.model import Detector
 
 
@@ -49,5 +50,5 @@ def resume_or_begin(state: TrainState, plan: Plan, group: Group) -> Plan:
     # also of a run that was killed before its first checkpoint
     notes = truncate_logs(plan.run, state.step, state.epoch, state.step > 0 and state.step_in_epoch == 0)
     if removed:
-        notes.append(f"{plan.run}: {removed} unfinished file(s) of a killed session removed")
+        notes.append(f"{plan.run}: removed {counted(removed, 'unfinished file')} of a killed session")
     return dataclasses.replace(plan, notes=(*plan.notes, *notes))

@@ -23,6 +23,7 @@ from vision.artefacts.records import RecordError, read_json
 from vision.core.sample import InputSpec
 from vision.messages.advice import UserError
 from vision.messages.system_errors import in_words
+from vision.messages.terminal import counted
 from vision.nn.weights.state_dicts import LoadReport, Weights, average_in, load_fitting, weights_in
 from vision.nn.weights.weight_file import read
 
@@ -187,7 +188,8 @@ def load_detector(model: nn.Module, source: DetectorFile, classes: Sequence[str]
         kept = [name for name in classes if name in source.classes]
         moved = move_classes(model, source.weights, source.classes, classes)
         notes.insert(
-            0, f"heads kept for {len(kept)} of {len(classes)} classes (background included), by name"
+            0,
+            f"heads kept for {len(kept)} of {counted(len(classes), 'class')} (background included), by name",
         )
         return load_fitting(model, moved, str(source.path), notes, HEADS)
     if source.classes is None:

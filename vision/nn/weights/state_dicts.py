@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from vision.messages.advice import UserError
+from vision.messages.terminal import counted
 from vision.nn.weights.signatures import looks_like
 
 Weights = dict[str, Tensor]
@@ -87,7 +88,7 @@ class LoadReport:
     notes: tuple[str, ...] = field(default=())
 
     def __str__(self) -> str:
-        parts = [f"{self.source}: {len(self.loaded):,} tensors", *self.notes]
+        parts = [f"{self.source}: {counted(len(self.loaded), 'tensor')}", *self.notes]
         for word in ("missing", "unexpected", "misshaped"):
             names = getattr(self, word)
             if names:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vision.artefacts.pickled import BadPickle, Named, checked_key
+from vision.messages.terminal import counted
 
 CHUNK = 1 << 20
 MAX_DIMS = 16
@@ -108,7 +109,9 @@ class Storages:
             numel *= length
             last += max(0, length - 1) * stride
         if numel > len(elements) or (numel and last >= len(elements)):
-            raise Wrong(f"a tensor larger than its data: shape {shape}, {len(elements):,} values are there")
+            raise Wrong(
+                f"a tensor larger than its data: shape {shape}, {counted(len(elements), 'value', 'is')} there"
+            )
         self._tensors_left -= numel * elements.element_size()
         if self._tensors_left < 0:
             raise Wrong("its tensors claim many times the bytes that it has")
