@@ -54,9 +54,20 @@ def _reasons(result: SplitCounts) -> list[str]:
         ("annotations dropped", result.annotations_dropped),
         ("annotations changed", result.changed),
     )
-    return [
-        f"{result.split or 'file'}: {what}: "
-        + ", ".join(f"{count:,} {reason}" for reason, count in sorted(table.items()))
+    name = result.split or "file"
+    lines = [
+        f"{name}: {what}: " + ", ".join(f"{count:,} {reason}" for reason, count in sorted(table.items()))
         for what, table in tables
         if table
     ]
+    if not result.annotations_kept and result.split != "test":
+        lines.append(
+            f"warning: {name}: {_without_boxes(result)}: there is nothing to learn or to measure in it"
+        )
+    return lines
+
+
+def _without_boxes(result: SplitCounts) -> str:
+    if result.annotations_in:
+        return f"no annotation of {result.annotations_in:,} is left"
+    return "it has no annotation"

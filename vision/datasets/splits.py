@@ -19,16 +19,16 @@ def open_splits(root: str | Path) -> tuple[CocoDetection, CocoDetection]:
             f"make both from one map: "
             + command("python -m pipeline run", "--root", root, "--from", "remap_categories", "--force")
         )
-    for name, data in (("train", train), ("val", val)):
+    for name, data, to in (("train", train, "learn"), ("val", val, "measure")):
         if not len(data):
             raise DatasetError(
                 f"{root}: the {name} split has no usable image; "
                 + command("python -m pipeline status", "--root", root)
             )
-    if not len(train.columns("labels")[0]):
-        raise DatasetError(
-            f"{root}: no image of the train split has a box of its {counted(len(train.classes) - 1, 'class')}, so there is "
-            f"nothing to learn.\n  Which were left out, and why: {root}/report/annotations.txt; "
-            f"all classes: {command('python -m pipeline run', '--root', root, '--classes', 'all')}, or name some"
-        )
+        if not len(data.columns("labels")[0]):
+            raise DatasetError(
+                f"{root}: no image of the {name} split has a box of its {counted(len(data.classes) - 1, 'class')}, so there is "
+                f"nothing to {to}.\n  Which were left out, and why: {root}/report/annotations.txt; "
+                f"all classes: {command('python -m pipeline run', '--root', root, '--classes', 'all')}, or name some"
+            )
     return train, val

@@ -88,7 +88,7 @@ def test_data_without_a_box_are_refused(
     assert pipeline(["run", "--root", str(root), "--workers", "1", "--classes", "hair drier"]) == 0
     assert train(*tiny, "--datasets", root, "--checkpoint-folder", tmp_path / "run") == 1
     said = capfd.readouterr().err
-    assert "has a box of its 1 classes" in said and "annotations.txt" in said
+    assert "no image of the train split has a box of its 1 class," in said and "annotations.txt" in said
 
 
 def test_a_rate_of_nothing_is_said_before_it_is_trained_with(

@@ -204,6 +204,17 @@ def test_a_subset_and_an_unknown_class(tmp_path: Path, capsys: pytest.CaptureFix
     assert "did you mean toothbrush?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("annotations", "said"),
+    [([], "it has no annotation"), ([{"id": 1, "image_id": 0, "category_id": 90, "bbox": [1, 2, 0, 0]}], "no annotation of 1 is left")],
+)  # fmt: skip
+def test_a_file_without_a_box_is_told(
+    annotations: list[Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert remap_categories_command.main(own(tmp_path, annotations=annotations)) == 0
+    assert f"warning: file: {said}: there is nothing to learn or to measure in it" in capsys.readouterr().out
+
+
 def test_val_with_the_labels_of_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """val lists two of the three categories, in another order: alone, toothbrush would be 2."""
     train, val = tmp_path / "train", tmp_path / "val"
