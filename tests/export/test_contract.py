@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from vision.export.contract import ContractBroken, check
+from vision.export.contract import DRAW_AGAIN, SMALLER_WEIGHTS, ContractBroken, check
 
 Draw = Callable[..., Path]
 Change = Callable[[SimpleNamespace], Any]
@@ -201,4 +201,7 @@ def test_all_that_is_broken_is_listed(drawn_by_hand: Draw) -> None:
 
     with pytest.raises(ContractBroken) as caught:
         check(drawn_by_hand(change), 13, 3)
-    assert [part in str(caught.value) for part in ("FP16", "scores is not float32", "nms")] == [True] * 3
+    what, *reasons, fix = str(caught.value).splitlines()
+    assert "breaks detectNet's contract" in what and reasons[0].startswith("  why: ")
+    assert [part in "".join(reasons) for part in ("FP16", "scores is not float32", "nms")] == [True] * 3
+    assert fix == f"  fix: {DRAW_AGAIN}; {SMALLER_WEIGHTS}"

@@ -104,8 +104,8 @@ def _axes_swapped(graph: Any) -> None:
 
 
 WRONG = {
-    "scores a little off": (_after("scores", "Add", by=1e-5), r"is 1\.0.e-05 away from float64 in scores; rounding explains"),
-    "boxes a little off": (_after("boxes", "Add", by=5e-6), r"(5\.|4\.[5-9]).e-06 away from float64 in boxes; rounding explains"),
+    "scores a little off": (_after("scores", "Add", by=1e-5), r"is 1\.0.e-05 away from float64 in scores; nothing was published\n  why: rounding explains"),
+    "boxes a little off": (_after("boxes", "Add", by=5e-6), r"(5\.|4\.[5-9]).e-06 away from float64 in boxes; nothing was published\n  why: rounding explains"),
     "corners in another order": (_after("boxes", "Gather", swap=True), "image 0: boxes are not x1, y1, x2, y2"),
     "no softmax": (_logits_as_scores, "softmax must be inside the graph"),
     "softmax over priors": (_axes_swapped, "softmax must be inside the graph"),
@@ -269,7 +269,7 @@ def test_a_small_fault_is_refused(
     fault(broken)
     with pytest.raises(
         ParityBroken,
-        match=r"image \d, the worst, is .* away from float64 in (scores|boxes); rounding explains",
+        match=r"image \d, the worst, is .* away from float64 in (scores|boxes); .*\n  why: rounding explains .*\n  fix: ",
     ):
         _judged(tmp_path, broken, trained, three)
 
@@ -284,7 +284,7 @@ def test_an_activation_without_its_upper_end_is_refused(
     for header in detector.classification_headers:
         if isinstance(header, nn.Sequential):
             header[1].weight.data.mul_(4)
-    with pytest.raises(ParityBroken, match="in scores; rounding explains"):
+    with pytest.raises(ParityBroken, match="in scores; nothing was published\n  why: rounding explains"):
         _judged(tmp_path, broken, detector, three)
 
 
@@ -296,7 +296,7 @@ def test_a_fault_shows_among_large_logits_too(
     broken = copy.deepcopy(detector)
     norms: list[Any] = [module for module in broken.modules() if isinstance(module, nn.BatchNorm2d)]
     norms[20].eps = 1e-3
-    with pytest.raises(ParityBroken, match="in scores; rounding explains"):
+    with pytest.raises(ParityBroken, match="in scores; nothing was published\n  why: rounding explains"):
         _judged(tmp_path, broken, detector, three)
 
 
@@ -320,6 +320,7 @@ def test_a_net_that_float32_cannot_compute_is_refused(
     """Logits so large that what would have to be allowed hides any fault."""
     detector = _louder(trained, 1e5)
     with pytest.raises(
-        ParityBroken, match=r"torch in float32 is .* away from float64 in scores, and as much would"
+        ParityBroken,
+        match=r"torch in float32 is .* away from float64 in scores; nothing was published\n  why: as much would",
     ):
         _judged(tmp_path, detector, detector, three)

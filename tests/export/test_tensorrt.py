@@ -146,7 +146,7 @@ NOT_READ: dict[str, tuple[Change, str]] = {
     "MaxPool with dilations": (
         _beside(node("MaxPool", ["input_0"], ["most"], kernel_shape=[2, 2], dilations=[2, 2])), "MaxPool with dilations is not read",
     ),
-    "one dimension": (_beside(node("MaxPool", ["logits"], ["most"], kernel_shape=[2])), "MaxPool in 1 dimensions; 2 and 3 are read"),
+    "one dimension": (_beside(node("MaxPool", ["logits"], ["most"], kernel_shape=[2])), "MaxPool in 1 dimension; 2 and 3 are read"),
     "cubic Resize": (
         _beside(
             node("Resize", ["input_0", "", "by"], ["larger"], mode="cubic"), constants={"by": np.array([1, 1, 2, 2], np.float32)},

@@ -5,6 +5,7 @@ Read in jetson-inference @45da40a: ``c/detectNet.cpp``, ``c/tensorNet.cpp``, ``d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,21 @@ IR_OF_OPSET = {11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20
 """The IR version that came with each opset; older parsers refuse newer ones."""
 
 
-class ContractBroken(UserError):
-    """The file is not what detectNet loads; a line for each clause that is broken."""
+SMALLER_WEIGHTS = "name another checkpoint of the run, or train on with --weight-decay or a lower --lr"
+DRAW_AGAIN = (
+    "export again with the torch of constraints/, since others draw other graphs, or with another --opset"
+)
+
+
+class NotPublished(UserError):
+    """The gate in front of an export: three lines, the reasons below each other."""
+
+    def __init__(self, what: str, why: Sequence[str], fix: str) -> None:
+        super().__init__("\n".join([what, "  why: " + "\n       ".join(why), f"  fix: {fix}"]))
+
+
+class ContractBroken(NotPublished):
+    """The file is not what detectNet loads; each clause that is broken is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +71,9 @@ def check(path: Path, opset: int, classes: int) -> GraphFacts:
     except ContractBroken:
         raise
     except Exception as error:  # protobuf and onnx raise kinds of their own for a broken file
-        raise ContractBroken(f"{path}: is no valid ONNX file: {in_words(error).splitlines()[0]}") from error
+        raise ContractBroken(
+            f"{path} is no valid ONNX file", [in_words(error).splitlines()[0]], DRAW_AGAIN
+        ) from error
     broken = [
         *_about_version(model, opset),
         *_about_tensors(model, classes),
@@ -65,6 +81,7 @@ def check(path: Path, opset: int, classes: int) -> GraphFacts:
         *(f"node {named(node)}: detectNet merges boxes itself" for node in nodes(model) if node.op_type in FORBIDDEN),
         *broken_clauses(model, opset),
     ]  # fmt: skip
+    fixes = [DRAW_AGAIN] if broken else []
     weights = ((_largest(onnx.numpy_helper.to_array(tensor)), name) for name, tensor in constants(model))
     largest, loudest = max(weights, default=(0.0, ""))
     if largest == np.inf:
@@ -75,8 +92,10 @@ def check(path: Path, opset: int, classes: int) -> GraphFacts:
         broken.append(
             f"a weight of {largest:g} does not fit FP16 (largest {FP16_LARGEST:g}), which every Jetson uses ({loudest})"
         )
+    if not largest <= FP16_LARGEST:
+        fixes.append(SMALLER_WEIGHTS)
     if broken:
-        raise ContractBroken(f"{path} breaks detectNet's contract:\n  " + "\n  ".join(broken))
+        raise ContractBroken(f"{path} breaks detectNet's contract", broken, "; ".join(fixes))
     shapes = [_shape(value) for value in (model.graph.input[0], *_outputs(model))]
     return GraphFacts(
         opset,
@@ -93,9 +112,11 @@ def check(path: Path, opset: int, classes: int) -> GraphFacts:
 def _require_one_file(path: Path, model: Any) -> None:
     elsewhere = [name for name, tensor in constants(model) if tensor.external_data]
     if elsewhere:
+        why = f"{counted(len(elsewhere), 'weight')} ({elsewhere[0]} …) in another file, which the device's engine cache does not notice when it changes"
         raise ContractBroken(
-            f"{path} breaks detectNet's contract:\n  {counted(len(elsewhere), 'weight')} ({elsewhere[0]} …) in another file, which "
-            "the device's engine cache does not notice when it changes"
+            f"{path} breaks detectNet's contract",
+            [why],
+            "export a network of less than 2 GB, which is one file",
         )
 
 

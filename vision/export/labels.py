@@ -23,8 +23,12 @@ def labels_text(classes: list[str]) -> bytes:
     """
     broken = broken_names(classes)
     if broken:
-        raise ContractBroken("labels.txt breaks detectNet's contract:\n  " + bounded(broken))
+        fix = "rename it in the annotation files, run the stages again and train on that"
+        raise ContractBroken("labels.txt breaks detectNet's contract", bounded(broken), fix)
     return data_layout.labels_text(classes)
+
+
+FILE_FIX = "name the labels.txt that was exported with the network, or repair it"
 
 
 def read_labels(data: bytes, where: str) -> list[str]:
@@ -41,26 +45,27 @@ def read_labels(data: bytes, where: str) -> list[str]:
     try:
         names = data.decode("utf-8-sig").replace("\r", "").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
-        raise ContractBroken(f"{where} is not UTF-8: {error}") from None
+        raise ContractBroken(f"{where} is not UTF-8", [str(error)], FILE_FIX) from None
     broken += broken_names(names)
     if broken:
-        raise ContractBroken(f"{where} breaks detectNet's contract:\n  " + bounded(broken))
+        raise ContractBroken(f"{where} breaks detectNet's contract", bounded(broken), FILE_FIX)
     return names
 
 
-def bounded(sentences: list[str]) -> str:
-    """The first few, a line each: a file that is no list of names at all breaks the contract in every line."""
+def bounded(sentences: list[str]) -> list[str]:
+    """The first few: a file that is no list of names at all breaks the contract in every line."""
     rest = len(sentences) - SENTENCES_SHOWN
     more = [f"… and {rest:,} more; is it a list of class names, one a line?"] if rest > 0 else []
-    return "\n  ".join([*sentences[:SENTENCES_SHOWN], *more])
+    return [*sentences[:SENTENCES_SHOWN], *more]
 
 
 def require_as_many(names: list[str], classes: int, onnx: str, labels: str) -> None:
     """Raises ContractBroken where a network and a file of names do not belong together."""
     if len(names) != classes:
         raise ContractBroken(
-            f"{onnx} and {labels} do not belong together: scores of {counted(classes, 'class')} with background, "
-            f"{counted(len(names), 'name')}"
+            f"{onnx} and {labels} do not belong together",
+            [f"scores of {counted(classes, 'class')} with background, {counted(len(names), 'name')}"],
+            FILE_FIX,
         )
 
 

@@ -83,8 +83,9 @@ def export(
         try:
             facts = contract.check(temporary, opset, len(opened.classes))
             compared = parity.compare(temporary, detector, images)
-        except (contract.ContractBroken, parity.ParityBroken) as error:
-            raise type(error)(str(error).replace(str(temporary), str(output))) from None
+        except contract.NotPublished as error:
+            error.args = (str(error).replace(str(temporary), str(output)),)
+            raise
         digest = sha256_of(temporary)
         exported[output.name] = [each for each in exported.get(output.name, []) if each != digest] + [digest]
         report = ExportReport(

@@ -18,9 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vision.export.contract import BOXES, FP16_LARGEST, INPUT, SCORES
+from vision.export.contract import (
+    BOXES,
+    DRAW_AGAIN,
+    FP16_LARGEST,
+    INPUT,
+    SCORES,
+    SMALLER_WEIGHTS,
+    NotPublished,
+)
 from vision.export.graph import DetectNetGraph
-from vision.messages.advice import UserError
 from vision.ssd.model import Detector
 
 TIMES_THE_ROUNDING = 4.0
@@ -40,7 +47,7 @@ PROBABILITY_TOLERANCE = 1e-3
 """Of the sum of a prior's scores: 81 of them, rounded to float32, are off by less than 1e-5."""
 
 
-class ParityBroken(UserError):
+class ParityBroken(NotPublished):
     """onnxruntime does not compute what the network is."""
 
 
@@ -96,7 +103,11 @@ def compare(onnx_path: Path, detector: Detector, images: Iterable[np.ndarray]) -
         boxes.append(_gap_of_boxes(found[1], expected, right, number))
         largest.append(loudest)
     if not largest:
-        raise ParityBroken("there is no image to compare on")
+        raise ParityBroken(
+            "there is no image to compare on",
+            ["the list of images is empty"],
+            "name a data root with images: --datasets",
+        )
     for what, gaps in (("scores", scores), ("boxes", boxes)):
         _require_a_right_answer(what, max(gaps, key=lambda gap: gap.allowed))
         _require_rounding_only(onnx_path, what, _worst(gaps))
@@ -166,17 +177,23 @@ def _worst(gaps: list[Gap]) -> Gap:
 def _require_a_right_answer(what: str, gap: Gap) -> None:
     if gap.allowed > LARGEST_ROUNDING:
         raise ParityBroken(
-            f"image {gap.image}: torch in float32 is {gap.torch_float32:.2e} away from float64 in {what}, and as much "
-            f"would have to be allowed that a fault could hide ({gap.allowed:.2e}, at most {LARGEST_ROUNDING:g}); nothing "
-            "was published. Such logits come from weights that grew too large: train with --weight-decay or a lower --lr"
+            f"image {gap.image}: torch in float32 is {gap.torch_float32:.2e} away from float64 in {what}; nothing was published",
+            [
+                (
+                    f"as much would have to be allowed that a fault could hide ({gap.allowed:.2e}, at most {LARGEST_ROUNDING:g}); "
+                    "such logits come from weights that grew too large"
+                )
+            ],
+            SMALLER_WEIGHTS,
         )
 
 
 def _require_rounding_only(onnx_path: Path, what: str, gap: Gap) -> None:
     if gap.share > 1:
         raise ParityBroken(
-            f"{onnx_path}: image {gap.image}, the worst, is {gap.onnxruntime:.2e} away from float64 in {what}; rounding "
-            f"explains {gap.allowed:.2e} (torch in float32: {gap.torch_float32:.2e}); nothing was published"
+            f"{onnx_path}: image {gap.image}, the worst, is {gap.onnxruntime:.2e} away from float64 in {what}; nothing was published",
+            [f"rounding explains {gap.allowed:.2e} (torch in float32: {gap.torch_float32:.2e})"],
+            DRAW_AGAIN,
         )
 
 
@@ -185,9 +202,9 @@ def _require_half_precision(largest: list[float]) -> int:
     image = int(np.argmax(largest))
     if not largest[image] <= FP16_LARGEST:
         raise ParityBroken(
-            f"image {image}: an activation of {largest[image]:.4g} does not fit FP16 (largest {FP16_LARGEST:g}), which "
-            "every Jetson uses: it would become infinite there; nothing was published. Train on with --weight-decay or a "
-            "lower --lr"
+            f"image {image}: an activation of {largest[image]:.4g} does not fit FP16 (largest {FP16_LARGEST:g}); nothing was published",
+            ["every Jetson uses FP16, in which it would become infinite"],
+            SMALLER_WEIGHTS,
         )
     return image
 
@@ -196,18 +213,26 @@ def _require_meaning(found: list[np.ndarray], expected: _Outputs, image: int) ->
     """Scores (1, P, C) and boxes (1, P, 4) as detectNet reads them: finite, a softmax, and corners in order."""
     scores, boxes = found
     if not all(np.isfinite(array).all() for array in (scores, boxes, expected.scores, expected.boxes)):
-        raise ParityBroken(f"image {image}: an output is not finite")
+        raise ParityBroken(
+            f"image {image}: an output is not finite",
+            ["weights or batch statistics are damaged, or overflow"],
+            SMALLER_WEIGHTS,
+        )
     off = float(np.abs(scores.astype(np.float64).sum(axis=2) - 1).max())
     if off > PROBABILITY_TOLERANCE or scores.min() < 0:
         raise ParityBroken(
-            f"image {image}: scores of a prior sum to 1 ± {off:.2g}; softmax must be inside the graph"
+            f"image {image}: scores of a prior sum to 1 ± {off:.2g}",
+            ["softmax must be inside the graph"],
+            DRAW_AGAIN,
         )
     if not (boxes[..., 2:] >= boxes[..., :2]).all():
-        raise ParityBroken(f"image {image}: boxes are not x1, y1, x2, y2; decoding must be inside the graph")
+        raise ParityBroken(
+            f"image {image}: boxes are not x1, y1, x2, y2", ["decoding must be inside the graph"], DRAW_AGAIN
+        )
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> float:
     """The largest difference, in float64."""
     if a.shape != b.shape:
-        raise ParityBroken(f"shapes {a.shape} and {b.shape}")
+        raise ParityBroken("an output has another shape", [f"{a.shape} and {b.shape}"], DRAW_AGAIN)
     return float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max())
