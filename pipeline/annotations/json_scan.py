@@ -7,13 +7,22 @@ repeated group here has a bound, and what is longer is walked over in steps.
 
 from __future__ import annotations
 
+import codecs
 import mmap
 import re
+from collections.abc import Callable
 
 Text = bytes | mmap.mmap
 
 _IN_STRING = re.compile(rb'(?:[^"\\]+|\\.){1,1000}', re.DOTALL)
 _QUOTE = ord('"')
+
+STEP = 1 << 20
+_ESCAPE = (
+    rb'\\(?:["\\/bfnrt]|u(?:[0-9a-cefA-CEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}'
+    rb"|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))"
+)
+_SOUND = re.compile(rb'(?:[^"\\\x00-\x1f]+|%b){1,1000}' % _ESCAPE)
 
 
 def end_of_string(text: Text, start: int, limit: int) -> int:
@@ -22,3 +31,22 @@ def end_of_string(text: Text, start: int, limit: int) -> int:
     while match := _IN_STRING.match(text, position, limit):
         position = match.end()
     return position + 1 if position < limit and text[position] == _QUOTE else -1
+
+
+def end_of_sound_string(text: Text, start: int, ask: Callable[[], None]) -> tuple[int, str]:
+    """The offset behind the string of any length at ``start`` and "", or that of a fault in it and what is wrong."""
+    decoder, position = codecs.getincrementaldecoder("utf-8")(), start + 1
+    while match := _SOUND.match(text, position, position + STEP):
+        ask()
+        try:
+            decoder.decode(match.group())
+        except UnicodeDecodeError as error:
+            return position + error.start, "not UTF-8"
+        position = match.end()
+    if position >= len(text):
+        return start, "the file ends inside a string"
+    if text[position] != _QUOTE:
+        return position, "a control character or an escape that JSON does not know, in a string"
+    if decoder.getstate()[0]:
+        return position, "not UTF-8"
+    return position + 1, ""

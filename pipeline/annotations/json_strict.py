@@ -35,10 +35,10 @@ def loads(text: bytes) -> Any:
     return checked(text, _parsed(text))
 
 
-def loads_run(elements: bytes) -> list[Any]:
-    """The values that ``elements`` with commas between them encode, none of them too deep. Raises NotStrict."""
-    text = b"[%b]" % elements
-    values: list[Any] = _parsed(text)
+def loads_run(inside: bytes, brackets: bytes = b"[]") -> Any:
+    """The list or object that has ``inside`` between its ``brackets``, nothing in it too deep. Raises NotStrict."""
+    text = b"%c%b%c" % (brackets[0], inside, brackets[1])
+    values = _parsed(text)
     return values if _is_plain(text, values) else _slowly(text)
 
 
@@ -51,8 +51,8 @@ def _parsed(text: bytes) -> Any:
 
 def checked(text: bytes, value: Any) -> Any:
     """``value``, which orjson made of ``text``, as the stricter rules want it. Raises NotStrict."""
-    if text.count(b"[") + text.count(b"{") > MAX_DEPTH and depth(text) > MAX_DEPTH:
-        raise NotStrict(0, f"brackets are nested deeper than {MAX_DEPTH} levels")
+    if text.count(b"[") + text.count(b"{") > MAX_DEPTH and (at := _too_deep(text)) >= 0:
+        raise NotStrict(at, f"brackets are nested deeper than {MAX_DEPTH} levels")
     return value if _is_plain(text, value) else _slowly(text)
 
 
@@ -80,11 +80,12 @@ def dumps(value: Any) -> bytes:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-def depth(text: bytes) -> int:
-    """How deep the brackets of a valid text are nested."""
+def _too_deep(text: bytes) -> int:
+    """Where the first bracket below MAX_DEPTH others is in a valid text; −1 where there is none."""
     from pipeline.annotations.json_structure import levels  # numpy: few texts need it
 
-    return max((int(level.max(initial=0)) for _, level in levels(text, 0, len(text))), default=0)
+    found = (positions[level > MAX_DEPTH] for positions, level in levels(text, 0, len(text)))
+    return next((int(deep[0]) for deep in found if len(deep)), -1)
 
 
 def _strings(value: Any) -> int:

@@ -6,7 +6,7 @@ Every stretch begins outside of strings. What it says of a text that is no JSON 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -61,6 +61,25 @@ def end_of_run(text: bytes, most_levels: int) -> int:
     closing = int((level[ends] < 0).argmax())
     last = ends[closing] if level[ends[closing]] < 0 else ends[-1]
     return int(found[last]) if level[:last].max(initial=0) <= most_levels else 0
+
+
+def still_open(
+    before: list[tuple[int, int]], positions: np.ndarray, level: np.ndarray
+) -> list[tuple[int, int]]:
+    """(level, position) of the brackets that are open behind a stretch of ``levels``: of ``before``, and of its own."""
+    if not len(level):
+        return before
+    lowest = np.minimum.accumulate(level[::-1])[::-1]
+    opens = np.diff(level, prepend=before[-1][0]) > 0
+    own = np.flatnonzero(opens & (level == lowest))
+    kept = [each for each in before if each[0] <= lowest[0]]
+    return kept + list(zip(level[own].tolist(), positions[own].tolist(), strict=True))
+
+
+def any_twice(values: Sequence[int]) -> bool:
+    """Whether a 64-bit number is there twice."""
+    found = np.sort(np.asarray(values, np.int64))
+    return bool((found[1:] == found[:-1]).any())
 
 
 def _quotes(stretch: np.ndarray) -> np.ndarray:

@@ -23,25 +23,22 @@ __all__ = ["AnnotationError", "AnnotationFile", "Part", "Section"]
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The value of one top-level key: bytes ``start:end``; ``count`` elements if it is a list, else −1."""
+    """The value of one top-level key: bytes ``start:end``."""
 
     start: int
     end: int
-    count: int
 
 
 class Part:
     """One top-level key while the file is walked over; its value is read when it is asked for.
 
     * start: offset of the value; end: of the byte behind what was read of it so far
-    * count: elements that were read, or −1 where the value is no list
     """
 
     def __init__(self, data: AnnotationBytes, key: str, start: int) -> None:
         self._data, self.key, self.start = data, key, start
         self.end = start + 1
         self.is_list = data.byte(start) == b"["
-        self.count = 0 if self.is_list else -1
         self._elements = self._read()
 
     def __iter__(self) -> Iterator[Any]:
@@ -54,7 +51,6 @@ class Part:
             yield value
             return
         for value, self.end in self._data.elements(self.key, self.start):  # noqa: B020 — an attribute
-            self.count += 1
             yield value
         self.end = self._data.space(self.end) + 1
 
@@ -63,22 +59,20 @@ class Part:
         if not self.is_list:
             raise self._data.error(self.start, self.key, "expected a list")
 
-    def runs(self, objects_alone: bool = True) -> Iterator[list[Any]]:
-        """The elements of a list that nobody has begun on, some at a time; see ``AnnotationBytes.runs``."""
-        self._elements, end = iter(()), self.start + 1
-        for values, end in self._data.runs(self.key, self.start, objects_alone):
-            self.end = end
-            self.count += len(values)
-            yield values
-        self.end = self._data.space(end) + 1
-
     def finish(self) -> Section:
-        """Reads, and so checks, what nobody asked for."""
-        if self.is_list and not self.count:
-            self._elements = (None for _ in self.runs(objects_alone=False))
+        """Passes over, and so checks, what nobody asked for."""
+        if self.end == self.start + 1:
+            self._elements = iter(())
+            over = self._data.pass_over_inside if self.is_list else self._data.pass_over
+            self.end = over(self.key, self.start)
         for _ in self._elements:
             pass
-        return Section(self.start, self.end, self.count)
+        return Section(self.start, self.end)
+
+    def as_it_is(self) -> Iterator[bytes]:
+        """The bytes of the value, all of which are checked before the first ones are given."""
+        section = self.finish()
+        return self._data.pieces(section.start, section.end)
 
 
 class AnnotationFile:
@@ -109,8 +103,8 @@ class AnnotationFile:
     def walk(self) -> Iterator[Part]:
         """The parts in the order of the file. Everything is checked, also what the caller passes over."""
         data, seen = self._data, set[str]()
-        data.refuse_encodings()
-        position = data.expect(data.space(0), b"{", "", "an object with images, annotations and categories")
+        start = data.first()
+        position = data.expect(start, b"{", "", "an object with images, annotations and categories")
         position = data.space(position)
         while data.byte(position) != b"}" or seen:
             key, position = data.key(position)

@@ -9,6 +9,7 @@ import mmap
 import os
 import re
 import stat
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,20 +17,22 @@ from typing import Any
 import orjson
 
 from pipeline.annotations import json_strict
-from pipeline.annotations.json_scan import end_of_string
+from pipeline.annotations.json_scan import end_of_sound_string, end_of_string
 from pipeline.annotations.json_strict import MAX_DEPTH, NotStrict
 from pipeline.stop import NEVER, Stop
+from vision.artefacts.records import BYTE_ORDER_MARK, NOT_UTF8, is_no_utf8
 
 MAX_ELEMENT_BYTES = 16 << 20
-"""Bytes of one element; the largest of COCO has about 40,000."""
+"""Bytes of one element that somebody wants, and of a number; the largest element of COCO has about 40,000."""
 RELEASE_BYTES = 32 << 20
 RUN_BYTES = 256 << 10
-"""Bytes of elements that are parsed together where nobody needs them one by one."""
+"""Bytes of elements that are parsed together where nobody needs them one by one; what is longer is taken apart."""
 ASKED_EVERY = 1024
 """Elements between two looks whether to stop; a stretch of blanks or brackets has its own."""
 MAX_KEY_BYTES = 256
 QUICK_TRIES = 4
 _BLANKS = b" \t\n\r"
+_CLOSING = {b"[": b"]", b"{": b"}"}
 
 _USUAL = {b",\n{": 2, b", {": 2, b',{"': 1}
 """What mostly stands between two objects of a list, and how much of it comes before the second one."""
@@ -51,6 +54,7 @@ class AnnotationBytes:
     def __init__(self, path: Path, stop: Stop = NEVER) -> None:
         self.path, self._stop = path, stop
         self._released = 0
+        self._open: frozenset[int] = frozenset()
         self._data = _map(path)
         self.size = len(self._data)
 
@@ -103,16 +107,14 @@ class AnnotationBytes:
         shown = found.decode("utf-8", "replace")
         return self.error(position, place, f"expected {wanted}, found {shown!r}")
 
-    def refuse_encodings(self) -> None:
-        """Raises AnnotationError for an empty file, a byte order mark, and what is no UTF-8 from its first bytes."""
-        head = self._data[:4]
+    def first(self) -> int:
+        """Where the text begins. Raises AnnotationError for an empty file, and what is no UTF-8 from its first bytes."""
         if not self._data[:4096].strip():
             blank = "the file is empty" if self.size <= 4096 else "starts with nothing but blanks"
             raise self.error(0, "", blank)
-        if head.startswith(b"\xef\xbb\xbf"):
-            raise self.error(0, "", "starts with a byte order mark; expected UTF-8 without one")
-        if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
-            raise self.error(0, "", "this is UTF-16 or UTF-32; expected UTF-8")
+        if is_no_utf8(self._data[:4]):
+            raise self.error(0, "", NOT_UTF8)
+        return self.space(len(BYTE_ORDER_MARK) if self._data[:3] == BYTE_ORDER_MARK else 0)
 
     def mentions(self, text: bytes, window: int) -> Iterator[int]:
         """Where ``text`` ends: its last place in the last ``window`` bytes, its first one in the first."""
@@ -122,80 +124,142 @@ class AnnotationBytes:
 
     # Values
 
-    def key(self, position: int) -> tuple[str, int]:
+    def key(self, position: int, most: int = MAX_KEY_BYTES) -> tuple[str, int]:
         """The key of an object that begins at ``position``, and the offset of its value."""
         if self.byte(position) != b'"':
             raise self.unexpected(position, "", "a key in double quotes")
-        end = end_of_string(self._data, position, min(position + MAX_KEY_BYTES, self.size))
-        if end < 0 and position + MAX_KEY_BYTES >= self.size:
+        end = end_of_string(self._data, position, min(position + most, self.size))
+        if end < 0 and position + most >= self.size:
             raise self.unexpected(position, "", "a key in double quotes")
         if end < 0:
-            raise self.error(position, "", f"a key of more than {MAX_KEY_BYTES} bytes")
+            raise self.error(position, "", f"a key of more than {most} bytes")
         key: str = self.loads(position, end, "")
         return key, self.space(self.expect(self.space(end), b":", key, "a colon"))
 
     def elements(self, key: str, start: int) -> Iterator[tuple[Any, int]]:
         """Elements of the list at ``start`` with the offsets up to which the list was read.
 
-        Objects come one by one; what else there is in a row, which nobody has a use for, is parsed together.
-        """
-        index = 0
-        for values, end in self.runs(key, start):
-            if len(values) == 1:
-                if index % ASKED_EVERY == 0:
-                    self.ask()
-                yield values[0], end
-            else:
-                self.ask()
-                for value in values:
-                    yield value, end
-            index += len(values)
-
-    def runs(self, key: str, start: int, objects_alone: bool = True) -> Iterator[tuple[list[Any], int]]:
-        """The elements of the list at ``start``, some at a time, with the offset behind the last of them.
-
-        :param objects_alone: an object is not parsed with others (the fastest way to get them one by one)
+        Objects come one by one, which is the fastest way to get them; what else there is in a row, which nobody has
+        a use for, is parsed together.
         """
         position, index, singly_until = self.space(start + 1), 0, 0
         if self.byte(position) == b"]":
             return
         while True:
             values, end = None, position
-            if position >= singly_until and not (
-                objects_alone and self._data[position : position + 1] == b"{"
-            ):
+            if position >= singly_until and self._data[position : position + 1] != b"{":
                 values, end = self._run(position)
                 singly_until = end
             if values is None:  # one by one it shows what is wrong, and where
+                if index % ASKED_EVERY == 0:
+                    self.ask()
                 value, end = self.element(key, position, index)
-                values = [value]
-            yield values, end
-            index += len(values)
-            following = _USUAL.get(self._data[end : end + 3])
-            if following is None:
-                position = self.space(end)
-                after = self.byte(position)
-                if after == b"]":
-                    return
-                if after != b",":
-                    raise self.unexpected(position, f"{key}[{index - 1}]", "a comma or the end of the list")
-                position = self.space(position + 1)
+                yield value, end
+                index += 1
             else:
+                for value in values:
+                    yield value, end
+                index += len(values)
+            following = _USUAL.get(self._data[end : end + 3])
+            if following is not None:
                 position = end + following
-            self._release_passed(position)
+                self._release_passed(position)
+            elif (position := self._next(end, b"]", f"{key}[{index - 1}]")) < 0:
+                return
 
-    def _run(self, start: int) -> tuple[list[Any] | None, int]:
-        """The whole elements of the next ``RUN_BYTES`` and the offset behind them; None where they are no strict JSON."""
+    def _next(self, end: int, closing: bytes, place: str) -> int:
+        """Where what follows the comma behind ``end`` begins; −1 where ``closing`` stands there instead."""
+        position = self.space(end)
+        after = self.byte(position)
+        if after == closing:
+            return -1
+        if after != b",":
+            of = "list" if closing == b"]" else "object"
+            raise self.unexpected(position, place, f"a comma or the end of the {of}")
+        position = self.space(position + 1)
+        self._release_passed(position)
+        return position
+
+    def _run(self, start: int, brackets: bytes = b"[]", levels: int = MAX_DEPTH) -> tuple[Any, int]:
+        """What is whole of the list or object at ``start`` in the next ``RUN_BYTES``, and the offset behind it.
+
+        A list or dict; None where there is nothing whole, or it is no strict JSON.
+        """
         from pipeline.annotations.json_structure import end_of_run  # numpy: --help does not wait for it
 
         self.ask()
         text = self._data[start : start + RUN_BYTES]
-        size = end_of_run(text, MAX_DEPTH)
+        size = end_of_run(text, levels)
         try:
-            found = json_strict.loads_run(text[:size]) if size else None
+            found = json_strict.loads_run(text[:size], brackets) if size else None
         except NotStrict:
             found = None
         return found or None, start + size
+
+    # What nobody has a use for
+
+    def pass_over(self, place: str, start: int, depth: int = 0) -> int:
+        """The offset behind the value at ``start``, which is checked as strictly as one that is read.
+
+        What is longer than ``RUN_BYTES`` is taken apart: whatever its size, memory does not grow with it but for 8
+        bytes a key of one object, and time grows with it alone. ``depth``: levels of brackets that it stands in.
+        """
+        self.ask()
+        opening = self.byte(start)
+        if opening in _CLOSING:
+            end = -1 if start in self._open else self._end_of_brackets(place, start, RUN_BYTES, depth)
+            if end < 0:
+                return self.pass_over_inside(place, start, depth)
+        elif opening == b'"':
+            end = end_of_string(self._data, start, min(start + RUN_BYTES, self.size))
+            if end < 0:
+                return self._pass_over_string(place, start)
+        else:
+            end = self._end_of_value(place, start)
+        self.loads(start, end, place)
+        return end
+
+    def pass_over_inside(self, place: str, start: int, depth: int = -1) -> int:
+        """The same for a list or an object, piece by piece; of its own, it counts no level of brackets."""
+        closing = _CLOSING[self.byte(start)]
+        named, names = closing == b"}", array("q")
+        position, index, singly_until = self.space(start + 1), 0, 0
+        if self.byte(position) == closing:
+            return position + 1
+        while position >= 0:
+            found, end = None, position
+            if position >= singly_until and position not in self._open:
+                found, end = self._run(position, b"{}" if named else b"[]", MAX_DEPTH - depth - 1)
+                singly_until = end
+            if found is None:
+                inner, at = f"{place}[{index}]", position
+                if named:
+                    key, at = self.key(position, RUN_BYTES)
+                    inner = f"{place}.{key[:MAX_KEY_BYTES]}"
+                    found = {key: None}
+                end = self.pass_over(inner, at, depth + 1)
+            if named:
+                names.extend(map(hash, found or ()))
+            index += len(found or (None,))
+            position = self._next(end, closing, place if named else f"{place}[{index - 1}]")
+        if _any_twice(names):
+            raise self.error(start, place, "a key comes twice in this object")
+        return self.space(end) + 1
+
+    def _pass_over_string(self, place: str, start: int) -> int:
+        end, fault = end_of_sound_string(self._data, start, self.ask)
+        if fault:
+            raise self.error(end, place, fault)
+        return end
+
+    def pieces(self, start: int, end: int) -> Iterator[bytes]:
+        """The bytes ``start:end``."""
+        for at in range(start, end, RUN_BYTES):
+            self.ask()
+            yield self._data[at : min(at + RUN_BYTES, end)]
+            self._release_passed(at)
+
+    # What is read
 
     def element(self, key: str, start: int, index: int = -1) -> tuple[Any, int]:
         """The value at ``start`` and the offset of its end.
@@ -232,44 +296,49 @@ class AnnotationBytes:
 
     def _end_of_value(self, place: str, start: int) -> int:
         opening = self.byte(start)
+        limit = start + MAX_ELEMENT_BYTES + 1
         if opening == b'"':
-            end = end_of_string(self._data, start, min(start + MAX_ELEMENT_BYTES + 2, self.size))
-            if end < 0 and start + MAX_ELEMENT_BYTES + 2 <= self.size:
-                end = self.size  # too long: what follows says so
-            elif end < 0:
+            end = end_of_string(self._data, start, min(limit, self.size))
+            if end < 0 and limit >= self.size:
                 raise self.error(start, place, "the file ends inside a string")
-        elif opening in (b"{", b"["):
-            end = self._end_of_brackets(place, start)
+        elif opening in _CLOSING:
+            end = self._end_of_brackets(place, start, MAX_ELEMENT_BYTES)
         else:
-            scalar = _SCALAR.match(self._data, start, start + MAX_ELEMENT_BYTES + 1)
+            scalar = _SCALAR.match(self._data, start, limit)
             end = scalar.end() if scalar else start
             if end == start:
                 raise self.unexpected(start, place, "a value")
-        if end - start > MAX_ELEMENT_BYTES:
+        if not 0 <= end < limit:
             raise self.error(start, place, f"one value of more than {MAX_ELEMENT_BYTES >> 20} MiB")
         return end
 
-    def _end_of_brackets(self, place: str, start: int) -> int:
-        from pipeline.annotations.json_structure import levels  # numpy: --help does not wait for it
+    def _end_of_brackets(self, place: str, start: int, most: int, depth: int = 0) -> int:
+        """Where the list or object at ``start`` ends; −1 where that is not in the next ``most`` bytes.
 
-        limit = start + MAX_ELEMENT_BYTES + 1
+        ``_open`` are the places of the brackets that do not close there, then.
+        """
+        from pipeline.annotations.json_structure import levels, still_open  # numpy: --help does not wait
+
+        limit, unclosed = start + most, [(0, 0)]
         for positions, level in levels(self._data, start, min(limit, self.size), self.ask):
             ends, deep = (
                 (level == 0).argmax() if len(level) else 0,
-                (level > MAX_DEPTH).argmax() if len(level) else 0,
+                (level > MAX_DEPTH - depth).argmax() if len(level) else 0,
             )
             ended, too_deep = (
                 bool(len(level)) and level[ends] == 0,
-                bool(len(level)) and level[deep] > MAX_DEPTH,
+                bool(len(level)) and level[deep] > MAX_DEPTH - depth,
             )
             if too_deep and not (ended and ends < deep):
                 problem = f"brackets are nested deeper than {MAX_DEPTH} levels"
                 raise self.error(int(positions[deep]), place, problem)
             if ended:
                 return int(positions[ends]) + 1
-        if self.size >= limit:
-            raise self.error(start, place, f"one value of more than {MAX_ELEMENT_BYTES >> 20} MiB")
-        raise self.error(self.size, place, "the file ends in the middle of this value")
+            unclosed = still_open(unclosed, positions, level)
+        if self.size <= limit:
+            raise self.error(self.size, place, "the file ends in the middle of this value")
+        self._open = frozenset(position for _, position in unclosed)
+        return -1
 
     def _release_passed(self, position: int) -> None:
         if position - self._released > RELEASE_BYTES or position < self._released:
@@ -300,3 +369,9 @@ def _map(path: Path) -> mmap.mmap | bytes:
 
 def _place(key: str, index: int) -> str:
     return f"{key}[{index}]" if index >= 0 else key
+
+
+def _any_twice(names: array[int]) -> bool:
+    from pipeline.annotations.json_structure import any_twice  # numpy: --help does not wait for it
+
+    return len(names) > 1 and any_twice(names)

@@ -147,23 +147,8 @@ class Remapping:
             if "images" not in self._keys:
                 raise OutOfOrder
             _write_list(out, self._annotations(part))
-        elif part.is_list:
-            self._pass_on(out, part)
         else:
-            out.write(b"".join(map(dumps, part)))
-
-    def _pass_on(self, out: IO[bytes], part: Part) -> None:
-        """A list that is not ours as it is; objects get a line each, numbers and texts none."""
-        before = b"["
-        for values in part.runs():
-            if dict in map(type, values):
-                text = b",".join((b"\n" if type(value) is dict else b"") + dumps(value) for value in values)
-            else:
-                text = dumps(values)[1:-1]
-            out.write(before + text)
-            before = b","
-            self._bar.update(max(0, part.end - self._bar.n))
-        out.write(b"[]" if before == b"[" else b"\n]")
+            out.writelines(part.as_it_is())
 
     def _images(self, part: Part) -> Iterator[bytes]:
         counts, self._at = self.counts, part.start

@@ -87,8 +87,10 @@ def test_a_missing_key_is_named() -> None:
         (b"[Infinity]", "Infinity"),
         (b"[1e999]", "too large"),
         (b"[" + b"9" * 401 + b"]", "401 digits"),
-        (b"\xef\xbb\xbf{}", "byte order mark"),
-        ('{"a": 1}'.encode("utf-16-le")[:-1], "UTF-8|Expecting|Extra"),
+        (b"\xef\xbb\xbf" * 2 + b"{}", "Unexpected UTF-8 BOM|Expecting"),
+        ('{"a": 1}'.encode("utf-16"), "UTF-16, UTF-32 or zeros; expected UTF-8"),
+        ('{"a": 1}'.encode("utf-16-le")[:-1], "UTF-16, UTF-32 or zeros; expected UTF-8"),
+        (bytes(100), "UTF-16, UTF-32 or zeros; expected UTF-8"),
         (b'{"a": \n 1,}', "line 2"),
         (b'{"a"', "line 1"),
         (b"{} {}", "Extra data"),
@@ -105,6 +107,10 @@ def test_a_file_over_the_limit_is_not_read(tmp_path: Path) -> None:
     publish_json(tmp_path / "file.json", list(range(100)))
     with pytest.raises(RecordError, match="at most 10 are expected"):
         read_json(tmp_path / "file.json", max_bytes=10)
+
+
+def test_a_byte_order_mark_is_read_as_nothing() -> None:
+    assert parse_json(b'\xef\xbb\xbf{"a": "\xef\xbb\xbf"}', "file.json") == {"a": "\ufeff"}
 
 
 plain = st.recursive(

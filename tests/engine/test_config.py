@@ -97,6 +97,22 @@ def test_default_then_recipe_then_command_line(tmp_path: Path) -> None:
     assert parsed.explicit == {"lr", "batch_size", "milestones"}
 
 
+@pytest.mark.parametrize(
+    ("encoding", "taken"), [("utf-8-sig", True), ("utf-16", False), ("utf-16-le", False)]
+)
+def test_a_recipe_of_a_tool_on_windows(
+    encoding: str, taken: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("lr: 0.5\nepochs: 3\n", encoding=encoding)
+    if taken:
+        assert parse(["--config", str(recipe)]).config.lr == 0.5
+    else:
+        assert "UTF-16, UTF-32 or zeros; expected UTF-8: save it as that" in refused(
+            ["--config", str(recipe)], capsys
+        )
+
+
 def test_none_means_no_weights(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("base_net: backbone.pth\npretrained_ssd: none\n")

@@ -86,10 +86,12 @@ def _no_json() -> Iterator[Odd]:
         ("blanks", b" \n\t" * 5, ("empty",)),
         ("many blanks", b"\n" * 9000, ("blanks",)),
         ("zeros", bytes(4096), ("UTF-16",)),
-        ("byte order mark", text.encode("utf-8-sig"), ("byte order mark",)),
+        ("two byte order marks", "\ufeff".encode() + text.encode("utf-8-sig"), ("expected an object",)),
+        ("a byte order mark alone", "\ufeff".encode(), ("the file ends",)),
+        ("zeros in the middle", replaced(b"000000000001.jpg", bytes(16)), ("images[0]", "control character")),
         ("utf-16 with mark", text.encode("utf-16"), ("UTF-16",)),
         ("utf-16 without mark", text.encode("utf-16-le"), ("UTF-16",)),
-        ("utf-32", text.encode("utf-32-be"), ("UTF-16 or UTF-32",)),
+        ("utf-32", text.encode("utf-32-be"), ("UTF-16, UTF-32",)),
         ("html", b"<!doctype html><html>not found</html>", ("expected an object", "<!doctype")),
         ("gzip", gzip.compress(text.encode(), mtime=0), ("line 1",)),
         ("git lfs pointer", b"version https://git-lfs.github.com/spec/v1\n", ("expected an object",)),
@@ -139,7 +141,8 @@ def _not_strict() -> Iterator[Odd]:
         ("lone surrogate", replaced(b'"name": "person"', b'"name": "\\ud800"'), ("categories[0]", "surrogate")),
         ("line break in a text", replaced(b'"name": "person"', b'"name": "per\nson"'), ("categories[0]", "control character")),
         ("unknown escape", replaced(b'"name": "person"', b'"name": "\\x41"'), ("categories[0]", "escape")),
-        ("a value of 17 MiB", replaced(b'"a small file"', b'"' + b"x" * (17 << 20) + b'"'), ("info", "16 MiB")),
+        ("a number of 17 MiB", replaced(b'"a small file"', b"1" * (17 << 20)), ("info", "16 MiB")),
+        ("an image of 17 MiB", replaced(b'"width"', b'"note": "' + b"x" * (17 << 20) + b'", "width"'), ("images[0]", "16 MiB")),
     ):  # fmt: skip
         yield Odd(name, data, words)
 
@@ -351,6 +354,7 @@ def _odd_but_fine() -> Iterator[Odd]:
         ("plain", document()),
         ("sections in another order", document(backwards)),
         ("dense ids", document(dense)),
+        ("a byte order mark", document().decode().encode("utf-8-sig")),
         ("no blanks", json.dumps(BASE, separators=(",", ":")).encode()),
         ("many blanks inside", document().replace(b",\n", b"\t,\r\n\r\n")),
         ("blanks before and after", b"\n\n " + document() + b"\n \n"),
@@ -363,6 +367,7 @@ def _odd_but_fine() -> Iterator[Odd]:
         ("keys of its own, whole numbers of any size", document(extra)),
         ("names of all scripts", replaced(b"000000000001.jpg", "снимок 貓 é.jpg".encode())),
         ("names in folders", replaced(b"000000000001.jpg", b"a/b.c/000000000001.jpg")),
+        ("a text of 1 MiB", replaced(b'"a small file"', b'"' + b"x" * (1 << 20) + b'"')),
         ("60 levels", replaced(b'"a small file"', b"[" * 57 + b"]" * 57)),
         ("supercategory missing", replaced(b',\n   "supercategory": "animal"', b"")),
         (

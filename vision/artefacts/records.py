@@ -25,6 +25,9 @@ from vision.messages.terminal import counted
 MAX_BYTES = 16 << 20
 MAX_DEPTH = 64
 MAX_DIGITS = 400
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What tools on Windows write in front of UTF-8; it is read as nothing."""
+NOT_UTF8 = "UTF-16, UTF-32 or zeros; expected UTF-8: save it as that"
 Record = TypeVar("Record")
 
 
@@ -36,8 +39,8 @@ def read_json(path: Path, max_bytes: int = MAX_BYTES) -> Any:
     """The plain value in ``path``.
 
     Raises:
-        RecordError: no regular file, larger than ``max_bytes``, no UTF-8, a byte order mark, a syntax error (with
-            its line), a key twice, NaN or infinity, nested deeper than 64.
+        RecordError: no regular file, larger than ``max_bytes``, no UTF-8, a syntax error (with its line), a key
+            twice, NaN or infinity, nested deeper than 64.
     """
     data = _read_regular(Path(path), max_bytes)
     return parse_json(data, str(path))
@@ -61,14 +64,19 @@ def open_regular(path: Path) -> int:
     return descriptor
 
 
+def is_no_utf8(head: bytes) -> bool:
+    """Whether a text cannot be UTF-8 by the first four bytes of its file."""
+    return head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head
+
+
 def parse_json(data: bytes, where: str) -> Any:
     """As ``read_json``, for bytes at hand."""
+    if is_no_utf8(data[:4]):
+        raise RecordError(f"{where}: {NOT_UTF8}")
     try:
-        text = data.decode("utf-8")
+        text = data.removeprefix(BYTE_ORDER_MARK).decode("utf-8")
     except UnicodeDecodeError as error:
         raise RecordError(f"{where}: not UTF-8 at byte {error.start}") from error
-    if text.startswith("\ufeff"):
-        raise RecordError(f"{where}: begins with a byte order mark; save it as plain UTF-8")
     try:
         value = json.loads(
             text,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vision.artefacts.records import NOT_UTF8, is_no_utf8
 from vision.engine.combinations import UsageError as UsageError
 from vision.engine.combinations import check_together
 from vision.engine.options import (
@@ -316,8 +317,11 @@ def read_recipe(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        pairs = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        data = path.read_bytes()
+        if is_no_utf8(data[:4]):
+            raise UserError(f"--config {shown(path)} cannot be read: {NOT_UTF8}")
+        text = data.decode("utf-8")
+        content, pairs = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
         raise UserError(f"--config {shown(path)} cannot be read: {reason(error)}") from None
     except UnicodeDecodeError:

@@ -50,8 +50,8 @@ def read(data: bytes, walk: bool) -> dict[str, Any]:
                 return {part.key: list(part) if part.is_list else next(iter(part)) for part in file.walk()}
             parts = {key: file.part(key) for key in reversed(file.sections)}
             values = {key: list(part) if part.is_list else next(iter(part)) for key, part in parts.items()}
-            counts = {key: section.count for key, section in file.sections.items()}
-            assert counts == {key: len(v) if isinstance(v, list) else -1 for key, v in values.items()}
+            whole = {key: part.finish() for key, part in parts.items()}
+            assert file.sections == whole, "passed over it ends where it ends when it is read"
             return values
     finally:
         os.unlink(name)  # noqa: PTH108

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pipeline.annotations import scan
 from pipeline.annotations.reader import AnnotationError, AnnotationFile
-from pipeline.annotations.scan import MAX_ELEMENT_BYTES, RUN_BYTES
+from pipeline.annotations.scan import RUN_BYTES
 from pipeline.stage import Interrupted
 from pipeline.stop import Stop
 
@@ -32,15 +34,12 @@ def written(folder: Path, value: bytes, key: str = "junk") -> Path:
 
 
 @pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
-def test_passed_over_it_is_counted_as_when_it_is_read(unit: bytes, tmp_path: Path) -> None:
+def test_passed_over_it_ends_where_it_ends_when_it_is_read(unit: bytes, tmp_path: Path) -> None:
     path = written(tmp_path, listed(unit))
     with AnnotationFile(path) as file:
-        read = {part.key: (sum(1 for _ in part), part.finish()) for part in file.walk()}
+        read = {part.key: (sum(1 for _ in part), part.finish())[1] for part in file.walk()}
     with AnnotationFile(path) as file:
-        assert file.sections == {key: section for key, (_, section) in read.items()}
-        assert {key: section.count for key, section in file.sections.items()} == {
-            key: count for key, (count, _) in read.items()
-        }
+        assert file.sections == read
 
 
 @pytest.mark.parametrize("unit", [UNITS["zeros"], UNITS["objects"], UNITS["lines"]])
@@ -87,7 +86,8 @@ def test_a_fault_in_what_is_passed_over_is_named_with_its_place(
 FLOODS = {
     **{name: listed(unit) for name, unit in UNITS.items()},
     "blanks": b" " * (80 << 20) + b"1",
-    "brackets": b'{"a":{"b":[' + b"{}," * (MAX_ELEMENT_BYTES // 4) + b"{}]}}",
+    "brackets": b'{"a":{"b":' + listed(b"{},") + b"}}",
+    "a text": b'"' + b"x" * (8 << 20) + b'"',
 }
 
 
@@ -108,10 +108,101 @@ def test_it_is_asked_to_stop_all_the_time(flood: str, tmp_path: Path) -> None:
         _ = file.sections
 
 
-@pytest.mark.parametrize(
-    "value", [b'"' + b"x" * (64 << 20) + b'"', b"1" * (64 << 20)], ids=["text", "number"]
-)
-def test_a_value_without_end_is_refused(value: bytes, tmp_path: Path) -> None:
+LONG = 3 * RUN_BYTES
+IN_TURN = b"".join(b'"k%d":[%d],' % (n, n) for n in range(LONG // 16))
+ENDLESS = {
+    "text": b'"' + b"x" * LONG + b'"',
+    "two-byte letters": b'"x' + "é".encode() * (LONG // 2) + b'"',
+    "escapes": b'"x' + b"\\n" * (LONG // 2) + b'"',
+    "surrogate pairs": b'"xyz' + b"\\ud83d\\ude00" * (LONG // 12) + b'"',
+    "object of texts": b'{"a":"' + b"x" * LONG + b'","b":{}}',
+    "object of keys": b"{" + IN_TURN + b'"z":0}',
+    "lines": b"{ " + IN_TURN.replace(b",", b" ,\n ") + b' "z" : 0 }',
+    "lists in objects": b'{"a":{"b":' + listed(b"[],", LONG) + b',"c":[0]},"d":1}',
+    "as deep as it may be": b"[" * 64 + b"0," * LONG + b"0" + b"]" * 64,
+    "deep behind others": b"[0," * 64 + b'{},' * LONG + b"0" + b",[]]" * 64,
+    "objects in objects": b'{"a":' * 63 + listed(b"0,", LONG) + b',"z":1}' * 63,
+    "blanks": b'{"a":' + b" " * LONG + b"1" + b" " * LONG + b"}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ENDLESS.values(), ids=ENDLESS)
+@pytest.mark.parametrize("whole", [b"%b", b"[[0],%b,0]"], ids=["alone", "in a list"])
+def test_a_value_of_any_size_is_passed_over_and_copied_as_it_is(
+    value: bytes, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "MAX_ELEMENT_BYTES", RUN_BYTES)
+    value = whole % value if not value.startswith(b"[" * 64) and not value.startswith(b"[0," * 64) else value
+    json.loads(value)
     path = written(tmp_path, value)
-    with AnnotationFile(path) as file, pytest.raises(AnnotationError, match="one value of more than 16 MiB"):
+    with AnnotationFile(path) as file:
+        assert list(file.sections) == ["junk", "images"]
+        assert b"".join(file.part("junk").as_it_is()) == value
+
+
+UNSOUND = {
+    "a letter cut in two": (b'"' + b"x" * LONG + b'\xc3"', "not UTF-8"),
+    "no letter": (b'"' + b"x" * LONG + b'\xff"', "not UTF-8"),
+    "line break in a text": (b'"' + b"x" * LONG + b'\n"', "control character"),
+    "unknown escape": (b'"' + b"x" * LONG + b'\\x"', "control character or an escape"),
+    "half a pair": (b'"' + b"x" * LONG + b'\\ud83d"', "control character or an escape"),
+    "a key twice": (b"{" + IN_TURN + b'"k0":0}', "a key comes twice"),
+    "a key twice, one large": (b'{"k0":"' + b"x" * LONG + b'",' + IN_TURN + b'"z":0}', "a key comes twice"),
+    "one comma more": (b"[" + b"0," * LONG + b"]", "expected a value"),
+    "one comma more in an object": (b"{" + IN_TURN + b"}", "a key in double quotes"),
+    "one comma less": (b"{" + IN_TURN + b'"y":0 "z":0}', "a comma or the end of the object"),
+    "another bracket": (b"{" + IN_TURN + b'"z":0]', "a comma or the end of the object"),
+    "NaN": (b'{"a":[' + b"0," * LONG + b"NaN]}", "NaN is not JSON"),
+    "too deep": (b'{"a":' * 64 + listed(b"0,", LONG) + b"}" * 64, "nested deeper than 64"),
+    "brackets without end": (b'{"a":' + b"[" * LONG, "nested deeper than 64"),
+    "a number": (b"1" * LONG, "one value of more than"),
+    "a fraction": (b"[0." + b"1" * LONG + b"]", "one value of more than"),
+    "a key": (b'{"' + b"k" * LONG + b'":0}', "a key of more than"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "problem"), UNSOUND.values(), ids=UNSOUND)
+def test_what_is_long_is_checked_as_strictly(
+    value: bytes, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "MAX_ELEMENT_BYTES", RUN_BYTES)
+    path = written(tmp_path, value)
+    with AnnotationFile(path) as file, pytest.raises(AnnotationError, match=problem) as caught:
         _ = file.sections
+    assert len(str(caught.value)) < 200 + len(str(path)) and str(caught.value).startswith(f"{path}: line 1")
+
+
+def test_a_long_text_that_the_file_cuts_off(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    for end in (b"", b"\\", b"\\ud83d", b"\xc3"):
+        path.write_bytes(b'{"junk": "' + b"x" * LONG + end)
+        with AnnotationFile(path) as file, pytest.raises(AnnotationError, match=r"string|escape|UTF-8"):
+            _ = file.sections
+
+
+def test_long_values_in_one_another_cost_no_more_than_one(tmp_path: Path) -> None:
+    """Each bracket is looked for once: 62 levels of lists around what is long take as many bytes as one."""
+    seen: list[int] = []
+
+    def read(value: bytes) -> int:
+        def told() -> bool:
+            seen.append(0)
+            return False
+
+        with AnnotationFile(written(tmp_path, value), Stop(told)) as file:
+            _ = file.sections
+        count = len(seen)
+        seen.clear()
+        return count
+
+    zeros = b"0," * (4 * RUN_BYTES)
+    flat, deep = b"[[" + zeros + b"0]]", b"[0," * 62 + zeros + b"0" + b"]" * 62
+    assert read(deep) < read(flat) + 3 * 62
+
+
+@pytest.mark.parametrize("key", ["images", "annotations", "categories"])
+def test_one_element_that_is_wanted_has_a_limit(key: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(b'{"%b": [{"id": 1, "note": "' % key.encode() + b"x" * (17 << 20) + b'"}]}')
+    with AnnotationFile(path) as file, pytest.raises(AnnotationError, match="one value of more than 16 MiB"):
+        [list(part) for part in file.walk()]

@@ -47,7 +47,9 @@ def strict_json(path: Path) -> Any:
         assert len(dict(pairs)) == len(pairs)
         return dict(pairs)
 
-    return json.loads(path.read_bytes().decode("utf-8"), object_pairs_hook=unique, parse_constant=pytest.fail)
+    return json.loads(
+        path.read_bytes().decode("utf-8-sig"), object_pairs_hook=unique, parse_constant=pytest.fail
+    )
 
 
 def test_the_corpus_is_as_large_as_it_claims() -> None:
