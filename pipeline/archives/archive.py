@@ -100,7 +100,7 @@ def _not_waiting(path: str, flags: int) -> int:
 def _require_regular(found: os.stat_result) -> None:
     for is_kind, kind in KINDS:
         if is_kind(found.st_mode):
-            raise BadArchive(f"it is {kind}, no file", "put the archive itself there ({get_it})")
+            raise BadArchive(f"it is {kind}, not a file", "put the archive itself there ({get_it})")
 
 
 def plan(archive: Archive, stop: Stop = NEVER) -> Members:

@@ -135,6 +135,8 @@ def test_printed_configuration_is_a_recipe(tmp_path: Path, capsys: pytest.Captur
     [
         ("epocs: 3\n", ["recipe.yaml", "'epocs'", "did you mean 'epochs'"]),
         ("epochs: many\n", ["recipe.yaml", "epochs", "expected int", "'many'"]),
+        ('datasets: ["a\\0b"]\n', ["recipe.yaml", "datasets: expected text without NUL", "'a\\x00b'"]),
+        ('checkpoint-folder: "a\\0b"\n', ["recipe.yaml", "checkpoint-folder: expected text without NUL"]),
         ("epochs: true\n", ["epochs", "expected int", "bool"]),
         ("lr: .nan\n", ["--lr", "finite"]),
         ("epochs: 3\nnum-epochs: 4\n", ["twice"]),

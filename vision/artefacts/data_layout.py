@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from vision.messages.advice import UserError
 from vision.messages.terminal import counted
 
 SPLITS = ("train", "val", "test")
@@ -99,9 +100,12 @@ class ArraysRecord:
 
 
 def labels_text(classes: list[str]) -> bytes:
-    """``labels.txt``: a line a class, BACKGROUND first. Raises ValueError for a name that is not one line."""
-    if classes[:1] != [BACKGROUND] or any(name.splitlines() != [name.strip()] for name in classes):
-        raise ValueError(
-            f"{LABELS_NAME} takes {BACKGROUND} first, then names of one line, found {classes[:5]}"
+    """``labels.txt``: a line a class, BACKGROUND first. Raises UserError for a name that is not one line."""
+    wrong = [name for name in classes if name.splitlines() != [name.strip()]]
+    if classes[:1] != [BACKGROUND] or wrong:
+        raise UserError(
+            f"{LABELS_NAME} takes {BACKGROUND} first, then names of one line\n"
+            f"  why: found {(wrong or classes)[0][:60]!r}\n"
+            "  fix: rename that class in the annotation files and run the stages again"
         )
     return "".join(f"{name}\n" for name in classes).encode()

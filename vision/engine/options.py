@@ -7,9 +7,11 @@ A field is declared with :func:`option`; its type hint says what it takes (``int
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import math
+import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -124,9 +126,19 @@ def from_plain(value: Any, hint: Any) -> Any:
         return int(value)
     if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as a word
         return parse_text(value, float)
-    if type(value) is not hint or (hint is str and "\0" in value):  # no path holds one
+    if type(value) is not hint:
         raise ValueError(f"expected {hint.__name__}, found {value!r} ({type(value).__name__})")
+    if hint is str:
+        _require_name(value)
     return value
+
+
+def _require_name(text: str) -> None:
+    """Raises ValueError for what no path of the system is: JSON and YAML can spell NUL and half a character."""
+    with contextlib.suppress(UnicodeEncodeError):
+        if b"\0" not in os.fsencode(text):
+            return
+    raise ValueError(f"expected text without NUL and half characters, found {command_line.shortened(text)!r}")
 
 
 def check_value(name: str, value: Any, option: Option) -> None:

@@ -19,7 +19,9 @@ from tests.printed import ODD, Printed
 from vision.datasets.coco import CocoDetection
 from vision.engine.checkpoints.checkpoint import load
 from vision.engine.checkpoints.folder import RunFolder
-from vision.engine.runs.resume import IncompatibleResume, _check_digest
+from vision.engine.config import TrainConfig
+from vision.engine.runs.resume import IncompatibleResume, _check_digest, write_run_files
+from vision.messages.advice import UserError
 
 Train = Callable[..., int]
 
@@ -180,6 +182,11 @@ def test_another_t_max_moves_the_horizon(
         ('{"epochs": 1e400}', "training_args.json"),
         ('{"workers": 100000}', "--workers"),
         ('{"milestones": [[1]]}', "milestones"),
+        ('{"datasets": ["a\\u0000b"]}', "training_args.json: datasets: expected text without NUL"),
+        (
+            '{"datasets": ["a\\ud800b"]}',
+            "training_args.json: datasets: expected text without NUL and half characters",
+        ),
         ("[]", "expected an object"),
         ("[" * 100000, "training_args.json"),
     ],
@@ -190,6 +197,16 @@ def test_hostile_arguments_are_refused_by_name(
     (stopped / "training_args.json").write_text(text)
     assert train("--resume", stopped) == 1
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "a\rb", "a\u2028b", " padded", ""])
+def test_a_class_name_that_is_not_one_line_is_refused_when_the_run_folder_is_written(
+    name: str, tmp_path: Path
+) -> None:
+    """Of a data root that another program has made; the name is a line of ``labels.txt``."""
+    with pytest.raises(UserError, match="takes BACKGROUND first, then names of one line") as caught:
+        write_run_files(TrainConfig(), tmp_path / "run", ["BACKGROUND", "cat", name])
+    assert str(caught.value).count("\n") == 2 and not (tmp_path / "run").exists()
 
 
 def test_the_run_folder_is_the_one_that_was_named(stopped: Path, train: Train, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +50,26 @@ def test_what_only_the_file_takes_is_refused_for_a_root(
 ) -> None:
     said = said_of("remap_categories", ["--root", "x", *option], capsys)
     assert f"error: {option[0]}: not used here; pipeline.validate_images and pipeline run take it" in said
+
+
+MADE_ON_THE_DISK = ["download", "extract", "remap_categories"]
+
+
+@pytest.mark.parametrize("stage", MADE_ON_THE_DISK)
+def test_what_is_made_on_the_disk_is_not_printed(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = said_of(stage, [*WORDS[stage][:-1], "-"], capsys)
+    assert "argument --output: it is made on the disk and not printed: expected a name, not -" in said
+
+
+@pytest.mark.parametrize("output", ["/dev/null", "/dev/stdout"])
+@pytest.mark.parametrize("stage", MADE_ON_THE_DISK)
+def test_no_device_is_replaced(
+    stage: str, output: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also as root, who could: refused before the inputs are read, which are not there."""
+    before = os.lstat(output)
+    words = [str(tmp_path) if word == "images" else word for word in WORDS[stage]]
+    assert importlib.import_module(f"pipeline.{stage}.__main__").main([*words[:-1], output]) == 1
+    said = capsys.readouterr().err
+    assert f"{output} is a " in said and "is not replaced\n  why: " in said and "fix: name another" in said
+    assert os.path.samestat(before, os.lstat(output)) and before.st_mode == os.lstat(output).st_mode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import shutil
@@ -14,6 +15,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from tools.evaluate.__main__ import main
+from vision.engine.evaluation import coco_map, predict
 from vision.transforms.resize import RESIZES
 
 
@@ -112,6 +114,29 @@ def test_what_is_learned_from_nothing_is_one_line(
     said = capsys.readouterr().out
     assert "no detections of a score of 0.9 or more after 2 steps of training: nothing is learned yet" in said
     assert "class  " not in said and "0.000" in said, "no table of classes, but the 12 numbers"
+
+
+@pytest.mark.parametrize("backend", ["auto", "pycocotools", "hotcoco"])
+def test_without_a_scorer_nothing_is_predicted(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    """It is missed before the minutes of work, not after them."""
+    real = importlib.import_module
+
+    def lacking(name: str) -> object:
+        if name in ("pycocotools", "hotcoco"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return real(name)
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("it predicts")
+
+    monkeypatch.setattr(coco_map.importlib, "import_module", lacking)
+    monkeypatch.setattr(predict, "predict", never)
+    missed = "hotcoco" if backend == "hotcoco" else "pycocotools"
+    with pytest.raises(ModuleNotFoundError, match=missed):
+        main([str(small_run), "--output", str(tmp_path / "o"), "--workers", "0", "--coco-backend", backend])
+    assert not (tmp_path / "o").exists()
 
 
 @pytest.mark.parametrize("kind", ["read-only", "full"])

@@ -253,9 +253,10 @@ def _shown(value: Any) -> str:
 
 
 def write_run_files(config: TrainConfig, run: Path, classes: list[str]) -> None:
-    """``training_args.json`` and ``labels.txt`` of the run folder."""
+    """``training_args.json`` and ``labels.txt`` of the run folder. Raises UserError for a name that is not one line."""
+    labels = labels_text(classes)
     publish_json(run / ARGS_NAME, to_mapping(config))
-    publish_bytes(run / LABELS_NAME, labels_text(classes))
+    publish_bytes(run / LABELS_NAME, labels)
 
 
 # ---------------------------------------------------------------- data and machine
