@@ -174,8 +174,9 @@ def _image_check(
 
     jobs = [job_of(raw) for raw in file.items("images") if image_fault(raw) is None]
     found = check_all(jobs, working, asked.workers, How(exif=asked.exif), stop)
+    notes = []
     if not asked.accept_missing:
-        require_there(asked.images, list(dict.fromkeys(jobs)), found, OF_A_FILE)
+        notes = require_there(asked.images, list(dict.fromkeys(jobs)), found, OF_A_FILE)
 
     upright = [job for job, verdict in found.items() if (verdict.reason or "").startswith(FITS_UPRIGHT)]
     if upright and all(verdict.verdict == "reject" for verdict in found.values()):
@@ -189,5 +190,6 @@ def _image_check(
         of = found[job_of(raw)]
         return judged(raw["file_name"], of.verdict, of.reason, of.orientation)
 
-    note = f"to use {counted(len(upright), 'image')} labelled upright: {asked.to_apply()}"
-    return check, [note] if upright else []
+    if upright:
+        notes.append(f"to use {counted(len(upright), 'image')} labelled upright: {asked.to_apply()}")
+    return check, notes

@@ -132,7 +132,8 @@ def make_table(context: StageContext) -> Counts:
         to_do = advice(context.root, own)
         for split in settings.splits:
             of_split = [job for job in jobs if job.split == split]
-            require_there(context.root / image_folder(split), of_split, found, to_do)
+            for line in require_there(context.root / image_folder(split), of_split, found, to_do):
+                context.say(line)
     entries = list(_with_verdicts(surveyed, found))
     _require_some(context.root, entries, settings.splits)
     bad = [entry for entry in entries if _verdict(entry).verdict == "reject"]
@@ -206,6 +207,10 @@ def _require_some(root: Path, entries: Iterable[Entry], splits: Iterable[str]) -
             )
             again = command("python -m pipeline run", "--root", root)
             generic = f"do the images and the annotations belong together? When they do: {again}"
+            if "bad_file_name" in reasons:
+                generic = (
+                    f"write file_name as it counts from {root / image_folder(split)}, with /, then: {again}"
+                )
             upright = f"use those upright that are labelled so: {to_apply(root)}"
             raise StageError(
                 f"no image of {image_folder(split)} can be used",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,8 +114,76 @@ def test_another_folder_is_told_from_missing_pictures(
     assert f"no image of the 30 that the annotations name is in {other}" in said
     assert "it holds 1 other, such as 'cat.jpg'" in said and "repair the file" not in said
     assert remap_categories_command.main([*words, "--images", str(root)]) == 1
-    assert "is there, so the names count from another folder" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert (
+        "differ in the folder: '000.jpg' is 'train2017/000.jpg' on the disk" in said
+        or "'val2017/000.jpg'" in said
+    )
+    assert "--images DIR" in said
     assert not (tmp_path / "made.json").exists()
+
+
+def renamed(root: Path, change: Callable[[str], str], count: int = 30) -> None:
+    """The first ``count`` images of train have other names in the annotations than on the disk."""
+    path = root / "annotations/instances_train2017.json"
+    document = json.loads(path.read_text())
+    for image in document["images"][:count]:
+        image["file_name"] = change(image["file_name"])
+    path.write_text(json.dumps(document))
+
+
+ALMOST: dict[str, tuple[Callable[[str], str], str]] = {
+    "case": (str.upper, "differ in upper and lower case: '000.JPG' is '000.jpg' on the disk"),
+    "ending": (
+        lambda name: name.replace("jpg", "JPEG"),
+        "differ in the ending: '000.JPEG' is '000.jpg' on the disk",
+    ),
+    "folder": (
+        lambda name: f"train2017/{name}",
+        "differ in the folder: 'train2017/000.jpg' is '000.jpg' on the disk",
+    ),
+    "both": (
+        lambda name: f"x/{name[:3]}.png",
+        "differ in the folder and the ending: 'x/000.png' is '000.jpg' on the disk",
+    ),
+}
+
+
+@pytest.mark.parametrize("count", [30, 7, 2], ids=["all", "many", "a few"])
+@pytest.mark.parametrize(("change", "words"), ALMOST.values(), ids=ALMOST)
+def test_names_that_are_almost_those_on_the_disk(
+    change: Callable[[str], str], words: str, count: int, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    renamed(root, change, count)
+    code, said = run(root), capsys.readouterr()
+    assert code == (0 if count == 2 else 1)
+    text = said.out if count == 2 else said.err
+    assert f"{count} of them are there under names that {words}" in text
+    assert "write the names into the annotations as they are on the disk" in text
+    renamed(root, lambda name: name.rpartition("/")[2][:3] + ".jpg")
+    assert run(root) == 0 and verdicts(root) == ["ok"] * 30
+
+
+def test_a_name_in_the_unicode_form_of_macos(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "train2017/000.jpg").rename(root / "train2017/é.jpg")
+    renamed(root, lambda name: unicodedata.normalize("NFD", "é.jpg"), 1)
+    assert run(root) == 0
+    assert r"NFD of macOS): 'e\u0301.jpg' is '\xe9.jpg' on the disk" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("prefix", ["/data/", "C:\\data\\", "../"])
+def test_names_that_are_no_paths_below_the_folder(
+    prefix: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    renamed(root, lambda name: prefix + name)
+    assert run(root) == 1
+    said = capsys.readouterr().err
+    assert (
+        "30 bad_file_name" in said
+        and f"write file_name as it counts from {root / 'train2017'}, with /" in said
+    )
+    renamed(root, lambda name: name.removeprefix(prefix))
+    assert run(root) == 0 and verdicts(root) == ["ok"] * 30
 
 
 BLIPS: list[Callable[[Path], None]] = [
