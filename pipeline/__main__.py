@@ -154,6 +154,7 @@ def selected(arguments: argparse.Namespace) -> Selection:
 def clean(arguments: argparse.Namespace, stop: Stop) -> None:
     """Lists what goes; with ``--yes`` it goes, under the lock."""
     root, selection = arguments.root, selected(arguments)
+    again = next_step.after_clean(root, selection.everything)
     if selection == Selection():
         overview(root, stop)
     elif not root.is_dir():
@@ -167,7 +168,7 @@ def clean(arguments: argparse.Namespace, stop: Stop) -> None:
             print("\n".join(listing(cleaning)), flush=True)
             remove(cleaning, say, stop)
         if selection.stages:
-            print("next: " + command("python -m pipeline run", "--root", root))
+            print(f"next: {again}")
 
 
 def discard_archives(arguments: argparse.Namespace, stop: Stop) -> None:

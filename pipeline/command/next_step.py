@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from contextlib import suppress
+from pathlib import Path
 
 from pipeline.data_root import saved_options as choices
 from pipeline.runner import own_data
-from pipeline.stage import Settings
+from pipeline.stage import Choices, Settings, StageError
 from pipeline.stages import named
 from vision.artefacts.data_layout import SPLITS
 from vision.messages.advice import command, quoted
@@ -30,6 +32,19 @@ def after_all(settings: Settings) -> list[str]:
         sources = " and ".join(str(root / path) for split in absent for path in own_data.sources(split))
         return [f"training takes train and val: put {sources} there, then: {run}", look]
     return [f"training takes train and val, and {' and '.join(absent)} is not here: {run}", look]
+
+
+def after_clean(root: Path, everything: bool) -> str:
+    """The ``run`` that makes again what is removed; of an owner's root the choices go with ``everything``."""
+    chosen = usual = Choices()
+    with suppress(StageError):  # a note that is damaged stays
+        chosen = choices.read(root)
+    if not (chosen.own and everything):
+        return command("python -m pipeline run", "--root", root)
+    named = ("splits", "classes", "exif", "thorough")
+    others = {name: value for name in named if (value := getattr(chosen, name)) != getattr(usual, name)}
+    spelled = choices.spelled(Namespace(root=root, **others))
+    return " ".join(["python -m pipeline run", spelled, *map(quoted, ("--from", own_data.FIRST))])
 
 
 def run_again(arguments: Namespace, settings: Settings) -> str:

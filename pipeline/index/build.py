@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.image_check.verdicts import Verdict
 from pipeline.index.arrays import write_arrays
 from pipeline.index.columns import Columns, read_columns
-from pipeline.index.schema import DATASET
+from pipeline.index.schema import COCO
 from pipeline.index.tables import write_tables
 from pipeline.stop import NEVER, Stop
 from vision.artefacts.data_layout import IMAGE_REPORT, INDEX, arrays_path, remapped_path
@@ -22,10 +22,11 @@ def build_index(
     verdicts: dict[str, dict[int, Verdict]] | None,
     staging: Path,
     stop: Stop = NEVER,
+    dataset: str = COCO,
 ) -> dict[str, tuple[int, int]]:
     """Makes the database and the arrays of ``splits`` below ``staging`` from the remapped files of ``root``.
 
-    Without ``verdicts`` images count as unchecked. Gives the numbers of images and of boxes of each split. Raises
+    ``dataset`` is the name of the data. Without ``verdicts`` images count as unchecked. Gives the numbers of images and of boxes of each split. Raises
     AnnotationError for a remapped file that was damaged; Interrupted.
     """
     columns = [read_columns(root / remapped_path(split), split, stop) for split in splits]
@@ -40,7 +41,7 @@ def build_index(
         turned = _orientations(of, (verdicts or {}).get(of.split, {}))
         write_arrays(of, folder, remapped_path(of.split), digests[of.split], turned)
     tables = [(of, (verdicts or {}).get(of.split)) for of in columns]
-    write_tables(staging / INDEX, tables, _provenance(root, digests, verdicts is not None), stop)
+    write_tables(staging / INDEX, tables, _provenance(root, digests, verdicts is not None, dataset), stop)
     return {of.split: (len(of.image_ids), len(of.ids)) for of in columns}
 
 
@@ -50,10 +51,10 @@ def _orientations(columns: Columns, verdicts: dict[int, Verdict]) -> list[int]:
     return [verdict.orientation if verdict else STORED for verdict in known]
 
 
-def _provenance(root: Path, digests: dict[str, str], checked: bool) -> dict[str, str]:
+def _provenance(root: Path, digests: dict[str, str], checked: bool, dataset: str) -> dict[str, str]:
     found = {f"sha256 of {remapped_path(split)}": digest for split, digest in digests.items()}
     found |= {
-        "dataset": DATASET,
+        "dataset": dataset,
         "boxes": "x, y, w, h in px of the image as stored, or as images.orientation turns it; origin at the top left",
     }
     if checked:

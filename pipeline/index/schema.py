@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from pipeline.release import COCO_2017
+from pipeline.stage import Choices
+
 USER_VERSION = 2
 """``PRAGMA user_version`` of the index."""
 READABLE_VERSIONS = (1, USER_VERSION)
 """Those that can be asked; 1 lacks ``images.orientation``."""
 SMALL_PX, LARGE_PX = 32**2, 96**2
 """COCO's bounds of an object's area between small, medium and large, px²."""
-DATASET = "coco2017"
+COCO, OWN = "coco2017", "own"
+
+
+def dataset_of(choices: Choices) -> str:
+    """What the index calls the data of a root: ``coco2017``, the name of another release, or ``own``."""
+    if choices.own:
+        return OWN
+    return COCO if choices.release == COCO_2017 else choices.release.name

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.annotations.reader import AnnotationError
 from pipeline.image_check.verdicts import read_verdicts
-from pipeline.index.schema import USER_VERSION
+from pipeline.index.schema import COCO, USER_VERSION, dataset_of
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from vision.artefacts.data_layout import IMAGE_REPORT, INDEX, UPRIGHT_SCHEMA, arrays_path, remapped_path
 from vision.messages.advice import quoted
@@ -25,7 +25,11 @@ def _outputs(settings: Settings) -> list[str]:
 
 
 def _params(settings: Settings) -> dict[str, Any]:
-    return {"splits": list(settings.splits), "user_version": USER_VERSION, "arrays_schema": UPRIGHT_SCHEMA}
+    made = {"splits": list(settings.splits), "user_version": USER_VERSION, "arrays_schema": UPRIGHT_SCHEMA}
+    dataset = dataset_of(settings.choices)
+    return (
+        made if dataset == COCO else made | {"dataset": dataset}
+    )  # an index of COCO from before stays as it is
 
 
 def _run(context: StageContext) -> Counts:
@@ -34,7 +38,8 @@ def _run(context: StageContext) -> Counts:
     root, splits = context.root, context.settings.splits
     try:
         verdicts = read_verdicts(root / IMAGE_REPORT, splits)
-        found = build_index(root, splits, verdicts, context.staging, context.stop)
+        dataset = dataset_of(context.settings.choices)
+        found = build_index(root, splits, verdicts, context.staging, context.stop, dataset)
     except AnnotationError as error:
         raise StageError(
             str(error),

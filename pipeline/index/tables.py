@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.image_check.verdicts import Verdict
 from pipeline.index.columns import Columns
-from pipeline.index.schema import DATASET, LARGE_PX, SMALL_PX, USER_VERSION
+from pipeline.index.schema import LARGE_PX, SMALL_PX, USER_VERSION
 from pipeline.stage import Interrupted
 from pipeline.stop import NEVER, Stop
 from vision.images.formats import STORED
@@ -113,16 +113,18 @@ def _write(
     database.executescript(f"PRAGMA user_version = {USER_VERSION};" + SCHEMA)
     database.execute("BEGIN")
     for columns, verdicts in splits:
-        images += _fill(database, columns, verdicts)
+        images += _fill(database, columns, verdicts, provenance["dataset"])
     database.executemany("INSERT INTO provenance VALUES (?, ?)", sorted(provenance.items()))
     database.execute("COMMIT")
     database.executescript(INDEXES)
     return images
 
 
-def _fill(database: sqlite3.Connection, columns: Columns, verdicts: dict[int, Verdict] | None) -> int:
+def _fill(
+    database: sqlite3.Connection, columns: Columns, verdicts: dict[int, Verdict] | None, dataset: str
+) -> int:
     database.executemany("INSERT OR IGNORE INTO categories VALUES (?, ?, ?, ?)", _category_rows(columns))
-    rows = _image_rows(columns, verdicts)
+    rows = _image_rows(columns, verdicts, dataset)
     database.executemany("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     database.executemany(
         "INSERT INTO annotations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _annotation_rows(columns)
@@ -135,7 +137,7 @@ def _category_rows(columns: Columns) -> Iterator[tuple[Any, ...]]:
         yield category["id"], category["original_id"], category["name"], category["supercategory"]
 
 
-def _image_rows(columns: Columns, verdicts: dict[int, Verdict] | None) -> list[tuple[Any, ...]]:
+def _image_rows(columns: Columns, verdicts: dict[int, Verdict] | None, dataset: str) -> list[tuple[Any, ...]]:
     """Images of the remapped file, and those that the image check knows and the remap left out, by id."""
     rows: dict[int, tuple[Any, ...]] = {}
     for id_, found in (verdicts or {}).items():
@@ -143,7 +145,7 @@ def _image_rows(columns: Columns, verdicts: dict[int, Verdict] | None) -> list[t
         rows[id_] = (
             id_,
             columns.split,
-            DATASET,
+            dataset,
             found.file_name,
             found.width,
             found.height,
@@ -161,7 +163,7 @@ def _image_rows(columns: Columns, verdicts: dict[int, Verdict] | None) -> list[t
     for id_, file_name, width, height in sizes:
         known = (verdicts or {}).get(id_)
         judged = (known.verdict, known.reason, known.orientation) if known else ("unchecked", "", STORED)
-        rows[id_] = (id_, columns.split, DATASET, file_name, width, height, *judged)
+        rows[id_] = (id_, columns.split, dataset, file_name, width, height, *judged)
     return [rows[id_] for id_ in sorted(rows)]
 
 

@@ -207,13 +207,19 @@ class Cleaning:
             self._add_whole(older, "older folder of a stopped run")
 
     def add_notes(self, chosen: Choices) -> None:
-        """What the pipeline notes about the root; not ``chosen``, without which the next run would make another root."""
+        """What the pipeline notes about the root; not ``chosen``, without which the next run would make another root.
+
+        In an owner's root nothing is made without being told to: there all of it goes.
+        """
         self._add_own(self.root / data_layout.BROUGHT, "what the stages have put there")
         for split in SPLITS:
-            if not (self.root / image_folder(split)).is_dir():
-                noted = trees.manifest_path(self.root, image_folder(split))
-                self._add_own(noted, f"list of the files of {image_folder(split)}")
-        if chosen == Choices():
+            folder = image_folder(split)
+            noted = trees.manifest_path(self.root, folder)
+            if (self.root / folder).is_dir() and (folder in self.records or trees.read_own(noted)):
+                self.stays.append(f"{self._name(noted)}: what extract has put beside files of their owner's")
+            else:
+                self._add_own(noted, f"list of the files of {folder}")
+        if chosen.own or chosen == Choices():
             self._add_own(self.root / data_layout.CHOICES, "choices of the last run")
         else:
             self.stays.append(f"{data_layout.CHOICES}: what was chosen for this root; the next run takes it")

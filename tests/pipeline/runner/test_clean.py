@@ -113,7 +113,7 @@ def test_after_all_of_it_the_printed_command_brings_the_root_back_as_it_was(
         capsys.readouterr()
         assert run(root, "--all", "--yes") == 0
         said = capsys.readouterr().out
-        printed(said, "pipeline/__main__.py:clean", "--workers", "1")
+        printed(said, "pipeline/command/next_step.py:after_clean", "--workers", "1")
     again = {name: data for name, data in everything(root).items() if "pipeline" not in name}
     assert again.pop(f"val2017.replaced-1/{picture.name}") == b"edited"
     assert (again.pop("val2017/notes.txt"), again.pop("mine/a")) == (b"mine", b"a")

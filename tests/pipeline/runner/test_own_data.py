@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,39 @@ def test_the_root_of_a_release_is_not_taken_for_ones_own(
 ) -> None:
     assert run(own_root, "--from", "validate_images") == 0
     assert states(own_root, capsys) == ["done"] * 5
+
+
+def everything(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+
+def test_clean_leaves_what_its_owner_has_brought_and_names_the_way_back(
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, content = everything(by_hand), own_files(by_hand)
+    assert run(by_hand, "--from", "validate_images", "--classes", "person") == 0
+    labels = (by_hand / "annotations/labels.txt").read_bytes()
+    capsys.readouterr()
+    assert main(["clean", "--root", str(by_hand), "--all", "--yes"]) == 0
+    assert everything(by_hand) == before and own_files(by_hand) == content
+    printed(capsys.readouterr().out, "pipeline/command/next_step.py:after_clean#2", "--workers", "1")
+    assert states(by_hand, capsys) == ["own", "own", "done", "done", "done"]
+    assert (by_hand / "annotations/labels.txt").read_bytes() == labels
+
+
+def test_the_index_does_not_say_that_they_are_coco(
+    by_hand: Path, miniature_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def datasets(root: Path) -> set[str]:
+        with closing(sqlite3.connect(root / "index.sqlite")) as index:
+            noted = index.execute("SELECT value FROM provenance WHERE key = 'dataset'").fetchall()
+            return {name for (name,) in [*index.execute("SELECT DISTINCT dataset FROM images"), *noted]}
+
+    assert run(by_hand, "--from", "validate_images") == 0
+    assert datasets(by_hand) == {"own"}
+    receipt = by_hand / ".pipeline/index.json"
+    noted = json.loads(receipt.read_text())
+    del noted["params"]["dataset"]  # as a version before has left it
+    receipt.write_text(json.dumps(noted))
+    assert states(by_hand, capsys)[4] == "stale"
+    assert datasets(miniature_root) == {"miniature-3-16-8"}
