@@ -16,6 +16,7 @@ import hashlib
 import json
 import struct
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,17 @@ def report(checkpoint: Checkpoint, path: Path) -> str:
         "metrics": ", ".join(f"{key} {value:.4f}" for key, value in checkpoint.metrics.items()) or "none",
         "made with": ", ".join(made_with),
     }
-    return "\n".join(f"{label:<10} {value}" for label, value in rows.items())
+    return "\n".join(_row(label, value) for label, value in rows.items())
+
+
+def _row(label: str, value: str) -> str:
+    """As wide as a terminal of 80 columns; a path is never broken."""
+    label = f"{label:<10} "
+    if label.startswith("file"):
+        return label + value
+    return textwrap.fill(
+        value, 79, initial_indent=label, subsequent_indent=" " * len(label), break_on_hyphens=False
+    )
 
 
 def _data_of(checkpoint: Checkpoint) -> str:

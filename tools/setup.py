@@ -96,7 +96,6 @@ def build_parser() -> Parser:
         description=DESCRIPTION,
         epilog=cost_table()
         + "\n\nPYTHON=/path/to/python ./setup_coco.sh uses that Python as it is, like --no-env.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add(

@@ -54,7 +54,9 @@ def parser() -> Parser:
     made.add_argument("--max-area", type=area, metavar="PX2", help="area in px² below this")
     made.add_argument("--size", choices=tuple(SIZES), help="COCO's small (< 32²), medium (< 96²) or large")
     made.add_argument("--crowd", choices=("yes", "no"), help="only crowd regions, or none")
-    made.add_argument("--show", choices=VIEWS, help="a table or view instead of annotations")
+    made.add_argument(
+        "--show", choices=VIEWS, metavar="TABLE", help=f"instead of annotations one of: {', '.join(VIEWS)}"
+    )
     made.add_argument(
         "--limit", type=count, default=20, metavar="N", help="rows at most; 0 = all (default: 20)"
     )

@@ -83,7 +83,7 @@ def test_from_the_end_of_a_session_to_found_objects(
     printed(said, "vision/engine/training/report.py:end#2", "--workers=0", "--device=cpu", "--which=last")
     said = capsys.readouterr().out
     assert "--which last" in said, "what was scored is what is exported"
-    printed(said, "tools/evaluate/__main__.py:evaluate#2")
+    printed(said, "tools/evaluate/__main__.py:evaluate#3")
     images: dict[str, object] = {"IMAGE…": miniature_root / "val2017"}
     printed(capsys.readouterr().out, "tools/export_onnx.py:report#2", fill=images)
     assert (tmp_path / "found").is_dir()

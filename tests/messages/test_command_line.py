@@ -90,3 +90,30 @@ def test_another_digit_is_another_thing() -> None:
 def test_long_lists_and_words_are_bounded() -> None:
     assert listed([str(n) for n in range(100)], 3) == "0, 1, 2 and 97 more"
     assert len(no_such_choice("y" * 10_000, map(str, range(10_000)))) < 200
+
+
+TEXT = """\
+One sentence that two
+lines have. And another one.
+examples:
+  python x.py --short 1            a remark
+  python x.py --first aaaaaaaaaaaaaaaaaaaa --second bbbbbbbbbbbbbbbbbbbbb --third ccccc   what it does and more
+                                                 a remark alone that is too wide for it
+  name      1.0 GB     2.0 GB
+"""
+FITTED = """\
+One sentence that two lines have. And another one.
+examples:
+  python x.py --short 1            a remark
+  python x.py --first aaaaaaaaaaaaaaaaaaaa \\
+      --second bbbbbbbbbbbbbbbbbbbbb --third ccccc
+      what it does and more
+      a remark alone that is too wide for it
+  name      1.0 GB     2.0 GB"""
+
+
+def test_help_is_as_wide_as_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that is broken stays one command for a shell, and no option leaves its value."""
+    monkeypatch.setenv("COLUMNS", "58")
+    said = Parser(prog="x", description="What it does.", epilog=TEXT).format_help()
+    assert said.endswith(f"\n\n{FITTED}\n")

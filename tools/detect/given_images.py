@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vision.messages.advice import shown
 from vision.messages.command_line import listed
-from vision.messages.system_errors import reason
+from vision.messages.system_errors import instead_of, reason
 from vision.messages.terminal import counted
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
@@ -65,7 +65,7 @@ def _matches(word: str) -> list[str]:
 
 def _add(given: Given, name: str, ours: set[str]) -> None:
     path = Path(name)
-    if path.is_dir():
+    if name and path.is_dir():
         _add_folder(given, path, ours)
     elif why := _unfit(name, path):
         given.wrong.append((name, why))
@@ -75,6 +75,8 @@ def _add(given: Given, name: str, ours: set[str]) -> None:
 
 def _unfit(name: str, path: Path) -> str:
     """Why a name is not looked at, with what to do; empty where it is."""
+    if not name:
+        return "the name is empty: is a variable of the shell not set?"
     if "://" in name:
         return (
             "a stream or an address, not a file: on the board detectnet takes it; here, save its images first"
@@ -84,7 +86,7 @@ def _unfit(name: str, path: Path) -> str:
     if path.is_file():
         return ""
     if os.path.lexists(path):
-        return "a link to nothing" if path.is_symlink() else "neither a file nor a folder"
+        return instead_of("file", path).removeprefix(f"{shown(path)} is ")
     return "no file matches this pattern" if glob.has_magic(name) else "no such file or folder"
 
 

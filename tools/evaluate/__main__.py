@@ -95,6 +95,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from vision.datasets.coco import CocoDetection
     from vision.datasets.loading import make_loader
     from vision.datasets.sampling import BatchSampler
+    from vision.engine.checkpoints.data_place import moved
     from vision.engine.checkpoints.open_detector import open_detector
     from vision.engine.evaluation import coco_map
     from vision.engine.evaluation.predict import predict
@@ -112,6 +113,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
     )
     print(opened.describe())
     root = Path(arguments.datasets or opened.data_root)
+    if arguments.datasets is None and not root.is_dir():
+        raise moved(
+            root, opened.path, command("python -m tools.evaluate", arguments.model, *which, "--datasets")
+        )
     data = CocoDetection(root, arguments.split)
     _require_same_classes(opened, data.classes)
     coco_map.choose_backend(arguments.coco_backend)

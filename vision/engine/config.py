@@ -265,7 +265,7 @@ examples:
   python train_ssd.py --config configs/coco_mb2_ssd_lite.yaml --batch-size 32 --lr 0.025 …      on a smaller GPU
   python train_ssd.py --datasets=coco-data --epochs=100 …               as pytorch-ssd trains: Adam, constant rate, no average
   python train_ssd.py --resume models/my-experiment-1                   resume, to the bit, with the run's arguments
-  python train_ssd.py --resume auto --config … (the same line each time) for schedulers that run it again
+  python train_ssd.py --resume auto --config …                the same line each time, for schedulers that run it again
   tensorboard --logdir models                                           watch
 
 exit status: 0 done · 1 failed · 2 usage · 130 / 138 / 143 interrupted and saved (Ctrl-C / SIGUSR1 / SIGTERM)

@@ -10,12 +10,52 @@ import difflib
 import math
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from vision.messages.terminal import painted
 
 NAMES_SHOWN = 12
+BELOW = " " * 6
+"""In front of what does not fit into a line of an example."""
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Prose as wide as the window; examples and tables (indented lines) keep their lines, what does not fit goes below."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines: list[str] = []
+        for line in text.splitlines():
+            if lines and _goes_on(lines[-1], line):
+                lines[-1] += f" {line}"
+            else:
+                lines.append(line)
+        return "\n".join(part for line in lines for part in _fitted(line, width))
+
+
+def _goes_on(line: str, after: str) -> bool:
+    """Whether both are lines of one paragraph, the first one no sentence's end."""
+    return not line.endswith((".", ":")) and all(each and not each.startswith(" ") for each in (line, after))
+
+
+def _fitted(line: str, width: int) -> list[str]:
+    """``line``; where it is too wide: wrapped, the remark behind a command below it, the command continued by a backslash."""
+    if len(line) <= width or not line.startswith(" "):
+        return textwrap.wrap(line, width, break_on_hyphens=False) if line[:1].strip() else [line]
+    command, _, remark = line.rpartition("  ") if "  " in line.strip() else (line, "", "")
+    if len(line) - len(line.lstrip()) > len(BELOW):  # a remark alone
+        command, remark = "", line
+    glued = re.sub(r"(--[\w-]+) (?!-)", "\\1\xa0", command.rstrip())  # an option stays with its value
+    parts = textwrap.wrap(
+        glued, width - 2, subsequent_indent=BELOW, break_long_words=False, break_on_hyphens=False
+    )
+    below = textwrap.wrap(remark.strip(), width, initial_indent=BELOW, subsequent_indent=BELOW)
+    return [
+        *(f"{part} \\".replace("\xa0", " ") for part in parts[:-1]),
+        *(part.replace("\xa0", " ") for part in parts[-1:]),
+        *below,
+    ]
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,8 +66,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **rest: Any) -> None:
         rest.setdefault("allow_abbrev", False)
-        if "epilog" in rest:  # examples keep their lines
-            rest.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        rest.setdefault("formatter_class", Help)
         super().__init__(**rest)
         self.elsewhere: dict[str, str] = {}
         """Options that only other commands take, and what is said of them."""

@@ -51,3 +51,8 @@ def test_earlier_epochs_of_a_session_are_counted(
     run = tmp_path / "run"
     assert train(*tiny, "--epochs=2", "--checkpoint-folder", str(run)) == 0
     assert f"(1 earlier epoch of this session: {run / 'metrics.jsonl'})" in capsys.readouterr().out
+
+
+def test_a_score_without_objects_is_a_dash() -> None:
+    """APs where no object is small: COCO's −1 looks like a result."""
+    assert [report._cell(value, ".3f") for value in (None, -1.0, 0.0, 0.25)] == ["–", "–", "0.000", "0.250"]

@@ -54,7 +54,8 @@ def test_results_of_an_earlier_run_are_no_input(photos: Path) -> None:
         ("csi://0", "a stream or an address"),
         ("photos/none.png", "no such file or folder"),
         ("photos/more", "no images in this folder"),
-        ("pipe.png", "neither a file nor a folder"),
+        ("pipe.png", "a pipe, not a file"),
+        ("", "the name is empty"),
     ],
 )
 def test_what_is_no_image_is_named(photos: Path, name: str, why: str) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from tests.printed import ODD, Printed
 from tools.evaluate.__main__ import main
 from vision.engine.evaluation import coco_map, predict
 from vision.transforms.resize import RESIZES
@@ -88,6 +90,25 @@ def test_what_is_missing_is_named(
     assert main([argument.replace("{run}", str(small_run)) for argument in arguments]) == 1
     said = capsys.readouterr().err
     assert said.startswith("error:") and message in said and "Traceback" not in said
+
+
+def test_data_that_were_moved_are_named_with_the_option_and_the_command_works(
+    small_run: Path,
+    miniature_root: Path,
+    tmp_path: Path,
+    printed: Printed,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = torch.load(next(small_run.glob("*.pth")), weights_only=True)
+    content["args"]["datasets"] = [str(tmp_path / "gone")]
+    checkpoint = tmp_path / ODD / "x.pth"
+    checkpoint.parent.mkdir()
+    torch.save(content, checkpoint)
+    assert main([str(checkpoint), "--workers", "0"]) == 1
+    said = capsys.readouterr().err
+    assert f"there is no folder {tmp_path / 'gone'}\n" in said
+    fill: dict[str, object] = {"FOLDER": miniature_root}
+    printed(said, "tools/evaluate/__main__.py:evaluate#2", "--workers", 0, fill=fill)
 
 
 def test_data_of_other_classes_are_refused(

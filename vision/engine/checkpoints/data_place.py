@@ -33,17 +33,21 @@ def located(
     places = [recorded_root(root, run) for root in config.datasets]
     gone = [place for place in places if not place.is_dir()]
     if gone and required:
-        raise DatasetError(
-            f"{instead_of('folder', gone[0])}\n"
-            f"  why: {shown(run)} was trained on the data there\n"
-            f"  fix: {command('python train_ssd.py --resume', run, '--datasets')} FOLDER, where they are now"
-        )
+        raise moved(gone[0], run, command("python train_ssd.py --resume", run, "--datasets"))
     notes = [
         f"--datasets {root}: not in the current folder, taken from {place}"
         for root, place in zip(config.datasets, places, strict=True)
         if place != Path(root).absolute()
     ]
     return dataclasses.replace(config, datasets=tuple(map(str, places))), notes
+
+
+def moved(root: Path, run: Path, line: str) -> DatasetError:
+    """For the data of ``run`` that are not at ``root`` any more; ``line`` is a command that wants to be told their folder."""
+    return DatasetError(
+        f"{instead_of('folder', root)}\n  why: {shown(run)} was trained on the data there\n"
+        f"  fix: {line} FOLDER, where they are now"
+    )
 
 
 def recorded_root(root: str, run: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from vision.engine.config import CORES, TrainConfig
+from vision.engine.evaluation.coco_map import UNDEFINED
 from vision.engine.machine import Machine
 from vision.engine.runs.metric_logger import METRICS_NAME
 from vision.engine.runs.resume import Plan, machine_notes
@@ -110,7 +111,7 @@ def end(session: Session, state: TrainState, finished: list[dict[str, Any]]) -> 
     )  # fmt: skip
     last = finished[-SHOWN_EPOCHS:]
     used = [(name, form) for name, form in columns if any(name in row for row in last)]
-    rows = [[format(row[name], form) if name in row else "–" for name, form in used] for row in last]
+    rows = [[_cell(row.get(name), form) for name, form in used] for row in last]
     console.table([name for name, _ in used], rows)
     if len(finished) > len(last):
         earlier = counted(len(finished) - len(last), "earlier epoch")
@@ -135,6 +136,11 @@ def end(session: Session, state: TrainState, finished: list[dict[str, Any]]) -> 
         console.say(f"evaluate:  python -m tools.evaluate {quoted(run)}")
         console.say(f"export:    python -m tools.export_onnx {quoted(run)}")
     console.say(f"curves:    tensorboard --logdir {quoted(run.parent)}")
+
+
+def _cell(value: float | None, form: str) -> str:
+    """A dash for what is not there, and for a score of no objects, which COCO calls −1."""
+    return "–" if value is None or value == UNDEFINED else format(value, form)
 
 
 def _planned_stop(config: TrainConfig, state: TrainState) -> str | None:
