@@ -21,7 +21,7 @@ from vision.artefacts.data_layout import (
     ArraysRecord,
     image_folder,
 )
-from vision.artefacts.files import publish_json, sha256_of
+from vision.artefacts.files import publish_json, sha256_of, space_errors
 from vision.artefacts.records import to_plain
 from vision.images.formats import STORED
 
@@ -63,7 +63,8 @@ def _save(path: Path, values: np.ndarray) -> None:
     """Written by Python: where a disk is full, NumPy's own writing does not say that it is."""
     encoded = io.BytesIO()
     np.save(encoded, values, allow_pickle=False)
-    path.write_bytes(encoded.getbuffer())
+    with space_errors(path):
+        path.write_bytes(encoded.getbuffer())
 
 
 def write_arrays(

@@ -15,6 +15,7 @@ from pipeline.index.columns import Columns
 from pipeline.index.schema import LARGE_PX, SMALL_PX, USER_VERSION
 from pipeline.stage import Interrupted
 from pipeline.stop import NEVER, Stop
+from vision.artefacts.files import space_errors
 from vision.images.formats import STORED
 
 SCHEMA = """
@@ -75,7 +76,11 @@ BLOCK = 50_000
 PROGRESS_STEPS = 100_000
 """Steps of SQLite's machine (some milliseconds) between two looks whether to stop."""
 CANNOT_OPEN = "unable to open database file"
-SYSTEM_ERRORS = {"database or disk is full": errno.ENOSPC, "disk I/O error": errno.EIO}
+NO_MORE = "disk I/O error"
+"""Also where a quota is used up, or a limit of the file system or of ``ulimit -f`` reached."""
+PROBE = 1 << 20
+"""Bytes that are written behind a database to learn which of these it is."""
+SYSTEM_ERRORS = {"database or disk is full": errno.ENOSPC, NO_MORE: errno.EIO}
 """By SQLite's words for its codes, which are the same in all its versions; Python shows the codes from 3.11 on."""
 LEFT_OUT = "left out by the remap; see report/annotations.jsonl"
 
@@ -94,8 +99,9 @@ def write_tables(
     except sqlite3.Error as error:
         if stop.wanted():
             raise Interrupted from error
-        if str(error) == CANNOT_OPEN:
-            path.open("ab").close()  # raises what SQLite does not say
+        if str(error) in (CANNOT_OPEN, NO_MORE):
+            with space_errors(path), path.open("ab") as file:  # raises what SQLite does not say
+                file.write(bytes(PROBE if str(error) == NO_MORE else 0))
         number = SYSTEM_ERRORS.get(str(error))
         if number is None:
             raise

@@ -349,6 +349,7 @@ def _left(cleaning: Cleaning) -> str:
     if not cleaning.root.is_dir():
         return f"there is no folder {shown(cleaning.root)}"
     going = {path for item in cleaning.items for path in item.files}
+    going |= {STAGING} if cleaning.everything else set()  # empty, it goes, too
     whole = {item.path.rstrip("/") for item in cleaning.items if item.whole}
     entries = []
     for name in sorted(os.listdir(cleaning.root)):

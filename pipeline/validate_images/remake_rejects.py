@@ -13,6 +13,7 @@ from pipeline.image_check.settings import NAME
 from pipeline.stage import Counts, StageContext
 from pipeline.validate_images.image_splits import TWICE
 from vision.artefacts.data_layout import IMAGE_REPORT, REJECTS, SHEET
+from vision.artefacts.files import space_errors
 
 
 def remade(context: StageContext) -> Counts | None:
@@ -38,6 +39,6 @@ def reject_row(row: dict[str, Any]) -> dict[str, str]:
 def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """A JSON object a line."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
+    with space_errors(path), path.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")

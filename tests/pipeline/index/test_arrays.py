@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.index.arrays import write_arrays
+from pipeline.index.arrays import _save, write_arrays
 from pipeline.index.columns import Columns
+from vision.artefacts.files import OutOfSpace
 
 COLUMNS = Columns(
     "val", np.array([3, 7]), np.array([40, 30]), np.array([30, 40]), ["a.jpg", "b.jpg"], np.array([1, 2]),
@@ -38,3 +39,9 @@ def test_those_that_are_applied_stand_beside_the_others(tmp_path: Path) -> None:
     assert record["schema"] == 2
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in tmp_path.glob("*.npy")}
     assert record["sha256"] == digests
+
+
+def test_on_a_full_disk_the_array_is_named() -> None:
+    with pytest.raises(OutOfSpace, match="no space left to write") as caught:
+        _save(Path("/dev/full"), np.zeros(4))
+    assert caught.value.filename == "/dev/full"

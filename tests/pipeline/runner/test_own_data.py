@@ -159,7 +159,9 @@ def test_clean_leaves_what_its_owner_has_brought_and_names_the_way_back(
     capsys.readouterr()
     assert main(["clean", "--root", str(by_hand), "--all", "--yes"]) == 0
     assert everything(by_hand) == before and own_files(by_hand) == content
-    printed(capsys.readouterr().out, "pipeline/command/next_step.py:after_clean#2", "--workers", "1")
+    said = capsys.readouterr().out
+    assert ": annotations/ (2), train2017/ (16), val2017/ (8)\n" in said and "stays:" not in said
+    printed(said, "pipeline/command/next_step.py:after_clean#2", "--workers", "1")
     assert states(by_hand, capsys) == ["own", "own", "done", "done", "done"]
     assert (by_hand / "annotations/labels.txt").read_bytes() == labels
 

@@ -13,8 +13,10 @@ from pipeline.data_root.receipts import receipt_path
 from pipeline.stage import Counts, StageContext
 from pipeline.validate_images import __main__ as validate_images_command
 from pipeline.validate_images import table as image_table
+from pipeline.validate_images.remake_rejects import write_rows
 from tests.pipeline.image_root import make_root
 from vision.artefacts.data_layout import REJECTS
+from vision.artefacts.files import OutOfSpace
 
 DAMAGE: list[Callable[[Path], object]] = [
     Path.unlink,
@@ -89,3 +91,9 @@ def test_in_a_whole_root_verify_names_it_and_run_mends_it(
     assert said.count("running") == 1, "what comes after it depends on the table, which is the same"
     assert (own_root / REJECTS).read_bytes() == before
     assert pipeline(["verify", "--deep", "--root", str(own_root)]) == 0
+
+
+def test_on_a_full_disk_the_table_is_named() -> None:
+    with pytest.raises(OutOfSpace, match="no space left to write") as caught:
+        write_rows(Path("/dev/full"), [{"file": "a"}])
+    assert caught.value.filename == "/dev/full"
