@@ -34,8 +34,11 @@ if [ $# -eq 0 ]; then
     check mypy --no-error-summary
 fi
 
-# One process a core, one thread each: files stay together, since their tests share what is slow to make.
+# One process more than there are cores, since many tests wait; one thread each. Files stay together, since their tests
+# share what is slow to make, in the order of tests/conftest.py.
 parallel=()
-if has xdist; then parallel=(-n auto --dist loadfile); fi
+if has xdist; then
+    parallel=(-n $(($(nproc 2>/dev/null || echo 1) + 1)) --dist loadfile --no-loadscope-reorder)
+fi
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" NO_ALBUMENTATIONS_UPDATE=1
 exec "$python" -m pytest -q "${parallel[@]}" "$@"

@@ -17,6 +17,27 @@ settings.register_profile("no clock", deadline=None)  # 200 ms of wall time say 
 settings.load_profile("no clock")
 
 
+LONG = [
+    "test_distributed.py",
+    "test_interrupt.py",
+    "test_resume.py",
+    "test_parity.py",
+    "test_schema.py",
+    "test_environment.py",
+    "test_printed_training.py",
+    "test_export_onnx.py",
+    "test_not_finite.py",
+    "test_loop.py",
+    "test_entries.py",
+    "test_demo.py",
+]
+"""Files that take longest: begun first, so that no process works alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The folder with README.md."""

@@ -289,9 +289,10 @@ def processes_of(run: Path) -> list[int]:
     ("to", "number"),
     [
         ("script", signal.SIGUSR1),  # which asks torchrun by SIGTERM
-        pytest.param("torchrun", signal.SIGTERM, marks=pytest.mark.faults),
+        ("torchrun", signal.SIGTERM),
     ],
 )
+@pytest.mark.faults
 def test_a_signalled_launcher_saves_and_leaves_no_process(
     to: str, number: int, tiny: list[str], slurm: dict[str, str], tmp_path: Path
 ) -> None:
@@ -317,3 +318,28 @@ def test_a_signalled_launcher_saves_and_leaves_no_process(
             os.kill(pid, signal.SIGKILL)
     queued = (tmp_path / "asked").read_text() if to == "script" else ""
     assert (f"requeue {slurm['SLURM_JOB_ID']}" in queued) == (to == "script")
+
+
+@pytest.mark.parametrize("signalled", [True, False])
+def test_the_script_passes_its_signal_on_and_queues_the_job_again(
+    signalled: bool, slurm: dict[str, str], tmp_path: Path
+) -> None:
+    """With a torchrun that only notes what it gets; the real one is signalled with ``-m faults``."""
+    end = "sleep 100 & wait; exit 1" if signalled else "exit 0"
+    body = f"""trap 'echo TERM >> "{tmp_path}/got"; kill $!; exit 1' TERM; echo "$@" > "{tmp_path}/told"; {end}"""
+    program(tmp_path / "bin", "torchrun", body)
+    job = subprocess.Popen(["bash", "-c", slurm_script(), "slurm.sh", "--lr", "0.1"], env=slurm)
+    until(lambda: (tmp_path / "told").exists(), job)
+    if signalled:
+        job.send_signal(signal.SIGUSR1)
+    assert job.wait(60) == (1 if signalled else 0)
+    assert (tmp_path / "told").read_text().split()[-4:] == ["--resume", "auto", "--lr", "0.1"]
+    asked = (tmp_path / "asked").read_text()
+    queued = f"requeue {slurm['SLURM_JOB_ID']}" in asked
+    assert (queued, (tmp_path / "got").exists()) == (signalled, signalled)
+
+
+def until(there: Callable[[], bool], job: subprocess.Popen[Any], limit_s: float = 60) -> None:
+    end = time.monotonic() + limit_s
+    while not there() and job.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
