@@ -1,12 +1,14 @@
-"""Do the tests notice? Each fault of ``fault_table.py`` put into a copy of the tree, alone, and the room's tests run on it.
+"""Do the tests notice? Each fault of ``table.py`` put into a copy of the tree, alone, and the room's tests run on it.
 
     python -m benchmarks.deliberate_faults                  all of them
+    python -m benchmarks.deliberate_faults --jobs 16        so many at a time, each in a copy of its own
     python -m benchmarks.deliberate_faults --quick          one a file
     python -m benchmarks.deliberate_faults --only hue       those whose name or file has the word
 
-The tree at hand is only read: the copy is in a temporary folder, and is removed. Each run of the tests is a fork of this process, which
-has imported torch and the like once for all. First the same tests run on the copy as it is: on
-tests that are red anyway every fault would seem to be noticed. Exit 0 when all were noticed, else 1.
+The tree at hand is only read: the copies are in a temporary folder, and are removed. Each run of the tests is a fork of
+this process, which has imported torch and the like once for all. First the same tests run on the copy as it is: on
+tests that are red anyway every fault would seem to be noticed. At the end a line a room: noticed of all. Exit 0 when all
+were noticed, else 1.
 """
 
 from __future__ import annotations
@@ -24,10 +26,14 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
-from benchmarks.deliberate_faults.table import FAULTS, Fault
+from benchmarks.deliberate_faults.fault import Fault
+from benchmarks.deliberate_faults.table import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (
@@ -47,6 +53,17 @@ NOTICED, UNNOTICED = 1, 0
 """pytest's exit codes for a red test and for none; any other means that the tests did not run."""
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """pytest on ``tests``, with ``fault`` in the tree where there is one; its exit code and the end of what it said."""
+
+    tests: Sequence[str]
+    fault: Fault | None = None
+    code: int = -1
+    said: str = ""
+    seconds: float = 0.0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.deliberate_faults",
@@ -56,30 +73,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="one fault a file")
     parser.add_argument("--only", metavar="WORD", help="faults whose name or file has this in it")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time (%(default)s)")
     arguments = parser.parse_args(argv)
     chosen = [fault for fault in FAULTS if _wanted(fault, arguments.quick, arguments.only)]
     if not chosen:
         parser.error(f"--only {arguments.only}: no fault has that in its name or file")
-    return run(chosen, ROOT)
+    if arguments.jobs < 1:
+        parser.error(f"--jobs {arguments.jobs}: expected 1 or more")
+    return run(chosen, ROOT, arguments.jobs)
 
 
 def _wanted(fault: Fault, quick: bool, word: str | None) -> bool:
     return (fault.quick or not quick) and (word is None or word in f"{fault.name} {fault.file}")
 
 
-def run(faults: Sequence[Fault], root: Path) -> int:
-    """Prints a line a fault; 0 when all were noticed."""
+def run(faults: Sequence[Fault], root: Path, jobs: int = 1) -> int:
+    """Prints a line a fault, then one a room; 0 when all were noticed."""
     _preload()
+    tests = sorted({test for fault in faults for test in fault.tests.split()})
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        tree = copy_of(root, Path(folder) / "tree")
-        tests = sorted({test for fault in faults for test in fault.tests.split()})
-        code, said = _pytest(tree, tests)
-        if code != 0:
-            print(f"the tests are red without any fault, so that they say nothing:\n{said}", file=sys.stderr)
+        trees = [copy_of(root, Path(folder) / str(number)) for number in range(min(jobs, len(faults)))]
+        sound = [Run(tests[first :: len(trees)]) for first in range(len(trees)) if tests[first :: len(trees)]]
+        red = [done for done in _all(trees, sound) if done.code != 0]
+        if red:
+            print("the tests are red without any fault, so that they say nothing:", file=sys.stderr)
+            print(*(done.said for done in red), sep="\n", file=sys.stderr)
             return 1
-        missed = [fault for fault in faults if not _noticed(tree, fault)]
-    print(f"{len(faults) - len(missed)} of {len(faults)} faults noticed")
-    return 1 if missed else 0
+        with_faults = _all(trees, (Run(fault.tests.split(), fault) for fault in faults))
+        noticed = {done.fault for done in with_faults if _is_noticed(done)}
+    for room, of_room in Counter(fault.room for fault in faults).items():
+        print(f"{sum(fault.room == room for fault in noticed if fault):>3} of {of_room:<3} {room}")
+    print(f"{len(noticed)} of {len(faults)} faults noticed")
+    return 0 if len(noticed) == len(faults) else 1
+
+
+def _is_noticed(done: Run) -> bool:
+    assert done.fault is not None
+    verdict = {NOTICED: "noticed", UNNOTICED: "NOT NOTICED"}.get(
+        done.code, f"NOT RUN (pytest says {done.code})"
+    )
+    print(f"{verdict:<12} {done.fault.file}: {done.fault.name} ({done.seconds:.0f} s)", flush=True)
+    if done.code not in (NOTICED, UNNOTICED):
+        print(done.said)
+    return done.code == NOTICED
 
 
 def copy_of(root: Path, tree: Path) -> Path:
@@ -92,17 +128,6 @@ def copy_of(root: Path, tree: Path) -> Path:
         if path.is_file() and not path.name.startswith("."):
             shutil.copy2(path, tree / path.name)
     return tree
-
-
-def _noticed(tree: Path, fault: Fault) -> bool:
-    start = time.monotonic()
-    with put_in(tree, fault):
-        code, said = _pytest(tree, fault.tests.split())
-    verdict = {NOTICED: "noticed", UNNOTICED: "NOT NOTICED"}.get(code, f"NOT RUN (pytest says {code})")
-    print(f"{verdict:<12} {fault.file}: {fault.name} ({time.monotonic() - start:.0f} s)", flush=True)
-    if code not in (NOTICED, UNNOTICED):
-        print(said)
-    return code == NOTICED
 
 
 @contextlib.contextmanager
@@ -125,18 +150,43 @@ def with_fault(source: str, fault: Fault) -> str:
     return source.replace(fault.old, fault.new)
 
 
-def _pytest(tree: Path, tests: Sequence[str]) -> tuple[int, str]:
-    """Exit code, and the end of what was said; on the code of ``tree``, whatever is installed."""
-    with tempfile.TemporaryFile() as said:
+def _all(trees: Sequence[Path], runs: Iterable[Run]) -> Iterator[Run]:
+    """``runs`` as they end, one at a time in each of ``trees``."""
+    free, waiting, busy = list(trees), iter(runs), dict[int, _Busy]()
+    while True:
+        while free and (run := next(waiting, None)) is not None:
+            started = _Busy(run, free.pop())
+            busy[started.child] = started
+        if not busy:
+            return
+        child, status = os.wait()
+        if child in busy:
+            ended = busy.pop(child)
+            free.append(ended.tree)
+            yield ended.end(os.waitstatus_to_exitcode(status))
+
+
+class _Busy:
+    """A run in a fork of this process, on the code of ``tree``, whatever is installed."""
+
+    def __init__(self, run: Run, tree: Path) -> None:
+        self.run, self.tree, self.start = run, tree, time.monotonic()
+        self._put_in = contextlib.ExitStack()
+        self._said: IO[bytes] = self._put_in.enter_context(tempfile.TemporaryFile())
+        if run.fault is not None:
+            self._put_in.enter_context(put_in(tree, run.fault))
         sys.stdout.flush()
-        child = os.fork()
-        if child == 0:
-            os.dup2(said.fileno(), 1)
-            os.dup2(said.fileno(), 2)
-            _test_in(tree, tests)  # never comes back
-        _, status = os.waitpid(child, 0)
-        said.seek(max(0, said.seek(0, os.SEEK_END) - 2000))
-        return os.waitstatus_to_exitcode(status), said.read().decode(errors="replace")
+        self.child = os.fork()
+        if self.child == 0:
+            os.dup2(self._said.fileno(), 1)
+            os.dup2(self._said.fileno(), 2)
+            _test_in(tree, run.tests)  # never comes back
+
+    def end(self, code: int) -> Run:
+        with self._put_in:
+            self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - 2000))
+            said = self._said.read().decode(errors="replace")
+        return replace(self.run, code=code, said=said, seconds=time.monotonic() - self.start)
 
 
 def _test_in(tree: Path, tests: Sequence[str]) -> None:

@@ -1,52 +1,30 @@
-"""Deliberate faults as data: one wrong character or number each, and the tests of the room that have to notice it.
+"""The deliberate faults, each with the tests that have to notice it: data only.
 
-``deliberate_faults.py`` puts them in, one at a time, in a copy of the tree. Data only. ``old`` is exactly once in ``file``
-(tests/benchmarks/deliberate_faults/test___main__.py asks for it, so that a fault moves along when its line does).
+Those of the net, its images, its evaluation and its export are here; ``stages.py`` and ``engine.py`` have the others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """``old`` → ``new`` in ``file``; ``tests`` are what pytest is given. ``quick``: one of the short run."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    tests: str
-    quick: bool = False
-
-
-def _rows(
-    file: str, tests: str, *rows: tuple[str, str, str] | tuple[str, str, str, str]
-) -> tuple[Fault, ...]:
-    """(name, old, new[, tests of its own]) of one file; the first is in the short run."""
-    return tuple(
-        Fault(row[0], file, row[1], row[2], row[3] if len(row) == 4 else tests, quick=number == 0)
-        for number, row in enumerate(rows)
-    )
-
+from benchmarks.deliberate_faults.engine import ENGINE
+from benchmarks.deliberate_faults.fault import Fault, rows
+from benchmarks.deliberate_faults.stages import STAGES
 
 FAULTS: tuple[Fault, ...] = (
-    *_rows(
+    *rows(
         "vision/ssd/heads.py", "tests/ssd/test_model.py",
         ("ReLU in the place of ReLU6 in the heads", "nn.ReLU6(inplace=True)", "nn.ReLU(inplace=True)"),
         ("first bias counts background among the objects", "* (num_classes - 1))", "* num_classes)"),
         ("rows and columns of a map exchanged", "output.permute(0, 2, 3, 1)", "output.permute(0, 3, 2, 1)"),
         ("first weights of the heads twice as large", "nn.init.normal_(last.weight, std=std)", "nn.init.normal_(last.weight, std=2 * std)"),
     ),
-    *_rows(
+    *rows(
         "vision/ssd/coding.py", "tests/ssd/test_coding.py",
         ("smallest side a hundredth", "SMALLEST_SIDE = 1e-6", "SMALLEST_SIDE = 1e-2"),
         ("largest box twice as large", "math.log(1000 / 16)", "math.log(1000 / 8)"),
         ("smallest box larger", "SMALLEST_LOG_RATIO = -30.0", "SMALLEST_LOG_RATIO = -5.0"),
         ("variances exchanged", "centre_variance: float = 0.1\n    size_variance: float = 0.2", "centre_variance: float = 0.2\n    size_variance: float = 0.1"),
     ),
-    *_rows(
+    *rows(
         "vision/ssd/matching.py", "tests/ssd/test_matching.py",
         ("the worst fitting box chooses first", "best.argsort(dim=1, descending=True", "best.argsort(dim=1, descending=False"),
         ("a prior nearly all in a crowd is background", "CROWD_COVER = 0.5", "CROWD_COVER = 0.9"),
@@ -54,40 +32,40 @@ FAULTS: tuple[Fault, ...] = (
         ("a forced match without overlap", "torch.where(overlap > 0, box", "torch.where(overlap >= 0, box"),
         ("a matched prior in a crowd is ignored", "ignored & (gt_index < 0)", "ignored"),
     ),
-    *_rows(
+    *rows(
         "vision/ssd/loss.py", "tests/ssd/test_loss.py",
         ("two negatives for each positive", "negatives_per_positive: int = 3", "negatives_per_positive: int = 2"),
         ("images without objects train nothing", "matches.positive.sum(dim=1).clamp(min=1)", "matches.positive.sum(dim=1).clamp(min=0)"),
         ("offsets averaged, not summed", 'reduction="none").sum(dim=-1)', 'reduction="none").mean(dim=-1)'),
         ("crowds are negatives", "~(matches.positive | matches.ignored)", "~matches.positive"),
     ),
-    *_rows(
+    *rows(
         "vision/ssd/priors/generate.py", "tests/ssd/priors/test_generate.py",
         ("centres at the corners of cells", "dtype=torch.float64) + 0.5)", "dtype=torch.float64) + 0.0)"),
         ("the ancestors' grid at every size", "if cells_at_300 and side_px == 300 else", "if cells_at_300 else"),
         ("priors not clamped", "torch.cat(parts).clamp(0.0, 1.0).float()", "torch.cat(parts).float()"),
     ),
-    *_rows(
+    *rows(
         "vision/ssd/priors/profiles.py", "tests/ssd/priors/test_generate.py",
         ("no tilt of COCO's images", "COCO_WIDTH_TO_HEIGHT = 0.8", "COCO_WIDTH_TO_HEIGHT = 1.0"),
         ("another smallest prior", "(0.055, 0.092, 0.145)", "(0.065, 0.092, 0.145)"),
         ("second square as large as the largest", "math.sqrt(smallest * largest)", "largest"),
     ),
-    *_rows(
+    *rows(
         "vision/ssd/variants.py", "tests/ssd/test_postprocess.py tests/ssd/test_variants.py",
         ("suppression from 0.5 on", "iou_threshold: float = 0.45", "iou_threshold: float = 0.5"),
         ("200 candidates", "candidates: int = 400", "candidates: int = 200"),
         ("half of the detections", "limit: int = 100", "limit: int = 50"),
         ("another share of objects at first", "initial_objects: float = 0.25", "initial_objects: float = 0.1", "tests/ssd/test_variants.py"),
     ),
-    *_rows(
+    *rows(
         "vision/ssd/postprocess.py", "tests/ssd/test_postprocess.py",
         ("what is not a number takes the places", "& ~objects.isnan()", ""),
         ("empty boxes take the places", "torch.where(shown, objects, -torch.inf)", "objects"),
         ("labels one too small", "pairs % objects.shape[2] + 1", "pairs % objects.shape[2]"),
         ("suppression in float32", "boxes.double(), scores.double()", "boxes, scores"),
     ),
-    *_rows(
+    *rows(
         "vision/transforms/draw.py", "tests/transforms/test_draw.py",
         ("the crop's aspect bound", "scale**-2)", "scale**-1)"),
         ("a shift stretches one way only", "** (2 * uniform[1] - 1)", "** uniform[1]"),
@@ -99,35 +77,35 @@ FAULTS: tuple[Fault, ...] = (
         ("windows always at the left", "(1 - sides) * uniform[:, 2:] * size", "(1 - sides) * uniform[:, 2:] * size * [0, 1]"),
         ("a shift is never larger", "largest: float = 1.1", "largest: float = 1.0"),
     ),
-    *_rows(
+    *rows(
         "vision/transforms/presets.py", "tests/transforms/test_presets.py",
         ("zoom-out on black", "fill=round(self.input_spec.mean)", "fill=0"),
         ("objects below 4 px are left out", "SMALLEST_SIDE_PX = 1.0", "SMALLEST_SIDE_PX = 4.0"),
         ("the same draw in every epoch", "counter=[0, 0, epoch, index]", "counter=[0, 0, 0, index]"),
         ("light without a flip", "stretch=0.1),\n        Flip(),", "stretch=0.1),"),
     ),
-    *_rows(
+    *rows(
         "vision/transforms/geometry.py", "tests/transforms/test_geometry.py",
         ("mirrored boxes with left behind right", "shown = shown[:, [2, 1, 0, 3]]", "shown = shown"),
         ("objects of just the smallest side are left out", "(sides >= smallest_side_px)", "(sides > smallest_side_px)"),
         ("crowds leave with their centre", "np.where(is_crowd, seen, is_object)", "is_object"),
     ),
-    *_rows(
+    *rows(
         "vision/transforms/augment.py", "tests/transforms/test_augment.py",
         ("half a pixel beside", "offset_x - left + (scale_x - 1) / 2", "offset_x - left"),
         ("the fill is coloured, too", "canvas[top:bottom, left:right] = part", "canvas[top:bottom, left:right] = part\n    canvas = _coloured(canvas, view.colour)"),
     ),
-    *_rows(
+    *rows(
         "vision/transforms/colour.py", "tests/transforms/test_colour.py",
         ("red and blue of luma exchanged", "np.array([0.299, 0.587, 0.114])", "np.array([0.114, 0.587, 0.299])"),
         ("colours in the opposite order", "product = matrix @ product", "product = product @ matrix"),
     ),
-    *_rows(
+    *rows(
         "vision/transforms/resize.py", "tests/transforms/test_resize.py",
         ("the device's resize rounds", "* scale).astype(np.int64)", "* scale).round().astype(np.int64)"),
         ("smoothed before it is made smaller", "interpolation=cv2.INTER_LINEAR", "interpolation=cv2.INTER_AREA"),
     ),
-    *_rows(
+    *rows(
         "vision/export/parity.py", "tests/export/test_parity.py",
         ("parity looks at the last gap only", "return max(gaps, key=lambda gap: gap.share)", "return gaps[-1]", "tests/export/test_parity.py::test_a_fault_that_one_image_shows_is_refused_by_its_number"),
         ("parity looks at the last activation only", "image = int(np.argmax(largest))", "image = len(largest) - 1", "tests/export/test_parity.py::test_activations_beyond_half_precision_are_refused"),
@@ -135,36 +113,36 @@ FAULTS: tuple[Fault, ...] = (
         ("float64 is float32", "copy.deepcopy(graph).double()", "copy.deepcopy(graph)", "tests/export/test_parity.py::test_rounding_passes_however_large_the_logits_are"),
         ("any rounding is right", "LARGEST_ROUNDING = 1e-2", "LARGEST_ROUNDING = 1e2", "tests/export/test_parity.py::test_a_net_that_float32_cannot_compute_is_refused"),
     ),
-    *_rows(
+    *rows(
         "vision/export/onnx.py", "tests/export/test_tensorrt.py",
         ("constants are not folded", "do_constant_folding=True", "do_constant_folding=False", "tests/export/test_tensorrt.py::test_the_export_keeps_every_clause"),
         ("copies of weights stay", "    without_copies(model)\n", "", "tests/export/test_tensorrt.py::test_weights_that_are_equal_are_given_to_every_layer_itself"),
     ),
-    *_rows(
+    *rows(
         "vision/export/graph.py", "tests/export/test_graph.py",
         ("softmax over priors", "torch.softmax(logits, dim=-1)", "torch.softmax(logits, dim=1)"),
         ("boxes clamped in the graph", "return torch.softmax(logits, dim=-1), boxes", "return torch.softmax(logits, dim=-1), boxes.clamp(0, 1)"),
     ),
-    *_rows(
+    *rows(
         "vision/export/tensorrt.py", "tests/export/test_tensorrt.py",
         ("the largest integers alone are looked at", "array.min() >= INT32.min and array.max()", "array.max()"),
         ("the newest parser alone counts", "targets = targets_of(opset)", "targets = targets_of(opset)[-1:]"),
     ),
-    *_rows(
+    *rows(
         "vision/export/tensorrt_operators.py", "tests/export/test_tensorrt.py tests/export/test_tensorrt_operators.py",
         ("unsigned weights are taken", '"INT64", "BOOL"})', '"INT64", "BOOL", "UINT8"})'),
         ("axes of Slice may be computed", '2: "ends", 3: "axes", 4: "steps"', '2: "ends", 4: "steps"'),
     ),
-    *_rows(
+    *rows(
         "vision/export/contract.py", "tests/export/test_contract.py",
         ("any weight fits", "FP16_LARGEST = 65504.0", "FP16_LARGEST = 1e38"),
         ("a newer IR is taken", "model.ir_version > newest", "model.ir_version > newest + 1"),
     ),
-    *_rows(
+    *rows(
         "vision/export/labels.py", "tests/export/test_labels.py",
         ("synset ids one character shorter", "_SYNSET_CHARACTERS = 10", "_SYNSET_CHARACTERS = 9"),
     ),
-    *_rows(
+    *rows(
         "vision/export/detectnet.py", "tests/export/test_detectnet.py",
         ("boxes end at the border", "1.0 - 1.0 / np.array", "1.0 - 0.0 / np.array"),
         ("boxes merge from a half on", "MERGE_OVERLAP = 0.75", "MERGE_OVERLAP = 0.5"),
@@ -172,7 +150,7 @@ FAULTS: tuple[Fault, ...] = (
         ("another normalisation", "np.float32(127.5) - np", "np.float32(128) - np"),
         ("the first score of what is merged", "max(score, other_score)", "other_score"),
     ),
-    *_rows(
+    *rows(
         "vision/engine/evaluation/coco_map.py", "tests/engine/evaluation/test_coco_map.py",
         ("the class table at ten detections", "_ALL_AREAS, _HUNDRED = 0, 2", "_ALL_AREAS, _HUNDRED = 0, 1"),
         ("the class axis in the order of labels", 'sorted(row["id"] for row in truth.categories)', '[row["id"] for row in truth.categories]'),
@@ -180,23 +158,23 @@ FAULTS: tuple[Fault, ...] = (
         ("a class without objects scores 0", "if defined.size else UNDEFINED", "if defined.size else 0.0"),
         ("AP75 is AP70", "_IOU_50, _IOU_75 = 0, 5", "_IOU_50, _IOU_75 = 0, 4"),
     ),
-    *_rows(
+    *rows(
         "vision/engine/evaluation/ground_truth.py", "tests/engine/evaluation/test_coco_map.py",
         ("annotations numbered from 0", "enumerate(columns, start=1)", "enumerate(columns, start=0)"),
         ("crowds are objects", '"iscrowd": int(crowd)', '"iscrowd": 0'),
     ),
-    *_rows(
+    *rows(
         "vision/engine/evaluation/results.py", "tests/engine/evaluation/test_predict.py tests/engine/evaluation/test_coco_map.py",
         ("boxes rounded to pixels", "BOX_DIGITS = 3", "BOX_DIGITS = 0"),
         ("scores rounded to a hundredth", "SCORE_DIGITS = 6", "SCORE_DIGITS = 2"),
     ),
-    *_rows(
+    *rows(
         "vision/engine/evaluation/predict.py", "tests/engine/evaluation/test_predict.py",
         ("width and height exchanged", "height_width[:, [1, 0, 1, 0]]", "height_width[:, [0, 1, 0, 1]]"),
         ("a higher threshold", "SCORE_THRESHOLD = 0.01", "SCORE_THRESHOLD = 0.05"),
         ("labels in the place of ids", "categories[rows[:, 5].astype(np.int64)]", "rows[:, 5].astype(np.int64)"),
     ),
-    *_rows(
+    *rows(
         "vision/engine/optim.py", "tests/engine/test_optim.py",
         ("warm-up begins at nothing", "return (step + 1) / self.warmup", "return step / self.warmup"),
         ("cosine forgets the warm-up", "(step - self.warmup) / max(1, self.horizon - self.warmup)", "step / max(1, self.horizon)"),
@@ -204,29 +182,31 @@ FAULTS: tuple[Fault, ...] = (
         ("biases decay", "(lambda p: p.dim() > 1)", "(lambda p: p.dim() > 0)"),
         ("rates of backbone and extras exchanged", '"base_net": config.base_net_lr or', '"base_net": config.extra_layers_lr or'),
     ),
-    *_rows(
+    *rows(
         "vision/engine/model.py", "tests/engine/test_optim.py",
         ("another ramp", "((1 + n) / (10 + n)).clamp", "((1 + n) / (20 + n)).clamp"),
         ("no average of statistics", "use_buffers=True", "use_buffers=False"),
     ),
-    *_rows(
+    *rows(
         "vision/images/convert.py", "tests/images/test_convert.py tests/images/test_decode.py",
         ("the low byte of 16 bits", "(array >> 8)", "(array & 255)"),
         ("CMYK is cut, not rounded", "(product + 127) // 255", "product // 255"),
     ),
-    *_rows(
+    *rows(
         "vision/nn/blocks.py", "tests/nn/test_backbones.py",
         ("channels more than 10 % below", "rounded < 0.9 * wanted", "rounded < 0.5 * wanted"),
         ("no residual", "x + out if self.adds_input else out", "out"),
         ("batches of one use their own statistics", "input.shape[0] * input.shape[2] * input.shape[3] == 1", "False", "tests/ssd/test_model.py"),
     ),
-    *_rows(
+    *rows(
         "vision/nn/backbones/mobilenet_v2.py", "tests/nn/test_backbones.py tests/ssd/test_model.py",
         ("tapped one block early", "TAPPED_BLOCK = 14", "TAPPED_BLOCK = 13"),
         ("one block fewer", "(6, 64, 4, 2)", "(6, 64, 3, 2)"),
     ),
-    *_rows(
+    *rows(
         "vision/nn/initialise.py", "tests/nn/test_initialise.py",
         ("variance of what comes in", 'mode="fan_out"', 'mode="fan_in"'),
     ),
+    *STAGES,
+    *ENGINE,
 )  # fmt: skip

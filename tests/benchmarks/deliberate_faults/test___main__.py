@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.deliberate_faults import __main__ as deliberate_faults
 from benchmarks.deliberate_faults.__main__ import main, run, with_fault
-from benchmarks.deliberate_faults.table import FAULTS, Fault
+from benchmarks.deliberate_faults.fault import Fault
+from benchmarks.deliberate_faults.table import FAULTS
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
@@ -45,15 +46,28 @@ def _fault(old: str, new: str, name: str = "x") -> Fault:
 
 def test_noticed_and_not(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
-    assert run([_fault("a + b", "a - b", "minus")], tree) == 0
-    assert (
-        run([_fault("UNUSED = 1", "UNUSED = 2", "nobody looks"), _fault("a + b", "a - b", "minus")], tree)
-        == 1
-    )
+    minus, nobody = _fault("a + b", "a - b", "minus"), _fault("UNUSED = 1", "UNUSED = 2", "nobody looks")
+    assert run([minus], tree) == 0
+    assert run([nobody, minus], tree) == 1
     assert {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()} == before
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("noticed      vision/sums.py: minus") and said[1] == "1 of 1 faults noticed"
-    assert said[2].startswith("NOT NOTICED  vision/sums.py: nobody looks") and said[3].startswith("noticed ")
+    assert said[0].startswith("noticed      vision/sums.py: minus")
+    assert said[1:3] == ["  1 of 1   vision", "1 of 1 faults noticed"]
+    assert said[3].startswith("NOT NOTICED  vision/sums.py: nobody looks") and said[4].startswith("noticed ")
+    assert said[5:] == ["  1 of 2   vision", "1 of 2 faults noticed"]
+
+
+def test_several_at_a_time_find_the_same_in_copies_of_their_own(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = [_fault("a + b", f"a {sign} b", sign) for sign in "-*/%"]
+    assert run([*wrong, _fault("UNUSED = 1", "UNUSED = 2", "nobody looks")], tree, jobs=3) == 1
+    *said, room, total = capsys.readouterr().out.splitlines()
+    assert sorted(line.rsplit(" (", 1)[0] for line in said) == [
+        "NOT NOTICED  vision/sums.py: nobody looks",
+        *sorted(f"noticed      vision/sums.py: {fault.name}" for fault in wrong),
+    ]
+    assert (room, total) == ("  4 of 5   vision", "4 of 5 faults noticed")
 
 
 def test_tests_that_cannot_run_notice_nothing(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,9 +85,10 @@ def test_red_tests_say_nothing(tree: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_what_is_chosen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     chosen: list[list[Fault]] = []
-    monkeypatch.setattr(deliberate_faults, "run", lambda faults, root: chosen.append(list(faults)) or 0)
+    monkeypatch.setattr(deliberate_faults, "run", lambda faults, root, jobs: chosen.append(list(faults)) or 0)
     assert main([]) == main(["--quick"]) == main(["--only", "hue"]) == 0
     assert len(chosen[0]) == len(FAULTS) > len(chosen[1]) > len(chosen[2]) == 1
-    with pytest.raises(SystemExit) as stopped:
-        main(["--only", "no such fault"])
-    assert stopped.value.code == 2 and "no fault has that" in capsys.readouterr().err
+    for words, why in ((["--only", "no such fault"], "no fault has that"), (["--jobs", "0"], "1 or more")):
+        with pytest.raises(SystemExit) as stopped:
+            main(words)
+        assert stopped.value.code == 2 and why in capsys.readouterr().err
