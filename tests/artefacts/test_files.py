@@ -67,6 +67,11 @@ def test_the_order_is_file_then_name_then_folder(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(files, "fsync_folder", lambda path: calls.append("folder"))
     publish_bytes(tmp_path / "file", b"x")
     assert calls == ["file", "name", "folder"]
+    (tmp_path / "staging" / "sub").mkdir(parents=True)
+    (tmp_path / "staging" / "sub" / "file").touch()
+    calls.clear()
+    publish_tree(tmp_path / "staging", tmp_path / "tree")
+    assert calls == ["file", "folder", "folder", "name", "folder"]
 
 
 def test_a_full_disk_is_named_with_the_file(tmp_path: Path) -> None:

@@ -199,6 +199,11 @@ def test_pixels_and_boxes_are_in_one_frame(root: Path) -> None:
     shutil.copy(root / "train2017" / "000000000007.png", root / "train2017" / "000000000012.png")
     with pytest.raises(SampleError, match=r"image id 12\): 60×40 px, but its boxes are for 50×50 px"):
         CocoDetection(root).load(2)
+    data = (root / "train2017" / "000000000007.png").read_bytes()
+    turned = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).transpose(1, 0, 2)
+    cv2.imwrite(str(root / "train2017" / "000000000007.png"), turned)
+    with pytest.raises(SampleError, match=r"image id 7\): 40×60 px, but its boxes are for 60×40 px"):
+        CocoDetection(root).load(CocoDetection(root).image_ids.index(7))
 
 
 def test_the_digest_says_what_defines_the_data(root: Path) -> None:

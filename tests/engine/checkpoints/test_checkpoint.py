@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import io
 import json
 import os
 import pickle
+import random
 import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from tests.engine.tiny_runs import TINY
+from tests.engine.tiny_runs import TINY, differences
+from tests.engine.training.test_step import a_batch, make
 from vision.artefacts import files
 from vision.artefacts.records import RecordError
 from vision.engine.checkpoints import checkpoint
 from vision.engine.checkpoints.folder import DamagedCheckpoint, NoCheckpoint, RunFolder
+from vision.engine.state import TrainState
+from vision.engine.training.step import train_step
 
 Train = Callable[..., int]
 
@@ -274,6 +280,17 @@ def test_pruning_keeps_the_last_and_the_best(tmp_path: Path) -> None:
     assert len(run.prune(keep_last=2)) == 2
     assert sorted(p.name[-5:] for p in tmp_path.glob("*.pth")) == ["1.pth", "3.pth", "4.pth"]
     assert [record.pruned for record in run.records()] == [True, False, True, False, False]
+    assert run.newest_valid(print) == tmp_path / "COMBO_CHECKPOINT_x-Epoch-4.pth"
+
+
+def test_what_comes_after_a_checkpoint_is_moved_aside(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    names = [f"COMBO_CHECKPOINT_x-Epoch-{epoch}.pth" for epoch in range(4)]
+    for epoch, name in enumerate(names):
+        run.publish(name, bytes([epoch]), epoch=epoch, step=epoch)
+    assert run.rewind_to(names[1]) == names[2:]
+    assert [record.file for record in run.records()] == names[:2]
+    assert [row["file"] for row in json.loads((tmp_path / "checkpoints.1.json").read_text())["checkpoints"]] == names[2:]
 
 
 def test_pruning_waits_for_a_new_one_that_reads_back(tmp_path: Path) -> None:
@@ -320,3 +337,32 @@ def test_a_checkpoint_of_the_ancestors_is_refused_with_what_to_do(tmp_path: Path
     torch.save({"epoch": 7, "weights": {"a": torch.zeros(1)}, "scheduler": scheduler}, file)
     with pytest.raises(DamagedCheckpoint, match=rf"CosineAnnealingLR(.|\n)*--pretrained-ssd {file}"):
         checkpoint.load(file)
+
+
+# ---------------------------------------------------------------- and back
+
+
+def test_a_state_comes_back_whole() -> None:
+    """After two steps with momentum, an average and a gradient scaler, into a state that has gone elsewhere."""
+    facts = checkpoint.RunFacts(
+        {"net": "x"}, ["BACKGROUND", "a", "b"], [0, 1, 2], "", {"seed": 1, "batch_size": 4, "length": 8}
+    )
+
+    def stepped(seed: int) -> TrainState:
+        state, session = make(ema=0.5)
+        state.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**seed)
+        for _ in range(seed):
+            train_step(state, session, a_batch())
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)
+        return state
+
+    state = stepped(2)
+    saved = checkpoint.content_of(state, facts, {})
+    assert saved["scaler"]["scale"] == 4.0 and saved["ema"]["count"] == 2
+    assert not differences(saved["weights"], state.model.state_dict()), "not the average"
+    assert differences(saved["weights"], saved["ema"]["weights"])
+    other = stepped(3)
+    checkpoint.restore(checkpoint.Checkpoint(**copy.deepcopy(saved)), other)
+    assert differences(saved, checkpoint.content_of(other, facts, {})) == []

@@ -15,9 +15,10 @@ import pytest
 import torch
 
 from tests.engine.tiny_runs import TINY, seen_in_tensorboard, step_rows
+from vision.artefacts import log
 from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.runs import metric_logger as board
-from vision.engine.runs.truncate_logs import ranges
+from vision.engine.runs.truncate_logs import ranges, truncate_logs
 from vision.engine.training import start
 
 Train = Callable[..., int]
@@ -217,3 +218,16 @@ def test_only_the_first_process_touches_the_folder(run: Path) -> None:
     other = cast(Any, SimpleNamespace(is_main=False))
     assert start.resume_or_begin(cast(Any, None), fresh, other) is fresh
     assert (run / LEFTOVER).exists()
+
+
+@pytest.mark.parametrize("epoch_finished", [False, True])
+def test_the_cut_is_right_behind_the_checkpoint(tmp_path: Path, epoch_finished: bool) -> None:
+    """At step 4, the last of epoch 0: its step is in the checkpoint, its epoch's row where that was finished."""
+    rows = [{"kind": "step", "step": step, "epoch": (step - 1) // 4, "rate": {}} for step in range(1, 7)]
+    rows.insert(4, {"kind": "epoch", "step": 4, "epoch": 0})
+    (tmp_path / "metrics.jsonl").write_bytes(b"".join(map(log.line, rows)))
+    (tmp_path / "events.out.tfevents.1.x").touch()
+    truncate_logs(tmp_path, 4, int(epoch_finished), epoch_finished)
+    kept = 5 if epoch_finished else 4
+    assert list(log.read(tmp_path / "metrics.jsonl")) == rows[:kept]
+    assert list(log.read(tmp_path / "metrics.1.jsonl")) == rows[kept:]

@@ -289,3 +289,22 @@ def test_deterministic_resume_on_a_gpu_is_exact(
         assert train(*line, tmp_path / "b", "--stop-after-step", stop) == 0
     assert train(*line, tmp_path / "b") == 0
     assert_same_run(tmp_path / "a", tmp_path / "b")
+
+
+def test_a_step_has_its_own_rate_and_moves_the_average() -> None:
+    state, session = make(ema=0.5, scheduler="cosine")
+    for step in range(3):
+        row = train_step(state, session, a_batch())
+        assert row["rate"]["heads"] == pytest.approx(0.01 * state.schedule.factor(step))
+        assert row["step"] == step + 1 and state.ema is not None and int(state.ema.n_averaged) == step + 1
+    assert state.schedule.factor(0) > state.schedule.factor(1) > state.schedule.factor(2)
+
+
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_a_gradient_scaler_changes_neither_norm_nor_step(clip: float | None) -> None:
+    (plain, session), (scaled, other) = make(clip_grad=clip), make(clip_grad=clip)
+    scaled.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    rows = [train_step(plain, session, a_batch()), train_step(scaled, other, a_batch())]
+    assert rows[0]["grad_norm"] == pytest.approx(rows[1]["grad_norm"], rel=1e-4) and rows[0]["grad_norm"] > 0.5
+    for name, weight in weights(plain).items():
+        torch.testing.assert_close(weight, weights(scaled)[name], rtol=1e-4, atol=1e-6)

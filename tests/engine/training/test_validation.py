@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from tests.engine.evaluation.test_predict import BOXES, ORIGINAL_IDS, Oracle
 from tests.engine.ranks import in_ranks
 from tests.engine.tiny_runs import assert_same_run, step_rows
+from tests.engine.training.test_step import a_batch, make
 from vision.artefacts import log
 from vision.core.sample import Batch
 from vision.datasets.sampling import BatchSampler
@@ -22,7 +24,7 @@ from vision.engine.evaluation import coco_map
 from vision.engine.evaluation.results import Results
 from vision.engine.interrupt import StopRequest
 from vision.engine.training.console import Console
-from vision.engine.training.validation import validate
+from vision.engine.training.validation import LossMeter, validate
 from vision.ssd.loss import SsdLoss
 from vision.ssd.model import Detector
 
@@ -175,3 +177,20 @@ def test_outputs_that_are_not_finite_are_no_score() -> None:
         patch.setattr(Oracle, "forward", lambda *given: tuple(out * float("nan") for out in forward(*given)))
         _, scored, metrics = validated(Group())
     assert np.isnan(metrics["val_loss"]) and "AP" not in metrics and not scored
+
+
+def test_the_loss_is_that_of_all_batches_together() -> None:
+    """Not the mean of theirs: one without objects, and the last, short one count by their positives."""
+    state, session = make()
+    whole, generator = a_batch(5), torch.Generator().manual_seed(3)
+    priors = len(state.model.priors_cxcywh)
+    logits = torch.randn(5, priors, 3, generator=generator)
+    offsets = torch.randn(5, priors, 4, generator=generator)
+    found = []
+    for bounds in ([0, 5], [0, 1, 3, 4, 5]):
+        meter = LossMeter(session.loss, session.group)
+        for first, end in itertools.pairwise(bounds):
+            part = Batch(*(tensor[first:end] for tensor in whole._tensors()))
+            meter(logits[first:end], offsets[first:end], part)
+        found.append(meter.metrics())
+    assert found[0] == pytest.approx(found[1], rel=1e-4)

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from pipeline.__main__ import main
 from pipeline.archives.archive import open_archive, plan
 from pipeline.archives.fault import BadArchive
-from pipeline.archives.unpack_member import unpack
+from pipeline.archives.members import Member
+from pipeline.archives.unpack_member import CHUNK, _inflated, unpack
 from tests.faults.harness import REPOSITORY, python
 from tests.pipeline.archive_corpus import (
     DAMAGED,
@@ -205,3 +206,12 @@ def test_a_pipe_in_the_place_of_an_archive_is_named_and_stays(
         pipe.unlink()
         assert main(["run", "--root", str(own_root), "--mirror", url, "--workers", "1"]) == 0
     assert main(["verify", "--root", str(own_root)]) == 0
+
+
+def test_however_well_it_is_packed_little_is_unpacked_at_a_time() -> None:
+    size = 20 * CHUNK + 5
+    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    packed = deflate.compress(bytes(size)) + deflate.flush()
+    member = Member("zeros", size, 0, len(packed), 8, 0, 0, b"zeros")
+    sizes = [len(chunk) for chunk in _inflated([packed], member)]
+    assert sum(sizes) == size and max(sizes) <= CHUNK

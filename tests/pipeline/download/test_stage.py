@@ -17,7 +17,7 @@ from pipeline import space
 from pipeline.__main__ import main
 from pipeline.download import __main__ as download_command
 from pipeline.download import stage as download
-from pipeline.release import read_release
+from pipeline.release import archive_path, read_release
 from pipeline.stage import Choices, Settings, StageContext, StageError
 from pipeline.stop import Stop
 from pipeline.transfer import fetch
@@ -212,3 +212,18 @@ def test_without_being_asked_for_it_is_left_on_the_server(with_test: Path, tmp_p
     with mirror(with_test) as url:
         assert download_command.main([*words, "--mirror", url]) == 0
     assert not list((root / "archives").rglob("*test2017*"))
+
+
+def test_size_and_digest_say_which_archive_it_is(tmp_path: Path) -> None:
+    """Damage, and another release, may keep the size."""
+    (tmp_path / "other").mkdir()
+    context, said = context_of(tmp_path / "root", table_of(tmp_path, b"right", *ARCHIVES))
+    other, _ = context_of(tmp_path / "root", table_of(tmp_path / "other", b"wrong", *ARCHIVES))
+    file = context.settings.choices.files()[0]
+    path = context.root / archive_path(file)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"wrong")
+    assert not download._is_here(context, file) and "is not the file of the release" in said[0]
+    path.write_bytes(b"right")
+    assert download._is_here(context, file)
+    assert download.STAGE.params(context.settings) != download.STAGE.params(other.settings), "it runs again"

@@ -38,3 +38,16 @@ def test_journals_of_before_there_was_a_choice_hold(tmp_path: Path) -> None:
     path.write_text(f"{json.dumps(before)}\n{json.dumps(row)}\n")
     with ImageJournal(path, check_settings(PLAIN)) as journal:
         assert journal.find(job) == Checked(ImageVerdict("ok", None, 48, 64, 1), checked.facts)
+
+
+def test_what_was_missing_is_not_written_down_and_spoils_nothing(tmp_path: Path) -> None:
+    path, (job, checked) = tmp_path / "journal.jsonl", job_and_verdict(tmp_path)
+    gone = job._replace(name="gone.jpg")
+    with ImageJournal(path, check_settings(PLAIN)) as journal:
+        journal.add(
+            [(gone, Checked(ImageVerdict("reject", "missing: no such file", None, None), None)), (job, checked)]
+        )
+    with ImageJournal(path, check_settings(PLAIN)) as journal:
+        assert journal.find(gone) is None and journal.find(job) == checked
+        (tmp_path / "a.jpg").write_bytes(b"another one")
+        assert journal.find(job) is None, "a verdict is about one file"

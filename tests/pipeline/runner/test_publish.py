@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.data_root import receipts
+from pipeline.runner import publish
 from pipeline.runner.run import run_stages
 from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext
 from pipeline.stop import NEVER, Stop
@@ -198,3 +199,28 @@ def test_what_a_stopped_run_staged_is_not_published_by_the_next(case: Case, tmp_
         run(root, stage=replace(STAGE, run=stops))
     assert seen(root) == case.old
     case.finish(root)
+
+
+def test_on_the_disk_before_the_first_name_changes(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that is staged, then the names, each of them with its folder before the next; the receipt comes last."""
+    root, order = case.copied(tmp_path), list[tuple[str, str]]()
+    monkeypatch.setattr(publish, "fsync_file", lambda path: order.append(("disk", path.name)))
+    monkeypatch.setattr(publish, "fsync_tree", lambda path, check: order.append(("disk", path.name)))
+    monkeypatch.setattr(publish, "fsync_folder", lambda path: order.append(("folder", path.name)))
+    give = publish._give_name
+    monkeypatch.setattr(
+        publish, "_give_name", lambda *given: (order.append(("name", Path(given[2]).name)), give(*given))
+    )
+    write = receipts.write
+    monkeypatch.setattr(
+        receipts, "write", lambda *given: (order.append(("receipt", "small")), write(*given))
+    )
+    run(root)
+    made = [Path(path).name for path in OUTPUTS if (root / path).exists()]
+    assert [name for what, name in order if what == "disk"] == made == [n for w, n in order if w == "name"]
+    first = order.index(("name", "file"))
+    assert [what for what, _ in order[:first]] == ["disk"] * len(made)
+    assert order[first + 1] == ("folder", "root") and order[first + 3] == ("folder", "deep")
+    assert order[-1] == ("receipt", "small")

@@ -233,3 +233,45 @@ def test_a_failing_disk_is_not_retried_and_the_part_stays_usable(
     assert not (tmp_path / "file.zip").exists()
     make_fetch(()).run()
     assert (tmp_path / "file.zip").read_bytes() == fault_server.body
+
+
+def test_on_the_disk_before_it_has_its_name(
+    make_fetch: Callable[..., Fetch], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last bytes of the part, then the name, then the folder; anything else may lose it with the power."""
+    order: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def sync(descriptor: int) -> None:
+        order.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))  # noqa: PTH115, PTH119
+        fsync(descriptor)
+
+    def rename(old: Path, new: Path) -> None:
+        order.append(f"name {Path(new).name}")
+        replace(old, new)
+
+    monkeypatch.setattr(part, "SYNC_EVERY", 1 << 30)
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", rename)
+    make_fetch(()).run()
+    named = order.index("name file.zip")
+    assert "file.zip.part" in order[:named] and tmp_path.name in order[named:]
+
+
+def test_what_is_resumed_is_of_the_same_file_and_there_to_the_last_byte(tmp_path: Path) -> None:
+    """The digest would say so, too, but only after all of it has been fetched."""
+
+    def have(identity: str) -> int:
+        arriving = part.PartialFile(tmp_path / "file.zip", 100, identity)
+        try:
+            return arriving.have if arriving._read_record() else -1
+        finally:
+            arriving.close()
+
+    arriving = part.PartialFile(tmp_path / "file.zip", 100, "one")
+    arriving.open(None)
+    arriving.write(arriving.spans[0], bytes(50))
+    arriving.close()
+    assert (have("one"), have("another")) == (50, -1)
+    os.truncate(arriving.path, 49)
+    assert have("one") == -1

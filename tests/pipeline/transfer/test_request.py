@@ -18,7 +18,7 @@ from pipeline.download.__main__ import main
 from pipeline.stage import StageError
 from pipeline.transfer import request
 from pipeline.transfer.fetch import Fetch
-from pipeline.transfer.request import TransientError
+from pipeline.transfer.request import NotResumable, TransientError
 
 
 class Redirecting:
@@ -154,3 +154,22 @@ def test_the_same_server_is_fetched_from_where_its_certificate_is_trusted(
     output = tmp_path / "own.bin"
     assert main(["--url", secret.url, "--sha256", SHA256, "--output", str(output)]) == 0
     assert output.read_bytes() == b"secret" and secret.asked == ["/file.zip"]
+
+
+@pytest.mark.parametrize("told", ["bytes 5-9/10", "bytes 7-9/10", "bytes 0-9/10", "6-9/10", ""])
+def test_a_range_that_begins_elsewhere_is_not_taken(told: str) -> None:
+    def answer(text: str) -> Any:
+        headers = {"Content-Range": text, "ETag": '"v1"'}
+        return SimpleNamespace(status_code=206, headers=headers)
+
+    with pytest.raises(NotResumable, match="asked for bytes from 6"):
+        request._answer(answer(told), 6, html=False)
+    assert request._answer(answer("bytes 6-9/10"), 6, html=False).start == 6
+
+
+def test_a_416_is_no_reason_to_ask_for_the_same_again() -> None:
+    headers = {"Content-Range": "bytes */10"}
+    asked_for_a_part = SimpleNamespace(headers={"Range": "bytes=20-"})
+    response: Any = SimpleNamespace(status_code=416, headers=headers, request=asked_for_a_part)
+    with pytest.raises(NotResumable, match="file has 10 bytes has nothing from byte 20 on"):
+        request._answer(response, 20, html=False)
