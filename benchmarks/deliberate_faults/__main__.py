@@ -172,7 +172,7 @@ class _Busy:
     def __init__(self, run: Run, tree: Path) -> None:
         self.run, self.tree, self.start = run, tree, time.monotonic()
         self._put_in = contextlib.ExitStack()
-        self._said: IO[bytes] = self._put_in.enter_context(tempfile.TemporaryFile())
+        self._said: IO[bytes] = self._put_in.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         if run.fault is not None:
             self._put_in.enter_context(put_in(tree, run.fault))
         sys.stdout.flush()

@@ -25,9 +25,7 @@ class Fault:
         return self.file.rpartition("/")[0]
 
 
-def rows(
-    file: str, tests: str, *rows: tuple[str, str, str] | tuple[str, str, str, str]
-) -> tuple[Fault, ...]:
+def rows(file: str, tests: str, *rows: tuple[str, str, str] | tuple[str, str, str, str]) -> tuple[Fault, ...]:
     """(name, old, new[, tests of its own]) of one file; the first is in the short run."""
     return tuple(
         Fault(row[0], file, row[1], row[2], row[3] if len(row) == 4 else tests, quick=number == 0)

@@ -290,7 +290,9 @@ def test_what_comes_after_a_checkpoint_is_moved_aside(tmp_path: Path) -> None:
         run.publish(name, bytes([epoch]), epoch=epoch, step=epoch)
     assert run.rewind_to(names[1]) == names[2:]
     assert [record.file for record in run.records()] == names[:2]
-    assert [row["file"] for row in json.loads((tmp_path / "checkpoints.1.json").read_text())["checkpoints"]] == names[2:]
+    assert [
+        row["file"] for row in json.loads((tmp_path / "checkpoints.1.json").read_text())["checkpoints"]
+    ] == names[2:]
 
 
 def test_pruning_waits_for_a_new_one_that_reads_back(tmp_path: Path) -> None:

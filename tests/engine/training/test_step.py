@@ -305,6 +305,8 @@ def test_a_gradient_scaler_changes_neither_norm_nor_step(clip: float | None) -> 
     (plain, session), (scaled, other) = make(clip_grad=clip), make(clip_grad=clip)
     scaled.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     rows = [train_step(plain, session, a_batch()), train_step(scaled, other, a_batch())]
-    assert rows[0]["grad_norm"] == pytest.approx(rows[1]["grad_norm"], rel=1e-4) and rows[0]["grad_norm"] > 0.5
+    assert (
+        rows[0]["grad_norm"] == pytest.approx(rows[1]["grad_norm"], rel=1e-4) and rows[0]["grad_norm"] > 0.5
+    )
     for name, weight in weights(plain).items():
         torch.testing.assert_close(weight, weights(scaled)[name], rtol=1e-4, atol=1e-6)

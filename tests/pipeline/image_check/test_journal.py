@@ -45,7 +45,10 @@ def test_what_was_missing_is_not_written_down_and_spoils_nothing(tmp_path: Path)
     gone = job._replace(name="gone.jpg")
     with ImageJournal(path, check_settings(PLAIN)) as journal:
         journal.add(
-            [(gone, Checked(ImageVerdict("reject", "missing: no such file", None, None), None)), (job, checked)]
+            [
+                (gone, Checked(ImageVerdict("reject", "missing: no such file", None, None), None)),
+                (job, checked),
+            ]
         )
     with ImageJournal(path, check_settings(PLAIN)) as journal:
         assert journal.find(gone) is None and journal.find(job) == checked

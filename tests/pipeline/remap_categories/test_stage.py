@@ -232,6 +232,11 @@ def test_a_disk_that_takes_no_more_bytes(root: Path, limit: int) -> None:
 
 
 def test_other_classes_and_other_splits_make_it_stale() -> None:
-    chosen = [Choices(), Choices(classes=("person",)), Choices(classes=("person", "car")), Choices(("train",))]
+    chosen = [
+        Choices(),
+        Choices(classes=("person",)),
+        Choices(classes=("person", "car")),
+        Choices(("train",)),
+    ]
     seen = [json.dumps(STAGE.params(Settings(choices=each))) for each in chosen]
     assert len({*seen}) == len(seen)

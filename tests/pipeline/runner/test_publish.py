@@ -214,9 +214,7 @@ def test_on_the_disk_before_the_first_name_changes(
         publish, "_give_name", lambda *given: (order.append(("name", Path(given[2]).name)), give(*given))
     )
     write = receipts.write
-    monkeypatch.setattr(
-        receipts, "write", lambda *given: (order.append(("receipt", "small")), write(*given))
-    )
+    monkeypatch.setattr(receipts, "write", lambda *given: (order.append(("receipt", "small")), write(*given)))
     run(root)
     made = [Path(path).name for path in OUTPUTS if (root / path).exists()]
     assert [name for what, name in order if what == "disk"] == made == [n for w, n in order if w == "name"]
