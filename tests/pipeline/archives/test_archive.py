@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -10,16 +11,20 @@ import time
 import zipfile
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.__main__ import main
-from pipeline.archives.archive import open_archive, plan
+from pipeline.archives.archive import STORED, _refuse_overlaps, open_archive, plan
 from pipeline.archives.fault import BadArchive
-from pipeline.archives.members import Member
+from pipeline.archives.members import Member, Members
 from pipeline.archives.unpack_member import CHUNK, _inflated, unpack
+from pipeline.archives.zip_directory import LOCAL, Directory
+from pipeline.stop import NEVER
 from tests.faults.harness import REPOSITORY, python
 from tests.pipeline.archive_corpus import (
     DAMAGED,
@@ -215,3 +220,15 @@ def test_however_well_it_is_packed_little_is_unpacked_at_a_time() -> None:
     member = Member("zeros", size, 0, len(packed), 8, 0, 0, b"zeros")
     sizes = [len(chunk) for chunk in _inflated([packed], member)]
     assert sum(sizes) == size and max(sizes) <= CHUNK
+
+
+@pytest.mark.parametrize("shared", [0, 1])
+def test_two_members_do_not_share_a_byte(shared: int) -> None:
+    end = LOCAL.size + len("a") + 10
+    members = Members()
+    members.add("a", b"a", 10, 0, 10, STORED, 0)
+    members.add("b", b"b", 10, 0, 10, STORED, end - shared)
+    directory = Directory(2 * end - shared, 0, 2, 0, False)
+    archive: Any = SimpleNamespace(directory=directory, file=None)
+    with pytest.raises(BadArchive, match="'a': overlaps 'b'") if shared else contextlib.nullcontext():
+        _refuse_overlaps(archive, members, NEVER.check)
