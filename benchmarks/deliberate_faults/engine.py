@@ -24,7 +24,7 @@ ENGINE: tuple[Fault, ...] = (
     ),
     *rows(
         "vision/engine/checkpoints/fit.py", "tests/engine/checkpoints/test_schema.py",
-        ("moments of another shape are taken", "if value.shape != parameter.shape or", "if value.dim() != parameter.dim() or", "tests/engine/checkpoints/test_schema.py::test_a_wrong_part_is_named_with_its_file"),
+        ("moments of another shape are taken", "if value.shape != parameter.shape or", "if value.dim() != parameter.dim() or", "tests/engine/checkpoints/test_schema.py::test_a_moment_has_the_shape_of_its_parameter"),
     ),
     *rows(
         "vision/engine/runs/resume.py", "tests/engine/runs/test_resume.py",

@@ -17,7 +17,7 @@ from tools import inspect_checkpoint
 from vision.artefacts.files import facts_of
 from vision.engine.checkpoints import schema
 from vision.engine.checkpoints.checkpoint import _typed
-from vision.engine.checkpoints.fit import load_to_go_on
+from vision.engine.checkpoints.fit import _check_moment, _Misfit, load_to_go_on
 from vision.engine.checkpoints.folder import CheckpointRecord, DamagedCheckpoint, RunFolder
 from vision.engine.config import TrainConfig
 from vision.engine.options import options_of
@@ -341,3 +341,10 @@ def test_an_option_that_changes_no_number_may_be_missing(content: Content) -> No
         older["data"],
     )
     assert _typed(older, Path("x.pth")).validation_digest == "" and _typed(older, Path("x.pth")).exif is None
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (2, 3, 1), (6,), (), (1, 3)])
+def test_a_moment_has_the_shape_of_its_parameter(shape: tuple[int, ...]) -> None:
+    _check_moment("exp_avg", torch.zeros(2, 3), torch.ones(2, 3))
+    with pytest.raises(_Misfit, match="the net has float32 of shape"):
+        _check_moment("exp_avg", torch.zeros(shape), torch.ones(2, 3))
