@@ -215,7 +215,7 @@ def check_kept(given: Any, made: Any, rows: list[dict[str, Any]]) -> None:
     for (index, before), raw in zip(kept, made["annotations"], strict=True):
         assert raw["category_id"] == {1: 1, 5: 2}[before["category_id"]]
         assert repr(raw["id"]) == repr(before["id"]) and raw["image_id"] == before["image_id"]
-        assert raw.get("note") == before.get("note")
+        assert raw.get("note") == before.get("note") and raw["iscrowd"] == int(before.get("iscrowd", 0))
         check_box_inside(raw, *sizes[raw["image_id"]])
         if index not in changed:
             assert raw["bbox"] == before["bbox"] and raw["area"] == before.get("area", raw["area"])
