@@ -134,7 +134,7 @@ STAGES: tuple[Fault, ...] = (
     ),
     *rows(
         "pipeline/index/build.py", "tests/pipeline/index/test_stage.py",
-        ("the arrays of a split have another one's orientations", "_orientations(of, (verdicts or {}).get(of.split, {}))", "_orientations(of, (verdicts or {}).get(splits[0], {}))", "tests/pipeline/index/test_arrays.py::test_those_that_are_applied_stand_beside_the_others"),
+        ("the arrays of a split have another one's orientations", "_orientations(of, (verdicts or {}).get(of.split, {}))", "_orientations(of, (verdicts or {}).get(splits[0], {}))", "tests/pipeline/index/test_arrays.py::test_each_split_has_its_own"),
     ),
     *rows(
         "pipeline/runner/run.py", "tests/pipeline/runner/test_run.py",

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pipeline.image_check.verdicts import Verdict
+from pipeline.index import build
 from pipeline.index.arrays import _save, write_arrays
+from pipeline.index.build import build_index
 from pipeline.index.columns import Columns
+from vision.artefacts.data_layout import IMAGE_REPORT, arrays_path, remapped_path
 from vision.artefacts.files import OutOfSpace
 
 COLUMNS = Columns(
@@ -45,3 +50,20 @@ def test_on_a_full_disk_the_array_is_named() -> None:
     with pytest.raises(OutOfSpace, match="no space left to write") as caught:
         _save(Path("/dev/full"), np.zeros(4))
     assert caught.value.filename == "/dev/full"
+
+
+def test_each_split_has_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids may be the same in both, and mean other images."""
+    monkeypatch.setattr(build, "read_columns", lambda path, split, stop: replace(COLUMNS, split=split))
+    verdicts = {
+        split: {id_: Verdict(id_, "x.jpg", "ok", "", 40, 30, orientation)}
+        for split, id_, orientation in (("train", 3, 6), ("val", 7, 8))
+    }
+    (tmp_path / "annotations").mkdir()
+    for split in verdicts:
+        (tmp_path / remapped_path(split)).touch()
+    (tmp_path / IMAGE_REPORT).parent.mkdir()
+    (tmp_path / IMAGE_REPORT).touch()
+    build_index(tmp_path, list(verdicts), verdicts, tmp_path)
+    found = [np.load(tmp_path / arrays_path(split) / "orientations.npy").tolist() for split in verdicts]
+    assert found == [[6, 1], [1, 8]]
