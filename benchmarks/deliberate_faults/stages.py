@@ -167,7 +167,7 @@ STAGES: tuple[Fault, ...] = (
         ("a receipt whose counts do not add up is believed", "receipt.taken_in != receipt.kept + sum", "receipt.taken_in < receipt.kept + sum"),
     ),
     *rows(
-        "pipeline/command/working_folder.py", "tests/pipeline/command/test_working_folder.py",
+        "pipeline/command/working_folder.py", "tests/pipeline/command/test_working_folder.py::test_one_at_a_time_and_what_is_half_done_is_the_first_ones",
         ("two processes make one file", "if descriptor is None:", "if descriptor == -1:"),
     ),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ import pytest
 import torch
 
 from tests.engine.tiny_runs import step_rows
+from tests.engine.training.test_step import make
 from tests.printed import ODD, Printed
 from vision.artefacts import log
 from vision.engine.checkpoints import checkpoint
+from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.state import TrainState
 from vision.engine.training import loop, step
+from vision.engine.training.not_finite import NotFinite
 
 
 @pytest.fixture
@@ -97,3 +101,17 @@ def test_a_validation_that_is_not_finite(
         [row] = [row for row in log.read(tmp_path / "run" / "metrics.jsonl") if row["kind"] == "epoch"]
         assert "val_loss" not in row and "val_localization" in row
         assert checkpoint.load(checkpoint.find(tmp_path / "run")).best == {}
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_such_weights_are_not_even_written(tmp_path: Path, averaged: bool) -> None:
+    """A reader would refuse them, but good ones would have been removed for them."""
+    state, session = make(ema=0.5)
+    spoiled = state.evaluated_model if averaged else state.model
+    with torch.no_grad():
+        next(spoiled.parameters())[0, 0, 0, 0] = float("nan")
+    with pytest.raises(
+        NotFinite, match="1 weights are not finite, " + ("ema.base_net" if averaged else "base_net")
+    ):
+        loop.save(state, replace(session, run=RunFolder(tmp_path)))
+    assert not list(tmp_path.iterdir())

@@ -63,3 +63,16 @@ def test_what_is_missing_is_said_in_its_own_words(tmp_path: Path, capsys: pytest
         assert remap_categories_command.main([*words, "--annotations", str(given)]) == 1
         said = capsys.readouterr().err
         assert str(given) in said and "--annotations" in said and "permissions" not in said
+
+
+def test_one_at_a_time_and_what_is_half_done_is_the_first_ones(tmp_path: Path) -> None:
+    output = tmp_path / "a.json"
+    with working_folder([output], "making") as folder:
+        (folder / "journal").touch()
+        with (
+            pytest.raises(StageError, match="another process is making"),
+            working_folder([output], "making"),
+        ):
+            pytest.fail("two at a time")
+        assert (folder / "journal").is_file()
+    assert not folder.exists()
