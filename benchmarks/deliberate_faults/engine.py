@@ -28,7 +28,7 @@ ENGINE: tuple[Fault, ...] = (
     ),
     *rows(
         "vision/engine/runs/resume.py", "tests/engine/runs/test_resume.py",
-        ("a resume on other data", '_check_digest("", "trained on", plan.checkpoint.dataset_digest, train.digest)', "pass", "tests/engine/runs/test_resume.py::test_other_data_are_refused"),
+        ("a resume on other data", '_check_digest("", "trained on", plan.checkpoint.dataset_digest, was.get("train"), train)', "pass", "tests/engine/runs/test_resume.py::test_other_data_are_refused"),
         ("a run may become another one", 'if rules[name] == "fixed"]', 'if rules[name] == "settled"]', "tests/engine/runs/test_resume.py::test_what_makes_it_another_run_is_refused_with_the_difference"),
         ("a session that trained meanwhile is not noticed", "if _record(plan.run) != plan.seen:", "if not plan.run:", "tests/engine/runs/test_lock.py::test_what_was_planned_before_another_session_ended_is_not_done"),
     ),
