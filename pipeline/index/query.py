@@ -20,6 +20,7 @@ from vision.artefacts.data_layout import INDEX
 from vision.messages.advice import quoted
 from vision.messages.command_line import Parser
 from vision.messages.output import words_are_the_result
+from vision.messages.system_errors import instead_of
 from vision.messages.terminal import counted
 
 VIEWS = ("class_counts", "size_bins", "images_without_boxes", "images", "categories", "provenance")
@@ -124,6 +125,8 @@ def _has_split(view: str) -> bool:
 
 def open_index(path: Path) -> sqlite3.Connection:
     """Opens the index for reading. Raises QueryError where it is missing, damaged or of another version."""
+    if not path.parent.is_dir():
+        raise QueryError(f"{instead_of('folder', path.parent)}\n  fix: name the data root: --root")
     if not path.is_file():
         raise QueryError(
             f"{path}: there is no index here\n  fix: python -m pipeline run --root {quoted(path.parent)}"

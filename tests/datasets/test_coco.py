@@ -107,6 +107,9 @@ def test_missing_arrays_name_the_command_that_makes_them(root: Path, tmp_path: P
         CocoDetection(root, "val")
     with pytest.raises(DatasetError, match=r"there is no folder .*nowhere(.|\n)*setup_coco"):
         CocoDetection(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(DatasetError, match=r"file is a file, not a folder\n"):
+        CocoDetection(tmp_path / "file")
 
 
 def change_record(root: Path, **changes: object) -> None:

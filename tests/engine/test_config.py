@@ -166,6 +166,12 @@ def test_a_recipe_that_cannot_be_read_is_said_in_two_lines(
         path.write_bytes(b"lr: \xff\n")
     said = refused(["--config", str(path)], capsys)
     assert f"--config {path} cannot be read: " in said and "Errno" not in said and len(said.splitlines()) == 2
+    why = {
+        "absent": "there is no file ",
+        "folder": f"{path} is a folder, not a file",
+        "bytes": "it is no UTF-8 text",
+    }
+    assert why[kind] in said
 
 
 @pytest.mark.parametrize(

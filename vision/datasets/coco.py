@@ -160,7 +160,7 @@ def _read_record(folder: Path, root: Path, split: str) -> ArraysRecord:
     path = folder / ARRAYS_RECORD
     try:
         return from_plain(ArraysRecord, read_json(path), str(path))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise DatasetError(_missing(folder, root, split)) from None
     except (OSError, RecordError) as error:
         raise _damaged(folder, in_words(error), root) from None

@@ -26,7 +26,7 @@ from vision.engine.options import (
     to_mapping,
 )
 from vision.messages.advice import UserError, shown
-from vision.messages.system_errors import reason
+from vision.messages.system_errors import instead_of, reason
 from vision.ssd.variants import DEFAULT_VARIANT, LATER_VARIANTS, VARIANTS
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -323,7 +323,8 @@ def read_recipe(path: Path) -> dict[str, Any]:
         text = data.decode("utf-8")
         content, pairs = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
-        raise UserError(f"--config {shown(path)} cannot be read: {reason(error)}") from None
+        why = reason(error) if path.is_file() else instead_of("file", path)
+        raise UserError(f"--config {shown(path)} cannot be read: {why}") from None
     except UnicodeDecodeError:
         raise UserError(f"--config {shown(path)} cannot be read: it is no UTF-8 text") from None
     except yaml.YAMLError as error:

@@ -134,6 +134,11 @@ def test_an_index_that_can_not_answer_is_named_with_the_way_out(
     assert (tmp_path / "index.sqlite").exists() == (how != "missing")
 
 
+def test_a_root_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert index_command.main(["query", "--root", str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().err.startswith(f"there is no folder {tmp_path / 'none'}\n")
+
+
 def test_an_index_of_before_there_were_orientations_is_still_read(
     tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
