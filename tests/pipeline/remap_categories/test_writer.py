@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.annotations.reader import AnnotationError, AnnotationFile
@@ -182,6 +182,7 @@ IMAGES = st.lists(
 
 
 @given(images=IMAGES, annotations=st.lists(st.one_of(ENTRIES, GOOD, GOOD, SIDES), max_size=8))
+@example([], [{"id": 1, "image_id": 9, "category_id": 5, "bbox": [1, 2, 3, 4], "iscrowd": 1}])
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_nothing_is_lost_silently(images: list[Any], annotations: list[Any]) -> None:
     """Whatever the entries are: in = kept + dropped, every loss is on the list, and what is kept is sound."""
