@@ -94,6 +94,6 @@ ENGINE: tuple[Fault, ...] = (
     ),
     *rows(
         "vision/artefacts/holder.py", "tests/pipeline/data_root/test_lock.py",
-        ("two processes hold one lock", "kind(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "kind(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)", "tests/pipeline/data_root/test_lock.py::test_nobody_works_beside_another"),
+        ("two processes hold one lock", "kind(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "kind(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)", "tests/pipeline/data_root/test_lock.py::test_a_lock_has_one_holder"),
     ),
 )  # fmt: skip

@@ -17,6 +17,7 @@ from pipeline.data_root.lock import root_lock
 from pipeline.stage import Interrupted, StageError
 from pipeline.stop import Stop
 from vision.artefacts.data_layout import LOCK
+from vision.artefacts.holder import take_lock
 
 HOLD = """
 import sys, time
@@ -141,3 +142,11 @@ def test_nobody_works_beside_another(tmp_path: Path) -> None:
     for worker in workers:
         worker.join()
     assert (tmp_path / "number").read_text() == "20"
+
+
+def test_a_lock_has_one_holder(tmp_path: Path) -> None:
+    first = take_lock(tmp_path / "lock")
+    assert first is not None and take_lock(tmp_path / "lock") is None
+    os.close(first)
+    assert (second := take_lock(tmp_path / "lock")) is not None
+    os.close(second)
