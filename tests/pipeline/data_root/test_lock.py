@@ -148,5 +148,6 @@ def test_a_lock_has_one_holder(tmp_path: Path) -> None:
     first = take_lock(tmp_path / "lock")
     assert first is not None and take_lock(tmp_path / "lock") is None
     os.close(first)
-    assert (second := take_lock(tmp_path / "lock")) is not None
+    second = take_lock(tmp_path / "lock")
+    assert second is not None
     os.close(second)
