@@ -29,7 +29,7 @@ HANDFUL = 5
 class Advice:
     """How to continue: ``bring`` the images (none is there), have them ``back`` (many are gone), or do ``without``.
 
-    ``again``: the same command, once something was mended by hand.
+    ``again``: the same command, once something was repaired by hand.
     """
 
     bring: str
