@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zipfile
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.pipeline.archive_corpus import (
     OUTER,
     Raw,
     end_field,
+    named_zip,
     raw_zip,
     zipped,
 )
@@ -102,3 +104,50 @@ def test_a_bomb_of_entries_is_refused_before_anything_is_made_of_it(
     with pytest.raises(BadArchive, match=message), open_archive(tmp_path / "a.zip") as opened:
         plan(opened)
     assert not made
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (large_archive(3, 3).replace(b"PK\6\6", b"PK\6\0"), "its zip64 record is not where it has to be"),
+        (GOOD.replace(b"PK\1\2\x14\3\x14", b"PK\1\2\x14\3\x63"), r"made for version 9\.9 of the format"),
+    ],
+    ids=["zip64", "version"],
+)
+def test_a_directory_that_cannot_be_read_is_named(data: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(BadArchive, match=message), open_archive(tmp_path / "a.zip") as opened:
+        plan(opened)
+
+
+def test_more_entries_than_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "MAX_MEMBERS", 2)
+    (tmp_path / "a.zip").write_bytes(large_archive(3, 3))
+    with pytest.raises(BadArchive, match="3 entries, at most 2 are taken"), open_archive(tmp_path / "a.zip"):
+        pass
+    (tmp_path / "a.zip").write_bytes(large_archive(3, 2))
+    with (
+        pytest.raises(BadArchive, match="more than 2 entries, at most so many are taken, announced: 2"),
+        open_archive(tmp_path / "a.zip") as opened,
+    ):
+        plan(opened)
+
+
+def test_a_name_in_no_alphabet_that_is_told_says_how_to_pack_it_again(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(named_zip(b"\xff\xfe.jpg", creator=3))
+    with (
+        pytest.raises(BadArchive, match="is neither UTF-8 nor in an alphabet") as caught,
+        open_archive(tmp_path / "a.zip") as opened,
+    ):
+        plan(opened)
+    assert "7z with -mcu=on" in caught.value.fix("fetch it")
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.zip")
+    with (
+        pytest.raises(BadArchive, match="it is a named pipe, not a file") as caught,
+        open_archive(tmp_path / "a.zip"),
+    ):
+        pass
+    assert "put the archive itself there (fetch it)" in caught.value.fix("fetch it")

@@ -287,3 +287,13 @@ def check_changes(
         assert run(server, output) == 0
         assert output.read_bytes() == server.body
         assert list(snapshot(folder)) == ["own.bin"]
+
+
+def test_a_digest_or_an_output_that_can_be_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--url", "http://127.0.0.1:9/x", "--bytes", "1", "--output", str(tmp_path)]
+    with pytest.raises(SystemExit):
+        main([*words, "--sha256", "xyz"])
+    assert "'xyz': expected 64 hex digits" in capsys.readouterr().err
+    assert main([*words, "--sha256", "0" * 64]) == 1
+    said = capsys.readouterr().err
+    assert f"{tmp_path} is a folder" in said and "name a file in it" in said

@@ -92,6 +92,17 @@ def test_a_release_without_the_annotations_of_one_split_names_the_command_for_th
     assert (releases.root / "val2017").is_dir() and not (releases.root / "train2017").exists()
 
 
+def test_an_image_outside_the_folder_of_its_split_is_named(
+    releases: Releases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = releases.make("B").parent
+    write_zip(folder / VAL, [("val2017/a.jpg", b"x"), ("val2018/b.jpg", b"y")], zipfile.ZIP_STORED)
+    before = published(releases.root)
+    assert releases.extract(write_table(folder, "B")) == 1
+    assert "member 'val2018/b.jpg': expected below val2017/" in capsys.readouterr().err
+    assert published(releases.root) == before
+
+
 def test_an_annotation_file_that_two_archives_have_must_be_the_same(
     releases: Releases, capsys: pytest.CaptureFixture[str]
 ) -> None:

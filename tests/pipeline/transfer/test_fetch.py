@@ -22,7 +22,8 @@ from pipeline.stage import Interrupted, StageError
 from pipeline.stop import Stop
 from pipeline.transfer import fetch, request
 from pipeline.transfer import partial as part
-from pipeline.transfer.fetch import Fetch, backoff_s
+from pipeline.transfer.fetch import Connections, Fetch, backoff_s
+from pipeline.transfer.request import NotResumable
 from tests.pipeline.fault_server import FaultServer
 
 RECOVERED = [
@@ -317,3 +318,21 @@ def test_a_disk_that_is_full_says_what_is_lacking(
     ) as caught:
         make_fetch(()).run()
     assert "older file" not in str(caught.value)
+
+
+def test_why_a_partial_file_cannot_be_resumed_is_said(tmp_path: Path) -> None:
+    """Each way in which a mirror can fail a file that is half here."""
+    span = part.Segment(0, 0, None, have=5)
+    half = SimpleNamespace(validators={}, spans=[span], validator_of=lambda url: None)
+    job = SimpleNamespace(mirrors=SimpleNamespace(drop=lambda url: True, usable=0, some_are_barred=True))
+    worker: Any = SimpleNamespace(part=half, job=job)
+    with pytest.raises(NotResumable, match="no strong ETag or date, so the partial file cannot be resumed"):
+        Connections._once(worker, requests.Session(), "http://a/x", span)
+    half.spans = [span, span]
+    answer: Any = SimpleNamespace(validator=None, response=SimpleNamespace(status_code=206), total=None)
+    with pytest.raises(NotResumable, match="gives no ranges of an object that it names"):
+        Connections._check_object(worker, "http://a/x", answer, span, whole=False)
+    with pytest.raises(NotResumable, match="a: HTTP 404, and the other mirrors cannot resume"):
+        Connections._without(worker, "http://a/x", "HTTP 404")
+    with pytest.raises(NotResumable, match="stalled, too often, and the other mirrors cannot resume"):
+        Connections._give_up(worker, "stalled", "check the network")

@@ -13,12 +13,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 
 from pipeline.download.__main__ import main
 from pipeline.stage import StageError
 from pipeline.transfer import request
 from pipeline.transfer.fetch import Fetch
-from pipeline.transfer.request import NotResumable, TransientError
+from pipeline.transfer.request import Hopeless, NotResumable, TransientError
 
 
 class Redirecting:
@@ -173,3 +174,16 @@ def test_a_416_is_no_reason_to_ask_for_the_same_again() -> None:
     response: Any = SimpleNamespace(status_code=416, headers=headers, request=asked_for_a_part)
     with pytest.raises(NotResumable, match="file has 10 bytes has nothing from byte 20 on"):
         request._answer(response, 20, html=False)
+
+
+def test_an_encoding_that_nobody_asked_for() -> None:
+    response = requests.Response()
+    response.status_code = 200
+    response.headers["Content-Encoding"] = "gzip"
+    with pytest.raises(TransientError, match="unasked Content-Encoding gzip"):
+        request._answer(response, 0, html=False)
+
+
+def test_a_redirect_to_what_is_no_address() -> None:
+    with pytest.raises(Hopeless, match=r"it redirects to 'http://\[b', which is no address"):
+        follow("http://a/x", "http://[b")
