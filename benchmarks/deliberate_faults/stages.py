@@ -116,7 +116,7 @@ STAGES: tuple[Fault, ...] = (
     ),
     *rows(
         "pipeline/remap_categories/stage.py", "tests/pipeline/remap_categories/test_stage.py",
-        ("other classes make nothing stale", '{"splits": list(settings.splits), "classes": _classes(settings)}', '{"splits": list(settings.splits)}', "tests/pipeline/remap_categories/test_stage.py::test_other_classes_and_other_splits_make_it_stale"),
+        ("other classes make nothing stale", '{"splits": list(settings.splits), "classes": _classes(settings)}', '{"splits": list(settings.splits)}', "tests/pipeline/remap_categories/test_stage.py::test_counts_and_exit_codes_of_the_command"),
     ),
     *rows(
         "pipeline/index/columns.py", "tests/pipeline/index/test_stage.py tests/pipeline/index/test_arrays.py",

@@ -15,8 +15,8 @@ import pytest
 from pipeline.annotations.reader import AnnotationError
 from pipeline.image_check.verdicts import read_verdicts
 from pipeline.remap_categories import __main__ as remap_categories_command
-from pipeline.remap_categories.stage import STAGE, remap
-from pipeline.stage import Choices, Settings, StageError
+from pipeline.remap_categories.stage import remap
+from pipeline.stage import StageError
 from pipeline.stop import Interrupted, Stop
 from tests.pipeline.annotation_root import NAMES, REJECTED, files, make_root
 from tests.pipeline.image_root import REPOSITORY
@@ -229,14 +229,3 @@ def test_a_disk_that_takes_no_more_bytes(root: Path, limit: int) -> None:
     assert done.returncode == 1 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr
     assert files(root) == before
     assert remap_categories_command.main(["--root", str(root), *ALL]) == 0
-
-
-def test_other_classes_and_other_splits_make_it_stale() -> None:
-    chosen = [
-        Choices(),
-        Choices(classes=("person",)),
-        Choices(classes=("person", "car")),
-        Choices(("train",)),
-    ]
-    seen = [json.dumps(STAGE.params(Settings(choices=each))) for each in chosen]
-    assert len({*seen}) == len(seen)
