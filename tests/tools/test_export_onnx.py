@@ -75,7 +75,10 @@ def test_a_difference_publishes_nothing_and_keeps_the_older_file(
     monkeypatch.setattr(parity, "LAST_DIGITS", 0.0)
     assert main([str(run)]) == 1
     said = capsys.readouterr().err
-    assert "away from float64 in scores; nothing was published\n  why: rounding explains" in said and "\n  fix: " in said
+    assert (
+        "away from float64 in scores; nothing was published\n  why: rounding explains" in said
+        and "\n  fix: " in said
+    )
     assert (run / "ssd-mobilenet.onnx").read_bytes() == older
     assert not list(run.glob(".tmp-*"))
 
