@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from vision.core.sample import InputSpec
-from vision.messages.terminal import counted
 from vision.nn.backbones.mobilenet_v2 import MobileNetV2
 from vision.nn.initialise import initialise_convolutions
 from vision.nn.necks.extra_layers import inverted_residual_extras
@@ -39,7 +38,7 @@ def build_detector(
     """
     if num_classes < 2:
         raise ValueError(
-            f"{counted(num_classes, 'class')}: a detector needs background and at least one object class"
+            f"num_classes {num_classes}: a detector needs background and at least one object class"
         )
     if not width_mult > 0:
         raise ValueError(f"width multiplier {width_mult}: must be above 0 (1 = the published net)")

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from vision.core.boxes import cxcywh_to_xyxy, pairwise_iou
-from vision.messages.terminal import counted
 from vision.ssd.matching import own_boxes
 
 SMALL_AREA_PX, LARGE_AREA_PX = 32**2, 96**2
@@ -40,7 +39,7 @@ class Coverage:
     def __str__(self) -> str:
         return (
             f"priors of IoU ≥ 0.5 for {self.small:.0%} of the small, {self.medium:.0%} of the medium, "
-            f"{self.large:.0%} of the large of {counted(self.boxes, 'box')}; "
+            f"{self.large:.0%} of the large of {self.boxes} boxes; "
             f"{self.without_prior:.1%} without any prior ({self.without_prior_if_overwritten:.1%} if forced "
             "matches overwrote each other)"
         )
