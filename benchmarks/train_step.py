@@ -6,7 +6,8 @@
 mb2-ssd-lite with 81 classes; forward, matching, loss, backward, clipped update of SGD and moving average, as
 ``train_ssd.py`` does them. The batch is the same one each time and is on the host, where a loader leaves it: what
 feeding costs is in ``benchmarks.augmentation``. All ways are measured in turns in one process; the median of the rounds
-counts. A way that this device or installation does not have is named with the reason.
+counts. A way that this device or installation does not have is named with the reason. On a GPU the first steps of a way
+take 2 to 16 s, in which cuDNN builds its kernels, and those of ``compile`` longer.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if __name__ == "__main__":  # before the imports: they take a while
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -118,8 +120,10 @@ def measure(
     for name in ways:
         try:
             step = stepper(build({**config, **WAYS[name]}), device, batch)
+            began = time.perf_counter()
             memory[name] = warmed(step, device, times=3)
             ready[name] = step
+            print(f"{name}: ready after {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
         except (
             ValueError,
             RuntimeError,

@@ -216,10 +216,9 @@ class Console:
         now = time.perf_counter()
         if self._began_s is None:
             self._began_s, self._first_step = now, row["step"]
-            window = counted(self._finite.maxlen or 1, "step")
-            self.say(
-                f"first step: done after {now - self._first_s:.1f} s; losses are means over the last {window}"
-            )
+            window = self._finite.maxlen or 1
+            means = f"; losses are means over the last {window} steps" if window > 1 else ""
+            self.say(f"first step: done after {now - self._first_s:.1f} s{means}")
             speak = True
         speak = speak or (not self.drawing and now - self._said_s >= PLAIN_S)
         if self.drawing:
