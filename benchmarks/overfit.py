@@ -33,7 +33,7 @@ from pipeline.miniature.render import write_table, write_zip
 from tools.demo import REPOSITORY, mirror
 from vision.ssd.coverage import LARGE_AREA_PX, SMALL_AREA_PX
 
-PICTURES = 32
+IMAGES = 32
 VAL_IDS_FROM = 10_000_000
 BAR = 0.8
 SIZES = {
@@ -61,11 +61,11 @@ def write_release(source: Path, folder: Path) -> Path:
         for split, file in files.items()
     )
     write_zip(folder / "annotations" / "annotations_trainval2017.zip", documents, zipfile.ZIP_DEFLATED)
-    return write_table(folder, f"first {PICTURES} images")
+    return write_table(folder, f"first {IMAGES} images")
 
 
 def first_images(file: dict[str, Any]) -> dict[str, Any]:
-    images = sorted(file["images"], key=lambda image: image["id"])[:PICTURES]
+    images = sorted(file["images"], key=lambda image: image["id"])[:IMAGES]
     ids = {image["id"] for image in images}
     return {**file, "images": images, "annotations": [a for a in file["annotations"] if a["image_id"] in ids]}
 

@@ -37,7 +37,7 @@ from benchmarks.results import device, publish, today
 from pipeline.extract import stage as extract
 from pipeline.image_check.check import ImageJob, check
 from pipeline.image_check.check_many import check_all
-from pipeline.image_check.safe_read import read_picture
+from pipeline.image_check.safe_read import read_image
 from pipeline.image_check.settings import PLAIN
 from pipeline.release import read_release
 from pipeline.stage import Choices, Settings, StageContext
@@ -89,7 +89,7 @@ def decode_strictly(paths: Sequence[str]) -> int:
 
     scratch = np.empty(2**20, np.uint8)
     for path in paths:
-        data, _ = read_picture(os.path.dirname(path), os.path.basename(path))  # noqa: PTH119, PTH120
+        data, _ = read_image(os.path.dirname(path), os.path.basename(path))  # noqa: PTH119, PTH120
         simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1, min_factor=8, buffer=scratch)
     return len(paths)
 

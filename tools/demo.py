@@ -29,7 +29,7 @@ from vision.messages.advice import command as spelled
 from vision.messages.command_line import Parser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PICTURES_SHOWN = 6
+IMAGES_SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +94,14 @@ def demo(plan: DemoPlan) -> Journey:
     journey.step("resume", "train_ssd.py", "--resume", str(plan.run))
     journey.step("evaluate", "-m", "tools.evaluate", str(plan.run))
     journey.step("export", "-m", "tools.export_onnx", str(plan.run))
-    pictures = sorted((plan.data / "val2017").glob("*.jpg"))[:PICTURES_SHOWN]
+    shown = sorted((plan.data / "val2017").glob("*.jpg"))[:IMAGES_SHOWN]
     model = plan.run / "ssd-mobilenet.onnx"
     journey.step(
         "detect",
         "-m",
         "tools.detect",
         str(model),
-        *map(str, pictures),
+        *map(str, shown),
         "--output",
         str(plan.run / "drawn"),
     )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vision.export.onnx import ExportReport
 
 DEFAULT_NAME = "ssd-mobilenet.onnx"
-PICTURES = 8
+COMPARED = 8
 EXAMPLES = """examples:
   python -m tools.export_onnx models/my-experiment-1                     into the run folder, for TensorRT 8 and later
   python -m tools.export_onnx models/my-experiment-1 --opset 11          TensorRT 7.1 (JetPack 4.4)
@@ -68,7 +68,7 @@ def export(arguments: argparse.Namespace) -> int:
     )
     print(opened.describe())
     output = arguments.output or opened.folder / DEFAULT_NAME
-    images, source = comparison_pictures(arguments.datasets, opened)
+    images, source = comparison_images(arguments.datasets, opened)
     result = onnx.export(opened, output, images, arguments.opset, lambda other: _again(arguments, other))
     print(report(result, output, source, opened))
     return 0
@@ -81,7 +81,7 @@ def _again(arguments: argparse.Namespace, output: Path) -> str:
     return command("python -m tools.export_onnx", *asked, "--output", output)
 
 
-def comparison_pictures(named: Path | None, opened: LoadedDetector) -> tuple[list[np.ndarray], str]:
+def comparison_images(named: Path | None, opened: LoadedDetector) -> tuple[list[np.ndarray], str]:
     """Validation images as detectNet feeds them: of the root that was ``named``, which must have some, else of the
     training's; where that one is gone or has none, photographs of scikit-image."""
     from vision.datasets.contract import DatasetError, SampleError
@@ -89,24 +89,24 @@ def comparison_pictures(named: Path | None, opened: LoadedDetector) -> tuple[lis
 
     root = named or opened.data_root
     try:
-        pictures, source = _validation_pictures(root), f"images of {root}"
+        found, source = _validation_images(root), f"images of {root}"
     except (DatasetError, SampleError) as error:
         if named:
             raise
         print(f"note: {str(error).splitlines()[0]}; comparing on photographs that ship with scikit-image")
-        pictures, source = list(_photographs()), "photographs of scikit-image"
+        found, source = list(_photographs()), "photographs of scikit-image"
     spec = opened.detector.input_spec
-    return [detectnet.network_input(detectnet.resize(picture, spec)) for picture in pictures], source
+    return [detectnet.network_input(detectnet.resize(image, spec)) for image in found], source
 
 
-def _validation_pictures(root: Path) -> list[np.ndarray]:
+def _validation_images(root: Path) -> list[np.ndarray]:
     from vision.datasets.coco import CocoDetection
     from vision.datasets.contract import DatasetError
 
     data = CocoDetection(root, "val")
     if not len(data):
         raise DatasetError(f"{root}: its split 'val' has no images")
-    return [data.load(index).image for index in range(min(PICTURES, len(data)))]
+    return [data.load(index).image for index in range(min(COMPARED, len(data)))]
 
 
 def _photographs() -> Iterator[np.ndarray]:

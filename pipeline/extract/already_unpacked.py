@@ -23,10 +23,10 @@ def is_from_archives(settings: Settings, path: str, stop: Stop) -> bool:
     """
     needed = settings.choices.files()
     if not path.endswith(".json"):
-        (pictures,) = (file for file in needed if image_folder(str(file.split())) == path)
-        if (settings.root / archive_path(pictures)).is_file():
+        (archived,) = (file for file in needed if image_folder(str(file.split())) == path)
+        if (settings.root / archive_path(archived)).is_file():
             return True
-        folder, path = path, original_path(str(pictures.split()))
+        folder, path = path, original_path(str(archived.split()))
         if not (settings.root / path).is_file():  # after a clean: the record says what is whose
             return trees.read_own(trees.manifest_path(settings.root, folder)) is not None
     return _is_published(settings, path, stop)

@@ -211,8 +211,8 @@ def _of_earlier_releases(
         beside = sorted(e.name for e in entries if e.name not in files and e.is_file(follow_symlinks=False))
     if own is not None:
         return [name for name in beside if is_ours(folder / name, name, own, stop.check)]
-    pictures = [name for name in beside if Path(name).suffix.lower() in IMAGE_SUFFIXES]
-    doubtful = [name for name in pictures if not known or name in known]
+    images = [name for name in beside if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    doubtful = [name for name in images if not known or name in known]
     if doubtful and known is not None:
         raise StageError(
             f"{folder} holds {counted(len(doubtful), 'image')} beside those of the archive, such as {doubtful[0]!r}",

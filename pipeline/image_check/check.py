@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.image_check.safe_read import FileFacts, read_picture
+from pipeline.image_check.safe_read import FileFacts, read_image
 from pipeline.image_check.settings import How
 from vision.images.contact_sheet import thumbnail
 from vision.images.decode import BadImage, ImageVerdict, check_image, read_header
@@ -38,7 +38,7 @@ class Checked(NamedTuple):
 def check(job: ImageJob, how: How, large_image_lock: str) -> Checked:
     """Reads and checks one image. ``large_image_lock`` is a file that is locked while a large image is decoded."""
     try:
-        data, facts = read_picture(job.folder, job.name)
+        data, facts = read_image(job.folder, job.name)
     except BadImage as error:
         return Checked(ImageVerdict("reject", error.reason, None, None), None)
     try:
@@ -64,7 +64,7 @@ def _one_at_a_time(large_image_lock: str) -> Iterator[None]:
 def thumbnail_of(job: ImageJob) -> np.ndarray | None:
     """What can be seen of a bad image, see ``vision.images.contact_sheet``; None for nothing."""
     try:
-        data, _ = read_picture(job.folder, job.name)
+        data, _ = read_image(job.folder, job.name)
         return thumbnail(data)
     except BadImage:
         return None

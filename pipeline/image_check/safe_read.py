@@ -69,7 +69,7 @@ def facts_now(folder: Path, name: str) -> FileFacts | None:
     return _facts(found) if stat.S_ISREG(found.st_mode) else None
 
 
-def read_picture(folder: str, name: str) -> tuple[bytes, FileFacts]:
+def read_image(folder: str, name: str) -> tuple[bytes, FileFacts]:
     """The bytes of ``folder/name``.
 
     :raises BadImage: missing, no regular file, behind a folder that is a link, unreadable, too large
@@ -108,9 +108,9 @@ def list_entries(folder: Path, below: str = "") -> Iterator[str]:
         if not is_folder or PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
             yield path
         if is_folder:
-            looks_like_picture = PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+            looks_like_image = PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
             yield from (
-                inner for inner in list_entries(folder, path) if not (looks_like_picture and inner == path)
+                inner for inner in list_entries(folder, path) if not (looks_like_image and inner == path)
             )
 
 

@@ -42,7 +42,7 @@ class MiniatureSpec:
         if self.train < 1 or self.val < 1:
             raise ValueError(f"--train {self.train} --val {self.val}: each split needs at least one image")
 
-    def pictures(self, split: str) -> int:
+    def images(self, split: str) -> int:
         return self.train if split == "train" else self.val
 
 
@@ -51,7 +51,7 @@ def write_release(folder: Path, spec: MiniatureSpec) -> Path:
     annotations: dict[str, bytes] = {}
     for split in ("train", "val"):
         scenes = list(_scenes(spec, split))
-        write_zip(folder / f"zips/{split}2017.zip", _picture_members(split, scenes), zipfile.ZIP_STORED)
+        write_zip(folder / f"zips/{split}2017.zip", _image_members(split, scenes), zipfile.ZIP_STORED)
         name = original_path(split)
         annotations[name] = json.dumps(annotation_file(split, scenes)).encode()
     archive = folder / "annotations/annotations_trainval2017.zip"
@@ -91,11 +91,11 @@ def _scenes(spec: MiniatureSpec, split: str) -> Iterator[Scene]:
 
     from pipeline.miniature.scene import render
 
-    for index in range(spec.pictures(split)):
+    for index in range(spec.images(split)):
         yield render(np.random.default_rng([spec.seed, SPLIT_CODE[split], index]))
 
 
-def _picture_members(split: str, scenes: list[Scene]) -> Iterator[tuple[str, bytes]]:
+def _image_members(split: str, scenes: list[Scene]) -> Iterator[tuple[str, bytes]]:
     for index, scene in enumerate(scenes):
         yield f"{image_folder(split)}/{_file_name(split, index)}", _jpeg(scene)
 
@@ -103,11 +103,11 @@ def _picture_members(split: str, scenes: list[Scene]) -> Iterator[tuple[str, byt
 def _jpeg(scene: Scene) -> bytes:
     from PIL import Image
 
-    picture = Image.fromarray(scene.image)
+    image = Image.fromarray(scene.image)
     if scene.grey:
-        picture = picture.convert("L")
+        image = image.convert("L")
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue()
 
 

@@ -156,10 +156,10 @@ def _background(rng: np.random.Generator, height: int, width: int) -> np.ndarray
 def _photograph(name: str) -> np.ndarray:
     import skimage.data  # here: only this function needs it, and the import takes a while
 
-    picture = np.asarray(getattr(skimage.data, name)())
-    if picture.ndim == 2:
-        picture = np.repeat(picture[..., None], 3, axis=2)
-    return np.ascontiguousarray(picture[..., :3], dtype=np.uint8)
+    image = np.asarray(getattr(skimage.data, name)())
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=2)
+    return np.ascontiguousarray(image[..., :3], dtype=np.uint8)
 
 
 def _finish(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from benchmarks.images import image_set, linked
 from pipeline.release import read_release
 
 
-def test_every_picture_under_new_names(
+def test_every_image_under_new_names(
     miniature_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COCO_MINI", str(miniature_release))

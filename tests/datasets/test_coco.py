@@ -15,20 +15,20 @@ import pytest
 
 from pipeline.index.arrays import write_arrays
 from pipeline.index.columns import Columns
-from tests.datasets.conftest import Picture, write_coco
+from tests.datasets.conftest import Image, write_coco
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError, SampleError
 
-PICTURES = [
-    Picture(7, 60, 40, [(1, 1.5, 2.0, 20.0, 30.0, False), (2, 0.0, 0.0, 60.0, 40.0, True)]),
-    Picture(9, 31, 47),
-    Picture(12, 50, 50, [(2, 10.0, 10.0, 20.0, 20.25, False)]),
+IMAGES = [
+    Image(7, 60, 40, [(1, 1.5, 2.0, 20.0, 30.0, False), (2, 0.0, 0.0, 60.0, 40.0, True)]),
+    Image(9, 31, 47),
+    Image(12, 50, 50, [(2, 10.0, 10.0, 20.0, 20.25, False)]),
 ]
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    return write_coco(tmp_path / "data", PICTURES)
+    return write_coco(tmp_path / "data", IMAGES)
 
 
 def test_samples_are_what_was_written(root: Path) -> None:
@@ -36,15 +36,15 @@ def test_samples_are_what_was_written(root: Path) -> None:
     assert len(dataset) == 3 and dataset.image_ids == [7, 9, 12]
     assert dataset.classes == ["BACKGROUND", "class1", "class2"]
     assert dataset.original_category_ids == [0, 10, 20]
-    for index, picture in enumerate(PICTURES):
+    for index, image in enumerate(IMAGES):
         sample = dataset.load(index)
-        stored = cv2.imread(str(root / "train2017" / f"{picture.image_id:012d}.png"))[..., ::-1]
+        stored = cv2.imread(str(root / "train2017" / f"{image.image_id:012d}.png"))[..., ::-1]
         np.testing.assert_array_equal(sample.image, stored)
-        expected = np.array([box[1:5] for box in picture.boxes], np.float32).reshape(-1, 4)
+        expected = np.array([box[1:5] for box in image.boxes], np.float32).reshape(-1, 4)
         np.testing.assert_array_equal(sample.boxes_xyxy_px, expected)
-        assert sample.labels.tolist() == [box[0] for box in picture.boxes]
-        assert sample.is_crowd.tolist() == [box[5] for box in picture.boxes]
-        assert (sample.image_id, sample.original_hw) == (picture.image_id, (picture.height, picture.width))
+        assert sample.labels.tolist() == [box[0] for box in image.boxes]
+        assert sample.is_crowd.tolist() == [box[5] for box in image.boxes]
+        assert (sample.image_id, sample.original_hw) == (image.image_id, (image.height, image.width))
         types = [a.dtype.name for a in (sample.boxes_xyxy_px, sample.labels, sample.is_crowd, sample.area)]
         assert types == ["float32", "int64", "bool", "float32"]
 
@@ -65,7 +65,7 @@ def test_whole_columns_can_be_had_and_not_changed(root: Path) -> None:
 
 def big(root: Path, images: int = 118_287, boxes: int = 860_001) -> Path:
     """Arrays of COCO's size, without the images."""
-    write_coco(root, [Picture(1, 8, 8, [(1, 0, 0, 4, 4, False)])])
+    write_coco(root, [Image(1, 8, 8, [(1, 0, 0, 4, 4, False)])])
     folder = root / "arrays" / "train2017"
     for name in (
         "image_ids",
@@ -185,7 +185,7 @@ def test_objects_are_never_unpickled(root: Path) -> None:
         CocoDetection(root)
 
 
-def test_a_missing_or_broken_picture_is_named(root: Path) -> None:
+def test_a_missing_or_broken_image_is_named(root: Path) -> None:
     dataset = CocoDetection(root)
     path = root / "train2017" / "000000000009.png"
     whole = path.read_bytes()
@@ -219,7 +219,7 @@ def test_the_digest_says_what_defines_the_data(root: Path) -> None:
     assert len({first, other, CocoDetection(root).digest}) == 3
 
 
-def test_real_pictures_have_the_boxes_that_pycocotools_reads(coco_mini: Path, tmp_path: Path) -> None:
+def test_real_images_have_the_boxes_that_pycocotools_reads(coco_mini: Path, tmp_path: Path) -> None:
     """The index stage's writer and this reader against pycocotools, on real annotations."""
     with zipfile.ZipFile(coco_mini / "annotations" / "annotations_trainval2017.zip") as archive:
         archive.extract("annotations/instances_val2017.json", tmp_path)

@@ -169,14 +169,14 @@ def broken_coco(small_coco: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_broken_picture_is_named(broken_coco: Path, workers: int) -> None:
+def test_a_broken_image_is_named(broken_coco: Path, workers: int) -> None:
     with pytest.raises(SampleError, match=r"000000000115\.png \(image id 115\): broken image") as raised:
         batches_of(broken_coco, workers)
     assert raised.value.__cause__ is None, "what is expected to happen needs no traceback"
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_transform_that_raises_names_the_picture(small_coco: Path, workers: int) -> None:
+def test_a_transform_that_raises_names_the_image(small_coco: Path, workers: int) -> None:
     dataset = CocoDetection(small_coco)
     loader = make_loader(dataset, Mishap(), BatchSampler(21, 4, epoch=2), workers)
     with pytest.raises(SampleError) as raised:

@@ -54,9 +54,9 @@ def test_what_extract_has_made_is_no_data_of_ones_own(root: Path, note: str) -> 
     (root / ".pipeline" / note).parent.mkdir(parents=True)
     (root / ".pipeline" / note).write_text("{}")
     assert said(root) == f"python -m pipeline run --root '{root}' --splits train,val"
-    assert "bring it back" not in root_advice.picture_gone(root)
+    assert "bring it back" not in root_advice.image_gone(root)
     (root / ".pipeline/choices.json").write_text(json.dumps({"own": True}))
-    assert root_advice.picture_gone(root).startswith("bring it back")
+    assert root_advice.image_gone(root).startswith("bring it back")
 
 
 def test_where_there_is_neither_both_ways_are_named(root: Path) -> None:

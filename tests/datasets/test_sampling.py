@@ -71,7 +71,7 @@ cases = given(
 
 @cases
 @settings(max_examples=200, deadline=None)
-def test_every_picture_once_and_no_single_at_the_end(
+def test_every_image_once_and_no_single_at_the_end(
     length: int, batch_size: int, drop_last: bool, shuffle: bool, epoch: int, start: int
 ) -> None:
     sampler = BatchSampler(length, batch_size, 7, epoch, shuffle=shuffle, drop_last=drop_last)

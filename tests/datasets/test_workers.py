@@ -30,7 +30,7 @@ def loader_with(root: Path, transform: Shrink, workers: int = 2, **rest: object)
     ("deed", "expected"),
     [("kill", "SIGKILL; most often"), ("exit", "exit code 3"), ("hang", "SIGALRM: its batch")],
 )
-def test_a_worker_that_dies_is_told_with_its_picture(small_coco: Path, deed: str, expected: str) -> None:
+def test_a_worker_that_dies_is_told_with_its_image(small_coco: Path, deed: str, expected: str) -> None:
     loader = loader_with(small_coco, Mishap(deed=deed), time_limit_s=2 if deed == "hang" else 300)
     started = time.monotonic()
     with pytest.raises(WorkerError) as raised:
@@ -71,8 +71,8 @@ def test_requests_to_stop_are_for_the_trainer(small_coco: Path) -> None:
 def test_a_parent_whose_opencv_has_threads_can_have_workers(small_coco: Path) -> None:
     """OpenCV 5 hangs or crashes in a forked child that takes the parent's threads apart."""
     cv2.setNumThreads(4)
-    picture = np.zeros((2000, 2000, 3), np.uint8)
-    cv2.warpAffine(picture, np.eye(3)[:2], (2000, 2000))
+    image = np.zeros((2000, 2000, 3), np.uint8)
+    cv2.warpAffine(image, np.eye(3)[:2], (2000, 2000))
     assert len(list(loader_with(small_coco, Shrink(), time_limit_s=20))) == 5
 
 

@@ -123,7 +123,7 @@ def test_a_signal_to_one_stops_all_at_one_step_and_others_go_on(
     assert_close_runs(run, alone)
 
 
-def test_more_and_more_processes_go_on_with_the_same_pictures(
+def test_more_and_more_processes_go_on_with_the_same_images(
     tiny: list[str], alone: Path, tmp_path: Path
 ) -> None:
     """One for two steps, two on two nodes until the second epoch has begun, then three on one."""

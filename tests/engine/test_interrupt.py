@@ -221,7 +221,7 @@ def test_a_killed_worker_ends_the_run_with_its_name_and_leaves_no_orphan(
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_picture_that_can_not_be_read_is_named(
+def test_an_image_that_can_not_be_read_is_named(
     workers: int, miniature_root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from train_ssd import main

@@ -42,7 +42,7 @@ def remove(name: str) -> Callable[[Path], object]:
     return lambda root: shutil.rmtree(root / name) if (root / name).is_dir() else (root / name).unlink()
 
 
-def spoil_pictures(root: Path) -> None:
+def spoil_images(root: Path) -> None:
     for path in (root / "val2017").iterdir():
         path.write_text("no image")
 
@@ -52,7 +52,7 @@ BROKEN = [
     (remove("val2017"), "validate_images", "pipeline/validate_images/table.py:survey_split"),
     (remove(ORIGINAL), "validate_images", "pipeline/validate_images/table.py:_annotated"),
     (write(ORIGINAL, "{"), "validate_images", "pipeline/validate_images/table.py:_annotated#2"),
-    (spoil_pictures, "validate_images", "pipeline/validate_images/table.py:_require_some"),
+    (spoil_images, "validate_images", "pipeline/validate_images/table.py:_require_some"),
     (write(ORIGINAL, "{"), "remap_categories", "pipeline/remap_categories/stage.py:_run#2"),
     (remove(ORIGINAL), "remap_categories", "pipeline/remap_categories/stage.py:_run#3"),
     (write("report/images.jsonl", "{\n"), "remap_categories", "pipeline/image_check/verdicts.py:_unusable"),

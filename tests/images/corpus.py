@@ -60,7 +60,7 @@ def scan_starts(data: bytes) -> list[int]:
 
 def corpus() -> list[Odd]:
     """All of them; names are unique."""
-    return [*_sound(), *_converted(), *_broken_jpegs(), *_broken_others(), *_no_pictures(), *_lies()]
+    return [*_sound(), *_converted(), *_broken_jpegs(), *_broken_others(), *_no_images(), *_lies()]
 
 
 def _sound() -> Iterator[Odd]:
@@ -189,7 +189,7 @@ def _broken_others() -> Iterator[Odd]:
     )
 
 
-def _no_pictures() -> Iterator[Odd]:
+def _no_images() -> Iterator[Odd]:
     lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 123\n"
     texts: list[tuple[str, bytes, str]] = [
         ("empty.jpg", b"", "empty"),

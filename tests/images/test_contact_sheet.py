@@ -16,7 +16,7 @@ def strict_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contact_sheet.ImageFile, "LOAD_TRUNCATED_IMAGES", False)
 
 
-def test_every_odd_picture_gives_a_small_one_or_nothing() -> None:
+def test_every_odd_image_gives_a_small_one_or_nothing() -> None:
     for odd in corpus():
         seen = thumbnail(odd.data)
         if seen is not None:
@@ -25,7 +25,7 @@ def test_every_odd_picture_gives_a_small_one_or_nothing() -> None:
         assert seen is not None or odd.verdict == "reject", odd.name
 
 
-def test_the_good_part_of_a_damaged_picture_is_seen() -> None:
+def test_the_good_part_of_a_damaged_image_is_seen() -> None:
     data = encoded(pixels(), "JPEG", quality=95)
     whole, damaged = thumbnail(data), thumbnail(middle_zeroed(data))
     assert whole is not None and damaged is not None

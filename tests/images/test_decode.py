@@ -49,7 +49,7 @@ def test_what_is_not_refused_decodes_to_the_checked_size(odd: Odd) -> None:
 
 
 @pytest.mark.parametrize("odd", [odd for odd in ODD if odd.verdict != "reject"], ids=lambda odd: odd.name)
-def test_thorough_agrees_on_good_pictures(odd: Odd) -> None:
+def test_thorough_agrees_on_good_images(odd: Odd) -> None:
     assert check_image(odd.data, odd.name, thorough=True) == check_image(odd.data, odd.name)
 
 
@@ -156,7 +156,7 @@ def test_alpha_is_dropped_and_the_high_byte_kept() -> None:
 
 
 @pytest.mark.parametrize("error", [MemoryError("no"), ValueError("Insufficient memory (case 4)")])
-def test_a_lack_of_memory_is_never_a_bad_picture(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_a_lack_of_memory_is_never_a_bad_image(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
 
@@ -235,7 +235,7 @@ def test_lying_sizes_take_no_memory() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16", "P"])
-def test_the_largest_allowed_picture_takes_less_than_a_gibibyte(tmp_path: Path, mode: str) -> None:
+def test_the_largest_allowed_image_takes_less_than_a_gibibyte(tmp_path: Path, mode: str) -> None:
     code = (
         "import resource, sys\n"
         "from pathlib import Path\n"
@@ -252,23 +252,23 @@ def test_the_largest_allowed_picture_takes_less_than_a_gibibyte(tmp_path: Path, 
     assert int(done.stdout) < 2**20
 
 
-def real_pictures(coco_mini: Path) -> list[tuple[str, bytes]]:
-    pictures = []
+def real_images(coco_mini: Path) -> list[tuple[str, bytes]]:
+    images = []
     for split in ("train", "val"):
         with zipfile.ZipFile(coco_mini / "zips" / f"{split}2017.zip") as archive:
-            pictures += [(name, archive.read(name)) for name in archive.namelist() if name.endswith(".jpg")]
-    return pictures
+            images += [(name, archive.read(name)) for name in archive.namelist() if name.endswith(".jpg")]
+    return images
 
 
-def test_real_pictures(coco_mini: Path) -> None:
+def test_real_images(coco_mini: Path) -> None:
     """None is refused; 512 zeroed bytes, a cut and a zero tail in the middle of each are found."""
     missed = 0
-    pictures = real_pictures(coco_mini)
-    for name, data in pictures:
+    images = real_images(coco_mini)
+    for name, data in images:
         assert check_image(data, name).verdict != "reject", name
         half = len(data) // 2
         assert check_image(data[:half], name).verdict == "reject", name
         assert check_image(data[:half] + bytes(len(data) - half), name).verdict == "reject", name
         missed += check_image(middle_zeroed(data), name).verdict != "reject"
     # where zero bits are the code for a plain area, lost bytes can look like one; extraction's CRC finds those
-    assert missed <= 0.03 * len(pictures)
+    assert missed <= 0.03 * len(images)

@@ -96,17 +96,17 @@ def test_what_is_published_is_what_was_in_the_archives(miniature_release: Path, 
         assert (miniature_root / name).read_bytes() == archive.read(name)
 
 
-def test_a_damaged_picture_is_found_and_mended_from_the_archive(
+def test_a_damaged_image_is_found_and_mended_from_the_archive(
     own_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    picture = sorted((own_root / "val2017").iterdir())[0]
-    good = picture.read_bytes()
-    picture.write_bytes(good[:-100] + bytes(100))
+    image = sorted((own_root / "val2017").iterdir())[0]
+    good = image.read_bytes()
+    image.write_bytes(good[:-100] + bytes(100))
     capsys.readouterr()
     assert main(["verify", "--root", str(own_root)]) == 1
-    assert f"{picture.name} has other content" in capsys.readouterr().err
+    assert f"{image.name} has other content" in capsys.readouterr().err
     assert main(["run", "--root", str(own_root), "--workers", "1"]) == 0
-    assert picture.read_bytes() == good
+    assert image.read_bytes() == good
 
 
 def test_another_choice_of_splits_is_remembered(own_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,7 +198,7 @@ def test_archives_go_when_all_is_unpacked_and_not_before(
     assert "running" not in capsys.readouterr().out
 
 
-def test_pictures_are_read_once_when_they_are_unpacked(
+def test_images_are_read_once_when_they_are_unpacked(
     miniature_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their CRC-32 is known from unpacking; a deep look reads them all the same and agrees."""
@@ -239,14 +239,14 @@ def test_archives_that_are_not_to_be_kept_go_again_after_a_repair(
         assert main([*line, "--no-keep-archives"]) == 0
         assert main(["verify", "--root", str(root)]) == 0
         assert "not here any more, and not needed: archives/" in capsys.readouterr().out
-        picture = sorted((root / "val2017").iterdir())[0]
-        good = picture.read_bytes()
-        picture.unlink()
+        image = sorted((root / "val2017").iterdir())[0]
+        good = image.read_bytes()
+        image.unlink()
         assert main(["run", "--root", str(root), "--workers", "1"]) == 0
-        assert picture.read_bytes() == good and not list(root.glob("archives/**/*.zip"))
-        picture.unlink()
+        assert image.read_bytes() == good and not list(root.glob("archives/**/*.zip"))
+        image.unlink()
         assert main(["run", "--root", str(root), "--workers", "1", "--keep-archives"]) == 0
-        assert picture.read_bytes() == good and len(list(root.glob("archives/**/*.zip"))) == 3
+        assert image.read_bytes() == good and len(list(root.glob("archives/**/*.zip"))) == 3
         assert main(["run", "--root", str(root)]) == 0
         assert len(list(root.glob("archives/**/*.zip"))) == 3
 

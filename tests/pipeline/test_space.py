@@ -75,10 +75,10 @@ def test_a_download_asks_for_what_will_come_out_of_it(
 def test_unpacking_asks_for_what_is_not_there_yet(
     own_root: Path, free: Callable[[int], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pictures = sorted((own_root / "train2017").iterdir())
-    sizes = [path.stat().st_size for path in pictures]
+    images = sorted((own_root / "train2017").iterdir())
+    sizes = [path.stat().st_size for path in images]
     kept = own_root / "kept.jpg"
-    pictures[0].rename(kept)
+    images[0].rename(kept)
     shutil.rmtree(own_root / "train2017")
     annotations = [path for path in own_root.glob("annotations/instances_*2017.json")]
     free(on_disk(path.stat().st_size for path in annotations) * 11 // 10)  # these come first
@@ -87,8 +87,8 @@ def test_unpacking_asks_for_what_is_not_there_yet(
         path for path in (own_root / ".pipeline").rglob("*") if path.is_dir() and "extract" in path.name
     ]
     (staging / "train2017").mkdir(exist_ok=True)
-    kept.rename(staging / "train2017" / pictures[0].name)
+    kept.rename(staging / "train2017" / images[0].name)
     assert asked_for(own_root, capsys) == on_disk(sizes[1:])
     free(1 << 40)
     assert main(["run", "--root", str(own_root)]) == 0
-    assert sorted((own_root / "train2017").iterdir()) == pictures
+    assert sorted((own_root / "train2017").iterdir()) == images

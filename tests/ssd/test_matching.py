@@ -95,7 +95,7 @@ def test_more_boxes_than_priors():
     assert set(_match(priors, boxes).gt_index[0].tolist()) == {0, 1}
 
 
-def test_every_box_of_real_pictures_has_a_prior(detector, coco_boxes):
+def test_every_box_of_real_images_has_a_prior(detector, coco_boxes):
     priors = cxcywh_to_xyxy(detector.priors_cxcywh)
     for image, _ in coco_boxes["val"]:
         boxes = torch.from_numpy(image).float()[None]
@@ -114,7 +114,7 @@ def test_every_box_of_real_pictures_has_a_prior(detector, coco_boxes):
         [3.0, 3.0, 4.0, 4.0],
     ],
 )
-def test_boxes_without_area_in_the_picture_match_nothing(detector, box):
+def test_boxes_without_area_in_the_image_match_nothing(detector, box):
     found = match(
         detector.priors_cxcywh, torch.tensor([[box]]), torch.ones(1, 1, dtype=torch.int64), NO_REGIONS
     )

@@ -94,7 +94,7 @@ def test_background_is_never_reported():
     assert len(found) == 0
 
 
-def test_boxes_outside_the_picture_are_dropped():
+def test_boxes_outside_the_image_are_dropped():
     priors = torch.tensor([[0.1, 0.1, 0.3, 0.3]])
     logits = torch.tensor([[[0.0, 9.0]]])
     offsets = torch.tensor([[[1000.0, 0.0, 0.0, 0.0]]])

@@ -121,7 +121,7 @@ def test_data_that_is_gone_is_replaced_and_data_that_was_named_is_not(
     assert main([str(run), "--datasets", str(tmp_path / "nowhere")]) == 1
     assert "there is no folder " in capsys.readouterr().err
     assert not (run / "ssd-mobilenet.onnx").exists()
-    monkeypatch.setattr(export_onnx, "_validation_pictures", _gone)
+    monkeypatch.setattr(export_onnx, "_validation_images", _gone)
     assert main([str(run)]) == 0
     said = capsys.readouterr().out
     assert "note: data: gone; comparing on photographs" in said and "4 photographs of scikit-image" in said
@@ -131,10 +131,10 @@ def _gone(root: Path) -> list[np.ndarray]:
     raise DatasetError("data: gone")
 
 
-def test_pictures_are_compared_as_the_device_feeds_them(small_run: Path, miniature_root: Path) -> None:
+def test_images_are_compared_as_the_device_feeds_them(small_run: Path, miniature_root: Path) -> None:
     """Truncating nearest neighbour and p / 127.5 − 1, computed here from the files."""
     opened = open_detector(small_run)
-    images, source = export_onnx.comparison_pictures(miniature_root, opened)
+    images, source = export_onnx.comparison_images(miniature_root, opened)
     assert len(images) == 8 and source == f"images of {miniature_root}"
     record = json.loads((miniature_root / "annotations/instances_val2017.json").read_text())
     first = min(record["images"], key=lambda row: row["id"])["file_name"]

@@ -89,7 +89,7 @@ def test_a_box_stays_on_its_object(
         np.testing.assert_allclose(found, [x1, y1, x2, y2], atol=slack)
 
 
-def test_a_window_beside_the_picture_is_all_fill(make_sample: MakeSample) -> None:
+def test_a_window_beside_the_image_is_all_fill(make_sample: MakeSample) -> None:
     shown = show(make_sample(50, 60, [[0, 0, 9, 9]]), View((100, 100, 200, 200), size_hw=(30, 40)), 128, 1.0)
     assert shown.image.shape == (30, 40, 3) and (shown.image == 128).all() and not len(shown.labels)
 

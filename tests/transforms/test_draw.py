@@ -104,7 +104,7 @@ def test_an_object_that_no_window_meets_leaves_the_whole() -> None:
 
 @given(seeds)
 @settings(max_examples=100, deadline=None)
-def test_zooming_out_keeps_picture_and_shape(seed: int) -> None:
+def test_zooming_out_keeps_image_and_shape(seed: int) -> None:
     step = ZoomOut(probability=1.0)
     view = step.draw(whole(100, 200), NO_BOXES, uniform(step, seed))
     x1, y1, x2, y2 = view.window_xyxy_px

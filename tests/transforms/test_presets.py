@@ -104,7 +104,7 @@ def test_objects_below_a_pixel_are_no_targets(make_sample: MakeSample) -> None:
     assert all(s.labels.tolist() == [2] for s in shown)
 
 
-def test_a_picture_without_boxes_is_augmented_too(make_sample: MakeSample) -> None:
+def test_an_image_without_boxes_is_augmented_too(make_sample: MakeSample) -> None:
     augmentation, sample = build("ssd", SPEC, 0), make_sample(100, 200)
     shown = [augmentation(sample, 0, index) for index in range(20)]
     assert len({s.image.tobytes() for s in shown}) == 20 and not any(len(s.labels) for s in shown)

@@ -117,7 +117,7 @@ class CocoDetection:
         if image.shape[:2] != (height, width):
             raise SampleError(
                 f"{self.describe(index)}: {image.shape[1]}×{image.shape[0]} px, but its boxes are for "
-                f"{width}×{height} px\n  fix: {root_advice.picture_changed(self.root)}"
+                f"{width}×{height} px\n  fix: {root_advice.image_changed(self.root)}"
             )
         own = self.boxes_of(index)
         return Sample(
@@ -141,13 +141,13 @@ class CocoDetection:
             now = STORED if checked == STORED else orientation_of(data)
             if now == checked:
                 return decode_rgb(data, upright=checked != STORED)
-            fix, problem = root_advice.picture_changed(self.root), f"EXIF orientation {now}, was {checked}"
+            fix, problem = root_advice.image_changed(self.root), f"EXIF orientation {now}, was {checked}"
         except FileNotFoundError:
-            fix, problem = root_advice.picture_gone(self.root), "no such file"
+            fix, problem = root_advice.image_gone(self.root), "no such file"
         except OSError as error:
-            fix, problem = root_advice.picture_gone(self.root), f"cannot be read: {reason(error)}"
+            fix, problem = root_advice.image_gone(self.root), f"cannot be read: {reason(error)}"
         except BadImage as error:
-            fix, problem = root_advice.picture_changed(self.root), f"broken image: {error.reason}"
+            fix, problem = root_advice.image_changed(self.root), f"broken image: {error.reason}"
         raise SampleError(f"{self.describe(index)}: {problem}\n  fix: {fix}")
 
 

@@ -29,12 +29,12 @@ def arrays_wanted(root: Path, split: str) -> str:
     )
 
 
-def picture_gone(root: Path) -> str:
+def image_gone(root: Path) -> str:
     """For an image that was there when the stages ran."""
     return ("bring it back, then: " if own_splits(root) else "") + _run(root)
 
 
-def picture_changed(root: Path) -> str:
+def image_changed(root: Path) -> str:
     """For an image that is not what the stages found any more."""
     return _run(root, "--from", "validate_images", "--force")
 
@@ -73,8 +73,8 @@ def _paths(root: Path, split: str) -> tuple[Path, Path]:
 
 
 def _sources(root: Path, split: str) -> str:
-    pictures, annotations = _paths(root, split)
-    return f"{quoted(pictures)}/ and {quoted(annotations)}"
+    folder, annotations = _paths(root, split)
+    return f"{quoted(folder)}/ and {quoted(annotations)}"
 
 
 def _run(root: Path, *more: str) -> str:

@@ -63,8 +63,8 @@ def _show_pixels(image: np.ndarray, view: View, fill: int) -> np.ndarray:
 def _covered(shape: tuple[int, ...], view: View) -> tuple[int, int, int, int]:
     """Left, top, right, bottom in px of the result, where the image is seen."""
     height, width = view.result_hw
-    picture = np.array([[0, 0, shape[1], shape[0]]], np.float64)
-    corners = np.rint(show_boxes(picture, view)[0]).clip(0, [width, height, width, height])
+    whole = np.array([[0, 0, shape[1], shape[0]]], np.float64)
+    corners = np.rint(show_boxes(whole, view)[0]).clip(0, [width, height, width, height])
     left, top, right, bottom = corners.astype(int).tolist()
     return left, top, right, bottom
 

@@ -23,7 +23,7 @@ GOOD = Matches(
 LABELS = torch.tensor([[4, 7, 5], [9, 0, 0]])
 
 
-def test_a_prior_learns_the_next_object_of_its_picture() -> None:
+def test_a_prior_learns_the_next_object_of_its_image() -> None:
     """The last object's priors learn the first; an image with one object is left as it is."""
     assert next_object(GOOD, LABELS).gt_index.tolist() == [[1, -1, 2, 0, -1], [-1, 0, -1, -1, -1]]
 

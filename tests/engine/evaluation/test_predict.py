@@ -93,7 +93,7 @@ def test_evaluation_mode_and_back() -> None:
     assert seen == [(3, 3, 4), (2, 3, 4)]
 
 
-def test_no_pictures_and_nothing_found() -> None:
+def test_no_images_and_nothing_found() -> None:
     oracle: Any = Oracle()
     for given in ([], batches([5])):
         found = predict(oracle, given, "cpu", ORIGINAL_IDS, score_threshold=1.0)

@@ -89,7 +89,7 @@ def test_memory_layout_changes_nothing_that_is_saved(
 
 # ---------------------------------------------------------------- in shares of several processes
 
-PICTURES, BATCH = 8, 3
+IMAGES, BATCH = 8, 3
 MISTAKEN = (2, 5)
 """Images whose true box is elsewhere, so that AP is neither 0 nor 1."""
 
@@ -98,22 +98,22 @@ class Shown:
     """Eight images; the first pixel of image n tells ``Oracle`` to be sure of prior n mod 3."""
 
     def __len__(self) -> int:
-        return PICTURES
+        return IMAGES
 
     classes: ClassVar[list[str]] = ["BACKGROUND", "a", "b", "c"]
     original_category_ids = ORIGINAL_IDS
 
     def columns(self, *names: str) -> list[np.ndarray]:
         """The true boxes are those that the oracle finds, but for ``MISTAKEN``."""
-        numbers = np.arange(PICTURES)
+        numbers = np.arange(IMAGES)
         prior = numbers % 3
         prior[list(MISTAKEN)] = 0
-        heights, widths = 100 * (numbers + 1), np.full(PICTURES, 200)
+        heights, widths = 100 * (numbers + 1), np.full(IMAGES, 200)
         corners = BOXES.numpy()[prior] * np.stack([widths, heights, widths, heights], axis=1)
         arrays = {
             "image_ids": 1000 + 7 * numbers, "heights": heights, "widths": widths,
-            "first_box": np.arange(PICTURES + 1), "boxes_xyxy_px": corners, "labels": prior + 1,
-            "is_crowd": np.zeros(PICTURES, bool), "area": np.full(PICTURES, 50.0**2),
+            "first_box": np.arange(IMAGES + 1), "boxes_xyxy_px": corners, "labels": prior + 1,
+            "is_crowd": np.zeros(IMAGES, bool), "area": np.full(IMAGES, 50.0**2),
         }  # fmt: skip
         return [arrays[name] for name in names]
 
@@ -133,7 +133,7 @@ class Shown:
 def validated(group: Group) -> tuple[int, list[dict[str, Any]], dict[str, float]]:
     """Images of this process's share; what it gives to the scorer; the metrics."""
     oracle, shown, scored = Oracle(), Shown(), []
-    order = BatchSampler(PICTURES, BATCH, shuffle=False, rank=group.rank, world=group.world)
+    order = BatchSampler(IMAGES, BATCH, shuffle=False, rank=group.rank, world=group.world)
     shares = [[key.index for key in keys] for keys in order]
     score = coco_map.score
 
@@ -154,15 +154,15 @@ def validated(group: Group) -> tuple[int, list[dict[str, Any]], dict[str, float]
 def test_shares_are_gathered_and_scored_as_one(world: int, tmp_path: Path) -> None:
     """8 images in batches of 3, 3 and 2: the shares differ in images, and for three in batches."""
     _, expected, metrics = validated(Group())
-    assert len({row["image_id"] for row in expected}) == PICTURES and 0.2 < metrics["AP"] < 0.9
+    assert len({row["image_id"] for row in expected}) == IMAGES and 0.2 < metrics["AP"] < 0.9
     found = in_ranks(world, tmp_path, validated)
-    assert len({pictures for pictures, _, _ in found}) > 1 and sum(own for own, _, _ in found) == PICTURES
+    assert len({images for images, _, _ in found}) > 1 and sum(own for own, _, _ in found) == IMAGES
     assert [bool(scored) for _, scored, _ in found] == [True] + [False] * (world - 1), "the first one scores"
 
-    def by_picture(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def by_image(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return sorted(rows, key=lambda row: int(row["image_id"]))  # stable: the order within an image stays
 
-    assert by_picture(found[0][1]) == expected
+    assert by_image(found[0][1]) == expected
     for _, _, theirs in found:
         assert {k: v for k, v in theirs.items() if k in coco_map.METRICS} == {
             k: v for k, v in metrics.items() if k in coco_map.METRICS

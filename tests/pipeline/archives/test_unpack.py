@@ -31,18 +31,18 @@ def assert_own_things(folder: Path, outside: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [False, True])
-def test_what_the_owner_put_beside_the_pictures_stays(
+def test_what_the_owner_put_beside_the_images_stays(
     own_root: Path, tmp_path: Path, damage: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, outside = own_root / "val2017", tmp_path / "outside"
-    picture = sorted(folder.iterdir())[0]
-    good = picture.read_bytes()
+    image = sorted(folder.iterdir())[0]
+    good = image.read_bytes()
     put_own_things(folder, outside)
     if damage:
-        picture.write_bytes(good[:-9])
+        image.write_bytes(good[:-9])
     assert main(["run", "--root", str(own_root), "--workers", "1"]) == 0
     assert_own_things(folder, outside)
-    assert picture.read_bytes() == good
+    assert image.read_bytes() == good
     said = capsys.readouterr().out
     assert ("kept 5 entries beside what is of the archive" in said) == damage
     assert main(["verify", "--root", str(own_root)]) == 0
@@ -74,7 +74,7 @@ def test_taking_along_twice_is_taking_along_once(
     assert (old / "notes.txt").read_text() == "mine"
 
 
-def test_a_folder_in_the_place_of_a_picture_is_not_removed(tmp_path: Path) -> None:
+def test_a_folder_in_the_place_of_an_image_is_not_removed(tmp_path: Path) -> None:
     (tmp_path / "old/1.jpg").mkdir(parents=True)
     (tmp_path / "new").mkdir()
     with pytest.raises(StageError, match=r"1\.jpg is a folder"):

@@ -19,8 +19,8 @@ Main = Callable[[Sequence[str]], int]
 STAGES: dict[str, tuple[Main, list[str], str]] = {
     "download": (download_command.main, ["--url", "http://127.0.0.1:9/x", "--sha256", "0" * 64], "--output"),
     "extract": (extract_command.main, ["--archive", "some.zip"], "--output"),
-    "validate_images": (validate_images_command.main, ["--images", "pictures"], "--report"),
-    "remap_categories": (remap_categories_command.main, ["--annotations", "a.json", "--images", "pictures"], "--output"),
+    "validate_images": (validate_images_command.main, ["--images", "images"], "--report"),
+    "remap_categories": (remap_categories_command.main, ["--annotations", "a.json", "--images", "images"], "--output"),
 }  # fmt: skip
 
 
@@ -40,14 +40,14 @@ def test_an_output_without_a_name_is_refused(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "in/pictures").mkdir(parents=True)
+    (tmp_path / "in/images").mkdir(parents=True)
     (tmp_path / "in/a.json").write_text("{}")
     monkeypatch.chdir(tmp_path / "in")
     main, words, option = STAGES[stage]
     assert code_of(main, [*words, option, where]) in (1, 2)
     said = capsys.readouterr().err
     assert "is a folder" in said or "has no name of its own" in said, said
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.json", "in", "pictures"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.json", "in", "images"]
 
 
 @pytest.mark.parametrize("name", [".", "..", "/"])
@@ -57,9 +57,9 @@ def test_a_working_folder_needs_a_name(name: str) -> None:
 
 
 def test_what_is_missing_is_said_in_its_own_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "pictures").mkdir()
-    words = ["--images", str(tmp_path / "pictures"), "--output", str(tmp_path / "out.json")]
-    for given in (tmp_path / "no.json", tmp_path / "pictures"):
+    (tmp_path / "images").mkdir()
+    words = ["--images", str(tmp_path / "images"), "--output", str(tmp_path / "out.json")]
+    for given in (tmp_path / "no.json", tmp_path / "images"):
         assert remap_categories_command.main([*words, "--annotations", str(given)]) == 1
         said = capsys.readouterr().err
         assert str(given) in said and "--annotations" in said and "permissions" not in said

@@ -190,9 +190,9 @@ def test_the_test_split_is_fetched_and_unpacked_when_it_is_asked_for(
     words = ["--root", str(root), "--release", str(with_test / "release.json"), "--workers", "1"]
     with mirror(with_test) as url:
         assert main(["run", *words, "--mirror", url, "--splits", splits, "--until", "extract"]) == 0
-    pictures = sorted(path.name for path in (root / "test2017").iterdir())
+    images = sorted(path.name for path in (root / "test2017").iterdir())
     listed = json.loads((root / "annotations/image_info_test2017.json").read_text())["images"]
-    assert pictures == sorted(row["file_name"] for row in listed) and len(pictures) == 8
+    assert images == sorted(row["file_name"] for row in listed) and len(images) == 8
     fetched = sorted(str(path.relative_to(root / "archives")) for path in (root / "archives").rglob("*.zip"))
     of_test = ["annotations/image_info_test2017.zip", "zips/test2017.zip"]
     of_val = ["annotations/annotations_trainval2017.zip", "zips/val2017.zip"]

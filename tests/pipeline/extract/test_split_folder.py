@@ -55,18 +55,18 @@ def run(root: Path) -> int:
     return main(["run", "--root", str(root), "--until", "extract", "--workers", "1"])
 
 
-def test_one_missing_and_one_damaged_picture_cost_two(
+def test_one_missing_and_one_damaged_image_cost_two(
     own_root: Path,
     free: Callable[[int], None],
     unpacked: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pictures = settle(own_root)
+    images = settle(own_root)
     before = snapshot(own_root / "train2017")
-    inodes = {path.name: path.stat().st_ino for path in pictures}
-    all_of_it = sum(path.stat().st_size for path in pictures)
-    pictures[3].unlink()
-    pictures[5].write_bytes(b"x" * pictures[5].stat().st_size)
+    inodes = {path.name: path.stat().st_ino for path in images}
+    all_of_it = sum(path.stat().st_size for path in images)
+    images[3].unlink()
+    images[5].write_bytes(b"x" * images[5].stat().st_size)
     read: list[str] = []
     crc = trees.crc32_of
     monkeypatch.setattr(
@@ -74,46 +74,46 @@ def test_one_missing_and_one_damaged_picture_cost_two(
     )
     free(all_of_it // 2)
     assert run(own_root) == 0
-    assert unpacked == [pictures[3].name, pictures[5].name]
-    assert {name for name in read if name.endswith(".jpg")} == {pictures[5].name}, (
+    assert unpacked == [images[3].name, images[5].name]
+    assert {name for name in read if name.endswith(".jpg")} == {images[5].name}, (
         "what has not changed since it was proven is not read"
     )
     assert snapshot(own_root / "train2017") == before
     now = {path.name: path.stat() for path in (own_root / "train2017").iterdir()}
     same = {name for name, stat in now.items() if stat.st_ino == inodes[name]}
-    assert len(same) >= len(pictures) - 2, "the others are the same files"
+    assert len(same) >= len(images) - 2, "the others are the same files"
     assert {stat.st_nlink for stat in now.values()} == {1}, "no second name is left"
 
 
 def test_without_second_names_all_of_it_is_unpacked(
     own_root: Path, unpacked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pictures = settle(own_root)
+    images = settle(own_root)
     before = snapshot(own_root / "train2017")
-    pictures[3].unlink()
+    images[3].unlink()
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError("no second names here")
 
     monkeypatch.setattr(split_folder.os, "link", refuse)
     assert run(own_root) == 0
-    assert sorted(unpacked) == [path.name for path in pictures]
+    assert sorted(unpacked) == [path.name for path in images]
     assert snapshot(own_root / "train2017") == before
 
 
 def test_nothing_of_a_killed_run_but_members_is_published(own_root: Path) -> None:
-    pictures = settle(own_root)
+    images = settle(own_root)
     before = snapshot(own_root / "train2017")
     (own_root / "train2017/notes.txt").write_text("mine")
-    pictures[3].unlink()
+    images[3].unlink()
     half = own_root / STAGING
     left = {"half.jpg.part": b"half", "gone.txt": b"its owner has removed it since"}
     plan = _interrupted(own_root)
     assert plan.is_file(), "the next run goes on from it"
     for name, data in left.items():
         (half / name).write_bytes(data)
-    (half / pictures[4].name).unlink(missing_ok=True)
-    (half / pictures[4].name).symlink_to(own_root / "train2017/notes.txt")
+    (half / images[4].name).unlink(missing_ok=True)
+    (half / images[4].name).symlink_to(own_root / "train2017/notes.txt")
     (half / "folder").mkdir()
     assert run(own_root) == 0
     (own_root / "train2017/notes.txt").unlink()
@@ -136,10 +136,10 @@ def _interrupted(root: Path) -> Path:
 def test_killed_or_out_of_disk_while_it_mends_the_originals_stay_whole(
     own_root: Path, tmp_path: Path, shim: Shim, what: str
 ) -> None:
-    pictures = settle(own_root)
+    images = settle(own_root)
     whole = snapshot(own_root / "train2017")
-    pictures[3].unlink()
-    pictures[5].write_bytes(b"x" * pictures[5].stat().st_size)
+    images[3].unlink()
+    images[5].write_bytes(b"x" * images[5].stat().st_size)
     damaged = snapshot(own_root / "train2017")
     saved = shutil.copytree(own_root, tmp_path / "saved", copy_function=shutil.copy2)
     command = python("-m", "pipeline", "run", "--root", own_root, "--until", "extract", "--workers", "1")
@@ -154,7 +154,7 @@ def test_killed_or_out_of_disk_while_it_mends_the_originals_stay_whole(
         assert run(own_root) == 0
         assert snapshot(own_root / "train2017") == whole
         kept = [path.read_bytes() for path in own_root.glob("train2017.replaced-*/*")]
-        assert kept == [b"x" * pictures[5].stat().st_size], (
+        assert kept == [b"x" * images[5].stat().st_size], (
             f"what may be an edit is kept once, at {at} of {total}"
         )
         assert {path.stat().st_nlink for path in (own_root / "train2017").iterdir()} == {1}
@@ -162,12 +162,12 @@ def test_killed_or_out_of_disk_while_it_mends_the_originals_stay_whole(
 
 def test_a_file_that_changes_after_it_was_linked_is_not_believed(own_root: Path) -> None:
     """Both names are one file: what its owner writes into it between two runs is read again."""
-    pictures = settle(own_root)
+    images = settle(own_root)
     before = snapshot(own_root / "train2017")
-    pictures[3].unlink()
+    images[3].unlink()
     _interrupted(own_root)
-    assert os.path.samefile(pictures[4], own_root / STAGING / pictures[4].name)  # noqa: PTH121
-    with pictures[4].open("r+b") as file:
+    assert os.path.samefile(images[4], own_root / STAGING / images[4].name)  # noqa: PTH121
+    with images[4].open("r+b") as file:
         file.write(b"changed")
     assert run(own_root) == 0
     assert snapshot(own_root / "train2017") == before
@@ -218,37 +218,37 @@ def test_what_is_no_folder_is_not_replaced_either(
         assert run(root) == 0
 
 
-def damage(pictures: list[Path]) -> dict[str, bytes]:
+def damage(images: list[Path]) -> dict[str, bytes]:
     """Two edited ones, one of them of the same size; three that a disk has cut, emptied and holed. The edited ones."""
-    whole = [path.read_bytes() for path in pictures]
+    whole = [path.read_bytes() for path in images]
     edits = {
-        pictures[0].name: whole[0] + b"mine",
-        pictures[1].name: whole[1][:600] + b"mine" + whole[1][604:],
+        images[0].name: whole[0] + b"mine",
+        images[1].name: whole[1][:600] + b"mine" + whole[1][604:],
     }
     for name, data in edits.items():
-        (pictures[0].parent / name).write_bytes(data)
-    pictures[2].write_bytes(whole[2][:1000])
-    pictures[3].write_bytes(b"")
-    pictures[4].write_bytes(whole[4][:512] + bytes(1024) + whole[4][1536:])
+        (images[0].parent / name).write_bytes(data)
+    images[2].write_bytes(whole[2][:1000])
+    images[3].write_bytes(b"")
+    images[4].write_bytes(whole[4][:512] + bytes(1024) + whole[4][1536:])
     return edits
 
 
 def test_an_edited_image_is_kept_beside_the_folder_and_damage_is_not(
     own_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pictures = settle(own_root)
+    images = settle(own_root)
     before = snapshot(own_root / "train2017")
-    edits = damage(pictures)
+    edits = damage(images)
     capsys.readouterr()
     assert run(own_root) == 0
     aside = own_root / "train2017.replaced-1"
     assert snapshot(own_root / "train2017") == before
     assert {path.name: path.read_bytes() for path in aside.iterdir()} == edits
     said = [line for line in capsys.readouterr().out.splitlines() if "kept" in line and str(aside) in line]
-    assert len(said) == 1 and ": 2, such as" in said[0] and pictures[0].name in said[0]
-    pictures[0].write_bytes(b"again")
+    assert len(said) == 1 and ": 2, such as" in said[0] and images[0].name in said[0]
+    images[0].write_bytes(b"again")
     assert run(own_root) == 0
-    assert (own_root / f"train2017.replaced-2/{pictures[0].name}").read_bytes() == b"again"
+    assert (own_root / f"train2017.replaced-2/{images[0].name}").read_bytes() == b"again"
     assert main(["run", "--root", str(own_root), "--workers", "1"]) == 0, "no later stage stops at them"
     table = (own_root / "report/images.jsonl").read_text()
     assert "replaced" not in table and "not_in_annotations" not in table

@@ -28,13 +28,13 @@ class Releases:
         self.base, self.folder, self.root = base, folder, root
 
     def make(
-        self, name: str, pictures: Collection[int] = range(8), annotations: dict[str, bytes] | None = None
+        self, name: str, images: Collection[int] = range(8), annotations: dict[str, bytes] | None = None
     ) -> Path:
         """A release with these images of val, by place, and these annotation files; returns its table."""
         folder = self.folder / name
         shutil.copytree(self.base, folder)
         members = contents(self.base / VAL)
-        chosen = [pair for index, pair in enumerate(members.items()) if index in pictures]
+        chosen = [pair for index, pair in enumerate(members.items()) if index in images]
         write_zip(folder / VAL, chosen, zipfile.ZIP_STORED)
         if annotations is not None:
             write_zip(folder / ANNOTATIONS, annotations.items(), zipfile.ZIP_DEFLATED)
@@ -120,7 +120,7 @@ def test_an_annotation_file_that_two_archives_have_must_be_the_same(
         )
 
 
-def test_an_archive_without_a_picture_is_refused(
+def test_an_archive_without_an_image_is_refused(
     releases: Releases, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = published(releases.root)
@@ -130,7 +130,7 @@ def test_an_archive_without_a_picture_is_refused(
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_pictures_of_an_earlier_release_go_and_those_of_the_owner_stay(
+def test_images_of_an_earlier_release_go_and_those_of_the_owner_stay(
     releases: Releases, damaged: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Also when every image of the new release is right already, and the folder need not be made again."""
@@ -181,7 +181,7 @@ def test_killed_between_two_releases_nothing_of_either_stays_in_a_third(
 
 
 @pytest.mark.parametrize("record", ["of an older program", "damaged", "gone"])
-def test_where_it_is_not_on_record_whose_the_pictures_are_the_owner_is_asked(
+def test_where_it_is_not_on_record_whose_the_images_are_the_owner_is_asked(
     releases: Releases, record: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root, noted = releases.root, trees.manifest_path(releases.root, "val2017")

@@ -43,7 +43,7 @@ def run(root: Path, *options: str) -> int:
     return main(["run", "--root", str(root), "--from", "validate_images", "--workers", "1", *options])
 
 
-def pictures(root: Path) -> list[Path]:
+def images(root: Path) -> list[Path]:
     return sorted((root / "train2017").iterdir())
 
 
@@ -55,7 +55,7 @@ def verdicts(root: Path) -> list[str]:
 def test_more_than_a_handful_is_a_question_and_nothing_is_published(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for path in pictures(root)[:6]:
+    for path in images(root)[:6]:
         path.rename(root / path.name)
     assert run(root) == 1
     said = capsys.readouterr().err
@@ -68,7 +68,7 @@ def test_more_than_a_handful_is_a_question_and_nothing_is_published(
 
 
 def test_accepted_they_are_listed_and_back_they_are_looked_at_again(root: Path) -> None:
-    for path in pictures(root)[:6]:
+    for path in images(root)[:6]:
         path.rename(root / path.name)
     assert run(root, "--accept-missing") == 0
     assert verdicts(root).count("reject") == 6
@@ -79,7 +79,7 @@ def test_accepted_they_are_listed_and_back_they_are_looked_at_again(root: Path) 
 
 
 def test_a_few_are_listed(root: Path) -> None:
-    for path in pictures(root)[:5]:
+    for path in images(root)[:5]:
         path.unlink()
     assert run(root) == 0
     assert verdicts(root).count("reject") == 5
@@ -88,20 +88,20 @@ def test_a_few_are_listed(root: Path) -> None:
 def test_links_whose_target_is_not_mounted_are_missing(root: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    for path in pictures(root):
+    for path in images(root):
         path.rename(elsewhere / path.name)
         path.symlink_to(elsewhere / path.name)
     elsewhere.rename(tmp_path / "unmounted")
     assert run(root) == 1
     (tmp_path / "unmounted").rename(elsewhere)
     assert run(root) == 0 and verdicts(root) == ["ok"] * 30
-    first = elsewhere / pictures(root)[0].name
+    first = elsewhere / images(root)[0].name
     first.write_bytes(b"<html>")
     assert run(root) == 0, "what a link leads to has changed: that is noticed"
     assert verdicts(root).count("reject") == 1
 
 
-def test_another_folder_is_told_from_missing_pictures(
+def test_another_folder_is_told_from_missing_images(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = tmp_path / "other"
@@ -197,7 +197,7 @@ def test_what_was_gone_or_another_file_only_for_a_while_is_looked_at_again(
     root: Path, blip: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A blip between the start of the check and its end leaves no verdict behind."""
-    place = pictures(root)[3]
+    place = images(root)[3]
     whole = place.read_bytes()
     real, rounds = image_survey._said, []
 

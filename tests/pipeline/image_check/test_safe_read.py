@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.image_check import safe_read as image_files
-from pipeline.image_check.safe_read import DiskFault, facts_now, list_entries, printable, read_picture
+from pipeline.image_check.safe_read import DiskFault, facts_now, list_entries, printable, read_image
 from vision.images.formats import MAX_BYTES, BadImage
 
 
 def refusal(folder: Path, name: str) -> str:
     with pytest.raises(BadImage) as caught:
-        read_picture(str(folder), name)
+        read_image(str(folder), name)
     return caught.value.reason.split(":")[0]
 
 
@@ -47,7 +47,7 @@ def test_what_is_no_regular_file_is_named(tmp_path: Path) -> None:
     }  # fmt: skip
     assert {name: refusal(tmp_path, name) for name in kinds} == kinds
     assert refusal(tmp_path, "way/real.jpg") == "link", "a folder on the way that is a link is not followed"
-    assert read_picture(str(tmp_path), "sub/real.jpg")[0] == b"y"
+    assert read_image(str(tmp_path), "sub/real.jpg")[0] == b"y"
 
 
 def test_devices_are_not_opened() -> None:
@@ -56,7 +56,7 @@ def test_devices_are_not_opened() -> None:
 
 def test_facts_are_those_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"xyz")
-    data, facts = read_picture(str(tmp_path), "a.jpg")
+    data, facts = read_image(str(tmp_path), "a.jpg")
     assert data == b"xyz" and facts == facts_now(tmp_path, "a.jpg") and facts.bytes == 3
     (tmp_path / "link").symlink_to("a.jpg")
     assert facts_now(tmp_path, "link") == facts and facts_now(tmp_path, "none") is None
@@ -71,7 +71,7 @@ def test_a_link_to_a_file_is_read_wherever_it_leads(tmp_path: Path) -> None:
     (tmp_path / "split/relative.jpg").symlink_to("../all/a.jpg")
     (tmp_path / "split/twice.jpg").symlink_to("relative.jpg")
     for name in ("absolute.jpg", "relative.jpg", "twice.jpg"):
-        data, facts = read_picture(str(tmp_path / "split"), name)
+        data, facts = read_image(str(tmp_path / "split"), name)
         assert data == b"xyz" and facts.inode == (tmp_path / "all/a.jpg").stat().st_ino
 
 
@@ -91,7 +91,7 @@ def test_what_a_link_leads_to_can_change_at_any_moment(
         (tmp_path / "a.jpg").symlink_to("pipe")
 
     monkeypatch.setattr(image_files, "_require_regular", exchanged)
-    assert read_picture(str(tmp_path), "a.jpg")[0] == b"x"
+    assert read_image(str(tmp_path), "a.jpg")[0] == b"x"
 
 
 def test_too_many_bytes_are_not_read(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_faults_of_the_machine_are_not_the_files(
 
     monkeypatch.setattr(image_files.os, "read", fail)
     with pytest.raises(DiskFault) as caught:
-        read_picture(str(tmp_path), "a.jpg")
+        read_image(str(tmp_path), "a.jpg")
     assert caught.value.errno == number and str(caught.value.filename).endswith("a.jpg")
 
 

@@ -41,7 +41,7 @@ def test_the_release_table_states_size_and_digest_of_each_file(release: Path) ->
         assert sha256_of(release / file["path"]) == file["sha256"]
 
 
-def test_zips_and_annotations_name_the_same_pictures_with_the_same_sizes(release: Path) -> None:
+def test_zips_and_annotations_name_the_same_images_with_the_same_sizes(release: Path) -> None:
     with zipfile.ZipFile(release / "annotations/annotations_trainval2017.zip") as archive:
         noted = json.loads(archive.read("annotations/instances_val2017.json"))
     with zipfile.ZipFile(release / "zips/val2017.zip") as archive:

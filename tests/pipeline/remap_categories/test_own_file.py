@@ -30,10 +30,10 @@ CATEGORIES = [{"id": 3, "name": "car"}, {"id": 1, "name": "person"}, {"id": 90, 
 
 def own(folder: Path, names: tuple[str, ...] = ("a.jpg", "sub/b.jpg"), **changes: Any) -> list[str]:
     """Images, an annotation in each, and the arguments of the command."""
-    picture = encoded(pixels(1), "JPEG")
+    image = encoded(pixels(1), "JPEG")
     for name in names:
-        (folder / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "pictures" / name).write_bytes(picture)
+        (folder / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "images" / name).write_bytes(image)
     document = {
         "images": [{"id": n, "file_name": name, "width": WIDTH, "height": HEIGHT} for n, name in enumerate(names)],
         "annotations": [
@@ -47,7 +47,7 @@ def own(folder: Path, names: tuple[str, ...] = ("a.jpg", "sub/b.jpg"), **changes
 
 def arguments(folder: Path, *more: str) -> list[str]:
     return [
-        "--annotations", str(folder / "given.json"), "--images", str(folder / "pictures"),
+        "--annotations", str(folder / "given.json"), "--images", str(folder / "images"),
         "--output", str(folder / "made.json"), "--workers", "1", *more,
     ]  # fmt: skip
 
@@ -72,7 +72,7 @@ def test_the_four_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     asked = own(tmp_path)
     before = (tmp_path / "given.json").read_bytes()
     assert remap_categories_command.main(asked) == 0
-    assert names_in(tmp_path) == sorted([*MADE, "given.json", "pictures"])
+    assert names_in(tmp_path) == sorted([*MADE, "given.json", "images"])
     assert (tmp_path / "given.json").read_bytes() == before
     assert (tmp_path / "made.labels.txt").read_text() == "BACKGROUND\nperson\ncar\ntoothbrush\n"
     assert (tmp_path / "made.dropped.jsonl").read_bytes() == b""
@@ -93,7 +93,7 @@ def test_what_was_made_is_made_again_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "made.labels.txt").read_bytes() == first["made.labels.txt"]
 
 
-def test_pictures_that_can_not_be_used_take_their_boxes_along(tmp_path: Path) -> None:
+def test_images_that_can_not_be_used_take_their_boxes_along(tmp_path: Path) -> None:
     odd = {one.name: one.data for one in corpus()}
     names = (
         "fine.jpg",
@@ -106,19 +106,19 @@ def test_pictures_that_can_not_be_used_take_their_boxes_along(tmp_path: Path) ->
         "out/x.jpg",
     )
     asked = own(tmp_path, names)
-    pictures = tmp_path / "pictures"
+    images = tmp_path / "images"
     outside = tmp_path / "outside"
     outside.mkdir()
-    (outside / "x.jpg").write_bytes((pictures / "fine.jpg").read_bytes())
+    (outside / "x.jpg").write_bytes((images / "fine.jpg").read_bytes())
     for name in names[1:]:
-        (pictures / name).unlink()
-    (pictures / "link.jpg").symlink_to("link.jpg")
-    os.mkfifo(pictures / "pipe.jpg")
-    (pictures / "folder.jpg").mkdir()
-    (pictures / "cut.jpg").write_bytes(odd["baseline_cut_50.jpg"])
-    (pictures / "small.jpg").write_bytes(encoded(pixels(1)[:64], "JPEG"))
-    (pictures / "out").rmdir()
-    (pictures / "out").symlink_to(outside)
+        (images / name).unlink()
+    (images / "link.jpg").symlink_to("link.jpg")
+    os.mkfifo(images / "pipe.jpg")
+    (images / "folder.jpg").mkdir()
+    (images / "cut.jpg").write_bytes(odd["baseline_cut_50.jpg"])
+    (images / "small.jpg").write_bytes(encoded(pixels(1)[:64], "JPEG"))
+    (images / "out").rmdir()
+    (images / "out").symlink_to(outside)
     assert remap_categories_command.main(asked) == 0
     assert [image["file_name"] for image in load(tmp_path / "made.json")["images"]] == ["fine.jpg"]
     assert [row["id"] for row in load(tmp_path / "made.json")["annotations"]] == [100]
@@ -165,7 +165,7 @@ def test_usage_is_exit_code_2(
 ) -> None:
     asked = own(tmp_path)
     os.link(tmp_path / "given.json", tmp_path / "second_name.json")
-    places = {"GIVEN": "given.json", "LINK": "second_name.json", "FOLDER": "pictures"}
+    places = {"GIVEN": "given.json", "LINK": "second_name.json", "FOLDER": "images"}
     change = [str(tmp_path / places[word]) if word in places else word for word in change]
     before = (tmp_path / "given.json").read_bytes()
     with pytest.raises(SystemExit) as left:
@@ -281,7 +281,7 @@ def test_a_signal_ends_it_within_seconds_and_the_same_command_goes_on(
     assert not list(tmp_path.glob("made*")) and not list(tmp_path.glob(".tmp-*"))
     (tmp_path / f".tmp-0123456789ab-{MADE[2]}").write_text("of a run that was killed")
     assert remap_categories_command.main(asked) == 0
-    assert names_in(tmp_path) == sorted([*MADE, "given.json", "pictures"])
+    assert names_in(tmp_path) == sorted([*MADE, "given.json", "images"])
 
 
 @pytest.mark.parametrize("failing", ["fsync_file", "atomic_publish"])
@@ -320,7 +320,7 @@ def check_kills(tmp_path: Path, points: list[int]) -> None:
         assert all(now[name] in (old[name], new[name]) for name in MADE)
         assert remap_categories_command.main(arguments(killed, *asked)) == 0
         assert {name: (killed / name).read_bytes() for name in MADE} == new
-        assert names_in(killed) == sorted([*MADE, "given.json", "pictures"])
+        assert names_in(killed) == sorted([*MADE, "given.json", "images"])
 
 
 def all_points(tmp_path: Path) -> list[int]:
@@ -340,9 +340,9 @@ def test_killed_at_every_point(tmp_path: Path) -> None:
 
 
 def photographs(folder: Path, *of: Photograph) -> list[str]:
-    (folder / "pictures").mkdir(parents=True)
+    (folder / "images").mkdir(parents=True)
     for one in of:
-        (folder / "pictures" / one.name).write_bytes(photograph(one))
+        (folder / "images" / one.name).write_bytes(photograph(one))
     (folder / "given.json").write_text(json.dumps(document(of)))
     return arguments(folder)
 
@@ -382,7 +382,7 @@ def test_a_file_of_the_owner_in_the_place_of_an_output_stays(
     assert remap_categories_command.main(asked) == 1
     said = capsys.readouterr().err
     assert "is there and is not replaced" in said
-    assert names_in(folder) == sorted([name, "given.json", "pictures"])
+    assert names_in(folder) == sorted([name, "given.json", "images"])
     assert "name another --output" in said
     (folder / name).rename(folder / "moved")
     assert remap_categories_command.main(asked) == 0

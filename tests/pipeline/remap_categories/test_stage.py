@@ -143,7 +143,7 @@ def test_a_class_that_is_not_there_is_refused(root: Path, asked: list[str]) -> N
     assert files(root) == before
 
 
-def test_what_lies_in_a_rejected_picture_is_listed(root: Path) -> None:
+def test_what_lies_in_a_rejected_image_is_listed(root: Path) -> None:
     remap(root, verdicts=read_verdicts(root / IMAGE_REPORT, ("train", "val")))
     given, made = load(root, original_path("train")), load(root, remapped_path("train"))
     bad = {image["id"] for image in given["images"] if image["id"] % REJECTED == 0}
@@ -168,7 +168,7 @@ def test_an_image_that_was_never_checked_is_no_good_image(root: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["[]\n{}\n", '{"split": "train"}\n{}\n', '{"split": "train", "image_id": 1}\n', '{"split": [], "image_id": 1}\n', "x\ny\n"]
 )  # fmt: skip
-def test_a_damaged_table_of_pictures_is_named(root: Path, text: str) -> None:
+def test_a_damaged_table_of_images_is_named(root: Path, text: str) -> None:
     (root / IMAGE_REPORT).write_text(text)
     with pytest.raises(StageError, match=r"images\.jsonl is damaged"):
         read_verdicts(root / IMAGE_REPORT, ("train",))

@@ -100,12 +100,12 @@ def test_after_all_of_it_the_printed_command_brings_the_root_back_as_it_was(
     """Release, mirror, splits and classes are remembered; the owner's files are beside it and stop nothing."""
     root = tmp_path / "a b$(touch X)"
     shutil.copytree(miniature_root, root)
-    picture = sorted((root / "val2017").iterdir())[0]
+    image = sorted((root / "val2017").iterdir())[0]
     with mirror(miniature_release) as url:
         chosen = ("--splits", "val", "--classes", "person", "--thorough", "--mirror", url)
         assert main(["run", "--root", str(root), "--workers", "1", *chosen]) == 0
         before = {name: data for name, data in everything(root).items() if "pipeline" not in name}
-        own = {"val2017/notes.txt": b"mine", "mine/a": b"a", f"val2017/{picture.name}": b"edited"}
+        own = {"val2017/notes.txt": b"mine", "mine/a": b"a", f"val2017/{image.name}": b"edited"}
         for name, data in own.items():
             (root / name).parent.mkdir(exist_ok=True)
             (root / name).write_bytes(data)
@@ -115,7 +115,7 @@ def test_after_all_of_it_the_printed_command_brings_the_root_back_as_it_was(
         said = capsys.readouterr().out
         printed(said, "pipeline/command/next_step.py:after_clean", "--workers", "1")
     again = {name: data for name, data in everything(root).items() if "pipeline" not in name}
-    assert again.pop(f"val2017.replaced-1/{picture.name}") == b"edited"
+    assert again.pop(f"val2017.replaced-1/{image.name}") == b"edited"
     assert (again.pop("val2017/notes.txt"), again.pop("mine/a")) == (b"mine", b"a")
     assert again.pop("val2017/link") and (root / "val2017/link").is_symlink()
     assert again == before
@@ -139,14 +139,14 @@ def test_every_entry_that_stays_is_named(root: Path, capsys: pytest.CaptureFixtu
 def test_a_file_that_is_not_as_recorded_stays_and_is_named(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    picture = sorted((root / "val2017").iterdir())[0]
-    for path in (picture, root / "annotations/labels.txt"):
+    image = sorted((root / "val2017").iterdir())[0]
+    for path in (image, root / "annotations/labels.txt"):
         path.write_bytes(b"my own")
     for stage in NAMES[1:]:
         assert run(root, "--only", stage, "--yes") == 0
     said = capsys.readouterr().out
-    assert f"stays: val2017/{picture.name}" in said and "stays: annotations/labels.txt" in said
-    assert os.listdir(root / "val2017") == [picture.name]
+    assert f"stays: val2017/{image.name}" in said and "stays: annotations/labels.txt" in said
+    assert os.listdir(root / "val2017") == [image.name]
     assert os.listdir(root / "annotations") == ["labels.txt"]
 
 
@@ -167,12 +167,12 @@ def test_links_are_not_followed(root: Path, tmp_path: Path, linked: str) -> None
     assert everything(elsewhere) == before and (root / linked).is_symlink()
 
 
-def test_a_linked_file_in_the_place_of_a_picture_stays(root: Path, tmp_path: Path) -> None:
-    picture = sorted((root / "val2017").iterdir())[0]
-    shutil.move(picture, tmp_path / "original")
-    picture.symlink_to(tmp_path / "original")
+def test_a_linked_file_in_the_place_of_an_image_stays(root: Path, tmp_path: Path) -> None:
+    image = sorted((root / "val2017").iterdir())[0]
+    shutil.move(image, tmp_path / "original")
+    image.symlink_to(tmp_path / "original")
     assert run(root, "--only", "extract", "--yes") == 0
-    assert picture.is_symlink() and (tmp_path / "original").is_file()
+    assert image.is_symlink() and (tmp_path / "original").is_file()
 
 
 @pytest.mark.parametrize("path", ["../outside", "/outside", "", ".", "a/../../outside", "a\0b"])
@@ -215,12 +215,12 @@ def test_archives_go_and_the_rest_stays_done(root: Path, capsys: pytest.CaptureF
 
 def test_archives_that_are_needed_again_are_fetched_again(root: Path, miniature_release: Path) -> None:
     assert run(root, "--archives", "--yes") == 0
-    picture = sorted((root / "val2017").iterdir())[0]
-    good = picture.read_bytes()
-    picture.unlink()
+    image = sorted((root / "val2017").iterdir())[0]
+    good = image.read_bytes()
+    image.unlink()
     with mirror(miniature_release) as url:
         assert main(["run", "--root", str(root), "--mirror", url, "--workers", "1"]) == 0
-    assert picture.read_bytes() == good
+    assert image.read_bytes() == good
 
 
 def test_half_done_work_goes_and_the_only_copy_of_a_folder_stays(

@@ -58,7 +58,7 @@ def put_own_things(folder: Path, outside: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("options", EVERYTHING)
 @pytest.mark.parametrize("again", [(), ("--force",)], ids=["run", "run by force"])
-def test_what_was_put_beside_the_pictures_stays_when_they_are_cleaned(
+def test_what_was_put_beside_the_images_stays_when_they_are_cleaned(
     own_root: Path, tmp_path: Path, options: tuple[str, ...], again: tuple[str, ...]
 ) -> None:
     own = put_own_things(own_root / "train2017", tmp_path / "outside")
@@ -233,7 +233,7 @@ def test_a_part_of_another_program_is_neither_cleaned_nor_replaced(
 
 @pytest.mark.parametrize("kind", ["file", "link", "folder"])
 @pytest.mark.parametrize("when", ["before the first run", "instead of an image of ours"])
-def test_under_the_name_of_a_picture_it_is_not_replaced(
+def test_under_the_name_of_an_image_it_is_not_replaced(
     own_root: Path, tmp_path: Path, kind: str, when: str, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = own_root.rename(own_root.with_name(ODD))

@@ -70,11 +70,11 @@ def test_what_a_kill_left_beside_the_report_is_removed(tmp_path: Path) -> None:
 def test_two_at_once_on_one_report_are_refused(tmp_path: Path) -> None:
     working = tmp_path / ".report.jsonl.checking"
     working.mkdir()
-    (tmp_path / "pictures").mkdir()
+    (tmp_path / "images").mkdir()
     descriptor = os.open(working, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        done = check("--images", tmp_path / "pictures", "--report", tmp_path / "report.jsonl")
+        done = check("--images", tmp_path / "images", "--report", tmp_path / "report.jsonl")
     finally:
         os.close(descriptor)
     assert done.returncode == 1 and "another process is making" in done.stderr
@@ -101,8 +101,8 @@ def test_mistakes(
 
 
 def test_an_empty_folder_gives_an_empty_report(tmp_path: Path) -> None:
-    (tmp_path / "pictures").mkdir()
-    assert main(["--images", str(tmp_path / "pictures"), "--report", str(tmp_path / "r.jsonl")]) == 0
+    (tmp_path / "images").mkdir()
+    assert main(["--images", str(tmp_path / "images"), "--report", str(tmp_path / "r.jsonl")]) == 0
     assert (tmp_path / "r.jsonl").read_bytes() == b""
 
 
@@ -137,7 +137,7 @@ def test_the_report_goes_into_what_the_shell_has_opened(
     assert len(said.out.splitlines()) == len(list(odd_folder.iterdir())) and "files:" in said.err
 
 
-def test_what_is_no_file_is_refused_before_a_picture_is_read(
+def test_what_is_no_file_is_refused_before_an_image_is_read(
     odd_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = tmp_path / "a b$(touch X)"

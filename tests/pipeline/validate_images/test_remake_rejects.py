@@ -38,7 +38,7 @@ def never(context: StageContext) -> Counts:
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_lost_or_changed_it_is_named_and_made_again_without_the_pictures(
+def test_lost_or_changed_it_is_named_and_made_again_without_the_images(
     root: Path,
     damage: Callable[[Path], object],
     monkeypatch: pytest.MonkeyPatch,
@@ -62,7 +62,7 @@ def test_lost_or_changed_it_is_named_and_made_again_without_the_pictures(
 
 
 @pytest.mark.parametrize("also", ["train2017/000000000001.jpg", "report/images.jsonl", "--thorough"])
-def test_where_more_has_changed_the_pictures_are_read(root: Path, also: str) -> None:
+def test_where_more_has_changed_the_images_are_read(root: Path, also: str) -> None:
     before = (root / REJECTS).read_bytes()
     (root / REJECTS).unlink()
     if not also.startswith("--"):

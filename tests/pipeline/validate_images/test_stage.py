@@ -127,7 +127,7 @@ def test_the_result_does_not_depend_on_workers_or_thoroughness(made: Path, tmp_p
     assert results(root)["report/images.jsonl"] == results(made)["report/images.jsonl"]
 
 
-def test_no_usable_picture_is_a_failure_that_says_so(tmp_path: Path) -> None:
+def test_no_usable_image_is_a_failure_that_says_so(tmp_path: Path) -> None:
     root = make_root(tmp_path / "root")
     for path in (root / "val2017").iterdir():
         path.write_bytes(b"<html>")
@@ -168,7 +168,7 @@ def test_a_killed_worker_stops_the_stage_and_rejects_nothing(
         check_all(jobs_of(made), tmp_path, 1)
 
 
-def test_a_picture_that_crashes_the_decoder_is_refused(
+def test_an_image_that_crashes_the_decoder_is_refused(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = jobs_of(made)
@@ -181,7 +181,7 @@ def test_a_picture_that_crashes_the_decoder_is_refused(
     assert {of.reason for of in found.values()} == {"crashes_decoder: ended by SIGSEGV"}
 
 
-def test_a_disk_that_fails_is_not_a_bad_picture(
+def test_a_disk_that_fails_is_not_a_bad_image(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pipeline.image_check.safe_read import DiskFault
@@ -212,9 +212,9 @@ def test_what_the_journal_knows_is_not_done_again(
 
 
 def test_the_journal_forgets_files_that_changed_and_other_settings(tmp_path: Path) -> None:
-    path, picture = tmp_path / "journal.jsonl", tmp_path / "a.jpg"
-    picture.write_bytes(b"x")
-    facts = picture.lstat()
+    path, image = tmp_path / "journal.jsonl", tmp_path / "a.jpg"
+    image.write_bytes(b"x")
+    facts = image.lstat()
     job = ImageJob("", str(tmp_path), "a.jpg", (3, 4))
     checked = Checked(ImageVerdict("ok", None, 4, 3), FileFacts(1, facts.st_mtime_ns, facts.st_ino))
     with ImageJournal(path, {"check": 1}) as journal:
@@ -224,7 +224,7 @@ def test_the_journal_forgets_files_that_changed_and_other_settings(tmp_path: Pat
     with ImageJournal(path, {"check": 1}) as journal:
         assert journal.find(job) == checked
         assert journal.find(job._replace(expected_hw=(4, 4))) is None
-        picture.write_bytes(b"yy")
+        image.write_bytes(b"yy")
         assert journal.find(job) is None
     with ImageJournal(path, {"check": 2}) as journal:
         assert journal.find(job) is None

@@ -38,20 +38,20 @@ def _detections(folder: Path) -> list[dict[str, object]]:
 
 
 def test_checkpoint_and_export_find_the_same(run: Path, miniature_root: Path, tmp_path: Path) -> None:
-    picture = str(sorted((miniature_root / "val2017").iterdir())[0])
+    image = str(sorted((miniature_root / "val2017").iterdir())[0])
     same = ["--threshold", "0.02", "--resize", "bilinear", "--post", "nms"]
-    assert main([str(run), picture, "--output", str(tmp_path / "a"), *same]) == 0
-    assert main([str(run / "ssd-mobilenet.onnx"), picture, "--output", str(tmp_path / "b"), *same]) == 0
+    assert main([str(run), image, "--output", str(tmp_path / "a"), *same]) == 0
+    assert main([str(run / "ssd-mobilenet.onnx"), image, "--output", str(tmp_path / "b"), *same]) == 0
     (first,), (second,) = _detections(tmp_path / "a"), _detections(tmp_path / "b")
     assert [one["class"] for one in first["detections"]] == [one["class"] for one in second["detections"]]  # type: ignore[attr-defined, index]
     drawn = Image.open(tmp_path / "a" / str(first["picture"]))
-    assert drawn.size == Image.open(picture).size
+    assert drawn.size == Image.open(image).size
 
 
-def test_a_bad_picture_is_named_and_the_others_are_done(
+def test_a_bad_image_is_named_and_the_others_are_done(
     run: Path, miniature_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     shutil.copy(sorted((miniature_root / "val2017").iterdir())[0], folder / "good.jpg")
     (folder / "bad.jpg").write_bytes(b"<html>")
@@ -252,7 +252,7 @@ def test_what_is_missing_is_named(
     assert lacking in said and message in said
 
 
-def test_odd_pictures_are_looked_at_in_the_frame_of_training(run: Path, tmp_path: Path) -> None:
+def test_odd_images_are_looked_at_in_the_frame_of_training(run: Path, tmp_path: Path) -> None:
     """Grey, CMYK, palette, 16 bit and turned by EXIF: all are read, and nothing is turned, as COCO's boxes ask."""
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
     colour = Image.fromarray(pixels)

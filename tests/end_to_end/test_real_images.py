@@ -21,7 +21,7 @@ def command(repository: Path, *arguments: str) -> str:
 
 
 @pytest.mark.timeout(900)
-def test_stages_training_resume_and_tools_on_real_pictures(
+def test_stages_training_resume_and_tools_on_real_images(
     repository: Path, coco_mini: Path, tmp_path: Path
 ) -> None:
     root, run = str(tmp_path / "coco-mini"), tmp_path / "run"
