@@ -6,14 +6,15 @@ Every stretch begins outside of strings. What it says of a text that is no JSON 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from pipeline.annotations.json_scan import Text, end_of_string
 
 FIRST, STRETCH = 4 << 10, 1 << 20
-"""Bytes of the first stretch, since most values are short, and of those behind it."""
+"""Bytes of the first stretch, since most values are short, and of the longest; each is twice the one before."""
 
 _QUOTE, _BACKSLASH, _COMMA = b'"\\,'
 _STEPS = np.zeros(256, np.int8)
@@ -37,7 +38,7 @@ def levels(
         after = level + np.cumsum(_STEPS[stretch[found]], dtype=np.int64)
         yield position + found, after
         level = int(after[-1]) if len(after) else level
-        position, size = position + len(stretch), STRETCH
+        position, size = position + len(stretch), min(2 * size, STRETCH)
         if len(quotes) % 2:  # it ends inside a string
             position = end_of_string(text, position - len(stretch) + int(quotes[-1]), limit)
             if position < 0:
@@ -76,9 +77,10 @@ def still_open(
     return kept + list(zip(level[own].tolist(), positions[own].tolist(), strict=True))
 
 
-def any_twice(values: Sequence[int]) -> bool:
-    """Whether a 64-bit number is there twice."""
-    found = np.sort(np.asarray(values, np.int64))
+def any_twice(values: array[int]) -> bool:
+    """Whether a 64-bit number (type code ``q``) is there twice. They are sorted in place: there may be millions."""
+    found = np.asarray(values)
+    found.sort()
     return bool((found[1:] == found[:-1]).any())
 
 

@@ -27,6 +27,8 @@ MAX_ELEMENT_BYTES = 16 << 20
 RELEASE_BYTES = 32 << 20
 RUN_BYTES = 256 << 10
 """Bytes of elements that are parsed together where nobody needs them one by one; what is longer is taken apart."""
+FIRST_RUN_BYTES = 1 << 10
+"""The first of them inside of what is taken apart, and twice as many each time: an end that is near costs little."""
 ASKED_EVERY = 1024
 """Elements between two looks whether to stop; a stretch of blanks or brackets has its own."""
 MAX_KEY_BYTES = 256
@@ -148,7 +150,7 @@ class AnnotationBytes:
         while True:
             values, end = None, position
             if position >= singly_until and self._data[position : position + 1] != b"{":
-                values, end = self._run(position)
+                values, end = self._run(position, RUN_BYTES)
                 singly_until = end
             if values is None:  # one by one it shows what is wrong, and where
                 if index % ASKED_EVERY == 0:
@@ -180,15 +182,17 @@ class AnnotationBytes:
         self._release_passed(position)
         return position
 
-    def _run(self, start: int, brackets: bytes = b"[]", levels: int = MAX_DEPTH) -> tuple[Any, int]:
-        """What is whole of the list or object at ``start`` in the next ``RUN_BYTES``, and the offset behind it.
+    def _run(
+        self, start: int, most: int, brackets: bytes = b"[]", levels: int = MAX_DEPTH
+    ) -> tuple[Any, int]:
+        """What is whole of the list or object at ``start`` in the next ``most`` bytes, and the offset behind it.
 
         A list or dict; None where there is nothing whole, or it is no strict JSON.
         """
         from pipeline.annotations.json_structure import end_of_run  # numpy: --help does not wait for it
 
         self.ask()
-        text = self._data[start : start + RUN_BYTES]
+        text = self._data[start : start + most]
         size = end_of_run(text, levels)
         try:
             found = json_strict.loads_run(text[:size], brackets) if size else None
@@ -201,8 +205,9 @@ class AnnotationBytes:
     def pass_over(self, place: str, start: int, depth: int = 0) -> int:
         """The offset behind the value at ``start``, which is checked as strictly as one that is read.
 
-        What is longer than ``RUN_BYTES`` is taken apart: whatever its size, memory does not grow with it but for 8
+        What is longer than ``RUN_BYTES`` is taken apart: whatever its size, memory does not grow with it but for 10
         bytes a key of one object, and time grows with it alone. ``depth``: levels of brackets that it stands in.
+        Refused beside what is no strict JSON: a key of more than ``RUN_BYTES``.
         """
         self.ask()
         opening = self.byte(start)
@@ -223,14 +228,14 @@ class AnnotationBytes:
         """The same for a list or an object, piece by piece; of its own, it counts no level of brackets."""
         closing = _CLOSING[self.byte(start)]
         named, names = closing == b"}", array("q")
-        position, index, singly_until = self.space(start + 1), 0, 0
+        position, index, singly_until, most = self.space(start + 1), 0, 0, FIRST_RUN_BYTES
         if self.byte(position) == closing:
             return position + 1
         while position >= 0:
             found, end = None, position
             if position >= singly_until and position not in self._open:
-                found, end = self._run(position, b"{}" if named else b"[]", MAX_DEPTH - depth - 1)
-                singly_until = end
+                found, end = self._run(position, most, b"{}" if named else b"[]", MAX_DEPTH - depth - 1)
+                singly_until, most = end, min(2 * most, RUN_BYTES)
             if found is None:
                 inner, at = f"{place}[{index}]", position
                 if named:
@@ -321,19 +326,12 @@ class AnnotationBytes:
 
         limit, unclosed = start + most, [(0, 0)]
         for positions, level in levels(self._data, start, min(limit, self.size), self.ask):
-            ends, deep = (
-                (level == 0).argmax() if len(level) else 0,
-                (level > MAX_DEPTH - depth).argmax() if len(level) else 0,
-            )
-            ended, too_deep = (
-                bool(len(level)) and level[ends] == 0,
-                bool(len(level)) and level[deep] > MAX_DEPTH - depth,
-            )
-            if too_deep and not (ended and ends < deep):
+            ends, deep = (level == 0).nonzero()[0], (level > MAX_DEPTH - depth).nonzero()[0]
+            if len(deep) and not (len(ends) and ends[0] < deep[0]):
                 problem = f"brackets are nested deeper than {MAX_DEPTH} levels"
-                raise self.error(int(positions[deep]), place, problem)
-            if ended:
-                return int(positions[ends]) + 1
+                raise self.error(int(positions[deep[0]]), place, problem)
+            if len(ends):
+                return int(positions[ends[0]]) + 1
             unclosed = still_open(unclosed, positions, level)
         if self.size <= limit:
             raise self.error(self.size, place, "the file ends in the middle of this value")

@@ -26,8 +26,8 @@ def build_index(
 ) -> dict[str, tuple[int, int]]:
     """Makes the database and the arrays of ``splits`` below ``staging`` from the remapped files of ``root``.
 
-    ``dataset`` is the name of the data. Without ``verdicts`` images count as unchecked. Gives the numbers of images and of boxes of each split. Raises
-    AnnotationError for a remapped file that was damaged; Interrupted.
+    ``dataset`` is the name of the data. Without ``verdicts`` images count as unchecked. Gives the numbers of images
+    and of boxes of each split. Raises AnnotationError for a remapped file that was damaged; Interrupted.
     """
     columns = [read_columns(root / remapped_path(split), split, stop) for split in splits]
     digests = {}

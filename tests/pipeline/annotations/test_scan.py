@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pipeline.annotations import scan
+from pipeline.annotations import json_structure, scan
 from pipeline.annotations.reader import AnnotationError, AnnotationFile
 from pipeline.annotations.scan import RUN_BYTES
 from pipeline.stage import Interrupted
@@ -180,24 +181,37 @@ def test_a_long_text_that_the_file_cuts_off(tmp_path: Path) -> None:
             _ = file.sections
 
 
-def test_long_values_in_one_another_cost_no_more_than_one(tmp_path: Path) -> None:
-    """Each bracket is looked for once: 62 levels of lists around what is long take as many bytes as one."""
-    seen: list[int] = []
+INNER = b"0," * (RUN_BYTES // 2 + 5_000) + b"0"
+KEYS = b",".join(b'"k%d":0' % n for n in range(RUN_BYTES // 9))
+CHAINS = {
+    "flat": b"[" + INNER + b"]",
+    "lists": b"[1," * 62 + INNER + b"]" * 62,
+    "lists, more behind each": b"[" * 62 + INNER + b",2]" * 62,
+    "objects": b'{"a":1,"b":' * 61 + b"{" + KEYS + b"}" + b"}" * 61,
+    "objects, more behind each": b'{"b":' * 61 + b"{" + KEYS + b"}" + b',"z":1}' * 61,
+    "lists and objects": b'[1,{"b":' * 30 + b"[" + INNER + b"]" + b',"z":1},2]' * 30,
+    "short in between": b"[" + b",".join([b"0,[" + b"0," * 2_500 + b"0]"] * 60) + b"]",
+}
 
-    def read(value: bytes) -> int:
-        def told() -> bool:
-            seen.append(0)
-            return False
 
-        with AnnotationFile(written(tmp_path, value), Stop(told)) as file:
-            _ = file.sections
-        count = len(seen)
-        seen.clear()
-        return count
+@pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
+def test_long_values_in_one_another_are_looked_through_no_oftener_than_one(
+    chain: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes in which brackets are looked for, by whomever; about 3 for each of the file, however deep it is nested."""
+    looked, real = 0, json_structure._quotes
 
-    zeros = b"0," * (4 * RUN_BYTES)
-    flat, deep = b"[[" + zeros + b"0]]", b"[0," * 62 + zeros + b"0" + b"]" * 62
-    assert read(deep) < read(flat) + 3 * 62
+    def counting(stretch: np.ndarray) -> np.ndarray:
+        nonlocal looked
+        looked += len(stretch)
+        return real(stretch)
+
+    monkeypatch.setattr(json_structure, "_quotes", counting)
+    assert len(chain) > RUN_BYTES
+    path = written(tmp_path, b"[" + b",".join([chain] * 10) + b"]")
+    with AnnotationFile(path) as file:
+        assert list(file.sections) == ["junk", "images"]
+    assert looked < 4 * path.stat().st_size, f"{looked / path.stat().st_size:.2f}"
 
 
 @pytest.mark.parametrize("key", ["images", "annotations", "categories"])
