@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.image_check.check import ImageJob
-from pipeline.image_check.safe_read import is_absent, list_entries, printable
+from pipeline.image_check.safe_read import facts_now, is_absent, list_entries, may_be_image, printable
 from pipeline.image_check.settings import NAME
 from pipeline.stage import StageError
 from vision.artefacts.data_layout import image_folder
@@ -65,37 +65,40 @@ def require_there(
     Where a few are, returns what there is to say of them: that they are there under almost the same names.
     """
     absent = [job for job in jobs if is_absent(found[job].reason)]
+    if not absent:
+        return []
     kinds = Counter((found[job].reason or "").split(":")[0] for job in absent)
-    near = list(
-        _near_misses(folder, [job.name for job in absent if (found[job].reason or "").startswith("missing")])
-    )
-    if absent and kinds["missing"] == len(jobs):
-        raise _none_there(folder, absent, near, to_do)
-    if len(absent) <= HANDFUL and 4 * len(absent) <= len(jobs):
-        return [f"note: in {folder} {line}; {RENAME}" for line in near]
-    first = absent[0]
-    raise StageError(
-        f"{len(absent):,} of {counted(len(jobs), 'image')} cannot be read in {folder}: "
-        f"{', '.join(f'{count:,} {kind}' for kind, count in kinds.items())}, such as {shown(first.name)} "
-        f"({found[first].reason})",
-        "; ".join(near)
-        or "that may pass (a disk that is not mounted, permissions, a copy under way), so it is not taken for a verdict; "
-        "the others are checked, and that is remembered",
-        f"{f'{RENAME}, then: {to_do.again}' if near else to_do.back}\n       to continue without them: {to_do.without}",
-    )
-
-
-def _none_there(folder: Path, absent: Sequence[ImageJob], near: Sequence[str], to_do: Advice) -> StageError:
-    """Another folder, or other names than those in it."""
     there = list(map(printable, list_entries(folder)))
-    holds = (
-        f"it holds {counted(len(there), 'other')}, such as {shown(there[0])!r}" if there else "it is empty"
-    )
-    return StageError(
-        f"no image of the {len(absent):,} that the annotations name is in {folder}",
-        "; ".join(near) or f"the first is {shown(absent[0].name)!r}, and the folder: {holds}",
-        f"{RENAME}, then: {to_do.again}" if near else to_do.bring,
-    )
+    missing = Counter(job.name for job in absent if (found[job].reason or "").startswith("missing"))
+    told = list(_near_misses(folder, {job.name for job in jobs}, there, missing))
+    near, explained = [line for line, _ in told], {name for _, names in told for name in names}
+    others = [job for job in absent if job.name not in explained]
+    if kinds["missing"] == len(jobs):
+        what = f"no image of the {len(absent):,} that the annotations name is in {folder}"
+        why = f"the first is {shown((others or absent)[0].name)!r}, and the folder: {_holding(there)}"
+        fix, without = to_do.bring, ""
+    elif len(absent) <= HANDFUL and 4 * len(absent) <= len(jobs):
+        return [f"note: in {folder} {line}; {RENAME}" for line in near]
+    else:
+        what = (
+            f"{len(absent):,} of {counted(len(jobs), 'image')} cannot be read in {folder}: "
+            f"{', '.join(f'{count:,} {kind}' for kind, count in kinds.items())}, such as {shown(absent[0].name)} "
+            f"({found[absent[0]].reason})"
+        )
+        why, fix = MAY_PASS, to_do.back
+        without = f"\n       to continue without them: {to_do.without}"
+    if near:
+        why = "; ".join([*near, *([f"of the others: {why}"] if others else [])])
+        fix = f"{RENAME}; the others: {fix}" if others else f"{RENAME}, then: {to_do.again}"
+    raise StageError(what, why, fix + without)
+
+
+def _holding(there: Sequence[str]) -> str:
+    """What is in a folder, by an image where there is one."""
+    if not there:
+        return "it is empty"
+    example = next(filter(may_be_image, there), there[0])
+    return f"it holds {counted(len(there), 'other')}, such as {shown(example)!r}"
 
 
 def _composed(name: str) -> str:
@@ -113,22 +116,48 @@ ALMOST: tuple[tuple[str, Callable[[str], str]], ...] = (
     ),
 )
 """How a name in the annotations may differ from that of its file, and what is the same in both then."""
-RENAME = "write the names into the annotations as they are on the disk, counted from that folder, or rename the files"
+RENAME = (
+    "where they are the same images, write the names into the annotations as they are on the disk, counted from that "
+    "folder, or rename the files"
+)
+MAY_PASS = (
+    "that may pass (a disk that is not mounted, permissions, a copy under way), so it is not taken for a verdict; what "
+    "is there is checked, and that is remembered"
+)
 
 
-def _near_misses(folder: Path, names: Sequence[str]) -> Iterator[str]:
-    """A line for each way in which ``names``, none of which is in ``folder``, differ from names that are."""
-    left, there = list(names), list(map(printable, list_entries(folder))) if names else []
-    for how, same in ALMOST:
-        known = {same(name): name for name in there}
-        pairs = [(name, known[same(name)]) for name in left if same(name) and same(name) in known]
+def _near_misses(
+    folder: Path, named: Collection[str], there: Iterable[str], missing: Mapping[str, int]
+) -> Iterator[tuple[str, Collection[str]]]:
+    """A line for each way in which names differ from those of images in ``folder``, and the names.
+
+    ``named`` are all names of the annotations, ``there`` all of the folder, ``missing`` how often each absent one is
+    named. One that could be more than one file, or a file that could be more than one name, tells nothing.
+    """
+    images, left = list(filter(may_be_image, there)), dict(missing)
+    for how, same in ALMOST if left else ():
+        on_disk, wanted = _only(same, images), _only(same, named)
+        pairs = {
+            name: file
+            for key, name in wanted.items()
+            if name in left and (file := on_disk.get(key)) and facts_now(folder, file)
+        }
+        images = sorted({*images}.difference(pairs.values()))
+        count = sum(left.pop(name) for name in pairs)
         if pairs:
-            left = [name for name in left if same(name) not in known]
-            name, on_disk = map(ascii if same is _composed else repr, pairs[0])
-            yield (
-                f"{len(pairs):,} of them {'is' if len(pairs) == 1 else 'are'} there under names that differ {how}: "
-                f"{name} is {on_disk} on the disk"
+            are = "is" if count == 1 else "are"
+            name, file = map(ascii if same is _composed else repr, min(pairs.items()))
+            line = (
+                f"{count:,} of them {are} there under names that differ {how}: {name} is {file} on the disk"
             )
+            yield line, pairs
+
+
+def _only(same: Callable[[str], str], names: Iterable[str]) -> dict[str, str]:
+    """By what is the ``same`` in it: each name that alone has that."""
+    keys = {name: same(name) for name in names}
+    times = Counter(keys.values())
+    return {key: name for name, key in keys.items() if key and times[key] == 1}
 
 
 def unreadable(found: Mapping[ImageJob, ImageVerdict]) -> list[str]:

@@ -215,8 +215,9 @@ class Cleaning:
         for split in SPLITS:
             folder = image_folder(split)
             noted = trees.manifest_path(self.root, folder)
-            if (self.root / folder).is_dir() and (folder in self.records or trees.read_own(noted)):
-                self.stays.append(f"{self._name(noted)}: what extract has put beside files of their owner's")
+            goes = any(self._name(noted) in item.files for item in self.items)
+            if not goes and (self.root / folder).is_dir() and trees.read_own(noted) is not None:  # also empty
+                self.stays.append(f"{self._name(noted)}: what extract has put there; the next run needs it")
             else:
                 self._add_own(noted, f"list of the files of {folder}")
         if chosen.own or chosen == Choices():

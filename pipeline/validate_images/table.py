@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from pipeline.annotations.reader import AnnotationError, AnnotationFile
@@ -13,7 +13,7 @@ from pipeline.annotations.rules import image_fault
 from pipeline.image_check.absence import advice, require_there, unreadable
 from pipeline.image_check.check import ImageJob
 from pipeline.image_check.check_many import check_all, thumbnails_of
-from pipeline.image_check.safe_read import list_entries, printable
+from pipeline.image_check.safe_read import list_entries, may_be_image, printable
 from pipeline.image_check.settings import UNREADABLE, how, to_apply
 from pipeline.stage import Counts, StageContext, StageError
 from pipeline.stop import NEVER, Stop
@@ -22,7 +22,7 @@ from pipeline.validate_images.remake_rejects import reject_row, write_rows
 from vision.artefacts.data_layout import IMAGE_REPORT, REJECTS, SHEET, image_folder, original_path
 from vision.images.contact_sheet import MOST, draw_sheet, publish_sheet
 from vision.images.decode import ImageVerdict
-from vision.images.formats import FITS_UPRIGHT, IMAGE_SUFFIXES, STORED
+from vision.images.formats import FITS_UPRIGHT, STORED
 from vision.messages.advice import command, shown
 from vision.messages.terminal import counted
 
@@ -60,20 +60,14 @@ def survey_split(
     entries = _annotated(root, split, folder, stop, own)
     named = {entry.file_name for entry in entries}
     strays = [name for name in map(printable, list_entries(folder)) if name not in named]
-    others = [name for name in strays if not _may_be_image(name)]
+    others = [name for name in strays if not may_be_image(name)]
     if others:
         say(
             f"{image_folder(split)}: entries that are no images, which stay as they are: {len(others):,}, such as "
             f"{shown(others[0])!r}"
         )
     stray = ImageVerdict("reject", "not_in_annotations: no annotation file names it", None, None)
-    return entries + [Entry(split, None, name, stray) for name in strays if _may_be_image(name)]
-
-
-def _may_be_image(name: str) -> bool:
-    """By its name: notes, ``.DS_Store``, ``Thumbs.db`` and the ``._x.jpg`` of macOS are none."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    return entries + [Entry(split, None, name, stray) for name in strays if may_be_image(name)]
 
 
 def _annotated(root: Path, split: str, folder: Path, stop: Stop, own: bool) -> list[Entry]:

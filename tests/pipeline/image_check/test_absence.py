@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.image_check import absence
 from pipeline.image_check import check_many as image_survey
 from pipeline.image_check.check import Checked, ImageJob
 from pipeline.image_check.settings import readable_again
@@ -115,12 +117,18 @@ def test_another_folder_is_told_from_missing_images(
     assert "it holds 1 other, such as 'cat.jpg'" in said and "repair the file" not in said
     assert remap_categories_command.main([*words, "--images", str(root)]) == 1
     said = capsys.readouterr().err
+    assert "'000.jpg', and the folder: it holds 62 others, such as 'train2017/000.jpg'" in said
     assert (
-        "differ in the folder: '000.jpg' is 'train2017/000.jpg' on the disk" in said
-        or "'val2017/000.jpg'" in said
+        "of them" not in said and "fix: name the folder that the file names count from: --images DIR" in said
     )
-    assert "--images DIR" in said
-    assert not (tmp_path / "made.json").exists()
+    for path in (root / "val2017").iterdir():
+        path.unlink()
+    assert remap_categories_command.main([*words, "--images", str(root)]) == 1
+    said = capsys.readouterr().err
+    assert (
+        "30 of them are there under names that differ in the folder: '000.jpg' is 'train2017/000.jpg'" in said
+    )
+    assert "--images DIR" in said and not (tmp_path / "made.json").exists()
 
 
 def renamed(root: Path, change: Callable[[str], str], count: int = 30) -> None:
@@ -162,6 +170,111 @@ def test_names_that_are_almost_those_on_the_disk(
     assert "write the names into the annotations as they are on the disk" in text
     renamed(root, lambda name: name.rpartition("/")[2][:3] + ".jpg")
     assert run(root) == 0 and verdicts(root) == ["ok"] * 30
+
+
+def in_sequences(root: Path) -> None:
+    """Frames 000 to 014 of two sequences: every name without its folder is there twice."""
+    renamed(root, lambda name: f"seq{1 + int(name[:3]) // 15}/{int(name[:3]) % 15:03}.jpg")
+    for number, path in enumerate(images(root)):
+        to = root / f"train2017/seq{1 + number // 15}/{number % 15:03}.jpg"
+        to.parent.mkdir(exist_ok=True)
+        path.rename(to)
+
+
+def without_second_sequence(root: Path) -> None:
+    in_sequences(root)
+    shutil.rmtree(root / "train2017/seq2")
+
+
+def second_sequence_elsewhere(root: Path) -> None:
+    """Frames that no annotation names, under a third folder, are as little those of the second."""
+    in_sequences(root)
+    (root / "train2017/seq2").rename(root / "train2017/seq3")
+
+
+def labels_beside(root: Path) -> None:
+    for path in images(root)[:15]:
+        path.rename(path.with_suffix(".txt"))
+
+
+def metadata_of_macos(root: Path) -> None:
+    renamed(root, lambda name: f"._{name}" if int(name[:3]) < 15 else name)
+    for path in images(root)[:15]:
+        path.rename(path.with_name(f"._{path.stem}.JPG"))
+
+
+def folders_with_its_name(root: Path) -> None:
+    for path in images(root)[:15]:
+        path.unlink()
+        path.with_suffix(".JPG").mkdir()
+
+
+def links_that_lead_nowhere(root: Path) -> None:
+    for path in images(root)[:15]:
+        path.unlink()
+        path.symlink_to("nowhere")
+
+
+def two_files_for_each(root: Path) -> None:
+    for path in images(root)[:15]:
+        path.with_suffix(".JPG").write_bytes(path.read_bytes())
+        path.rename(path.with_suffix(".JPEG"))
+    renamed(root, lambda name: name.replace("jpg", "png"), 15)
+
+
+def two_names_for_each(root: Path) -> None:
+    renamed(root, lambda name: f"{int(name[:3]) // 2:03}.{'png' if int(name[:3]) % 2 else 'gif'}")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without_second_sequence, second_sequence_elsewhere, labels_beside, metadata_of_macos, folders_with_its_name,
+        links_that_lead_nowhere, two_files_for_each, two_names_for_each,
+    ],
+)  # fmt: skip
+def test_what_may_be_another_image_or_none_is_not_offered(
+    change: Callable[[Path], None], root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(root)
+    assert run(root) == 1
+    said = capsys.readouterr().err
+    assert "of them" not in said and "rename the files" not in said
+    assert ("that may pass" in said and "fix: bring them back, then: " in said) or (
+        change is two_names_for_each and "it holds 30 others, such as '000.jpg'" in said
+    )
+
+
+def test_a_few_that_are_labels_are_not_offered_either(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in images(root)[:3]:
+        path.rename(path.with_suffix(".txt"))
+    assert run(root) == 0
+    said = capsys.readouterr()
+    assert "there under names" not in said.out + said.err and verdicts(root).count("reject") == 3
+
+
+@pytest.mark.parametrize("gone", [30, 20], ids=["all", "many"])
+def test_those_that_are_not_there_under_another_name_are_asked_for_as_ever(
+    gone: int, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, path in enumerate(images(root)[:gone]):
+        path.rename(path.with_suffix(".JPG")) if number < 7 else path.unlink()
+    assert run(root) == 1
+    said = capsys.readouterr().err
+    assert "7 of them are there under names that differ in upper and lower case" in said
+    rest = "the first is '007.jpg', and the folder: it holds 7 others" if gone == 30 else "that may pass"
+    assert f"of the others: {rest}" in said
+    assert f"the others: {'put them there' if gone == 30 else 'bring them back'}" in said
+    assert ("--accept-missing" in said) == (gone == 20)
+
+
+def test_one_file_is_not_offered_for_two_names(tmp_path: Path) -> None:
+    """Not even where the one differs in its ending and the other in its folder."""
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/a.jpg").touch()
+    names = ["x/a.png", "y/a.jpg"]
+    told = list(absence._near_misses(tmp_path, names, ["x/a.jpg"], dict.fromkeys(names, 1)))
+    assert [list(of) for _, of in told] == [["x/a.png"]]
 
 
 def test_a_name_in_the_unicode_form_of_macos(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

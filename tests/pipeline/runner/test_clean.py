@@ -123,6 +123,58 @@ def test_after_all_of_it_the_printed_command_brings_the_root_back_as_it_was(
     assert all(each in summary for each in ("val2017/ (3)", "mine/ (1)", "train2017/ (16)", ".pipeline/"))
 
 
+def stays(said: str) -> list[str]:
+    return [
+        line.removeprefix("stays: ").split(": ")[0]
+        for line in said.splitlines()
+        if line.startswith("stays: ")
+    ]
+
+
+@pytest.mark.parametrize("first", [("--all",), ("--only", "extract")])
+def test_a_second_clean_keeps_the_record_without_which_the_printed_command_would_stop(
+    first: tuple[str, ...],
+    miniature_root: Path,
+    miniature_release: Path,
+    tmp_path: Path,
+    printed: Printed,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A file of the owner's keeps its folder: that the pipeline has worked there is known by an empty record alone."""
+    root = tmp_path / "a b$(touch X)"
+    shutil.copytree(miniature_root, root)
+    (root / "val2017/own.txt").write_text("mine")
+    for options in (first, ("--all",), ("--all",)):
+        assert run(root, *options, "--yes") == 0
+    said = capsys.readouterr().out
+    assert stays(said)[-2:] == [".pipeline/manifests/val2017.tsv", CHOICES]
+    with mirror(miniature_release) as url:
+        printed(said, "pipeline/command/next_step.py:after_clean", "--workers", "1", "--mirror", url)
+    assert (root / "val2017/own.txt").read_text() == "mine" and len(list((root / "val2017").iterdir())) == 9
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("chosen", [("train", "val"), ("val",)])
+def test_nothing_that_goes_is_said_to_stay(own: bool, chosen: tuple[str, ...], root: Path) -> None:
+    """Of a split that is no longer chosen the last receipt knows nothing: its images stay, and their record."""
+    noted = json.loads(receipts.receipt_path(root, "extract").read_text())
+    noted["outputs"] = {
+        path: of for path, of in noted["outputs"].items() if any(f"{split}2017" in path for split in chosen)
+    }
+    receipts.receipt_path(root, "extract").write_text(json.dumps(noted))
+    if own:
+        (root / "val2017/own.txt").write_text("mine")
+    left = [split for split in ("train", "val") if split not in chosen or (own and split == "val")]
+    cleaning = plan(root, Selection(stages=NAMES, everything=True))
+    going = {path for item in cleaning.items for path in item.files}
+    said = stays("\n".join(clean.listing(cleaning)))
+    assert not going.intersection(said)
+    records = {f".pipeline/manifests/{split}2017.tsv" for split in ("train", "val")}
+    assert records.intersection(said) == {f".pipeline/manifests/{split}2017.tsv" for split in left}
+    remove(cleaning, print, Stop())
+    assert {name for name in everything(root) if "manifests" in name} == records.intersection(said)
+
+
 def test_every_entry_that_stays_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "mine").mkdir()
     assert run(root, "--only", "index") == 0
