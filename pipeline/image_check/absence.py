@@ -142,7 +142,7 @@ def _near_misses(
             for key, name in wanted.items()
             if name in left and (file := on_disk.get(key)) and facts_now(folder, file)
         }
-        images = sorted({*images}.difference(pairs.values()))
+        images = list({*images}.difference(pairs.values()))
         count = sum(left.pop(name) for name in pairs)
         if pairs:
             are = "is" if count == 1 else "are"
