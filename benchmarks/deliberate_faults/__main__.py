@@ -1,4 +1,5 @@
-"""Do the tests notice? Each fault of ``table.py`` put into a copy of the tree, alone, and the room's tests run on it.
+"""Do the tests notice? Each fault of ``table.py`` put into a copy of the tree, alone, and the tests that it names run on it:
+those of its room, or the one that was written for it.
 
     python -m benchmarks.deliberate_faults                  all of them
     python -m benchmarks.deliberate_faults --jobs 16        so many at a time, each in a copy of its own
@@ -23,6 +24,7 @@ import contextlib
 import importlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -151,19 +153,25 @@ def with_fault(source: str, fault: Fault) -> str:
 
 
 def _all(trees: Sequence[Path], runs: Iterable[Run]) -> Iterator[Run]:
-    """``runs`` as they end, one at a time in each of ``trees``."""
+    """``runs`` as they end, one at a time in each of ``trees``. Left early, nothing of them stays behind."""
     free, waiting, busy = list(trees), iter(runs), dict[int, _Busy]()
-    while True:
-        while free and (run := next(waiting, None)) is not None:
-            started = _Busy(run, free.pop())
-            busy[started.child] = started
-        if not busy:
-            return
-        child, status = os.wait()
-        if child in busy:
-            ended = busy.pop(child)
-            free.append(ended.tree)
-            yield ended.end(os.waitstatus_to_exitcode(status))
+    try:
+        while True:
+            while free and (run := next(waiting, None)) is not None:
+                started = _Busy(run, free.pop())
+                busy[started.child] = started
+            if not busy:
+                return
+            child, status = os.wait()
+            if child in busy:
+                ended = busy.pop(child)
+                free.append(ended.tree)
+                yield ended.end(os.waitstatus_to_exitcode(status))
+    finally:
+        for child in busy:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 class _Busy:
@@ -178,9 +186,9 @@ class _Busy:
         sys.stdout.flush()
         self.child = os.fork()
         if self.child == 0:
-            os.dup2(self._said.fileno(), 1)
-            os.dup2(self._said.fileno(), 2)
-            _test_in(tree, run.tests)  # never comes back
+            _test_in(tree, run.tests, self._said.fileno())  # never comes back
+        with contextlib.suppress(OSError):  # here and in the child, since nobody knows who is first
+            os.setpgid(self.child, self.child)
 
     def end(self, code: int) -> Run:
         with self._put_in:
@@ -189,10 +197,14 @@ class _Busy:
         return replace(self.run, code=code, said=said, seconds=time.monotonic() - self.start)
 
 
-def _test_in(tree: Path, tests: Sequence[str]) -> None:
+def _test_in(tree: Path, tests: Sequence[str], output: int) -> None:
     """In the forked process: forgets our own modules, so that those of ``tree`` are imported, and ends with pytest's code."""
     code = 3
     try:
+        os.setpgid(0, 0)  # with what the tests start, so that all of it can be ended
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
         os.chdir(tree)
         os.environ["PYTHONPATH"] = str(tree)
         sys.path[:] = [str(tree), *(place for place in sys.path if place and Path(place).resolve() != ROOT)]
@@ -219,4 +231,5 @@ def _preload() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     sys.exit(main())

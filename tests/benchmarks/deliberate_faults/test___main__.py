@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,40 @@ def test_several_at_a_time_find_the_same_in_copies_of_their_own(
         *sorted(f"noticed      vision/sums.py: {fault.name}" for fault in wrong),
     ]
     assert (room, total) == ("  4 of 5   vision", "4 of 5 faults noticed")
+
+
+def test_left_early_nothing_runs_on(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run and what it has started."""
+    (tree / "tests" / "test_sums.py").write_text(
+        "import os, subprocess, sys, time\n\n\ndef test_long():\n"
+        "    other = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "    open('part', 'w').write(f'{os.getpid()} {other.pid}')\n"
+        "    os.rename('part', 'processes')\n    time.sleep(600)\n"
+    )
+
+    def interrupted() -> tuple[int, int]:
+        end = time.monotonic() + 120
+        while not (tree / "processes").exists() and time.monotonic() < end:
+            time.sleep(0.02)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(deliberate_faults._all([tree], [deliberate_faults.Run(["tests/test_sums.py"])]))
+    end = time.monotonic() + 30
+    for process in map(int, (tree / "processes").read_text().split()):
+        while not _is_gone(process):
+            assert time.monotonic() < end, f"{process} runs on"
+            time.sleep(0.02)
+
+
+def _is_gone(process: int) -> bool:
+    """Ended, or about to be taken from the table of processes by its parent."""
+    try:
+        os.kill(process, 0)
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def test_tests_that_cannot_run_notice_nothing(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
