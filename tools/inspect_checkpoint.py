@@ -112,7 +112,7 @@ def _data_of(checkpoint: Checkpoint) -> str:
         made = checkpoint.data["train"]
         parts += [
             counted(made["boxes"], "box"),
-            f"{made['upright']:,} turned upright (--exif {checkpoint.exif})",
+            f"{counted(made['upright'], 'image') if made['upright'] else 'no image'} turned upright (EXIF)",
         ]
     return ", ".join([*parts, f"digest {checkpoint.dataset_digest[:16]}…"])
 

@@ -35,18 +35,18 @@ def end_of_string(text: Text, start: int, limit: int) -> int:
 
 def end_of_sound_string(text: Text, start: int, ask: Callable[[], None]) -> tuple[int, str]:
     """The offset behind the string of any length at ``start`` and "", or that of a fault in it and what is wrong."""
-    decoder, position = codecs.getincrementaldecoder("utf-8")(), start + 1
+    decoder, position, held = codecs.getincrementaldecoder("utf-8")(), start + 1, 0
     while match := _SOUND.match(text, position, position + STEP):
         ask()
         try:
             decoder.decode(match.group())
         except UnicodeDecodeError as error:
-            return position + error.start, "not UTF-8"
-        position = match.end()
+            return position - held + error.start, "not UTF-8"
+        position, held = match.end(), len(decoder.getstate()[0])  # the bytes of a letter that is cut there
     if position >= len(text):
         return start, "the file ends inside a string"
     if text[position] != _QUOTE:
         return position, "a control character or an escape that JSON does not know, in a string"
-    if decoder.getstate()[0]:
-        return position, "not UTF-8"
+    if held:
+        return position - held, "not UTF-8"
     return position + 1, ""

@@ -148,7 +148,9 @@ class Remapping:
                 raise OutOfOrder
             _write_list(out, self._annotations(part))
         else:
-            out.writelines(part.as_it_is())
+            for piece in part.as_it_is():
+                out.write(piece)
+                self._bar.update(len(piece))
 
     def _images(self, part: Part) -> Iterator[bytes]:
         counts, self._at = self.counts, part.start

@@ -62,7 +62,8 @@ def test_letters_that_an_encoding_lacks() -> None:
     [
         (0, "image", "0 images"), (1, "image", "1 image"), (1234, "image", "1,234 images"),
         (1, "box", "1 box"), (2, "box", "2 boxes"), (2, "class", "2 classes"), (1, "training image", "1 training image"),
-        (2, "other class", "2 other classes"),
+        (2, "other class", "2 other classes"), (2, "index", "2 indexes"), (2, "batch", "2 batches"), (2, "epoch", "2 epochs"),
+        (2, "process", "2 processes"), (2, "key", "2 keys"), (2, "entry", "2 entries"), (2, "library", "2 libraries"),
     ],
 )  # fmt: skip
 def test_one_and_many(number: int, noun: str, said: str) -> None:

@@ -120,11 +120,11 @@ def detect(arguments: argparse.Namespace) -> int:
 
 def _frame(asked: str | None, trained: str | None) -> str:
     """Which of EXIF_CHOICES holds; said where it is not what every image has been seen in so far."""
-    if trained == "apply" or (trained and asked not in (None, trained)):
-        print(
-            f"  trained with --exif {trained}: "
-            + (f"--exif {asked} as asked" if asked else "so images are looked at")
+    if trained == "apply" or (trained and asked == "apply"):
+        used = (
+            "with --exif apply" if trained == "apply" else "on images of which none was turned upright (EXIF)"
         )
+        print(f"  trained {used}: " + (f"--exif {asked} as asked" if asked else "so images are looked at"))
     return asked or trained or EXIF_CHOICES[0]
 
 

@@ -11,14 +11,8 @@ from typing import TextIO
 
 COLOURS = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "dim": "2"}
 DEFAULT_WIDTH = 80
-_PLURALS = {
-    "box": "boxes",
-    "batch": "batches",
-    "class": "classes",
-    "process": "processes",
-    "library": "libraries",
-    "entry": "entries",
-}
+_PLURALS = {"library": "libraries", "entry": "entries"}
+_HISSING = ("s", "x", "tch", "sh")
 _VERBS = {"is": "are", "was": "were", "has": "have"}
 
 
@@ -59,12 +53,12 @@ def can_show(text: str, stream: TextIO) -> bool:
 
 
 def counted(number: int, noun: str, verb: str = "") -> str:
-    """``1 image``, ``2 images``, ``1,234 boxes``; with the verb ``is`` also ``1 image is``, ``2 images are``."""
+    """``1 image``, ``2 images``, ``1,234 boxes``, of the noun for one; with the verb ``is`` also ``1 image is``, ``2 images are``."""
     behind = f" {verb}" if verb else ""
     if number == 1:
         return f"1 {noun}{behind}"
     head, _, last = noun.rpartition(" ")
-    many = _PLURALS.get(last, last + "s")
+    many = _PLURALS.get(last, last + ("es" if last.endswith(_HISSING) else "s"))
     behind = f" {_VERBS.get(verb, verb.removesuffix('s'))}" if verb else ""
     return f"{number:,} {head + ' ' if head else ''}{many}{behind}"
 

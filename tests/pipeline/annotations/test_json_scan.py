@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.annotations.json_scan import end_of_string
+from pipeline.annotations import json_scan
+from pipeline.annotations.json_scan import end_of_sound_string, end_of_string
 
 
 def slow_end(text: bytes, start: int, limit: int) -> int:
@@ -44,6 +45,29 @@ def test_what_is_longer_than_the_bound_of_a_pattern(round_: bytes, rounds: int, 
             assert end_of_string(given, 0, len(text)) == len(string)
             behind = 3 * len(string) + 1  # one without an end
             assert end_of_string(given, behind, len(text)) == -1
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 7, 1 << 20])
+def test_what_is_no_utf8_has_the_place_that_python_gives_it(
+    step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_scan, "STEP", step)
+    chance, faults = random.Random(step), 0
+    for _ in range(3000):
+        inside = "".join(chance.choice("xé€😀") for _ in range(chance.randrange(8))).encode()
+        at = chance.randrange(len(inside) + 1)
+        inside = (
+            inside[:at]
+            + chance.choice([b"", b"\xc3", b"\xe2\x82", b"\xff", b"\x80"])
+            + inside[at + chance.randrange(2) :]
+        )
+        wanted = (len(inside) + 2, "")
+        try:
+            inside.decode()
+        except UnicodeDecodeError as error:
+            wanted, faults = (1 + error.start, "not UTF-8"), faults + 1
+        assert end_of_sound_string(b'"%b"' % inside, 0, lambda: None) == wanted, inside
+    assert faults > 1000
 
 
 HOSTILE = """

@@ -275,6 +275,25 @@ def test_a_disk_that_takes_no_more_bytes(root: Path, limit: int) -> None:
     assert index_command.main(["--root", str(root), "--force"]) == 0
 
 
+def test_after_a_disk_that_was_broken_nothing_is_in_the_way(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What learns the cause writes behind the database that was begun; the next run does not take that up."""
+    before = files(root)
+
+    def broken(database: sqlite3.Connection, *_: object) -> int:
+        database.executescript(tables.SCHEMA)
+        raise sqlite3.OperationalError(tables.NO_MORE)
+
+    with monkeypatch.context() as now:
+        now.setattr(tables, "_write", broken)
+        assert index_command.main(["--root", str(root), "--force"]) == 1
+    assert "the disk reports an input/output error" in capsys.readouterr().err and files(root) == before
+    assert (root / ".pipeline/staging/index/index.sqlite").stat().st_size > tables.PROBE
+    assert index_command.main(["--root", str(root), "--force"]) == 0
+    assert files(root) == before
+
+
 def test_an_index_of_an_older_version_is_made_again_and_says_why(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

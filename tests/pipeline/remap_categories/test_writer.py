@@ -9,12 +9,14 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.annotations.reader import AnnotationError, AnnotationFile
+from pipeline.remap_categories import writer
 from pipeline.remap_categories.stage import remap
 from pipeline.remap_categories.writer import SplitCounts
 from tests.pipeline.annotation_corpus import Odd, corpus, document
@@ -236,3 +238,16 @@ def test_an_annotation_that_stands_there_twice_is_kept_counted_and_listed(tmp_pa
     assert counts.annotations_kept == 5 and counts.changed == {"repeated": 1}
     (row,) = listing(tmp_path)
     assert (row["action"], row["reason"], row["id"], row["image_id"]) == ("kept", "repeated", 50, 2)
+
+
+def test_the_bar_moves_while_a_large_unknown_value_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    bar = MagicMock(n=0, update=steps.append)
+    bar.__enter__.return_value = bar
+    monkeypatch.setattr(writer, "tqdm", lambda **_: bar)
+    made = json.loads(document()) | {"junk": [0] * 500_000}
+    size = place(tmp_path, json.dumps(made).encode()).stat().st_size
+    remap(tmp_path, ("train",))
+    assert len(steps) > 4 and 1_500_000 <= sum(steps) <= size

@@ -79,7 +79,10 @@ class Checkpoint:
 
     @property
     def exif(self) -> str | None:
-        """The frame that the run was trained in: ``apply`` where images were turned upright, else ``stored``; None: unknown."""
+        """The frame of what it was trained on: ``apply`` where images were turned upright, ``stored`` where none was.
+
+        The data may have been made with ``--exif apply`` there, too. None: unknown.
+        """
         return EXIF_CHOICES[bool(self.data["train"]["upright"])] if self.data else None
 
     @property
