@@ -246,7 +246,7 @@ def test_labels_with_windows_line_ends_are_refused(
 
 
 @pytest.mark.parametrize(("lacking", "message"), [
-    ("ssd-mobilenet.onnx", "or make it: python -m tools.export_onnx"), ("labels.txt", "--labels names the class names"),
+    ("ssd-mobilenet.onnx", "or make it: python -m tools.export_onnx"), ("labels.txt", "name it: --labels FILE"),
 ])  # fmt: skip
 def test_what_is_missing_is_named(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], lacking: str, message: str
