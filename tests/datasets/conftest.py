@@ -24,12 +24,12 @@ class Image:
 
 def write_coco(root: Path, images: Sequence[Image], split: str = "train", classes: int = 3) -> Path:
     """Images of noise with their arrays; returns ``root``."""
-    images, arrays = root / f"{split}2017", root / "arrays" / f"{split}2017"
-    images.mkdir(parents=True)
+    folder, arrays = root / f"{split}2017", root / "arrays" / f"{split}2017"
+    folder.mkdir(parents=True)
     arrays.mkdir(parents=True)
     for image in images:
         noise = np.random.default_rng(image.image_id).integers(0, 256, (image.height, image.width, 3))
-        assert cv2.imwrite(str(images / f"{image.image_id:012d}.png"), noise.astype(np.uint8))
+        assert cv2.imwrite(str(folder / f"{image.image_id:012d}.png"), noise.astype(np.uint8))
     boxes = [box for image in images for box in image.boxes]
     corners = np.array([box[1:5] for box in boxes], np.float32).reshape(-1, 4)
     columns = {

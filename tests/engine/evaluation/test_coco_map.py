@@ -127,7 +127,7 @@ def test_labels_in_the_place_of_ids_are_refused(backend: str) -> None:
     results = guesses(of)
     labels = np.searchsorted(IDS, results.category_ids)
     renumbered = Results(results.image_ids, labels, results.boxes_xywh_px, results.scores)
-    with pytest.raises(ValueError, match=r"3 category id\(s\) that the ground truth does not have: 2, 3, 4"):
+    with pytest.raises(ValueError, match=r"3 category ids that the ground truth does not have: 2, 3, 4"):
         score(renumbered, of, backend)
     elsewhere = Results(results.image_ids + 1, results.category_ids, results.boxes_xywh_px, results.scores)
     with pytest.raises(ValueError, match=r"image id\(s\).*another data set or split"):

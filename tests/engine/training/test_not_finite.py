@@ -111,7 +111,7 @@ def test_such_weights_are_not_even_written(tmp_path: Path, averaged: bool) -> No
     with torch.no_grad():
         next(spoiled.parameters())[0, 0, 0, 0] = float("nan")
     with pytest.raises(
-        NotFinite, match="1 weights are not finite, " + ("ema.base_net" if averaged else "base_net")
+        NotFinite, match="1 weight is not finite, " + ("ema.base_net" if averaged else "base_net")
     ):
         loop.save(state, replace(session, run=RunFolder(tmp_path)))
     assert not list(tmp_path.iterdir())

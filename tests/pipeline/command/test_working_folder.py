@@ -47,7 +47,7 @@ def test_an_output_without_a_name_is_refused(
     assert code_of(main, [*words, option, where]) in (1, 2)
     said = capsys.readouterr().err
     assert "is a folder" in said or "has no name of its own" in said, said
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.json", "in", "images"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.json", "images", "in"]
 
 
 @pytest.mark.parametrize("name", [".", "..", "/"])
