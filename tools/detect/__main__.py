@@ -103,17 +103,24 @@ def detect(arguments: argparse.Namespace) -> int:
     open_model = _open_onnx if deployed else _open_checkpoint
     predict, classes, trained = open_model(arguments, resize, post)
     arguments.exif = _frame(arguments.exif, trained)
-    require_writable(arguments.output, sum(path.stat().st_size for path in given.images))
     rows = [_not_read(name, why) for name, why in given.wrong]
+    if given.images:
+        require_writable(arguments.output, sum(path.stat().st_size for path in given.images))
     try:
         for path, name in zip(given.images, names_for(given.images, arguments.output, claimed), strict=True):
             rows.append(_one(path, name, arguments, predict, classes))
     finally:  # what was drawn before an error is claimed too
-        record = {
-            "model": str(arguments.model), "images": rows,
-            "earlier": claimed.left(arguments.output, {row["source"] for row in rows if "source" in row}),
-        }  # fmt: skip
-        publish_json(arguments.output / RECORD, record)
+        done = {row["source"] for row in rows if "source" in row}
+        if done:  # else the record of an earlier run stays
+            record = {
+                "model": str(arguments.model), "images": rows, "earlier": claimed.left(arguments.output, done),
+            }  # fmt: skip
+            publish_json(arguments.output / RECORD, record)
+    if not done:
+        raise UserError(
+            f"no image was looked at\n  why: {counted(len(rows), 'name')} given, and no image among them that can be read: see above\n"
+            f"  fix: check the paths; nothing was written to {shown(arguments.output)}"
+        )
     print(summary(rows, arguments))
     return 1 if any("error" in row for row in rows) else 0
 

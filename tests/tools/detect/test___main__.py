@@ -206,6 +206,31 @@ def test_names_that_are_none_are_told_and_the_others_done(
     assert [len(_detections(tmp_path / "o")), (tmp_path / "o/x.png.jpg").is_file()] == [5, True]
 
 
+@pytest.mark.parametrize("wrong", ["imges", "no*.jpg", "empty", "bad.jpg", ""])
+def test_where_nothing_was_looked_at_the_results_stay(
+    wrong: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save("x.png")
+    Path("empty").mkdir()
+    Path("bad.jpg").write_bytes(b"<html>")
+    line = [str(run / "ssd-mobilenet.onnx"), "--output", "found"]
+    assert main([*line, wrong]) == 1
+    assert not list(Path().glob("found/*"))
+    assert main([*line, "x.png"]) == 0
+    before = {path.name: path.read_bytes() for path in Path("found").iterdir()}
+    capsys.readouterr()
+    assert main([*line, wrong]) == 1
+    out, err = capsys.readouterr()
+    assert "detections in" not in out and err.splitlines()[0].startswith("not read: ")
+    assert err.splitlines()[1:] == [
+        "error: no image was looked at",
+        "  why: 1 name given, and no image among them that can be read: see above",
+        "  fix: check the paths; nothing was written to found",
+    ]
+    assert {path.name: path.read_bytes() for path in Path("found").iterdir()} == before
+
+
 def test_a_wrong_file_of_names_is_told_in_a_few_lines(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -347,4 +372,4 @@ def test_a_network_that_overflows_is_an_error_and_not_a_bad_network(
         assert (
             what == "error: the network's outputs are not finite" and "overflow" in why and "  fix: " in fix
         )
-        assert _detections(tmp_path / "o") == []
+        assert not (tmp_path / "o/detections.json").exists()
