@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.problem import add_model, run_tool
+from vision.artefacts.data_layout import require_no_data
 from vision.messages.advice import command, quoted
 from vision.messages.command_line import Parser
 from vision.messages.terminal import counted
@@ -62,6 +63,8 @@ def export(arguments: argparse.Namespace) -> int:
     from vision.engine.checkpoints.open_detector import open_detector
     from vision.export import onnx
 
+    if arguments.output:
+        require_no_data(arguments.output.parent, f"models/street/{DEFAULT_NAME}")
     which = () if arguments.which == "best" else ("--which", arguments.which)
     opened = open_detector(
         arguments.model, arguments.which, ask=lambda run: command("python -m tools.export_onnx", run, *which)

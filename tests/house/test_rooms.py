@@ -107,7 +107,6 @@ TESTED_BY = {
     "pipeline/remap_categories/remap.py": "tests/pipeline/remap_categories/test_stage.py",
     "pipeline/remap_categories/report.py": "tests/pipeline/remap_categories/test_stage.py",
     "pipeline/runner/leftovers.py": "tests/pipeline/runner/test_owners_files.py",
-    "vision/artefacts/data_layout.py": "tests/house/test_artefacts.py",
     "vision/artefacts/holder.py": "tests/pipeline/data_root/test_lock.py",
     "vision/datasets/splits.py": "tests/house/test_printed_training.py",
     "vision/nn/necks/extra_layers.py": "tests/nn/test_backbones.py",

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from tools.detect.given_images import sort_out, source_of
 from tools.detect.result_names import RECORD, claimed_in, names_for, placed_name
 from tools.problem import run_tool
-from vision.artefacts.data_layout import LABELS_NAME
+from vision.artefacts.data_layout import LABELS_NAME, require_no_data
 from vision.artefacts.file_kinds import HEAD_BYTES, kind_by_head
 from vision.images.formats import EXIF_CHOICES
 from vision.messages.advice import NotFiniteOutputs, UserError, command, shown
@@ -93,6 +93,7 @@ def detect(arguments: argparse.Namespace) -> int:
     from vision.artefacts.files import publish_json
     from vision.artefacts.writable import require_writable
 
+    require_no_data(arguments.output, "found")
     claimed = claimed_in(arguments.output)
     given = sort_out(arguments.images, claimed.paths(arguments.output))
     for note in given.notes:

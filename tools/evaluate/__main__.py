@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from tools.evaluate.evaluations import DEFAULT_THRESHOLD, METRICS, Asked, comparison, place, require_free
 from tools.problem import add_model, run_tool
+from vision.artefacts.data_layout import require_no_data
 from vision.messages.advice import UserError, command
 from vision.messages.advice import shown as shown_name
 from vision.messages.command_line import Parser, fraction, shortened, whole_from
@@ -104,6 +105,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from vision.engine.training.console import Console
     from vision.transforms import presets
 
+    if arguments.output:
+        require_no_data(arguments.output, "evaluated")
     which = () if arguments.which == "best" else ("--which", arguments.which)
     opened = open_detector(
         arguments.model,

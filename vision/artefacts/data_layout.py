@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vision.messages.advice import UserError
+from vision.messages.advice import UserError, shown
 from vision.messages.terminal import counted
 
 SPLITS = ("train", "val", "test")
@@ -70,6 +70,41 @@ def receipt_name(stage: str) -> str:
 def claim_name(stage: str) -> str:
     """Which paths a stage has begun to make."""
     return f"{CLAIMS}/{stage}.json"
+
+
+OF_THE_DATA = (*map(image_folder, SPLITS), ANNOTATIONS, ARCHIVES, ARRAYS, "report", STATE)
+"""Folders of a data root that its stages own."""
+
+
+def is_data_root(folder: Path) -> bool:
+    """Whether images and annotations of a data root are in ``folder``."""
+    return (
+        (folder / STATE).is_dir()
+        or any((folder / image_folder(split)).is_dir() for split in SPLITS)
+        or any(folder.glob(original_path("*")))
+        or any(folder.glob(f"{ARRAYS}/*/{ARRAYS_RECORD}"))
+    )
+
+
+def data_at(folder: Path) -> str | None:
+    """Why what is written to ``folder`` would be among a data root's files; None where it would not."""
+    place = folder.resolve()
+    if is_data_root(place):
+        return "it is a data root: labels.txt and others of its files would be replaced"
+    for above in place.parents:
+        inside = place.relative_to(above).parts[0]
+        if inside in OF_THE_DATA and is_data_root(above):
+            return f"it is inside {inside}, which belongs to the data root {shown(above)}"
+    return None
+
+
+def require_no_data(folder: Path, example: str) -> None:
+    """For a folder that was named with ``--output``. Raises UserError (three lines); ``example`` is a place that fits."""
+    if why := data_at(folder):
+        raise UserError(
+            f"{shown(folder)} is no place for results\n  why: {why}\n"
+            f"  fix: name a folder of its own with --output, such as {example}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from vision.artefacts.data_layout import is_data_root
 from vision.engine.checkpoints import run_place
 from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.checkpoints.run_place import (
-    is_data_root,
     require_nothing_foreign,
     require_own_labels,
     require_place,

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from vision.artefacts.data_layout import is_data_root
 from vision.artefacts.file_kinds import kind_of_place
 from vision.engine.checkpoints.folder import RECORD_NAME, NoCheckpoint, RunFolder
-from vision.engine.checkpoints.run_place import is_data_root
 from vision.messages.advice import command, shown
 
 MOST_LOOKED_AT = 2000

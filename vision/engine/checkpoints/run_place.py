@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vision.artefacts.data_layout import (
-    ANNOTATIONS,
-    ARCHIVES,
-    ARRAYS,
-    ARRAYS_RECORD,
-    SPLITS,
-    STATE,
-    image_folder,
-    original_path,
-)
+from vision.artefacts.data_layout import data_at
 from vision.artefacts.files import is_temporary
 from vision.artefacts.records import RecordError, read_json
 from vision.engine.checkpoints.folder import RunFolder
@@ -26,21 +17,8 @@ CODE = (
     ".git", ".ci", ".venv", "benchmarks", "configs", "constraints", "docs", "pipeline", "tests", "tools", "vision",
 )  # fmt: skip
 """Folders of the toolkit in which no run belongs."""
-IMAGES = tuple(map(image_folder, SPLITS))
-OF_THE_DATA = (*IMAGES, ANNOTATIONS, ARCHIVES, ARRAYS, "report", STATE)
-"""Folders of a data root that its stages own."""
 WRITTEN = ("training_args.json", "labels.txt", "metrics.jsonl", "metrics.json")
 """Files, beside checkpoints and TensorBoard's, that a run writes under fixed names."""
-
-
-def is_data_root(folder: Path) -> bool:
-    """Whether images and annotations of a data root are in ``folder``."""
-    return (
-        (folder / STATE).is_dir()
-        or any((folder / images).is_dir() for images in IMAGES)
-        or any(folder.glob(original_path("*")))
-        or any(folder.glob(f"{ARRAYS}/*/{ARRAYS_RECORD}"))
-    )
 
 
 def require_place(run: Path) -> None:
@@ -100,12 +78,8 @@ def _why_not(run: Path) -> str | None:
     place = run.resolve()
     if place.exists() and not place.is_dir():
         return "it is a file"
-    if is_data_root(place):
-        return "it is a data root: labels.txt and others of its files would be replaced"
-    for above in place.parents:
-        inside = place.relative_to(above).parts[0]
-        if inside in OF_THE_DATA and is_data_root(above):
-            return f"it is inside {inside}, which belongs to the data root {shown(above)}"
+    if why := data_at(place):
+        return why
     if place == _home() or place in _home().parents:
         return "it is a home folder, or one above it"
     if place == TOOLKIT or place in TOOLKIT.parents:

@@ -1,0 +1,50 @@
+"""Results never lie among the files of a data root, whichever tool writes them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from vision.artefacts.data_layout import data_at, require_no_data
+from vision.messages.advice import UserError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Of somebody's own, before any stage has run."""
+    root = tmp_path / "own"
+    (root / "val2017/more").mkdir(parents=True)
+    (root / "val2017/a.jpg").write_bytes(b"theirs")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("tools.detect.__main__", ""),
+        ("tools.evaluate.__main__", ""),
+        ("tools.export_onnx", "net.onnx"),
+    ],
+)
+@pytest.mark.parametrize("inside", [".", "val2017", "val2017/more", "val2017/new", "annotations"])
+def test_no_tool_writes_into_a_data_root(
+    module: str, name: str, inside: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(root.rglob("*"))
+    (tmp_path / "link").symlink_to(root)
+    images = [str(root / "val2017")] if "detect" in module else []
+    for place in (root / inside, tmp_path / "link" / inside):
+        assert import_module(module).main(["a-run", *images, "--output", str(place / name)]) == 1
+        what, why, fix = capsys.readouterr().err.splitlines()
+        assert what.endswith("is no place for results") and "data root" in why and "--output" in fix
+    assert sorted(root.rglob("*")) == before
+
+
+def test_beside_it_and_in_other_folders_of_it_there_is_room(root: Path, tmp_path: Path) -> None:
+    for place in (tmp_path / "found", root / "models/run", tmp_path, Path("found")):
+        assert data_at(place) is None
+        require_no_data(place, "found")
+    with pytest.raises(UserError, match="such as found"):
+        require_no_data(root, "found")
