@@ -55,7 +55,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     from vision.engine.options import to_mapping
     from vision.engine.runs import disk, initial, resume
     from vision.engine.runs.metric_logger import MetricLogger, NullLogger
-    from vision.engine.training import report, start
+    from vision.engine.training import memory, report, start
     from vision.engine.training.loop import fit
     from vision.engine.training.session import Session
     from vision.ssd.build import build_loss
@@ -108,6 +108,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
         board=MetricLogger(plan.run, state.step) if group.is_main else NullLogger(), console=console, stop=stop, group=group,
     )  # fmt: skip
 
+    memory.require_room(session, state.model)
     report.begin(session, state, plan, host, initial_weights)
     try:
         finished = fit(state, session)

@@ -130,7 +130,7 @@ def test_labels_in_the_place_of_ids_are_refused(backend: str) -> None:
     with pytest.raises(ValueError, match=r"3 category ids that the ground truth does not have: 2, 3, 4"):
         score(renumbered, of, backend)
     elsewhere = Results(results.image_ids + 1, results.category_ids, results.boxes_xywh_px, results.scores)
-    with pytest.raises(ValueError, match=r"image id\(s\).*another data set or split"):
+    with pytest.raises(ValueError, match=r"image ids?.*another data set or split"):
         score(elsewhere, of, backend)
 
 

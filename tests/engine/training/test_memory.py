@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from tests.engine.training.test_step import a_batch, make
-from vision.engine.training import step
+from vision.engine.training import memory, step
 from vision.engine.training.memory import OutOfMemory, what_may_fit
 from vision.engine.training.step import train_step
 
@@ -74,3 +75,50 @@ def test_elsewhere_it_is_no_traceback_either(
     assert train(*tiny, "--checkpoint-folder", tmp_path / "run") == 1
     said = capfd.readouterr().err
     assert "out of memory" in said and "--batch-size" in said and "Traceback" not in said
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Lets so many bytes be free."""
+    return lambda free: monkeypatch.setattr(memory, "free_bytes", lambda: free)
+
+
+def test_a_step_that_memory_cannot_hold_is_refused_before_the_first(narrow: Callable[[int], None]) -> None:
+    """With what fits two thirds of it."""
+    state, session = session_of(32)
+    before = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
+    generator = torch.get_rng_state()
+    hw = session.config.resolution
+    an_image = memory.bytes_kept(state.model, torch.zeros(2, 3, hw[-1], hw[0])) // 2
+    narrow(32 * an_image + 31)
+    memory.require_room(session, state.model)
+    narrow(32 * an_image - 1)
+    with pytest.raises(OutOfMemory, match=r"32 images of .* at once .* need .* GB are free") as refused:
+        memory.require_room(session, state.model)
+    assert "--accumulate 2 " in str(refused.value)
+    narrow(6 * an_image)
+    with pytest.raises(OutOfMemory, match=r"--accumulate 8 .*in parts of 4 images.*--batch-size 4 "):
+        memory.require_room(session, state.model)
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in state.model.state_dict().items())
+
+
+def test_what_is_kept_grows_with_images_and_pixels() -> None:
+    state, _ = session_of(2)
+    two = memory.bytes_kept(state.model, torch.zeros(2, 3, 64, 64))
+    assert memory.bytes_kept(state.model, torch.zeros(4, 3, 64, 64)) == pytest.approx(2 * two, rel=0.02)
+    assert memory.bytes_kept(state.model, torch.zeros(2, 3, 128, 64)) == pytest.approx(2 * two, rel=0.1)
+
+
+def test_where_nobody_knows_what_is_free_or_on_a_gpu_nothing_is_asked(narrow: Callable[[int], None]) -> None:
+    state, session = session_of(32)
+    narrow(1)
+    memory.require_room(replace(session, device=torch.device("cuda")), state.model)
+    with pytest.raises(OutOfMemory):
+        memory.require_room(session, state.model)
+
+
+def test_free_bytes_are_those_of_the_machine() -> None:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    found = memory.free_bytes()
+    assert found is not None and 0 < found < 4 * pages
