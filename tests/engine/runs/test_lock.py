@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests import warm
+from vision.datasets.coco import CocoDetection
 from vision.engine import machine
 from vision.engine.checkpoints.checkpoint import find, load
 from vision.engine.runs.lock import RunInUse, run_lock
@@ -68,6 +69,37 @@ def test_it_is_free_after_the_end_and_after_an_error(tmp_path: Path) -> None:
         _ = 1 / 0
     with run_lock(tmp_path / "run"):
         pass
+
+
+def test_a_session_that_writes_nothing_leaves_no_folder(tmp_path: Path) -> None:
+    run, there = tmp_path / "models/my/run", tmp_path / "there"
+    there.mkdir()
+    for folder in (run, there):
+        with pytest.raises(ZeroDivisionError), run_lock(folder):
+            assert (folder / ".lock").is_file()
+            _ = 1 / 0
+    assert [path.name for path in tmp_path.iterdir()] == ["there"] and not list(there.iterdir())
+    with run_lock(run):
+        (run / "labels.txt").touch()
+    assert {path.name for path in run.iterdir()} == {".lock", "labels.txt"}
+    with run_lock(run.parent / "another"), run_lock(run.parent / "third"):
+        pass
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("wrong", ["no folder", "no data", "no box"])
+def test_a_refused_training_leaves_no_folder(
+    wrong: str, train: Callable[..., int], tiny: list[str], miniature_root: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    root = tmp_path / wrong
+    if wrong == "no data":
+        root.mkdir()
+    if wrong == "no box":
+        root = miniature_root
+        monkeypatch.setattr(CocoDetection, "columns", lambda self, *names: [()] * len(names))
+    assert train(*tiny, "--datasets", root, "--checkpoint-folder", tmp_path / "models/run") == 1
+    assert not (tmp_path / "models").exists()
 
 
 def test_what_was_planned_before_another_session_ended_is_not_done(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vision.artefacts.holder import holder_of, take_lock
@@ -20,8 +20,12 @@ class RunInUse(UserError):
 
 @contextmanager
 def run_lock(run: Path) -> Iterator[None]:
-    """Holds ``run/.lock``; makes the folder where it is missing. Raises RunInUse, naming the holder."""
+    """Holds ``run/.lock``; makes the folder where it is missing. Raises RunInUse, naming the holder.
+
+    A session that ends before it has written anything leaves neither the lock nor the folders that it made.
+    """
     path = run / LOCK
+    missing = [folder for folder in (run, *run.parents) if not os.path.lexists(folder)]
     descriptor = take_lock(path, kind=fcntl.lockf)
     if descriptor is None:
         raise RunInUse(
@@ -31,4 +35,9 @@ def run_lock(run: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        with suppress(OSError):  # a folder with something in it stays
+            if os.listdir(run) == [LOCK]:
+                path.unlink()  # while it is held: take_lock sees that it is gone
+                for folder in missing:
+                    folder.rmdir()
         os.close(descriptor)
