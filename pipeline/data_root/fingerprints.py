@@ -88,8 +88,7 @@ class Fingerprints:
                 self.root / path, self._known[path], self.deep, tick, links=True, since_ns=self._since_ns
             )
         self._manifests[path] = manifest
-        total = sum(member.bytes for member in manifest.values())
-        return Recorded("tree", total, len(manifest), trees.content_digest(manifest))
+        return _recorded(manifest)
 
     @contextmanager
     def _reading(self, path: str) -> Iterator[Callable[[int], None]]:
@@ -108,9 +107,18 @@ class Fingerprints:
         seen = self.read(path)
         if path in self._manifests and self._manifests[path] != self._known[path]:
             noted = trees.manifest_path(self.root, path)
-            trees.write_manifest(noted, self._manifests[path], trees.read_own(noted))
+            trees.write_manifest(noted, self._manifests[path], trees.read_own(noted), trees.read_found(noted))
             self._known[path] = self._manifests[path]
         return seen
+
+    def members(self, path: str, seen: Recorded) -> Recorded:
+        """``seen``, without what a tree holds of its owner's beside what its stage answers for."""
+        if path not in self._manifests:
+            return seen
+        return _recorded(_only(self._manifests[path], self._members(path)))
+
+    def _members(self, path: str) -> frozenset[str] | None:
+        return trees.members_of(trees.manifest_path(self.root, path))
 
     def renewed(self, receipt: Receipt) -> Receipt:
         """``receipt``, whose content agreed, with time and inode as they are now: the next look need not read."""
@@ -124,8 +132,11 @@ class Fingerprints:
         now = self.record(path) if path in self._seen else None
         return now if now is not None and (now.kind, now.sha256) == (old.kind, old.sha256) else old
 
-    def difference(self, path: str, recorded: Recorded) -> str | None:
-        """Why ``path`` is not what was recorded, in words; None when it is."""
+    def difference(self, path: str, recorded: Recorded, proved: bool = False) -> str | None:
+        """Why ``path`` is not what was recorded, in words; None when it is.
+
+        ``proved``: its stage answers for its own members of a tree; what else is there is its owner's to change.
+        """
         now = self.read(path, recorded)
         if now is None:
             strange = self._strange.get(path)
@@ -138,14 +149,31 @@ class Fingerprints:
             return f"{path} is a {NAMES[now.kind]} now, it was a {NAMES.get(recorded.kind, 'file')}"
         if now.sha256 == recorded.sha256:
             return None
+        members = self._members(path) if proved and now.kind == "tree" else None
+        if members is not None:
+            now = self.members(path, now)
+            if now.sha256 == recorded.sha256:
+                return None
         if now.kind == "tree" and self._known[path]:
-            lines = trees.differences(self._known[path], self._manifests[path])
+            lines = trees.differences(
+                _only(self._known[path], members), _only(self._manifests[path], members)
+            )
             if lines:
                 more = f" and {len(lines) - SHOWN:,} more" if len(lines) > SHOWN else ""
                 return f"{path}: " + ", ".join(lines[:SHOWN]) + more
         if now.bytes == recorded.bytes:
             return f"{path} has changed since (other content, still {now.bytes:,} bytes)"
         return f"{path} has changed since ({recorded.bytes:,} → {now.bytes:,} bytes)"
+
+
+def _only(manifest: trees.Manifest, names: frozenset[str] | None) -> trees.Manifest:
+    """Those of ``names``; None is all of them."""
+    return manifest if names is None else {name: manifest[name] for name in manifest if name in names}
+
+
+def _recorded(manifest: trees.Manifest) -> Recorded:
+    total = sum(member.bytes for member in manifest.values())
+    return Recorded("tree", total, len(manifest), trees.content_digest(manifest))
 
 
 NAMES = {"tree": "folder", "file": "file"}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
 import stat
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,12 +136,16 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
 
 
 def write_manifest(
-    path: Path, manifest: Manifest, own: Mapping[str, Iterable[Content]] | None = None
+    path: Path,
+    manifest: Manifest,
+    own: Mapping[str, Iterable[Content]] | None = None,
+    found: Collection[str] = (),
 ) -> None:
     """A line with the SHA-256 of the others, then one for each file.
 
     ``own`` (None: not known) is what a stage has put there, as ``Brought``: after an empty line, a line for each
-    content of a name. What else is in the folder is its owner's.
+    content of a name. What else is in the folder is its owner's. ``found``: names of what the stage would have put
+    there and has found there: after another empty line.
     """
     rows = "".join(
         [f"{_written(name)}\t{b}\t{crc:08x}\t{m}\t{i}\n" for name, (b, crc, m, i) in manifest.items()]
@@ -149,6 +154,7 @@ def write_manifest(
         rows += "\n" + "".join(
             [f"{_written(name)}\t{b}\t{crc:08x}\n" for name in sorted(own) for b, crc in sorted(own[name])]
         )
+        rows += "\n" + "".join([f"{_written(name)}\n" for name in sorted(found)]) if found else ""
     data = rows.encode("utf-8", "surrogateescape")
     publish_bytes(path, f"{HEADER}{hashlib.sha256(data).hexdigest()}\n".encode() + data)
 
@@ -156,7 +162,7 @@ def write_manifest(
 def read_manifest(path: Path) -> Manifest:
     """The manifest in ``path``; empty when there is none or it is damaged (then everything is read again)."""
     try:
-        return dict(_parsed(row) for row in _rows(path)[0])
+        return dict(map(_parsed, _sections(path)[0]))
     except (OSError, ValueError):
         return {}
 
@@ -167,10 +173,23 @@ def read_own(path: Path) -> Brought | None:
     A list of an earlier version has names alone: no content is known of them.
     """
     try:
-        rows = _rows(path)[1]
-        return None if rows is None else _brought(rows)
-    except (OSError, ValueError):
+        return _brought(_sections(path)[1])
+    except (OSError, ValueError, IndexError):
         return None
+
+
+def read_found(path: Path) -> frozenset[str]:
+    """Names of what the stage has found in the tree, its owner's, and would have put there."""
+    try:
+        return frozenset(map(_read, _sections(path)[2]))
+    except (OSError, ValueError, IndexError):
+        return frozenset()
+
+
+def members_of(path: Path) -> frozenset[str] | None:
+    """Names of all that a stage answers for in the tree; None where that is not known."""
+    own = read_own(path)
+    return None if own is None else read_found(path) | own.keys()
 
 
 def _brought(rows: Iterable[str]) -> Brought:
@@ -200,16 +219,14 @@ def brought(root: Path, tree: str, vouched: str | None) -> Brought | None:
     }
 
 
-def _rows(path: Path) -> tuple[list[str], list[str] | None]:
-    """The lines of the files, and those after the empty line. Raises ValueError where the file is damaged."""
+def _sections(path: Path) -> list[list[str]]:
+    """The lines of the files, and those after each empty line. Raises ValueError where the file is damaged."""
     head, _, data = path.read_bytes().partition(b"\n")
     if head.decode("utf-8", "replace") != HEADER + hashlib.sha256(data).hexdigest():
         raise ValueError(f"{path}: the digest of its first line is not that of the others")
     rows = data.decode("utf-8", "surrogateescape").split("\n")[:-1]
-    if "" not in rows:
-        return rows, None
-    end = rows.index("")
-    return rows[:end], rows[end + 1 :]
+    ends = [number for number, row in enumerate(rows) if not row]
+    return [rows[start + 1 : end] for start, end in itertools.pairwise([-1, *ends, len(rows)])]
 
 
 def _parsed(row: str) -> tuple[str, Member]:

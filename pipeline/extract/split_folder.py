@@ -54,14 +54,16 @@ def make_folder(context: StageContext, folder: str, archive: Archive, members: M
     if len(right) == len(files):
         _remove(final, old)
         context.say(f"{folder}: {counted(len(members), 'file', 'is')} already there, size and CRC-32 agree")
-        if own != ours:
+        if own != ours or trees.members_of(noted) != files.keys():
             rows = {name: member for name, member in known.items() if name not in old} | right
-            trees.write_manifest(noted, {name: rows[name] for name in sorted(rows)}, ours)
+            trees.write_manifest(
+                noted, {name: rows[name] for name in sorted(rows)}, ours, files.keys() - ours.keys()
+            )
     else:
         ours |= {name: _contents(files[name]) for name in files if name not in right}
         _replace(context, folder, archive, files, right, old, ours)
         # what was proven while it was written need not be read again for the receipt
-        trees.write_manifest(noted, unpacked_manifest(final, files), ours)
+        trees.write_manifest(noted, unpacked_manifest(final, files), ours, files.keys() - ours.keys())
     if old:
         context.say(
             f"{folder}: removed {counted(len(old), 'image')} of an earlier release, such as {old[0]!r}"

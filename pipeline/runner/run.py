@@ -125,7 +125,7 @@ def _in_words(params: dict[str, Any], key: str) -> str:
 def _changed_files(
     stage: Stage, settings: Settings, receipt: Receipt, observer: Fingerprints, optional: frozenset[str]
 ) -> str | None:
-    sometimes = frozenset(stage.sometimes(settings))
+    sometimes, proved = frozenset(stage.sometimes(settings)), frozenset(stage.proves(settings))
     for paths, recorded, word in (
         (stage.inputs(settings), receipt.inputs, "input"),
         (stage.outputs(settings), receipt.outputs, "output"),
@@ -137,7 +137,7 @@ def _changed_files(
                 return f"{path} is a new {word}"
             if path in optional and observer.read(path, recorded[path]) is None and observer.is_gone(path):
                 continue
-            difference = observer.difference(path, recorded[path])
+            difference = observer.difference(path, recorded[path], path in proved)
             if difference:
                 return f"{word} {difference}"
     return None
@@ -324,7 +324,7 @@ def _require_unmoved(
 
 def _outputs_now(stage: Stage, settings: Settings, observer: Fingerprints) -> dict[str, Recorded]:
     """The outputs, which all have to be there but those that are made sometimes."""
-    outputs, sometimes = {}, frozenset(stage.sometimes(settings))
+    outputs, sometimes, proved = {}, frozenset(stage.sometimes(settings)), frozenset(stage.proves(settings))
     for path in stage.outputs(settings):
         seen = observer.record(path)
         if seen is None and path in sometimes:
@@ -335,7 +335,7 @@ def _outputs_now(stage: Stage, settings: Settings, observer: Fingerprints) -> di
                 "something else removed it while the stage worked, or the stage is at fault",
                 "run the same command again; should it stay so, please report it",
             )
-        outputs[path] = seen
+        outputs[path] = observer.members(path, seen) if path in proved else seen
     return outputs
 
 

@@ -161,3 +161,15 @@ def test_of_names_alone_the_contents_are_those_that_the_receipt_has(tmp_path: Pa
     assert brought(tmp_path, "val2017", content_digest(manifest)) is None
     write_manifest(path, manifest, {})
     assert brought(tmp_path, "val2017", "another") == {}
+
+
+def test_what_was_found_is_a_member_and_not_the_stages_own(tmp_path: Path) -> None:
+    path, own = tmp_path / "tree.tsv", {"a": frozenset({(1, 2)})}
+    manifest = {"a": Member(1, 2, 3, 4), "note": Member(1, 1, 1, 1)}
+    assert trees.members_of(path) is None
+    write_manifest(path, manifest)
+    assert trees.members_of(path) is None and trees.read_found(path) == frozenset()
+    for found in ((), ("b", "odd\n\\name")):
+        write_manifest(path, manifest, own, found)
+        assert (read_manifest(path), read_own(path)) == (manifest, own)
+        assert trees.read_found(path) == {*found} and trees.members_of(path) == {"a", *found}

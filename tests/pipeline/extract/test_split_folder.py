@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -15,8 +16,11 @@ from pipeline.__main__ import main
 from pipeline.archives import unpack as unpacking
 from pipeline.data_root import manifests as trees
 from pipeline.extract import split_folder
+from pipeline.transfer.fetch import Fetch
 from tests.faults.harness import FULL, KILL, Shim, python, snapshot, spread
 from tests.printed import ODD, Printed
+from vision.artefacts.data_layout import CHOICES, STATE
+from vision.artefacts.files import remove_entry
 
 STAGING = ".pipeline/staging/extract/train2017"
 
@@ -252,3 +256,72 @@ def test_an_edited_image_is_kept_beside_the_folder_and_damage_is_not(
     assert main(["run", "--root", str(own_root), "--workers", "1"]) == 0, "no later stage stops at them"
     table = (own_root / "report/images.jsonl").read_text()
     assert "replaced" not in table and "not_in_annotations" not in table
+
+
+def states(root: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """State and reason of download and extract, as status has them."""
+    capsys.readouterr()
+    assert main(["status", "--root", str(root), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    return {row["stage"]: f"{row['state']}: {row['why']}" for row in rows[:2]}
+
+
+def are_done(root: Path, capsys: pytest.CaptureFixture[str]) -> bool:
+    return all(state.startswith("done") for state in states(root, capsys).values())
+
+
+def test_what_its_owner_does_with_files_of_their_own_never_fetches_archives_again(
+    own_root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle(own_root)
+    assert main(["clean", "--root", str(own_root), "--archives", "--yes"]) == 0
+    monkeypatch.setattr(Fetch, "run", lambda fetch: pytest.fail(f"{fetch.output} is fetched"))
+    folder = own_root / "val2017"
+    notes = [folder / ".DS_Store", folder / "mine.jpg", folder / "sub/note.txt"]
+    notes[2].parent.mkdir()
+    changes: list[Callable[[Path], object]] = [
+        lambda note: note.write_bytes(b"one"),
+        lambda note: note.write_bytes(b"another"),
+        lambda note: note.unlink(),
+    ]
+    for change in changes:
+        for note in notes:
+            change(note)
+        assert are_done(own_root, capsys)
+        assert run(own_root) == 0
+        assert "running" not in capsys.readouterr().out
+        assert main(["run", "--root", str(own_root), "--only", "validate_images", "--workers", "1"]) == 0
+        assert are_done(own_root, capsys), "also once another stage has noted what is in the folder"
+    assert main(["run", "--root", str(own_root), "--workers", "1"]) == 0
+    notes[0].write_bytes(b"one")
+    image = sorted(folder.glob("0*.jpg"))[0]
+    image.write_bytes(image.read_bytes() + b"edited")
+    assert states(own_root, capsys)["extract"] == f"stale: output val2017: {image.name} has other content"
+    image.unlink()
+    assert states(own_root, capsys)["extract"] == f"stale: output val2017: {image.name} is missing"
+
+
+def test_an_image_that_was_there_before_is_missed_and_a_file_beside_it_is_not(
+    own_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choices = (own_root / CHOICES).read_bytes()
+    shutil.rmtree(own_root / STATE)
+    (own_root / STATE).mkdir()
+    (own_root / CHOICES).write_bytes(choices)
+    for path in ("rejects.jsonl", "report", "index.sqlite", "arrays", "annotations"):
+        remove_entry(own_root / path)
+    folder = own_root / "val2017"
+    (folder / "mine.txt").write_bytes(b"mine")
+    settle(own_root)
+    noted = trees.manifest_path(own_root, "val2017")
+    assert trees.read_own(noted) == {}, "nothing there is the stage's"
+    assert main(["run", "--root", str(own_root), "--only", "validate_images", "--workers", "1"]) == 0
+    (folder / "mine.txt").unlink()
+    assert are_done(own_root, capsys)
+    image = sorted(folder.iterdir())[0]
+    good = image.read_bytes()
+    image.unlink()
+    assert states(own_root, capsys)["extract"] == f"stale: output val2017: {image.name} is missing"
+    assert run(own_root) == 0
+    assert image.read_bytes() == good and trees.read_own(noted) is not None
+    assert list(trees.read_own(noted) or ()) == [image.name] and are_done(own_root, capsys)
