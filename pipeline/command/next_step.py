@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ def after_all(settings: Settings) -> list[str]:
     """Lines for a root of which every stage is done: training where both splits are there, else what is missing."""
     root, absent = settings.root, [split for split in TRAINED_ON if split not in settings.splits]
     if not absent:
-        train = ("--config", RECIPE, "--datasets", root, "--checkpoint-folder", "models/my-experiment-1")
+        train = ("--config", RECIPE, "--datasets", root, "--checkpoint-folder", run_folder(root))
         return ["next: " + command("python train_ssd.py", *train)]
     wanted = [split for split in SPLITS if split in {*settings.splits, *TRAINED_ON}]
     run = command("python -m pipeline run", "--root", root, "--splits", ",".join(wanted))
@@ -32,6 +33,12 @@ def after_all(settings: Settings) -> list[str]:
         sources = " and ".join(str(root / path) for split in absent for path in own_data.sources(split))
         return [f"training takes train and val: put {sources} there, then: {run}", look]
     return [f"training takes train and val, and {' and '.join(absent)} is not here: {run}", look]
+
+
+def run_folder(root: Path) -> Path:
+    """Where training on ``root`` is told to put its run: each root has a folder of its own, COCO that of README."""
+    place = Path(os.path.normpath(root.absolute()))  # no link is followed: the name is the one that was given
+    return Path("models", "my-experiment-1" if place == Settings().root.absolute() else place.name)
 
 
 def after_clean(root: Path, everything: bool) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.command.next_step import RECIPE, after_all
+from pipeline.command.next_step import RECIPE, after_all, run_folder
 from pipeline.stage import Settings
 from vision.engine import config
 
@@ -54,4 +54,29 @@ def test_a_root_of_an_odd_name_is_quoted() -> None:
     root = Path("a b$(touch X)")
     (line,) = after_all(Settings(root))
     words = shlex.split(line.removeprefix("next: python train_ssd.py "))
-    assert config.parse(words).config.datasets == (str(root),)
+    told = config.parse(words).config
+    assert (told.datasets, told.checkpoint_folder) == ((str(root),), f"models/{root}")
+
+
+@pytest.mark.parametrize(
+    ("root", "run"),
+    [
+        ("coco-data", "my-experiment-1"),
+        ("own/../coco-data", "my-experiment-1"),
+        ("../w/own", "own"),
+        ("elsewhere/coco-data", "coco-data"),
+        ("own/.", "own"),
+        ("own/sub/..", "own"),
+        ("-own", "-own"),
+    ],
+)
+def test_each_root_has_a_run_folder_of_its_own(root: str, run: str) -> None:
+    assert run_folder(Path(root)) == Path("models", run)
+
+
+def test_the_current_folder_as_root_gives_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "street"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    assert run_folder(Path()) == Path("models/street")
+    assert run_folder(place / "coco-data") == Path("models/my-experiment-1")
