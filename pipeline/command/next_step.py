@@ -7,12 +7,14 @@ from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.data_root import receipts
 from pipeline.data_root import saved_options as choices
 from pipeline.runner import own_data
 from pipeline.stage import Choices, Settings, StageError
 from pipeline.stages import named
-from vision.artefacts.data_layout import SPLITS
-from vision.messages.advice import command, quoted
+from vision.artefacts.data_layout import REPORT, SPLITS
+from vision.artefacts.records import RecordError
+from vision.messages.advice import command, quoted, shown
 
 RECIPE = "configs/coco_mb2_ssd_lite.yaml"
 """What README trains with; the trainer's bare defaults are those of the ancestors, kept for their commands."""
@@ -23,6 +25,8 @@ TRAINED_ON = ("train", "val")
 def after_all(settings: Settings) -> list[str]:
     """Lines for a root of which every stage is done: training where both splits are there, else what is missing."""
     root, absent = settings.root, [split for split in TRAINED_ON if split not in settings.splits]
+    if not absent and (empty := _without_boxes(settings)):
+        return [_for_boxes(settings, empty)]
     if not absent:
         train = ("--config", RECIPE, "--datasets", root, "--checkpoint-folder", run_folder(root))
         return ["next: " + command("python train_ssd.py", *train)]
@@ -33,6 +37,24 @@ def after_all(settings: Settings) -> list[str]:
         sources = " and ".join(str(root / path) for split in absent for path in own_data.sources(split))
         return [f"training takes train and val: put {sources} there, then: {run}", look]
     return [f"training takes train and val, and {' and '.join(absent)} is not here: {run}", look]
+
+
+def _without_boxes(settings: Settings) -> list[str]:
+    """The splits that the trainer would refuse, by the last receipt."""
+    made = None
+    with suppress(RecordError):  # one that is damaged says nothing
+        made = receipts.read(settings.root, "index")
+    return [split for split in TRAINED_ON if made and not made.notes.get(split, {}).get("annotations", 1)]
+
+
+def _for_boxes(settings: Settings, empty: list[str]) -> str:
+    """What to do about splits without a box: all classes where some were named, else boxes in the file."""
+    root, classes = settings.root, settings.choices.classes
+    run = command("python -m pipeline run", "--root", root, *(("--classes", "all") if classes else ()))
+    files = " and ".join(shown(root / own_data.sources(split)[1]) for split in empty)
+    first = "take all classes, or name others" if classes else f"put boxes into {files}, then"
+    lacking = " and ".join(empty)
+    return f"training takes boxes, and {lacking} has none (why: {shown(root / REPORT)}): {first}: {run}"
 
 
 def run_folder(root: Path) -> Path:

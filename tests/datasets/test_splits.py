@@ -23,5 +23,7 @@ def test_a_split_without_a_box_is_refused(
     monkeypatch.setattr(splits, "CocoDetection", WithoutBoxes)
     with pytest.raises(
         DatasetError, match=f"no image of the {split} split has a box .* nothing to {purpose}"
-    ):
+    ) as caught:
         splits.open_splits(miniature_root)
+    _, why, fix = str(caught.value).splitlines()
+    assert why.startswith("  why: ") and fix.startswith("  fix: ") and f"instances_{split}2017.json" in fix

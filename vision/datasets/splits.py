@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vision.artefacts.data_layout import REPORT, original_path
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError
-from vision.messages.advice import command
+from vision.messages.advice import command, shown
 from vision.messages.terminal import counted
 
 
@@ -28,7 +29,8 @@ def open_splits(root: str | Path) -> tuple[CocoDetection, CocoDetection]:
         if not len(data.columns("labels")[0]):
             raise DatasetError(
                 f"{root}: no image of the {name} split has a box of its {counted(len(data.classes) - 1, 'class')}, so there is "
-                f"nothing to {to}.\n  Which were left out, and why: {root}/report/annotations.txt; "
-                f"all classes: {command('python -m pipeline run', '--root', root, '--classes', 'all')}, or name some"
+                f"nothing to {to}\n  why: {shown(Path(root) / REPORT)} says what was in the annotations, and what was left out\n"
+                f"  fix: put boxes into {shown(Path(root) / original_path(name))} and run the stages again; where classes were "
+                f"left out: {command('python -m pipeline run', '--root', root, '--classes', 'all')}"
             )
     return train, val

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from pipeline.stage import Choices, Settings
 from tests.faults.harness import REPOSITORY
 from tests.printed import ODD, Printed
 from tools.demo import mirror
+from vision.messages.advice import shown
 
 
 def test_of_val_alone_both_printed_commands_work(
@@ -48,6 +51,33 @@ def test_with_both_splits_the_printed_command_trains(
     small += ["--workers=0", "--device=cpu", "--threads=1", "--stop-after-step=1", "--amp=off"]
     printed(capsys.readouterr().out, "pipeline/command/next_step.py:after_all", *small)
     assert (tmp_path / "run/labels.txt").is_file()
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_a_split_without_boxes_is_no_training_and_the_printed_command_leads_there(
+    classes: bool, miniature_root: Path, tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A named class that no image has; and an annotation file of one's own without annotations."""
+    monkeypatch.chdir(tmp_path)
+    root, name = tmp_path / ODD, "annotations/instances_train2017.json"
+    for split in ("train", "val"):
+        shutil.copytree(miniature_root / f"{split}2017", root / f"{split}2017")
+        (root / "annotations").mkdir(exist_ok=True)
+        shutil.copy(miniature_root / f"annotations/instances_{split}2017.json", root / "annotations")
+    before = json.loads((root / name).read_text())
+    present = {one["category_id"] for one in before["annotations"]}
+    absent = next(one["name"] for one in before["categories"] if one["id"] not in present)
+    if not classes:
+        (root / name).write_text(json.dumps({**before, "annotations": []}))
+    words = ["run", "--root", str(root), "--workers", "1", "--from", "validate_images"]
+    assert main([*words, "--classes", absent] if classes else words) == 0
+    said = capsys.readouterr().out
+    assert "train_ssd.py" not in said and "training takes boxes, and train" in said
+    assert ("--classes all" in said, f"put boxes into {shown(root / name)}" in said) == (classes, not classes)
+    (root / name).write_text(json.dumps(before))
+    printed(said, "pipeline/command/next_step.py:_for_boxes", "--workers", "1")
+    assert "next: python train_ssd.py " in capsys.readouterr().out
 
 
 def test_of_ones_own_it_says_what_to_put_where() -> None:
