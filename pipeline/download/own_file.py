@@ -62,7 +62,8 @@ def _download(asked: Download, stop: Stop) -> str:
     with Progress(output.name, asked.bytes, say) as progress:
         Fetch(
             urls, asked.bytes, asked.sha256, output, progress.update, stop, say,
-            asked.connections, another="a second --url", require=_require_free,
+            asked.connections, another="a second --url", wrong_size="check --bytes",
+            require=_require_free,
         ).run()  # fmt: skip
     return f"{output}: {output.stat().st_size:,} bytes, sha256 {asked.sha256}"
 

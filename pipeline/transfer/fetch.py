@@ -28,7 +28,7 @@ from pipeline.stop import Stop
 from pipeline.transfer.mirrors import Mirrors
 from pipeline.transfer.network_errors import is_hopeless, said
 from pipeline.transfer.partial import PartialFile, Segment
-from pipeline.transfer.request import Answer, NotResumable, TransientError, asked
+from pipeline.transfer.request import Answer, NotResumable, OtherFile, TransientError, asked
 from vision.artefacts.files import OutOfSpace, space_errors
 from vision.artefacts.targets import require_file_place
 from vision.messages.addresses import host_of, redacted
@@ -58,7 +58,8 @@ class Fetch:
 
     * urls: mirrors, in order of preference; bytes: None where nobody knows; sha256: in hex, small
     * progress: called with bytes that arrived, negative where some have to come again; from any thread
-    * connections: at most so many at a time; another: how one names a further mirror
+    * connections: at most so many at a time; another: how one names a further mirror;
+      wrong_size: what to do where each has a file of another size
     * require: raises where ``output`` must not be replaced
     """
 
@@ -71,6 +72,7 @@ class Fetch:
     say: Callable[[str], None]
     connections: int = 1
     another: str = "--mirror URL"
+    wrong_size: str = "name the release whose files the server has (--release FILE)"
     require: Callable[[Path], None] = require_file_place
     mirrors: Mirrors = field(init=False)
 
@@ -127,7 +129,8 @@ class Fetch:
                 return
             except NotResumable as reason:
                 why = str(reason)
-                self.say(f"{self.output.name}: {why}; beginning again")
+                again = "beginning again" if part.have else "fetched by one connection"
+                self.say(f"{self.output.name}: {why}; {again}")
                 self.progress(-part.have)
                 part.begin(None)
                 self.mirrors.begin_anew()
@@ -225,7 +228,8 @@ class Connections:
                 failures, tries = failures + weight, tries + 1
                 most = TRIES * max(1, self.job.mirrors.usable)
                 if failures >= most:
-                    self._give_up(f"{redacted(url)}: {said(error)}", "check the network")
+                    check = self.job.wrong_size if isinstance(error, OtherFile) else "check the network"
+                    self._give_up(f"{redacted(url)}: {said(error)}", check)
                 self.job.mirrors.leave(url)
                 pause = backoff_s(tries, getattr(error, "after_s", None))
                 last = tries + math.ceil((most - failures) / weight)
@@ -291,7 +295,7 @@ class Connections:
             part.learn_total(span, answer.total)
         if answer.total not in (None, part.total):
             what = f"the server's file has {answer.total:,} bytes instead of {part.total:,}"
-            raise TransientError(what, weight=3) if whole else NotResumable(what)
+            raise OtherFile(what, weight=3) if whole else NotResumable(what)
         if answer.validator:
             part.identify(span, url, answer.validator)
 

@@ -34,6 +34,10 @@ class Hopeless(TransientError):
     """The same address will not do better the next time."""
 
 
+class OtherFile(TransientError):
+    """The server has a file of another size under the name; another mirror may have the right one."""
+
+
 class NotResumable(Exception):
     """The partial file does not match this server's object: switch mirror or restart from byte 0."""
 

@@ -55,7 +55,8 @@ def survey_split(
         raise StageError(
             f"{folder} is missing",
             "the images are not there yet",
-            command("python -m pipeline run", "--root", root),
+            f"for COCO, which is fetched: {command('python -m pipeline run', '--root', root)}\n"
+            f"       for your own: put {image_folder(split)}/ and {original_path(split)} there",
         )
     entries = _annotated(root, split, folder, stop, own)
     named = {entry.file_name for entry in entries}

@@ -19,6 +19,7 @@ NOT_RUN = {
     "tools/export_onnx.py:report": "it runs on the board; tests/tools/test_export_onnx.py holds its words",
     "vision/engine/training/report.py:end#4": "it serves pages until it is ended",
     "vision/datasets/root_advice.py:_sources": "two paths, and no command",
+    "vision/datasets/root_advice.py:arrays_wanted": "a path, and no command",
     "tools/doctor.py:check_installer": INSTALLS,
     "tools/doctor.py:check_packages": INSTALLS,
     "tools/doctor.py:check_compiler": INSTALLS,

@@ -22,6 +22,9 @@ def arrays_wanted(root: Path, split: str) -> str:
     splits = ",".join(_with(root, split))
     if (root / STATE).is_dir():
         return _run(root, "--splits", splits)
+    above = root.absolute().parent
+    if (above / STATE).is_dir():
+        return f"name the data folder itself, not a folder in it: {quoted(above)}"
     return (
         f"for COCO, which is fetched: {_run(root, '--splits', splits)}\n"
         f"       for your own: put {_sources(root, 'train')} there, the same for val, then: "

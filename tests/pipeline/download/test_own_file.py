@@ -163,6 +163,7 @@ def test_a_wrong_size_is_found_out_at_once(
     assert time.monotonic() - began < 3 and len(fault_server.requests) <= 2
     said = capsys.readouterr().err
     assert "700,000 bytes instead of 5" in said and "a second --url" in said and "--mirror" not in said
+    assert "check --bytes" in said and "network" not in said and "--release" not in said
     assert list(tmp_path.iterdir()) == []
 
 

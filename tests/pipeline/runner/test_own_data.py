@@ -182,3 +182,27 @@ def test_the_index_does_not_say_that_they_are_coco(
     receipt.write_text(json.dumps(noted))
     assert states(by_hand, capsys)[4] == "stale"
     assert datasets(miniature_root) == {"miniature-3-16-8"}
+
+
+@pytest.mark.parametrize("options", [("--from", "validate_images"), ("--only", "index")])
+def test_a_root_that_is_mistyped_is_not_made_and_the_near_one_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    (tmp_path / "own data").mkdir()
+    typo = tmp_path / "onw data"
+    assert run(typo, *options) == 1
+    said = capsys.readouterr()
+    assert f"there is no folder {typo}" in said.err and "did you mean 'own data'?" in said.err
+    assert "python -m pipeline" not in said.err and "note:" not in said.out and not typo.exists()
+    assert run(tmp_path / "else", *options) == 1
+    assert "did you mean" not in capsys.readouterr().err
+
+
+def test_where_there_are_no_images_yet_both_ways_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ODD).mkdir()
+    assert run(tmp_path / ODD, "--from", "validate_images") == 1
+    said = capsys.readouterr().err
+    assert "for COCO, which is fetched: python -m pipeline run" in said
+    assert "for your own: put train2017/ and annotations/instances_train2017.json there" in said

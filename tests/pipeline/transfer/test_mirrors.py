@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.stage import StageError
 from pipeline.transfer import fetch
 from pipeline.transfer.fetch import Fetch
 from pipeline.transfer.mirrors import Mirrors
@@ -89,3 +90,14 @@ def test_the_same_mirror_named_twice_is_one(
 ) -> None:
     make_fetch(("cut", "ignore range"), urls=urls(fault_server, fault_server)).run()
     assert (tmp_path / "file.zip").read_bytes() == fault_server.body
+
+
+@pytest.mark.parametrize("connections", WAYS)
+def test_a_server_of_another_release_is_named_and_nothing_begins_again(
+    make_fetch: Callable[..., Fetch], fault_server: FaultServer, connections: int
+) -> None:
+    said: list[str] = []
+    with pytest.raises(StageError, match=r"name the release .*--release FILE.* or name a mirror") as caught:
+        make_fetch((), connections=connections, bytes=5_000_000, say=said.append).run()
+    assert "700,000 bytes instead of 5,000,000" in str(caught.value) and "network" not in str(caught.value)
+    assert not [line for line in said if "beginning again" in line]
