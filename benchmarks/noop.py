@@ -133,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with mirror(release.parent) as url:
             made = pipeline("run", "--root", str(root), "--release", str(release), "--mirror", url)
         text = report(asked.train + asked.val, made, asked.rounds, measure(root, asked.rounds))
-    print(text)
+        print(text, flush=True)  # before the tree is removed, which can take as long
     if not asked.no_file:
         publish("noop", "python -m benchmarks.noop", text)
     return 0
