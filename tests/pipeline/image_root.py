@@ -31,11 +31,11 @@ def make_root(root: Path, good: int = 12) -> Path:
         name: odd[name] for name in ODD
     }
     val = {f"{n:012}.jpg": encoded(pixels(n), "JPEG") for n in range(900, 903)}
-    for split, images in (("train", train), ("val", val)):
+    for split, files in (("train", train), ("val", val)):
         folder = root / f"{split}2017"
         folder.mkdir()
         images = []
-        for number, (name, data) in enumerate(images.items()):
+        for number, (name, data) in enumerate(files.items()):
             (folder / name).write_bytes(data)
             images.append({"id": 10 + number, "file_name": name, "width": WIDTH, "height": HEIGHT})
         if split == "train":
