@@ -179,11 +179,9 @@ def test_a_signal_while_the_first_one_scores_ends_all_alike(tiny: list[str], tmp
     run, seen = tmp_path / "run", tmp_path / "seen"
     line = [*tiny, *FIXED, "--epochs=1", "--checkpoint-folder", run]
     ranks = train_ranks(2, tmp_path, *line, before=slow_scoring, given=(seen, 1.5))
-    until = time.monotonic() + 60
-    while time.monotonic() < until and not seen.exists() and ranks[1].poll() is None:
-        time.sleep(0.02)
+    until(seen.exists, ranks[1], limit_s=200)
     ranks[1].send_signal(signal.SIGTERM)
-    for status, said in ends(ranks, limit_s=30):
+    for status, said in ends(ranks, limit_s=60):
         assert status == 143, said
     assert load(find(run)).sampler["epoch"] == 1, "the epoch is finished and saved"
 
@@ -339,7 +337,8 @@ def test_the_script_passes_its_signal_on_and_queues_the_job_again(
     assert (queued, (tmp_path / "got").exists()) == (signalled, signalled)
 
 
-def until(there: Callable[[], bool], job: subprocess.Popen[Any], limit_s: float = 60) -> None:
+def until(there: Callable[[], bool], job: Any, limit_s: float = 60) -> None:
+    """Waits for it, as long as the program ``job`` runs."""
     end = time.monotonic() + limit_s
     while not there() and job.poll() is None and time.monotonic() < end:
         time.sleep(0.02)
