@@ -161,11 +161,9 @@ def test_a_signal_during_validation_is_followed_with_the_batch(
     run, seen = tmp_path / "run", tmp_path / "seen"
     line = [*tiny, *FIXED, "--checkpoint-folder", run, "--resume=auto"]
     ranks = train_ranks(2, tmp_path, *line, before=slow_validation, given=(seen, 1.0))
-    until = time.monotonic() + 60
-    while time.monotonic() < until and not seen.exists() and ranks[1].poll() is None:
-        time.sleep(0.02)
+    until(seen.exists, ranks[1], limit_s=200)
     ranks[1].send_signal(signal.SIGUSR1)
-    for status, said in ends(ranks, limit_s=30):
+    for status, said in ends(ranks, limit_s=60):
         assert status == 138, said
     assert sorted(seen.read_text().split()) == ["0", "1"], "batches that the two ranks validated"
     stopped = load(find(run))

@@ -238,7 +238,7 @@ def test_an_image_that_is_not_what_it_was(damage: str, root: Path, printed: Prin
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_the_doctor_says_why_there_is_no_gpu(
-    tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, printed: Printed, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from vision.engine.training import report
 
@@ -257,7 +257,7 @@ def test_the_doctor_says_why_there_is_no_gpu(
         lines.add(printed.line(said, site))
     assert lines == {"python -m tools.doctor"}
     printed(said, "vision/engine/distributed.py:check")
-    assert "GPU" in capsys.readouterr().out
+    assert "GPU" in capfd.readouterr().out  # it may have asked the Python of .venv
 
 
 def _on_the_cpu() -> Any:
