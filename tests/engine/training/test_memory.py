@@ -103,6 +103,20 @@ def test_a_step_that_memory_cannot_hold_is_refused_before_the_first(narrow: Call
     assert all(torch.equal(tensor, before[name]) for name, tensor in state.model.state_dict().items())
 
 
+def test_what_mixed_precision_and_other_processes_need_is_counted(
+    narrow: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, session = session_of(32)
+    hw = session.config.resolution
+    need = 16 * memory.bytes_kept(state.model, torch.zeros(2, 3, hw[-1], hw[0]))
+    narrow(int(0.8 * need))
+    memory.require_room(replace(session, amp_dtype=torch.bfloat16), state.model)
+    narrow(4 * need)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "5")
+    with pytest.raises(OutOfMemory):
+        memory.require_room(session, state.model)
+
+
 def test_what_is_kept_grows_with_images_and_pixels() -> None:
     state, _ = session_of(2)
     two = memory.bytes_kept(state.model, torch.zeros(2, 3, 64, 64))

@@ -16,7 +16,7 @@ from vision.messages.advice import UserError
 from vision.messages.terminal import counted
 
 MOST_A_PIXEL = 4000
-"""Bytes a pixel of the input that no net here needs; mb2-ssd-lite keeps 1,700. Below it nothing has to be measured."""
+"""Bytes a pixel of the input that no net of width 1 needs; mb2-ssd-lite keeps 1,700. Below it nothing has to be measured."""
 STRIDE, SHORTER = 32, 0.7
 """px that sides are multiples of; a side 0.7 times as long is half the area."""
 
@@ -40,14 +40,14 @@ def require_room(session: Session, model: nn.Module) -> None:
     for mb2-ssd-lite, and 151 MB is what the process grew by with 12 of them.
     """
     free = free_bytes() if session.device.type == "cpu" else None
-    part, (width, height) = (
-        images_at_once(session),
-        (session.config.resolution[0], session.config.resolution[-1]),
-    )
-    if free is None or part * width * height * MOST_A_PIXEL < free:
-        return
-    an_image = bytes_kept(model, torch.zeros(2, 3, height, width)) // 2
+    config, part = session.config, images_at_once(session)
+    width, height = config.resolution[0], config.resolution[-1]
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    most = part * processes * width * height * MOST_A_PIXEL * max(1, config.mb2_width_mult)
+    if free is None or most < free:
+        return
+    with torch.autocast("cpu", session.amp_dtype, enabled=session.amp_dtype is not None):
+        an_image = bytes_kept(model, torch.zeros(2, 3, height, width)) // 2
     if part * an_image * processes > free:
         raise OutOfMemory(
             f"{_tried(session, part)} need {part * an_image * processes / 1e9:.1f} GB of memory, and "
