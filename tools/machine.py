@@ -6,6 +6,13 @@ wrote into its own ``version.py`` and asks the driver through ``libcuda``, in te
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    if not __package__:  # run as a file: as `python -m` has it
+        __import__("sys").path[0] = __import__("os").path.realpath(__file__ + "/../..")
+    from vision.messages.early import not_a_command
+
+    not_a_command("python -m tools.doctor")
+
 import contextlib
 import json
 import os
@@ -253,9 +260,3 @@ def describe_gpu(gpu: Gpu | None) -> str:
         parts += [f"not reachable: {gpu.error}"] if gpu.error else []
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     return ", ".join(parts + ([] if hidden is None else [f"CUDA_VISIBLE_DEVICES={hidden!r}"]))
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m tools.doctor")

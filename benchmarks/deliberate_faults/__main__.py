@@ -15,6 +15,8 @@ were noticed, else 1.
 from __future__ import annotations
 
 if __name__ == "__main__":
+    if not __package__:  # run as a file: as `python -m` has it
+        __import__("sys").path[0] = __import__("os").path.realpath(__file__ + "/../../..")
     from vision.messages.early import guard
 
     guard()

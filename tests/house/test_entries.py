@@ -44,10 +44,31 @@ def test_every_program_begins_with_the_guard(repository: Path) -> None:
     assert found >= 20
 
 
+def test_every_program_finds_the_toolkit_when_it_is_run_as_a_file(repository: Path) -> None:
+    """``python tools/doctor.py`` and ``python tools/evaluate`` are what users of scripts type; the next test runs them."""
+    law = read_law((repository / "docs" / "house.md").read_text(encoding="utf-8"))
+    found = 0
+    for file in python_files(law):
+        text, parts = file.read_text(encoding="utf-8"), file.relative_to(repository).parts
+        if '__name__ == "__main__"' not in text or "tests" in parts or len(parts) == 1:
+            continue
+        found += 1
+        (finds, *_) = next(filter(is_program, ast.parse(text).body)).body  # type: ignore[attr-defined]
+        up = "/".join([".."] * len(parts))
+        assert ast.unparse(finds) == (
+            "if not __package__:\n"
+            f"    __import__('sys').path[0] = __import__('os').path.realpath(__file__ + '/{up}')"
+        ), file
+    assert found >= 25
+
+
 @pytest.mark.parametrize("program", programs())
 def test_help_is_printed_anywhere(program: str, repository: Path) -> None:
+    as_file = repository / program.replace(".", "/")
+    as_file = as_file if as_file.is_dir() else as_file.with_suffix(".py")
     for name, (where, environment) in ODD_OUTPUTS.items():
-        line = f"{sys.executable} -m {program} --help {where}; exit ${{PIPESTATUS[0]}}"
+        start = os.path.relpath(as_file, repository) if name == "latin-1" else f"-m {program}"
+        line = f"{sys.executable} {start} --help {where}; exit ${{PIPESTATUS[0]}}"
         done = subprocess.run(
             ["bash", "-c", line],
             cwd=repository,

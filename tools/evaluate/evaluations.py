@@ -6,6 +6,13 @@ The run's own evaluation (its best checkpoint, the weights that are exported, it
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    if not __package__:  # run as a file: as `python -m` has it
+        __import__("sys").path[0] = __import__("os").path.realpath(__file__ + "/../../..")
+    from vision.messages.early import not_a_command
+
+    not_a_command("python -m tools.evaluate")
+
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -158,9 +165,3 @@ def _gap(now: float, other: float) -> str:
         return f"{'–':>8}"
     gap = round(now - other, 3)
     return f"{gap:>+8.3f}" if gap else f"{'=':>8}"
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m tools.evaluate")

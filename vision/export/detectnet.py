@@ -7,6 +7,13 @@ background, D detections.
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    if not __package__:  # run as a file: as `python -m` has it
+        __import__("sys").path[0] = __import__("os").path.realpath(__file__ + "/../../..")
+    from vision.messages.early import not_a_command
+
+    not_a_command("python -m tools.detect")
+
 import numpy as np
 
 from vision.core.sample import InputSpec
@@ -84,9 +91,3 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     larger = max(_area(a), _area(b))
     return float(size[0] * size[1]) / larger if (size > 0).all() and larger > 0 else 0.0
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m tools.detect")

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    if not __package__:  # run as a file: as `python -m` has it
+        __import__("sys").path[0] = __import__("os").path.realpath(__file__ + "/../../..")
+    from vision.messages.early import not_a_command
+
+    not_a_command("python -m tools.export_onnx")
+
 import io
 import os
 import time
@@ -189,9 +196,3 @@ def as_onnx(detector: Detector, opset: int) -> bytes:
     model = onnx.load_from_string(buffer.getvalue())
     without_copies(model)
     return bytes(model.SerializeToString())
-
-
-if __name__ == "__main__":
-    from vision.messages.early import not_a_command
-
-    not_a_command("python -m tools.export_onnx")
