@@ -17,7 +17,6 @@ from pipeline.stage import Settings, Stage, StageError
 from pipeline.stop import Stop
 from vision.artefacts.data_layout import SPLITS, image_folder
 from vision.messages.advice import command, quoted
-from vision.messages.command_line import did_you_mean
 from vision.messages.system_errors import instead_of
 
 SOURCES = ("download", "extract")
@@ -67,12 +66,10 @@ def require_splits(settings: Settings, extract: Stage) -> None:
     """Raises StageError for a root, or a split of an owner's root, that is not there: no stage of the run can bring it."""
     root = settings.root
     if not root.is_dir():
-        near = did_you_mean(root.name, (path.name for path in root.parent.glob("*/")))
         raise StageError(
             instead_of("folder", root),
             "what brings images, download and extract, is not part of this run",
-            f"name the folder that holds {image_folder(settings.splits[0])}/ and annotations/"
-            + (near and f"; {near}"),
+            f"name the folder that holds {image_folder(settings.splits[0])}/ and annotations/",
         )
     own = own_splits(settings, extract)
     absent = [path for split in settings.splits for path in sources(split) if not (root / path).exists()]

@@ -11,7 +11,7 @@ from urllib.error import URLError
 import pytest
 
 from vision.messages import system_errors
-from vision.messages.system_errors import in_words, instead_of, reason, said_of, said_of_no_thread
+from vision.messages.system_errors import in_words, instead_of, nearest_path, reason, said_of, said_of_no_thread
 
 
 @pytest.mark.parametrize("number", sorted(errno.errorcode))
@@ -47,6 +47,28 @@ def test_what_is_there_instead_is_named(tmp_path: Path, wanted: str) -> None:
         assert instead_of(wanted, tmp_path / name) == said
     assert instead_of("folder", tmp_path / "file") == f"{tmp_path}/file is a file, not a folder"
     assert instead_of("file", tmp_path) == f"{tmp_path} is a folder, not a file"
+
+
+def test_what_was_probably_meant_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place in ("models/street", "models/run1", "coco-data", ".hidden"):
+        Path(place).mkdir(parents=True)
+    Path("models/street/net.pth").touch()
+    for typed, meant in (
+        ("model/street", "models/street"), ("./modles//steet/nett.pth", "models/street/net.pth"),
+        (tmp_path / "cocodata", tmp_path / "coco-data"), ("coco-data", "coco-data"), ("..", ".."), ("", "."),
+        ("models/run2", None), ("hidden", None), ("models/street/net.pth/x", None), ("nothing/like it", None),
+        ("a\0b", None),
+    ):  # fmt: skip
+        assert nearest_path(Path(typed)) == (None if meant is None else Path(meant)), typed
+    assert instead_of("folder", Path("model")) == "there is no folder model: did you mean 'models'?"
+    assert instead_of("file", Path("model")) == "there is no file model"
+    with pytest.raises(FileNotFoundError) as caught:
+        Path("models/street/net.pt").read_bytes()
+    assert said_of(caught.value).endswith("check the path: did you mean 'models/street/net.pth'?")
+    with pytest.raises(FileNotFoundError) as caught:
+        Path("net/else").read_bytes()
+    assert said_of(caught.value).endswith("check the path")
 
 
 def test_a_name_with_line_breaks_stays_in_its_line() -> None:

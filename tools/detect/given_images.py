@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vision.messages.advice import shown
 from vision.messages.command_line import listed
-from vision.messages.system_errors import instead_of, reason
+from vision.messages.system_errors import did_you_mean_path, instead_of, reason
 from vision.messages.terminal import counted
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
@@ -87,7 +87,10 @@ def _unfit(name: str, path: Path) -> str:
         return ""
     if os.path.lexists(path):
         return instead_of("file", path).removeprefix(f"{shown(path)} is ")
-    return "no file matches this pattern" if glob.has_magic(name) else "no such file or folder"
+    if glob.has_magic(name):
+        return "no file matches this pattern"
+    near = did_you_mean_path(path)
+    return "no such file or folder" + (near and f": {near}")
 
 
 def _add_folder(given: Given, folder: Path, ours: set[str]) -> None:

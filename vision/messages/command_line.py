@@ -140,10 +140,14 @@ def no_such_choice(value: object, choices: Iterable[Any]) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``did you mean 'best'?``, or nothing. Another digit is another thing (mb1, mb2), not a slip of the finger."""
-    near = difflib.get_close_matches(word[:100], [name for name in known if name != "-h"], n=1)
-    if not near or _digits(word) not in ("", _digits(near[0])):
-        return ""
-    return f"did you mean {near[0]!r}?"
+    near = nearest(word, [name for name in known if name != "-h"])
+    return f"did you mean {near!r}?" if near else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word[:100].lower(), lower, n=1)
+    return lower[near[0]] if near and _digits(word) in ("", _digits(near[0])) else None
 
 
 def _digits(text: str) -> str:

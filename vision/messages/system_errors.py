@@ -5,14 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 from vision.messages.advice import shown
+from vision.messages.command_line import nearest
 from vision.messages.imports import said_of_import
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 NO_THREAD = "can't start new thread"
 """What Python's RuntimeError says where the system gives no more threads."""
+
+MOST_NAMES = 2000
+"""Of a folder that are looked at for one that may have been meant."""
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"),
@@ -71,7 +77,9 @@ def what_why_fix(error: OSError) -> tuple[str, str, str]:
     if error.errno in _WORDS:
         what, why, fix = _WORDS[error.errno]
         above = shown(_file_above(_name(error.filename)))
-        return what.format(where=where, above=above), why.format(where=where), fix
+        named = error.errno == errno.ENOENT and error.filename is not None
+        near = did_you_mean_path(Path(_name(error.filename))) if named else ""
+        return what.format(where=where, above=above), why.format(where=where), f"{fix}: {near}" if near else fix
     why = shown(
         error.strerror
         or (str(error) if error.errno is None else os.strerror(error.errno))
@@ -96,13 +104,37 @@ def instead_of(wanted: str, path: Path) -> str:
     try:
         return f"{shown(path)} is {kind_of(path.stat().st_mode)}, not a {wanted}"
     except (FileNotFoundError, NotADirectoryError):
-        return (
-            f"{shown(path)} is a link to nothing"
-            if path.is_symlink()
-            else f"there is no {wanted} {shown(path)}"
-        )
+        if path.is_symlink():
+            return f"{shown(path)} is a link to nothing"
+        near = did_you_mean_path(path, {"file": Path.is_file, "folder": Path.is_dir}[wanted])
+        return f"there is no {wanted} {shown(path)}" + (near and f": {near}")
     except OSError as error:
         return f"{shown(path)}: {reason(error)}"
+
+
+def did_you_mean_path(path: Path, fits: Callable[[Path], bool] = Path.exists) -> str:
+    """``did you mean 'models/a'?``, or nothing."""
+    near = nearest_path(path)
+    return f"did you mean {str(near)!r}?" if near is not None and near != path and fits(near) else ""
+
+
+def nearest_path(path: Path) -> Path | None:
+    """What is there under nearly the name of ``path``, in a folder of nearly that name, and so on; None where nothing is."""
+    place = Path(path.anchor)
+    for name in path.parts[len(place.parts) :]:
+        if os.path.lexists(place / name):
+            place /= name
+            continue
+        try:
+            with os.scandir(place) as found:
+                names = [entry.name for entry in islice(found, MOST_NAMES)]
+        except OSError:
+            return None
+        near = nearest(name, (each for each in names if not each.startswith(".")))
+        if near is None:
+            return None
+        place /= near
+    return place
 
 
 def reason(error: OSError) -> str:

@@ -71,6 +71,28 @@ def test_other_folders_and_files_are_called_what_they_are(tmp_path: Path, miniat
         find(tmp_path / "rum", ask=lambda run: f"x {run}")
 
 
+def test_a_mistyped_run_or_checkpoint_is_answered_with_the_one_that_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    begun(Path("models/street"), 1000)
+    begun(Path("models/newer"), 2000)
+    Path("models/street/COMBO_CHECKPOINT_a-Step-1.pth").touch()
+    Path("models/demo.onnx").touch()
+    for typed, meant in (
+        ("model/street", "models/street"), ("models/stret", "models/street"), ("modles", "models/newer"),
+        ("models/street/COMBO_CHECKPOINT-a-Step-1.pth", "models/street/COMBO_CHECKPOINT_a-Step-1.pth"),
+        ("model/demo.onx", "models/newer"), ("model/else", "models/newer"),
+    ):  # fmt: skip
+        with pytest.raises(NoCheckpoint) as caught:
+            find(typed, ask=lambda run: f"x {run}")
+        assert str(caught.value).splitlines()[1:] == [
+            "  why: there is no such file or run folder", f"  fix: x {meant}",
+        ]  # fmt: skip
+    with pytest.raises(NoCheckpoint, match="fix: check the path$"):
+        find("zzz/street")
+
+
 @pytest.mark.parametrize(
     "name", ["labels.txt", "training_args.json", "checkpoints.json", "net.onnx", "metrics.jsonl"]
 )

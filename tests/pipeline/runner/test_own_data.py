@@ -192,7 +192,7 @@ def test_a_root_that_is_mistyped_is_not_made_and_the_near_one_is_named(
     typo = tmp_path / "onw data"
     assert run(typo, *options) == 1
     said = capsys.readouterr()
-    assert f"there is no folder {typo}" in said.err and "did you mean 'own data'?" in said.err
+    assert f"there is no folder {typo}: did you mean '{tmp_path / 'own data'}'?" in said.err
     assert "python -m pipeline" not in said.err and "note:" not in said.out and not typo.exists()
     assert run(tmp_path / "else", *options) == 1
     assert "did you mean" not in capsys.readouterr().err

@@ -53,6 +53,7 @@ def test_results_of_an_earlier_run_are_no_input(photos: Path) -> None:
         ("MOVIE.AVI", "a video, not an image"),
         ("csi://0", "a stream or an address"),
         ("photos/none.png", "no such file or folder"),
+        ("photoes/a.jpg", "no such file or folder: did you mean 'photos/A.JPG'?"),
         ("photos/more", "no images in this folder"),
         ("pipe.png", "a pipe, not a file"),
         ("", "the name is empty"),

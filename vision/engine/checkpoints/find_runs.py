@@ -10,6 +10,7 @@ from vision.artefacts.data_layout import is_data_root
 from vision.artefacts.file_kinds import kind_of_place
 from vision.engine.checkpoints.folder import RECORD_NAME, NoCheckpoint, RunFolder
 from vision.messages.advice import command, shown
+from vision.messages.system_errors import nearest_path
 
 MOST_LOOKED_AT = 2000
 SHOWN_RUNS = 5
@@ -66,11 +67,19 @@ def no_checkpoint_at(path: Path, ask: Ask) -> NoCheckpoint:
         why = f"it is {kind_of_place(path)}"
     except OSError:
         why = "there is no such file or run folder"
-    runs = runs_below(path.parent) if path.parent.is_dir() else []
+    meant = _meant(path)
     return NoCheckpoint(
-        f"{shown(path)}: holds no checkpoint\n  why: {why}\n"
-        f"  fix: {ask(runs[0]) if runs else 'check the path'}"
+        f"{shown(path)}: holds no checkpoint\n  why: {why}\n  fix: {ask(meant) if meant else 'check the path'}"
     )
+
+
+def _meant(path: Path) -> Path | None:
+    """The run or checkpoint of nearly that name; else the newest run below a folder of nearly that name, or beside it."""
+    near = nearest_path(path)
+    if near and ((near.suffix == ".pth" and near.is_file()) or (near / RECORD_NAME).is_file()):
+        return near
+    places = filter(None, (near, nearest_path(path.parent)))
+    return next((runs[0] for place in places if (runs := runs_below(place))), None)
 
 
 def with_run_of(error: Exception, path: Path, ask: Ask) -> str:
