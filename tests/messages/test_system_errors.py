@@ -11,7 +11,14 @@ from urllib.error import URLError
 import pytest
 
 from vision.messages import system_errors
-from vision.messages.system_errors import in_words, instead_of, nearest_path, reason, said_of, said_of_no_thread
+from vision.messages.system_errors import (
+    in_words,
+    instead_of,
+    nearest_path,
+    reason,
+    said_of,
+    said_of_no_thread,
+)
 
 
 @pytest.mark.parametrize("number", sorted(errno.errorcode))

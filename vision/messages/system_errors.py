@@ -79,7 +79,11 @@ def what_why_fix(error: OSError) -> tuple[str, str, str]:
         above = shown(_file_above(_name(error.filename)))
         named = error.errno == errno.ENOENT and error.filename is not None
         near = did_you_mean_path(Path(_name(error.filename))) if named else ""
-        return what.format(where=where, above=above), why.format(where=where), f"{fix}: {near}" if near else fix
+        return (
+            what.format(where=where, above=above),
+            why.format(where=where),
+            f"{fix}: {near}" if near else fix,
+        )
     why = shown(
         error.strerror
         or (str(error) if error.errno is None else os.strerror(error.errno))

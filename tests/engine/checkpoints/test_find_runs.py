@@ -89,7 +89,7 @@ def test_a_mistyped_run_or_checkpoint_is_answered_with_the_one_that_was_meant(
         assert str(caught.value).splitlines()[1:] == [
             "  why: there is no such file or run folder", f"  fix: x {meant}",
         ]  # fmt: skip
-    with pytest.raises(NoCheckpoint, match="fix: check the path$"):
+    with pytest.raises(NoCheckpoint, match=r"fix: check the path$"):
         find("zzz/street")
 
 
