@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from argparse import Namespace
 from contextlib import suppress
@@ -18,6 +19,7 @@ from vision.messages.advice import command, quoted, shown
 
 RECIPE = "configs/coco_mb2_ssd_lite.yaml"
 """What README trains with; the trainer's bare defaults are those of the ancestors, kept for their commands."""
+COCO_RUN = "my-experiment-1"
 TRAINED_ON = ("train", "val")
 """The splits that the trainer reads."""
 
@@ -58,9 +60,17 @@ def _for_boxes(settings: Settings, empty: list[str]) -> str:
 
 
 def run_folder(root: Path) -> Path:
-    """Where training on ``root`` is told to put its run: each root has a folder of its own, COCO that of README."""
-    place = Path(os.path.normpath(root.absolute()))  # no link is followed: the name is the one that was given
-    return Path("models", "my-experiment-1" if place == Settings().root.absolute() else place.name)
+    """Where training on ``root`` is told to put its run: each root has a folder of its own, COCO that of README.
+
+    The name says which root it is for those in the current folder, in which ``models`` is, too; the others have a digest
+    of where they are behind it. A link and what it leads to are one root.
+    """
+    place = root.resolve()
+    if place == Settings().root.resolve():
+        return Path("models", COCO_RUN)
+    if place.parent == Path.cwd() and place.name != COCO_RUN:
+        return Path("models", place.name)
+    return Path("models", f"{place.name or 'data'}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}")
 
 
 def after_clean(root: Path, everything: bool) -> str:

@@ -14,7 +14,7 @@ from vision.artefacts.data_layout import SPLITS
 from vision.images.formats import EXIF_CHOICES
 from vision.messages.addresses import fault_of, redacted
 from vision.messages.advice import shown
-from vision.messages.command_line import Parser, no_such_choice, whole_from
+from vision.messages.command_line import Parser, comma_list, no_such_choice, whole_from
 from vision.messages.system_errors import instead_of
 
 DEFAULTS = Settings()
@@ -43,22 +43,22 @@ def web_address(text: str) -> str:
 
 
 def class_list(text: str) -> tuple[str, ...]:
-    """``person,car`` → ("car", "person"); () for the word ``all``."""
-    if text.strip() == choices.ALL:
-        return ()
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: expected comma-separated names, or {choices.ALL}; one is empty"
-        )
-    return tuple(sorted(set(names)))
+    """``person,car`` → ("car", "person"); () for the word ``all`` without quotes."""
+    return () if text.strip() == choices.ALL else tuple(sorted(set(name_list(text))))
+
+
+def name_list(text: str) -> list[str]:
+    """``comma_list`` for argparse."""
+    try:
+        return comma_list(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def split_list(text: str) -> tuple[str, ...]:
     """``train,val`` → ("train", "val"), in the order of the release."""
-    asked = {name.strip() for name in text.split(",")}
-    unknown = asked - set(SPLITS)
-    if unknown:
+    asked = name_list(text)
+    if unknown := set(asked) - set(SPLITS):
         raise argparse.ArgumentTypeError(no_such_choice(sorted(unknown)[0], SPLITS))
     return tuple(name for name in SPLITS if name in asked)
 
@@ -97,7 +97,8 @@ OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     }),
     "--classes": (("remap_categories",), {
         "type": class_list, "metavar": "LIST",
-        "help": "only these, e.g. person,car; the word all for all of them (those of the last run, else all)",
+        "help": "only these, e.g. person,car; a name that holds a comma in quotes: '\"traffic light, red\",car'; the word all for "
+        "all of them (those of the last run, else all)",
     }),
 }  # fmt: skip
 """Option → the stages that take it, and what argparse is told. Each other command refuses it, with their names."""

@@ -23,6 +23,7 @@ from vision.artefacts.records import RecordError, from_plain, read_json, to_plai
 from vision.images.formats import EXIF_CHOICES
 from vision.messages.addresses import redacted
 from vision.messages.advice import Word, command
+from vision.messages.command_line import comma_joined
 
 COCO, ALL, DEFAULT = "coco", "all", "default"
 """The ways back: COCO's own release, every class, the release's own server."""
@@ -138,7 +139,7 @@ def spelled(arguments: Namespace) -> str:
     for name in ("release", "splits", "mirror", "classes", "exif"):
         value = getattr(arguments, name, None)
         if isinstance(value, tuple):
-            value = ",".join(value) or ALL
+            value = f'"{ALL}"' if value == (ALL,) else comma_joined(value) or ALL
         for each in value if isinstance(value, list) else [] if value is None else [value]:
             words += [f"--{name}", redacted(each) if name == "mirror" else str(each)]
     for name in ("thorough", "keep_archives"):

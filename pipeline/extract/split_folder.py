@@ -23,7 +23,7 @@ from pipeline.stage import StageContext, StageError
 from pipeline.stop import Stop
 from vision.artefacts.files import publish_tree
 from vision.artefacts.records import RecordError
-from vision.images.formats import IMAGE_SUFFIXES
+from vision.images.formats import may_be_image
 from vision.messages.advice import quoted, shown
 from vision.messages.system_errors import instead_of
 from vision.messages.terminal import counted
@@ -213,8 +213,7 @@ def _of_earlier_releases(
         beside = sorted(e.name for e in entries if e.name not in files and e.is_file(follow_symlinks=False))
     if own is not None:
         return [name for name in beside if is_ours(folder / name, name, own, stop.check)]
-    images = [name for name in beside if Path(name).suffix.lower() in IMAGE_SUFFIXES]
-    doubtful = [name for name in images if not known or name in known]
+    doubtful = [name for name in filter(may_be_image, beside) if not known or name in known]
     if doubtful and known is not None:
         raise StageError(
             f"{folder} holds {counted(len(doubtful), 'image')} beside those of the archive, such as {doubtful[0]!r}",

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.image_check.check import ImageJob
-from pipeline.image_check.safe_read import facts_now, is_absent, list_entries, may_be_image, printable
+from pipeline.image_check.safe_read import facts_now, is_absent, list_entries, printable
 from pipeline.image_check.settings import NAME
 from pipeline.stage import StageError
 from vision.artefacts.data_layout import image_folder
 from vision.images.decode import ImageVerdict
+from vision.images.formats import may_be_image
 from vision.messages.advice import command, shown
 from vision.messages.terminal import counted
 

@@ -114,12 +114,6 @@ def list_entries(folder: Path, below: str = "") -> Iterator[str]:
             )
 
 
-def may_be_image(name: str) -> bool:
-    """By its name: notes, labels, ``.DS_Store``, ``Thumbs.db`` and the ``._x.jpg`` of macOS are none."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-
-
 def printable(name: str) -> str:
     """A name that JSON can hold: bytes that are not UTF-8 are written as ``\\xff``."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

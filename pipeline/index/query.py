@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.annotations.rules import id_problem
-from pipeline.command.options import count
+from pipeline.command.options import count, name_list
 from pipeline.index.schema import LARGE_PX, READABLE_VERSIONS, SMALL_PX, USER_VERSION
 from vision.artefacts.data_layout import INDEX
 from vision.messages.advice import quoted
-from vision.messages.command_line import Parser
+from vision.messages.command_line import Parser, comma_joined
 from vision.messages.output import words_are_the_result
 from vision.messages.system_errors import instead_of
 from vision.messages.terminal import counted
@@ -52,10 +52,16 @@ def parser() -> Parser:
         description="Lists annotations of index.sqlite, or one of its views.",
         epilog=EXAMPLES,
     )
+    made.words = f"it takes filters and no SQL: --classes person --limit 20, --show images, …; for SQL: sqlite3 ROOT/{INDEX}"
     made.add_argument(
         "--root", type=Path, default=Path("coco-data"), help="the data folder (default: coco-data)"
     )
-    made.add_argument("--classes", metavar="NAME[,NAME]", help="only these classes")
+    made.add_argument(
+        "--classes",
+        type=name_list,
+        metavar="NAME[,NAME]",
+        help="only these classes; one that holds a comma in quotes",
+    )
     made.add_argument("--split", choices=("train", "val", "test"), help="only this split")
     made.add_argument("--image-id", type=image_id, metavar="ID", help="only this image")
     made.add_argument("--min-area", type=area, metavar="PX2", help="area in px² of at least this")
@@ -200,16 +206,17 @@ def conditions(index: sqlite3.Connection, options: argparse.Namespace) -> tuple[
     return " AND ".join(clauses), values
 
 
-def labels_of(index: sqlite3.Connection, classes: str) -> list[int]:
-    """The labels of class names with commas between them."""
+def labels_of(index: sqlite3.Connection, asked: list[str]) -> list[int]:
+    """The labels of class names."""
     known = dict(index.execute("SELECT name, id FROM categories"))
-    asked = [name.strip() for name in classes.split(",")]
-    if not all(asked):
-        raise QueryError(f"--classes {classes!r}: expected comma-separated names; one is empty")
     for name in asked:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=3)
-            hint = f"did you mean {', '.join(close)}?" if close else "`--show categories` lists them"
+            hint = (
+                f"did you mean {', '.join(comma_joined([each]) for each in close)}?"
+                if close
+                else "`--show categories` lists them"
+            )
             raise QueryError(f"there is no class {name!r}; {hint}")
     return [known[name] for name in asked]
 

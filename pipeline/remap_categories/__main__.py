@@ -19,13 +19,13 @@ from pipeline.command.own_file import OwnFile
 from pipeline.command.run_stage import stage_main
 from pipeline.image_check.settings import PLAIN
 from pipeline.remap_categories.own_file import FileRemap, remap_file
-from pipeline.remap_categories.stage import STAGE, class_names
+from pipeline.remap_categories.stage import STAGE
 from vision.messages.command_line import Parser
 
 
 def _remap(parser: Parser, asked: Namespace) -> int:
     one = FileRemap(
-        asked.annotations, asked.images, asked.output, class_names(asked.classes), asked.category_map,
+        asked.annotations, asked.images, asked.output, list(asked.classes or ()) or None, asked.category_map,
         asked.workers, asked.accept_missing, asked.exif or PLAIN.exif,
     )  # fmt: skip
     if problem := one.problem():

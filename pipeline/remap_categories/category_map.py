@@ -19,6 +19,7 @@ from pipeline.annotations.rules import id_problem
 from pipeline.stage import StageError
 from vision.artefacts.data_layout import BACKGROUND, labels_text
 from vision.artefacts.records import RecordError, read_json
+from vision.messages.command_line import comma_joined
 from vision.messages.system_errors import in_words
 from vision.messages.terminal import counted
 
@@ -127,7 +128,11 @@ def choose(file: AnnotationFile, categories: Sequence[Category], wanted: Iterabl
     for name in asked:
         if name not in names:
             close = difflib.get_close_matches(name, names, n=3)
-            hint = f"did you mean {', '.join(close)}?" if close else f"it has {counted(len(names), 'other')}"
+            hint = (
+                f"did you mean {', '.join(comma_joined([each]) for each in close)}?"
+                if close
+                else f"it has {counted(len(names), 'other')}"
+            )
             raise NoSuchClass(str(_fault(file, "categories", f"there is no class {name!r}; {hint}")))
     if not asked:
         raise NoSuchClass(str(_fault(file, "categories", "no class was chosen")))

@@ -33,6 +33,7 @@ from pipeline.stop import Stop
 from vision.artefacts.targets import not_ours, require_file_place
 from vision.images.formats import EXIF_CHOICES, FITS_UPRIGHT
 from vision.messages.advice import Word, command, shown
+from vision.messages.command_line import comma_joined
 from vision.messages.system_errors import instead_of
 from vision.messages.terminal import counted
 
@@ -71,7 +72,7 @@ class FileRemap:
         """The command that uses photographs upright that were labelled so."""
         words: list[Word] = ["--annotations", self.annotations, "--images", self.images]
         words += ["--output", self.output]
-        words += ["--classes", ",".join(self.classes)] if self.classes else []
+        words += ["--classes", comma_joined(self.classes)] if self.classes else []
         words += ["--category-map", self.category_map] if self.category_map else []
         words += ["--accept-missing"] if self.accept_missing else []
         return command("python -m pipeline.remap_categories", *words, "--exif", "apply")

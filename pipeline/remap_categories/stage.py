@@ -100,15 +100,8 @@ def _verdict_check(verdicts: dict[int, Verdict]) -> ImageCheck:
     return check
 
 
-def class_names(asked: str | Iterable[str] | None) -> list[str] | None:
-    """``person,car``, or a list of names, sorted; None for all."""
-    if not asked:
-        return None
-    return sorted({name.strip() for name in (asked.split(",") if isinstance(asked, str) else asked)})
-
-
 def _classes(settings: Settings) -> list[str] | None:
-    return class_names(settings.choices.classes)
+    return sorted({*settings.choices.classes}) if settings.choices.classes else None
 
 
 def _inputs(settings: Settings) -> list[str]:

@@ -13,7 +13,7 @@ from pipeline.annotations.rules import image_fault
 from pipeline.image_check.absence import advice, require_there, unreadable
 from pipeline.image_check.check import ImageJob
 from pipeline.image_check.check_many import check_all, thumbnails_of
-from pipeline.image_check.safe_read import list_entries, may_be_image, printable
+from pipeline.image_check.safe_read import list_entries, printable
 from pipeline.image_check.settings import UNREADABLE, how, to_apply
 from pipeline.stage import Counts, StageContext, StageError
 from pipeline.stop import NEVER, Stop
@@ -22,7 +22,7 @@ from pipeline.validate_images.remake_rejects import reject_row, write_rows
 from vision.artefacts.data_layout import IMAGE_REPORT, REJECTS, SHEET, image_folder, original_path
 from vision.images.contact_sheet import MOST, draw_sheet, publish_sheet
 from vision.images.decode import ImageVerdict
-from vision.images.formats import FITS_UPRIGHT, STORED
+from vision.images.formats import FITS_UPRIGHT, STORED, may_be_image
 from vision.messages.advice import command, shown
 from vision.messages.terminal import counted
 

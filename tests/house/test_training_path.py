@@ -63,20 +63,33 @@ def test_a_root_of_an_odd_name_is_quoted() -> None:
     [
         ("coco-data", "my-experiment-1"),
         ("own/../coco-data", "my-experiment-1"),
+        ("link", "my-experiment-1"),
         ("../w/own", "own"),
-        ("elsewhere/coco-data", "coco-data"),
         ("own/.", "own"),
-        ("own/sub/..", "own"),
         ("-own", "-own"),
     ],
 )
-def test_each_root_has_a_run_folder_of_its_own(root: str, run: str) -> None:
-    assert run_folder(Path(root)) == Path("models", run)
-
-
-def test_the_current_folder_as_root_gives_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = tmp_path / "street"
-    place.mkdir()
+def test_a_root_in_the_current_folder_gives_its_run_its_name(
+    root: str, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "w"
+    (place / "coco-data").mkdir(parents=True)
+    (place / "link").symlink_to("coco-data")
     monkeypatch.chdir(place)
-    assert run_folder(Path()) == Path("models/street")
-    assert run_folder(place / "coco-data") == Path("models/my-experiment-1")
+    assert run_folder(Path(root)) == Path("models", run)
+    assert run_folder(place / root) == Path("models", run)
+
+
+def test_no_two_roots_share_a_run_folder_and_one_root_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").symlink_to("a")
+    roots = ("own", "a/own", "c/own", "c/coco-data", "coco-data", "my-experiment-1", "a", "..", ".", "/")
+    folders = [run_folder(Path(root)) for root in roots]
+    assert len({*folders}) == len(roots) and not {Path("models"), Path("models/..")} & {*folders}
+    assert all(folder.parent == Path("models") for folder in folders)
+    for again in ("b/own", "./a/own", "c/../a/own", tmp_path / "a/own"):
+        assert run_folder(Path(again)) == run_folder(Path("a/own"))
+    assert run_folder(Path("a/own")).name.startswith("own-")

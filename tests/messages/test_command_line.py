@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.house.parsers import programs
-from vision.messages.command_line import Parser, did_you_mean, fraction, listed, no_such_choice, whole_from
+from vision.messages.command_line import (
+    Parser,
+    comma_joined,
+    comma_list,
+    did_you_mean,
+    fraction,
+    listed,
+    no_such_choice,
+    whole_from,
+)
 
 
 def parser() -> Parser:
@@ -85,6 +94,26 @@ def test_every_command_answers_a_mistake_in_two_lines(program: str, repository: 
 def test_another_digit_is_another_thing() -> None:
     assert did_you_mean("mb1-ssd-lite", ["mb2-ssd-lite"]) == ""
     assert did_you_mean("mb2-ssd", ["mb2-ssd-lite"]) == did_you_mean("mb-ssd-lite", ["mb2-ssd-lite"]) != ""
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a", ["a"]), (" a , b\t", ["a", "b"]), ('"a, b",c', ["a, b", "c"]), ('c, "a,b"', ["c", "a,b"]),
+        ('"say ""a"""', ['say "a"']), ('5" nail,b', ['5" nail', "b"]), ("ä,'b'", ["ä", "'b'"]),
+    ],
+)  # fmt: skip
+def test_names_with_commas_between_them(text: str, names: list[str]) -> None:
+    assert comma_list(text) == names == comma_list(comma_joined(names))
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", ",", "a,", "a,,b", '"a', '"a"b', 'a,"', '"",b', "a\nb", '"a\n', "a" * 200_000]
+)
+def test_a_list_of_names_that_says_nothing_certain_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected comma-separated names") as refused:
+        comma_list(text)
+    assert len(str(refused.value)) < 200
 
 
 def test_long_lists_and_words_are_bounded() -> None:

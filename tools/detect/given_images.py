@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vision.images.formats import IMAGE_SUFFIXES, may_be_image
 from vision.messages.advice import shown
 from vision.messages.command_line import listed
 from vision.messages.system_errors import did_you_mean_path, instead_of, reason
 from vision.messages.terminal import counted
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 VIDEOS = frozenset(
     {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".h264", ".flv", ".wmv"}
 )
@@ -102,12 +102,12 @@ def _add_folder(given: Given, folder: Path, ours: set[str]) -> None:
     inside = [path for path in inside if source_of(path) not in ours]
     folders = [path for path in inside if path.is_dir()]
     files = [path for path in inside if not path.is_dir()]
-    images = [path for path in files if path.suffix.lower() in SUFFIXES]
+    images = [path for path in files if may_be_image(path.name)]
     given.images += [path for path in images if path.is_file()]
     given.wrong += [(str(path), _unfit(str(path), path)) for path in images if not path.is_file()]
     passed = _passed_over([path for path in files if path not in set(images)], folders)
     if not images:
-        kinds = ", ".join(sorted(SUFFIXES))
+        kinds = ", ".join(sorted(IMAGE_SUFFIXES))
         given.wrong.append(
             (str(folder), f"no images in this folder ({kinds})" + (f"; {passed}" if passed else ""))
         )

@@ -46,6 +46,13 @@ _SUFFIXES = {
 
 IMAGE_SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
 
+
+def may_be_image(name: str) -> bool:
+    """By its name: notes, labels, ``.DS_Store``, ``Thumbs.db`` and the ``._x.jpg`` of macOS are none."""
+    path = PurePath(name)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
 _MAGIC = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),

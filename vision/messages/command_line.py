@@ -6,7 +6,9 @@ Standard library only, for any Python from 3.8 on: ``setup_coco.sh`` comes throu
 from __future__ import annotations
 
 import argparse
+import csv
 import difflib
+import io
 import math
 import re
 import sys
@@ -17,6 +19,7 @@ from typing import Any, NoReturn
 from vision.messages.terminal import painted
 
 NAMES_SHOWN = 12
+COMMA_LIST = "comma-separated names (one that holds a comma in quotes: '\"a, b\",c')"
 BELOW = " " * 6
 """In front of what does not fit into a line of an example."""
 
@@ -70,6 +73,8 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**rest)
         self.elsewhere: dict[str, str] = {}
         """Options that only other commands take, and what is said of them."""
+        self.words = ""
+        """What is said of a word that is no option, where there are options alone."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words = list(sys.argv[1:] if args is None else args)
@@ -94,6 +99,8 @@ class Parser(argparse.ArgumentParser):
 
     def refuse_unknown(self, word: str) -> NoReturn:
         """Leaves with 2, with the option that was probably meant."""
+        if self.words and not word.startswith("-"):
+            self.error(f"unknown argument {shortened(word)!r}: {self.words}")
         flag = word.partition("=")[0]
         plain = flag.replace("_", "-")
         if where := self.elsewhere.get(plain) or self.elsewhere.get(plain.replace("--no-", "--")):
@@ -162,6 +169,31 @@ def listed(names: Sequence[str], most: int = NAMES_SHOWN) -> str:
 
 def shortened(text: str, most: int = 60) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+# ---------------------------------------------------------------- lists
+
+
+def comma_list(text: str) -> list[str]:
+    """``"a,b"`` → ``["a", "b"]``, blanks around names left out; a name with a comma has quotes: ``"a, b",c`` (as in CSV).
+
+    Raises ValueError with what was expected: quotes that do not end, an empty name.
+    """
+    try:
+        (row,) = csv.reader([text], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError):
+        raise ValueError(f"{shortened(text)!r}: expected {COMMA_LIST}; its quotes do not fit") from None
+    names = [name.strip() for name in row]
+    if not names or not all(names):
+        raise ValueError(f"{shortened(text)!r}: expected {COMMA_LIST}; one is empty")
+    return names
+
+
+def comma_joined(names: Iterable[str]) -> str:
+    """What ``comma_list`` reads as ``names``."""
+    written = io.StringIO()
+    csv.writer(written, lineterminator="").writerow(names)
+    return written.getvalue()
 
 
 # ---------------------------------------------------------------- numbers

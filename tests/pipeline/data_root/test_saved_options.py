@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,25 @@ def test_a_printed_command_carries_what_was_named(tmp_path: Path, capsys: pytest
         assert choices.chosen(build_parser().parse_args(words)).thorough
         assert choices.chosen(build_parser().parse_args(words)).exif == "apply"
         assert words[:5] == ["run", "--root", str(tmp_path / "a b"), "--release", named[3]]
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        (),
+        ("all",),
+        ("car", "person"),
+        ("a, b", "c"),
+        ('5" nail',),
+        ('"all"',),
+        ("$(touch X)", "'a'"),
+        ("it,",),
+    ],
+)
+def test_classes_come_back_from_a_printed_command(classes: tuple[str, ...]) -> None:
+    """() is all of them; there may be a class of that name, and names with commas and quotes."""
+    words = shlex.split(choices.spelled(Namespace(root=Path("r"), classes=classes)))
+    assert build_parser().parse_args(["run", *words]).classes == classes
 
 
 def test_a_damaged_note_does_not_block_when_all_of_it_is_named(tmp_path: Path) -> None:

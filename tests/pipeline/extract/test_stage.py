@@ -185,6 +185,7 @@ def test_where_it_is_not_on_record_whose_the_images_are_the_owner_is_asked(
     releases: Releases, record: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root, noted = releases.root, trees.manifest_path(releases.root, "val2017")
+    (root / "val2017/._a.jpg").write_bytes(b"what macOS writes beside an image is none")
     if record == "of an older program":
         trees.write_manifest(noted, trees.survey(root / "val2017", {}))
     else:

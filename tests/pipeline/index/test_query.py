@@ -190,8 +190,21 @@ def test_an_area_that_nothing_can_be_compared_with_is_refused(
 
 @pytest.mark.parametrize("classes", ["", " ", "person,", "person, ,car"])
 def test_an_empty_class_is_refused(root: Path, classes: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert index_command.main(["query", "--root", str(root), "--classes", classes]) == 1
-    assert "one is empty" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        index_command.main(["query", "--root", str(root), "--classes", classes])
+    assert ended.value.code == 2 and "one is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["select * from images where id=5", "person"])
+def test_words_in_the_place_of_filters_are_told_what_to_type(
+    words: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        index_command.main(["query", "--root", str(root), words])
+    first, _ = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2 and repr(words) in first
+    for told in ("--classes person --limit 20", "--show images", "sqlite3 ROOT/index.sqlite"):
+        assert told in first
 
 
 @pytest.mark.parametrize("given", ["9223372036854775808", "-1", "1e3", "9" * 5000, ""])

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.annotations.reader import AnnotationError
 from pipeline.image_check.verdicts import read_verdicts
+from pipeline.index import __main__ as index_command
 from pipeline.remap_categories import __main__ as remap_categories_command
 from pipeline.remap_categories.stage import remap
 from pipeline.stage import StageError
@@ -186,6 +187,23 @@ def test_counts_and_exit_codes_of_the_command(root: Path, capsys: pytest.Capture
     (root / IMAGE_REPORT).unlink()
     assert remap_categories_command.main(["--root", str(root), "--force"]) == 1
     assert "there is no file" in (error := capsys.readouterr().err) and len(error.splitlines()) == 3
+
+
+def test_a_class_whose_name_holds_a_comma_is_chosen_and_the_hint_spells_it(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split in ("train", "val"):
+        text = (root / original_path(split)).read_text()
+        (root / original_path(split)).write_text(text.replace('"cat"', '"cat, black"'))
+    command = ["--root", str(root), "--classes"]
+    assert remap_categories_command.main([*command, "person,cat, black"]) == 1
+    assert 'did you mean "cat, black"?' in capsys.readouterr().err
+    assert remap_categories_command.main([*command, 'person,"cat, black"']) == 0
+    assert (root / LABELS).read_text() == "BACKGROUND\nperson\ncat, black\n"
+    assert index_command.main(["--root", str(root)]) == 0
+    capsys.readouterr()
+    assert index_command.main(["query", *command, '"cat, black"', "--limit", "1"]) == 0
+    assert "cat, black" in capsys.readouterr().out
 
 
 def test_the_test_split_has_no_annotations(tmp_path: Path) -> None:

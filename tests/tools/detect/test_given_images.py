@@ -30,6 +30,13 @@ def test_a_folder(photos: Path) -> None:
     assert "1 subfolder (more; name them to look into them)" in note
 
 
+def test_what_macos_writes_beside_images_is_no_image(photos: Path) -> None:
+    (photos / "._A.JPG").write_bytes(b"")
+    given = sort_out([str(photos)])
+    assert [path.name for path in given.images] == ["A.JPG", "b.png"]
+    assert "5 files of other kinds (2 .heic, 1 .jpg, " in given.notes[0]
+
+
 def test_a_pattern_that_the_shell_left_alone_and_one_that_matches_a_name(photos: Path) -> None:
     assert [path.name for path in sort_out(["photos/*.png"]).images] == ["b.png"]
     (photos / "x[1].png").write_bytes(b"")
