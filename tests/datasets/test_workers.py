@@ -39,7 +39,6 @@ def test_a_worker_that_dies_is_told_with_its_image(small_coco: Path, deed: str, 
     message = str(raised.value)
     assert "000000000115.png (image id 115)" in message and expected in message
     assert f"data worker 1 (pid {loader.dataset.table.pid(1)})" in message
-    time.sleep(0.2)
     assert not running(loader.dataset.table.pid(0)), "the other worker is left behind"
 
 

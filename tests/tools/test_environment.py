@@ -300,7 +300,9 @@ def wheel(folder: Path) -> Path:
 def test_a_file_whose_hash_differs_is_not_installed(bare: Project, tmp_path: Path) -> None:
     """With the real pip, out of the wheel that comes with Python."""
     bundled = pytest.importorskip("ensurepip").__path__[0]
-    (pip,) = Path(bundled, "_bundled").glob("pip-*.whl")
+    pip = next(Path(bundled, "_bundled").glob("pip-*.whl"), None)
+    if pip is None:
+        pytest.skip("this Python has no wheel of pip in ensurepip/_bundled")
     bare.environ["PYTHONPATH"] += f":{pip}"
     (bare.bin / "uv").unlink()
     file = wheel(tmp_path / "links")

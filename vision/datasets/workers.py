@@ -18,6 +18,8 @@ from vision.datasets.sampling import SampleKey
 _STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 _PID, _EPOCH, _INDEX, _FIELDS = 0, 1, 2, 3
 _NOTHING = -1
+KILLED_S = 5.0
+"""How long a killed worker is waited for: one that hangs in the kernel is left to it."""
 
 
 class WorkerStatus:
@@ -110,13 +112,16 @@ def dead_workers(processes: Iterable[Any]) -> list[tuple[int, int]]:
 
 
 def end_workers(processes: Iterable[Any]) -> None:
-    """Kills what still runs: a worker holds nothing that is worth saving, and ignores polite requests.
+    """Kills what still runs, and waits for it: a worker holds nothing that is worth saving, and ignores polite requests.
 
     Registered to run at exit too, before torch and multiprocessing wait there for workers of a loader that is
     still referenced, one after another.
     """
-    for process in processes:
+    killed = list(processes)
+    for process in killed:
         process.kill()
+    for process in killed:
+        process.join(timeout=KILLED_S)
 
 
 def cause_of(exit_code: int, time_limit_s: int) -> str:

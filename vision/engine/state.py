@@ -85,6 +85,22 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """All global generators for update number ``step`` of process ``rank``, whatever was drawn before.
+
+    So a library that draws from them when it is first imported, or now and then, cannot tell a resumed run from one
+    that was never stopped.
+    """
+    python, numpy, torchs = np.random.SeedSequence((seed, step, rank)).generate_state(3, np.uint64).tolist()
+    random.seed(python)
+    np.random.seed(numpy % 2**32)
+    torch.default_generator.manual_seed(torchs)
+    if (
+        torch.cuda.is_initialized()
+    ):  # before that, torch would note the call with its stack, which takes half a millisecond
+        torch.cuda.manual_seed_all(torchs)
+
+
 def rng_state() -> dict[str, Any]:
     """The state of every global generator, as tensors and plain types."""
     version, internal, gauss = random.getstate()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.engine.tiny_runs import TINY
+from tests.engine.tiny_runs import TINY, assert_same_run
 from vision.engine.checkpoints import versions
 from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.training import loop
@@ -45,6 +45,33 @@ def test_the_generators_go_on_where_they_stood(
         line = [*tiny, "--checkpoint-folder", tmp_path / "parts", "--resume", "auto"]
         assert train(*line, "--stop-after-step", stop) == 0
     assert drawn == whole and len(set(whole)) == 6
+
+
+def test_what_a_library_draws_at_its_first_use_changes_nothing(
+    train: Train, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import within the first step or validation of a process may draw from the global generators."""
+    fresh: list[str] = []
+
+    def drawing(name: str) -> Callable[..., Any]:
+        inner = getattr(loop, name)
+
+        def draw(*rest: Any) -> Any:
+            if name in fresh:
+                fresh.remove(name)
+                random.random(), np.random.random(), torch.rand(())
+            return inner(*rest)
+
+        return draw
+
+    for name in ("train_step", "validate"):
+        monkeypatch.setattr(loop, name, drawing(name))
+    for run, stops in (("whole", [8]), ("parts", [2, 5, 8])):
+        for stop in stops:
+            fresh[:] = ["train_step", "validate"]
+            line = [*tiny, "--checkpoint-folder", tmp_path / run, "--resume", "auto"]
+            assert train(*line, "--stop-after-step", stop) == 0
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
 
 # ---------------------------------------------------------------- threads

@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import requests
@@ -86,8 +87,16 @@ def test_a_redirect_that_can_never_work_is_refused_at_once(
 
 
 def test_another_mirror_is_asked_where_the_first_can_never_work(
-    make_fetch: Callable[..., Fetch], fault_server: FaultServer
+    make_fetch: Callable[..., Fetch], fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    look_up = socket.getaddrinfo
+
+    def no_such_name(host: Any, *rest: Any, **more: Any) -> Any:  # a machine without a network says "not now"
+        if host == "name.invalid":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return look_up(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
     said_: list[str] = []
     urls = ["http://name.invalid/file.zip", f"{fault_server.url}/file.zip"]
     make_fetch((), urls=urls, connections=4, say=said_.append).run()

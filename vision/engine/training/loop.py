@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from vision.engine.checkpoints import checkpoint
-from vision.engine.state import TrainState
+from vision.engine.state import TrainState, seed_step
 from vision.engine.training.console import timed
 from vision.engine.training.not_finite import finite_metrics, require_finite_weights, require_steps
 from vision.engine.training.session import Session
@@ -56,6 +56,7 @@ def train_epoch(state: TrainState, session: Session) -> None:
     console.restart()
     saved_s = time.monotonic()
     for batch in timed(session.train, (console.window, console.epoch)):
+        seed_step(config.seed, state.step, session.group.rank)
         row = train_step(state, session, batch)
         session.board.step(row)
         due = state.step % config.debug_steps == 0
@@ -172,6 +173,7 @@ def save(
     if not session.group.is_main:
         return
     session.board.flush()
+    seed_step(session.config.seed, state.step, session.group.rank)
     checkpoint.save(state, session.run, session.facts, metrics, finished_epoch, best)
     session.run.prune(session.config.keep_checkpoints)
 
