@@ -1,7 +1,8 @@
 """The rules for single images and annotations: what is kept, what is clipped, what is dropped and why.
 
-Everything here is a pure function of one JSON value. Reasons are short words that appear in
-``report/annotations.jsonl`` and in the counts; ``detail`` is for people.
+Everything here is a function of one JSON value. Reasons are short words that appear in ``report/annotations.jsonl`` and
+in the counts; ``detail`` is for people. A whole number that is written as a float (``640.0``: CVAT and others do) is that
+whole number, and becomes it in place.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 MAX_ID = 2**63 - 1
+MAX_EXACT = 2**53
+"""Up to here a float holds every whole number."""
 MAX_SIDE = 65_535
 """Pixels; what a JPEG can have at most."""
 MAX_COORDINATE = 1e7
@@ -36,8 +39,14 @@ class Change:
     detail: str
 
 
+def whole(value: Any) -> Any:
+    """``640.0`` → ``640``; anything else as it is, also beyond 2⁵³, where a float may have been another number."""
+    exact = type(value) is float and value.is_integer() and abs(value) <= MAX_EXACT
+    return int(value) if exact else value
+
+
 def id_problem(value: Any) -> str | None:
-    """What is wrong with an id: it must be a whole number in 0..2⁶³ − 1 (True and 5.0 are none)."""
+    """What is wrong with an id: it must be a whole number in 0..2⁶³ − 1 (True and 5.0 are none, see ``whole``)."""
     if type(value) is int:
         return None if 0 <= value <= MAX_ID else f"{value} is out of range (0..2^63-1)"
     if value is None:
@@ -67,10 +76,23 @@ def file_name_problem(name: Any) -> str | None:
     return None
 
 
+def file_name_of(raw: Any) -> str:
+    """What an entry of ``images`` names, sound or not; "" for nothing."""
+    name = raw.get("file_name") if isinstance(raw, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+ENTRY_FAULTS = frozenset({"not_an_object", "bad_id", "bad_file_name", "bad_size"})
+"""The reasons of ``image_fault``."""
+
+
 def image_fault(raw: Any) -> Drop | None:
     """What is wrong with one entry of ``images``, looked at alone."""
     if not isinstance(raw, dict):
         return Drop("not_an_object", f"expected an object, found {shown(raw)}")
+    for key in ("id", "width", "height"):
+        if type(raw.get(key)) is float:
+            raw[key] = whole(raw[key])
     problem = id_problem(raw.get("id"))
     if problem:
         return Drop("bad_id", f"id: {problem}")
@@ -90,9 +112,11 @@ def annotation_fault(raw: Any) -> Drop | None:
         return Drop("not_an_object", f"expected an object, found {shown(raw)}")
     for key, reason in (("id", "bad_id"), ("image_id", "bad_image_id"), ("category_id", "bad_category_id")):
         value = raw.get(key)
+        if type(value) is float:
+            value = raw[key] = whole(value)
         if type(value) is not int or not 0 <= value <= MAX_ID:
             return Drop(reason, f"{key}: {id_problem(value)}")
-    crowd = raw.get("iscrowd", 0)
+    crowd = whole(raw.get("iscrowd", 0))
     if crowd not in (0, 1) or type(crowd) not in (int, bool):
         return Drop("bad_iscrowd", f"iscrowd: expected 0 or 1, found {shown(crowd)}")
     return None

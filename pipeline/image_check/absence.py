@@ -59,11 +59,16 @@ def advice(root: Path, own: bool) -> Advice:
 
 
 def require_there(
-    folder: Path, jobs: Sequence[ImageJob], found: Mapping[ImageJob, ImageVerdict], to_do: Advice
+    folder: Path,
+    jobs: Sequence[ImageJob],
+    named: Collection[str],
+    found: Mapping[ImageJob, ImageVerdict],
+    to_do: Advice,
 ) -> list[str]:
     """Raises StageError where so many of ``jobs``, all of ``folder``, are absent that somebody has to be asked.
 
-    Where a few are, returns what there is to say of them: that they are there under almost the same names.
+    Where a few are, returns what there is to say of them: that they are there under almost the same names. ``named``: what
+    the annotations name at all, also in entries that cannot be used.
     """
     absent = [job for job in jobs if is_absent(found[job].reason)]
     if not absent:
@@ -71,7 +76,7 @@ def require_there(
     kinds = Counter((found[job].reason or "").split(":")[0] for job in absent)
     there = list(map(printable, list_entries(folder)))
     missing = Counter(job.name for job in absent if (found[job].reason or "").startswith("missing"))
-    told = list(_near_misses(folder, {job.name for job in jobs}, there, missing))
+    told = list(_near_misses(folder, {*named}, there, missing))
     near, explained = [line for line, _ in told], {name for _, names in told for name in names}
     others = [job for job in absent if job.name not in explained]
     if kinds["missing"] == len(jobs):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.annotations.reader import AnnotationError, AnnotationFile
-from pipeline.annotations.rules import id_problem
+from pipeline.annotations.rules import id_problem, whole
 from pipeline.stage import StageError
 from vision.artefacts.data_layout import BACKGROUND, labels_text
 from vision.artefacts.records import RecordError, read_json
@@ -160,6 +160,7 @@ def _category(file: AnnotationFile, raw: Any, place: str) -> Category:
     if not isinstance(raw, dict):
         raise _fault(file, place, "expected an object with id and name")
     row = {"original_id": raw.get("id"), **raw}
+    row |= {key: whole(row[key]) for key in ("id", "original_id") if key in row}
     for key, look in (("id", id_problem), ("name", _name_problem), ("original_id", id_problem)):
         problem = look(row.get(key))
         if problem:

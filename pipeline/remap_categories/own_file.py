@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.annotations.reader import AnnotationError, AnnotationFile
-from pipeline.annotations.rules import Change, Drop, image_fault
+from pipeline.annotations.rules import Change, Drop, file_name_of, image_fault
 from pipeline.command.run_stage import reported, say
 from pipeline.command.working_folder import working_folder
 from pipeline.remap_categories.category_map import (
@@ -108,7 +108,9 @@ def remap_file(asked: FileRemap) -> int:
                 raise StageError(str(error), why, "name others with --classes, or leave it out") from error
             except AnnotationError as error:
                 raise StageError(
-                    str(error), "the annotations cannot be used as they are", "repair the file at that place"
+                    str(error),
+                    "the annotations cannot be used as they are",
+                    "repair it at that place, then the same command again",
                 ) from error
 
         return reported(work, stop)
@@ -173,11 +175,16 @@ def _image_check(
     def job_of(raw: dict[str, Any]) -> ImageJob:
         return ImageJob("", str(asked.images), raw["file_name"], (raw["height"], raw["width"]))
 
-    jobs = [job_of(raw) for raw in file.items("images") if image_fault(raw) is None]
+    jobs: list[ImageJob] = []
+    named: list[str] = []
+    for raw in file.items("images"):
+        named.append(file_name_of(raw))
+        if image_fault(raw) is None:
+            jobs.append(job_of(raw))
     found = check_all(jobs, working, asked.workers, How(exif=asked.exif), stop)
     notes = []
     if not asked.accept_missing:
-        notes = require_there(asked.images, list(dict.fromkeys(jobs)), found, OF_A_FILE)
+        notes = require_there(asked.images, list(dict.fromkeys(jobs)), named, found, OF_A_FILE)
 
     upright = [job for job, verdict in found.items() if (verdict.reason or "").startswith(FITS_UPRIGHT)]
     if upright and all(verdict.verdict == "reject" for verdict in found.values()):

@@ -64,5 +64,7 @@ def _checked(counts: SplitCounts, file: AnnotationFile) -> SplitCounts:
         raise AnnotationError(f"{file.path}: no image is left: the list of images is empty")
     if not counts.images_kept:
         reasons = ", ".join(f"{count} {reason}" for reason, count in counts.images_dropped.most_common(3))
-        raise AnnotationError(f"{file.path}: no image of {counts.images_in:,} can be used ({reasons})")
+        raise AnnotationError(
+            f"{file.path}: no image of {counts.images_in:,} can be used ({reasons}); the first: {counts.first_dropped}"
+        )
     return counts

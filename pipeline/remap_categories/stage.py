@@ -22,6 +22,7 @@ from pipeline.remap_categories.published_together import published_together
 from pipeline.remap_categories.remap import remap_one
 from pipeline.remap_categories.report import counts_of, report_text
 from pipeline.remap_categories.writer import ImageCheck, SplitCounts, any_image, judged
+from pipeline.runner.own_data import to_mend
 from pipeline.stage import Counts, NoSuchChoice, Settings, Stage, StageContext, StageError
 from pipeline.stop import NEVER, Stop
 from vision.artefacts.data_layout import (
@@ -139,7 +140,7 @@ def _run(context: StageContext) -> Counts:
         raise StageError(
             str(error),
             "the annotations cannot be used as they are",
-            FIX.format(root=quoted(context.root)),
+            to_mend(context.root, settings.choices),
         ) from error
     except FileNotFoundError as error:
         raise StageError(
@@ -149,8 +150,6 @@ def _run(context: StageContext) -> Counts:
         ) from error
     return counts_of(results)
 
-
-FIX = "extract them again (python -m pipeline.extract --root {root} --force), or repair your own file at that place"
 
 STAGE = Stage(
     name="remap_categories",

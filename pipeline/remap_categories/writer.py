@@ -53,7 +53,10 @@ SIDES = MAX_SIDE + 1
 
 @dataclass(slots=True)
 class SplitCounts:
-    """What was in one file and what became of it; in = kept + dropped, for images and for annotations."""
+    """What was in one file and what became of it; in = kept + dropped, for images and for annotations.
+
+    * first_dropped: which image was left out first, and why
+    """
 
     split: str
     images_in: int = 0
@@ -62,6 +65,7 @@ class SplitCounts:
     annotations_kept: int = 0
     crowds: int = 0
     images_dropped: Counter[str] = field(default_factory=Counter)
+    first_dropped: str = ""
     images_noted: Counter[str] = field(default_factory=Counter)
     annotations_dropped: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
@@ -167,6 +171,7 @@ class Remapping:
                 yield dumps(raw)
                 continue
             counts.images_dropped[found.reason] += 1
+            counts.first_dropped = counts.first_dropped or f"images[{index}]: {found.detail}"
             id_ = raw.get("id") if isinstance(raw, dict) else None
             if type(id_) is int and id_ not in self._sizes:
                 self._lost[id_] = found.reason

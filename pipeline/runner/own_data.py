@@ -12,8 +12,9 @@ from pathlib import Path
 
 from pipeline.data_root import claims
 from pipeline.data_root.saved_options import read as remembered
+from pipeline.release import COCO_2017
 from pipeline.runner.ownership import claimed, names, require_places, unclaimed
-from pipeline.stage import Settings, Stage, StageError
+from pipeline.stage import Choices, Settings, Stage, StageError
 from pipeline.stop import Stop
 from vision.artefacts.data_layout import SPLITS, image_folder
 from vision.messages.advice import command, quoted
@@ -51,6 +52,17 @@ def sources(split: str) -> tuple[str, str]:
     from vision.artefacts.data_layout import original_path  # the JSON reader: --help does not wait for it
 
     return image_folder(split), original_path(split)
+
+
+def to_mend(root: Path, choices: Choices) -> str:
+    """What to do about a published annotation file that cannot be used: of the owner's, of a release, as it is there."""
+    run = command("python -m pipeline run", "--root", root)
+    if choices.own:
+        return f"repair it at that place, then: {run}"
+    again = f"fetch it again: {command('python -m pipeline run', '--root', root, '--from', 'download', '--force')}"
+    return (
+        again if choices.release == COCO_2017 else f"{again}; where it is the same then, repair the release"
+    )
 
 
 def noticed(chosen: Iterable[Stage], settings: Settings, extract: Stage) -> Settings:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.annotations.reader import AnnotationError, AnnotationFile
-from pipeline.annotations.rules import image_fault
+from pipeline.annotations.rules import ENTRY_FAULTS, file_name_of, image_fault
 from pipeline.image_check.absence import advice, require_there, unreadable
 from pipeline.image_check.check import ImageJob
 from pipeline.image_check.check_many import check_all, thumbnails_of
 from pipeline.image_check.safe_read import list_entries, printable
 from pipeline.image_check.settings import UNREADABLE, how, to_apply
-from pipeline.stage import Counts, StageContext, StageError
+from pipeline.runner.own_data import to_mend
+from pipeline.stage import Choices, Counts, StageContext, StageError
 from pipeline.stop import NEVER, Stop
 from pipeline.validate_images.image_splits import TWICE, in_two_splits, warning
 from pipeline.validate_images.remake_rejects import reject_row, write_rows
@@ -25,6 +26,8 @@ from vision.images.decode import ImageVerdict
 from vision.images.formats import FITS_UPRIGHT, STORED, may_be_image
 from vision.messages.advice import command, shown
 from vision.messages.terminal import counted
+
+COCO = Choices()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +40,25 @@ class Entry:
     verdict: ImageVerdict | None
     job: ImageJob | None = None
 
+    @property
+    def is_stray(self) -> bool:
+        """Whether it is a file that no annotation names."""
+        return self.verdict is STRAY
+
+
+STRAY = ImageVerdict("reject", "not_in_annotations: no annotation file names it", None, None)
+
 
 def survey_split(
     root: Path,
     split: str,
     stop: Stop = NEVER,
-    own: bool = False,
+    choices: Choices = COCO,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Entry]:
     """What there is to check: the images of the annotation file in its order, then images that it does not name.
 
-    Files that are no images by their names are counted aloud (``say``). ``own``: nothing comes out of an archive. Raises StageError where one of them is missing, Interrupted when asked to
+    Files that are no images by their names are counted aloud (``say``). ``choices``: whose the files are. Raises StageError where one of them is missing, Interrupted when asked to
     stop: COCO's file takes some seconds.
     """
     folder = root / image_folder(split)
@@ -58,7 +69,7 @@ def survey_split(
             f"for COCO, which is fetched: {command('python -m pipeline run', '--root', root)}\n"
             f"       for your own: put {image_folder(split)}/ and {original_path(split)} there",
         )
-    entries = _annotated(root, split, folder, stop, own)
+    entries = _annotated(root, split, folder, stop, choices)
     named = {entry.file_name for entry in entries}
     strays = [name for name in map(printable, list_entries(folder)) if name not in named]
     others = [name for name in strays if not may_be_image(name)]
@@ -67,11 +78,10 @@ def survey_split(
             f"{image_folder(split)}: entries that are no images, which stay as they are: {len(others):,}, such as "
             f"{shown(others[0])!r}"
         )
-    stray = ImageVerdict("reject", "not_in_annotations: no annotation file names it", None, None)
-    return entries + [Entry(split, None, name, stray) for name in strays if may_be_image(name)]
+    return entries + [Entry(split, None, name, STRAY) for name in strays if may_be_image(name)]
 
 
-def _annotated(root: Path, split: str, folder: Path, stop: Stop, own: bool) -> list[Entry]:
+def _annotated(root: Path, split: str, folder: Path, stop: Stop, choices: Choices) -> list[Entry]:
     path = root / original_path(split)
     try:
         with AnnotationFile(path, stop) as file:
@@ -80,9 +90,7 @@ def _annotated(root: Path, split: str, folder: Path, stop: Stop, own: bool) -> l
         fix = command("python -m pipeline run", "--root", root)
         raise StageError(f"{path} is missing", "it names the images and their sizes", fix) from None
     except AnnotationError as error:
-        again = command("python -m pipeline run", "--root", root, "--from", "download", "--force")
-        fix = "repair the file at that place" if own else f"fetch it again: {again}"
-        raise StageError(f"{path} cannot be read", str(error), fix) from error
+        raise StageError(f"{path} cannot be read", str(error), to_mend(root, choices)) from error
 
 
 def _images(file: AnnotationFile) -> list[Any]:
@@ -102,10 +110,10 @@ def _entry(split: str, folder: str, raw: Any) -> Entry:
     if fault is None:
         job = ImageJob(split, folder, raw["file_name"], (raw["height"], raw["width"]))
         return Entry(split, raw["id"], raw["file_name"], None, job)
-    of = raw if isinstance(raw, dict) else {}
-    image_id = of.get("id") if type(of.get("id")) is int else None
+    given = raw.get("id") if isinstance(raw, dict) else None
     reason = f"{fault.reason}: {fault.detail}"
-    return Entry(split, image_id, str(of.get("file_name", "")), ImageVerdict("reject", reason, None, None))
+    verdict = ImageVerdict("reject", reason, None, None)
+    return Entry(split, given if type(given) is int else None, file_name_of(raw), verdict)
 
 
 def _with_verdicts(entries: Iterable[Entry], found: dict[ImageJob, ImageVerdict]) -> Iterator[Entry]:
@@ -119,7 +127,7 @@ def make_table(context: StageContext) -> Counts:
     surveyed = [
         entry
         for split in settings.splits
-        for entry in survey_split(context.root, split, context.stop, own, context.say)
+        for entry in survey_split(context.root, split, context.stop, settings.choices, context.say)
     ]
     jobs = [entry.job for entry in surveyed if entry.job is not None]
     found = check_all(jobs, context.staging, settings.workers, how(settings), context.stop)
@@ -127,10 +135,11 @@ def make_table(context: StageContext) -> Counts:
         to_do = advice(context.root, own)
         for split in settings.splits:
             of_split = [job for job in jobs if job.split == split]
-            for line in require_there(context.root / image_folder(split), of_split, found, to_do):
+            named = {entry.file_name for entry in surveyed if entry.split == split and not entry.is_stray}
+            for line in require_there(context.root / image_folder(split), of_split, named, found, to_do):
                 context.say(line)
     entries = list(_with_verdicts(surveyed, found))
-    _require_some(context.root, entries, settings.splits)
+    _require_some(context.root, entries, settings.splits, own)
     bad = [entry for entry in entries if _verdict(entry).verdict == "reject"]
     write_rows(context.staging / IMAGE_REPORT, map(_row, entries))
     write_rows(context.staging / REJECTS, map(reject_row, map(_row, bad)))
@@ -185,12 +194,12 @@ def _viewable(root: Path, entry: Entry) -> ImageJob | None:
     """Where a bad image can be looked at: annotated under a safe name, or a stray file of the folder."""
     if entry.job is not None:
         return entry.job
-    if entry.image_id is None and _verdict(entry).reason.startswith("not_in_annotations"):  # type: ignore[union-attr]
+    if entry.is_stray:
         return ImageJob(entry.split, str(root / image_folder(entry.split)), entry.file_name, None)
     return None
 
 
-def _require_some(root: Path, entries: Iterable[Entry], splits: Iterable[str]) -> None:
+def _require_some(root: Path, entries: Iterable[Entry], splits: Iterable[str], own: bool) -> None:
     usable = Counter(entry.split for entry in entries if _verdict(entry).verdict != "reject")
     for split in splits:
         if not usable[split]:
@@ -200,20 +209,28 @@ def _require_some(root: Path, entries: Iterable[Entry], splits: Iterable[str]) -
             first = next(
                 (e for e in of_split if reason_code(_verdict(e)) == reasons.most_common(1)[0][0]), None
             )
-            again = command("python -m pipeline run", "--root", root)
-            generic = f"do the images and the annotations belong together? When they do: {again}"
-            if "bad_file_name" in reasons:
-                generic = (
-                    f"write file_name as it counts from {root / image_folder(split)}, with /, then: {again}"
-                )
-            upright = f"use those upright that are labelled so: {to_apply(root)}"
             raise StageError(
                 f"no image of {image_folder(split)} can be used",
                 f"{most}; the first: {shown(first.file_name)}: {_verdict(first).reason}"
                 if first
                 else "none annotated",
-                upright if FITS_UPRIGHT in reasons else generic,
+                _to_have_some(root, split, reasons, own),
             )
+
+
+def _to_have_some(root: Path, split: str, reasons: Collection[str], own: bool) -> str:
+    """What to do, by the reasons of the refusals: the annotations, the images, or which of them are where."""
+    again = command("python -m pipeline run", "--root", root)
+    annotations = shown(root / original_path(split))
+    if FITS_UPRIGHT in reasons:
+        return f"use those upright that are labelled so: {to_apply(root)}"
+    if "bad_file_name" in reasons:
+        return f"write file_name as it counts from {root / image_folder(split)}, with /, then: {again}"
+    if own and ENTRY_FAULTS.issuperset(reasons):
+        return f"write it into {annotations} as it is expected, then: {again}"
+    if own:
+        return f"bring other images, or change what {annotations} says of them, then: {again}"
+    return f"do the images and the annotations belong together? When they do: {again}"
 
 
 def reason_code(verdict: ImageVerdict) -> str:

@@ -277,6 +277,30 @@ def test_one_file_is_not_offered_for_two_names(tmp_path: Path) -> None:
     assert [list(of) for _, of in told] == [["x/a.png"]]
 
 
+@pytest.mark.parametrize("own_file", [False, True])
+def test_names_of_entries_that_cannot_be_used_count_too(
+    own_file: bool, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is that of the entry whose width is missing: it is not offered to the one that has another ending."""
+    name = root / "annotations/instances_train2017.json"
+    made = json.loads(name.read_text())
+    for image in made["images"][:2]:
+        image["file_name"] = image["file_name"].replace("jpg", "png")
+        made["images"].append(
+            {"id": 100 + image["id"], "file_name": image["file_name"].replace("png", "jpg")}
+        )
+    made["images"].pop()  # of 001.png: its file may be it
+    name.write_text(json.dumps(made))
+    if own_file:
+        output = root.parent / "out.json"
+        words = ("--annotations", name, "--images", root / "train2017", "--output", output, "--workers", 1)
+        assert remap_categories_command.main(list(map(str, words))) == 0
+    else:
+        assert run(root) == 0
+    said = capsys.readouterr().out
+    assert "1 of them is there under names that differ in the ending: '001.png' is '001.jpg'" in said
+
+
 def test_a_name_in_the_unicode_form_of_macos(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "train2017/000.jpg").rename(root / "train2017/é.jpg")
     renamed(root, lambda name: unicodedata.normalize("NFD", "é.jpg"), 1)

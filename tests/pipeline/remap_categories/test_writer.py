@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.annotations.reader import AnnotationError, AnnotationFile
+from pipeline.annotations.rules import whole
 from pipeline.remap_categories import writer
 from pipeline.remap_categories.stage import remap
 from pipeline.remap_categories.writer import SplitCounts
@@ -133,6 +134,26 @@ def check_box_inside(raw: dict[str, Any], width: int, height: int) -> None:
     assert type(raw["iscrowd"]) is int
 
 
+def test_whole_numbers_written_as_floats_are_the_same_numbers(tmp_path: Path) -> None:
+    """As CVAT and others write them; a fraction is refused, see the corpus."""
+    made: list[dict[str, bytes]] = []
+    for number in (int, float):
+        base = json.loads(document())
+        for key, names in (
+            ("images", ("id", "width", "height")),
+            ("annotations", ("id", "image_id", "category_id", "iscrowd")),
+            ("categories", ("id",)),
+        ):
+            for row in base[key]:
+                row |= {name: number(row[name]) for name in names}
+        root = tmp_path / number.__name__
+        place(root, json.dumps(base).encode())
+        remap(root, ("train",))
+        made.append(tree(root))
+    name = original_path("train")
+    assert made[0].pop(name) != made[1].pop(name) and made[0] == made[1]
+
+
 def test_lines_of_the_message_are_those_of_the_file(tmp_path: Path) -> None:
     """The 5,001st of 6,000 images, a line each, is broken: line 5,002."""
     images = [json.dumps({"id": n, "file_name": f"{n}.jpg", "width": 9, "height": 9}) for n in range(6000)]
@@ -190,7 +211,7 @@ def test_nothing_is_lost_silently(images: list[Any], annotations: list[Any]) -> 
     """Whatever the entries are: in = kept + dropped, every loss is on the list, and what is kept is sound."""
     for image in images:  # one file an image; what else there may be is refused as a whole
         if isinstance(image, dict) and image["file_name"] != "../a":
-            image["file_name"] = f"{image['id']!r}.jpg"
+            image["file_name"] = f"{whole(image['id'])!r}.jpg"
     sound = {"id": 9, "file_name": "z.jpg", "width": 10, "height": 10}
     given = {
         "images": [*images, sound], "annotations": annotations,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -206,3 +208,35 @@ def test_where_there_are_no_images_yet_both_ways_are_named(
     said = capsys.readouterr().err
     assert "for COCO, which is fetched: python -m pipeline run" in said
     assert "for your own: put train2017/ and annotations/instances_train2017.json there" in said
+
+
+SPOILT = [
+    ("fractions", lambda made: [one.update(width=one["width"] + 0.5) for one in made["images"]], "pipeline/validate_images/table.py:_to_have_some", "width: "),
+    ("texts", lambda made: [one.update(id=str(one["id"])) for one in made["images"]], "pipeline/validate_images/table.py:_to_have_some", "id: expected"),
+    ("other sizes", lambda made: [one.update(width=9, height=7) for one in made["images"]], "pipeline/validate_images/table.py:_to_have_some", "9"),
+    ("no images", lambda made: made.pop("images"), "pipeline/runner/own_data.py:to_mend", '"images" is missing'),
+    ("a name twice", lambda made: made["categories"].append({**made["categories"][0], "id": 999}), "pipeline/runner/own_data.py:to_mend", "comes twice"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("spoil", "site", "why"), [row[1:] for row in SPOILT], ids=[row[0] for row in SPOILT]
+)
+def test_once_its_owner_has_mended_the_annotations_the_printed_command_goes_on(
+    spoil: Callable[[dict[str, Any]], object], site: str, why: str, by_hand: Path, printed: Printed,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """What to mend is said first: the command alone would be refused again, and nothing can be fetched in its place."""
+    name = by_hand / "annotations/instances_train2017.json"
+    sound = name.read_text()
+    made = json.loads(sound)
+    spoil(made)
+    name.write_text(json.dumps(made))
+    assert run(by_hand, "--from", "validate_images") == 1
+    said = capsys.readouterr().err
+    assert why in said and str(name) in said and "belong together" not in said and "download" not in said
+    (fix,) = (line for line in said.splitlines() if line.startswith("  fix: "))
+    assert not fix.startswith("  fix: python") and ", then: python -m pipeline run" in fix
+    name.write_text(sound)
+    printed(said, site, "--workers", "1")
+    assert states(by_hand, capsys) == ["own", "own", "done", "done", "done"]

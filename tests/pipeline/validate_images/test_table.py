@@ -39,6 +39,14 @@ def test_images_in_their_order_wherever_they_stand_then_strays_by_name(tmp_path:
     assert [entry.job is None for entry in found] == [False] * 5 + [True] * 2
 
 
+def test_whole_numbers_written_as_floats_are_what_they_are(tmp_path: Path) -> None:
+    floats = [{**image, "id": float(n), "width": 4.0, "height": 3.0} for n, image in enumerate(IMAGES)]
+    found = survey_split(root_with(tmp_path, json.dumps({"images": floats})), "val")
+    assert [(repr(entry.image_id), entry.job and entry.job.expected_hw) for entry in found] == [
+        (str(n), (3, 4)) for n in range(5)
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
