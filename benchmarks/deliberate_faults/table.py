@@ -200,7 +200,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     *rows(
         "vision/nn/backbones/mobilenet_v2.py", "tests/nn/test_backbones.py tests/ssd/test_model.py",
-        ("tapped one block early", "TAPPED_BLOCK = 14", "TAPPED_BLOCK = 13"),
+        ("tapped one block early", "EXPANSION: 14", "EXPANSION: 13"),
         ("one block fewer", "(6, 64, 4, 2)", "(6, 64, 3, 2)"),
     ),
     *rows(

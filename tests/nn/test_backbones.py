@@ -40,7 +40,7 @@ def test_same_numbers_as_torchvision(theirs):
 def test_widths_are_torchvisions(width):
     """Up to the last 1×1, which torchvision keeps at 1280 below width 1."""
     theirs = torchvision.models.mobilenet_v2(weights=None, width_mult=width).features
-    ours = MobileNetV2(width)
+    ours = MobileNetV2(width_mult=width)
     shapes = {name: value.shape for name, value in ours.from_torchvision(theirs.state_dict()).items()}
     own = {name: value.shape for name, value in ours.state_dict().items()}
     assert list(shapes) == list(own)

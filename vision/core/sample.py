@@ -16,26 +16,36 @@ from torch import Tensor
 BACKGROUND = 0
 """The label of background and of padding; objects have labels 1..C−1."""
 
+GREY = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in a grey pixel (ITU-R BT.601, as Pillow and OpenCV weigh them); their sum is 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
     """What the network is fed: size and normalisation.
 
     The defaults are what jetson-inference's detectNet does on the device (``pixel / 127.5 − 1``).
+    ``channels`` is 3 for RGB, or 1: the same RGB pixels, weighted by ``GREY`` to one channel.
     """
 
     height: int = 300
     width: int = 300
     mean: float = 127.5
     std: float = 127.5
+    channels: int = 3
 
     def __post_init__(self) -> None:
+        if self.channels not in (1, 3):
+            raise ValueError(f"{self.channels} input channels: there is 3 (RGB) and 1 (grey)")
         if self.height < 1 or self.width < 1:
             raise ValueError(f"input size {self.width}×{self.height} px: both sides must be positive")
 
     def normalise(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) uint8 in 0..255 → float32 in [−1, 1] (with the default mean and std)."""
-        return (images.float() - self.mean) / self.std
+        """(N, 3, H, W) uint8 RGB in 0..255 → (N, channels, H, W) float32 in [−1, 1] (with the default mean and std)."""
+        pixels = images.float()
+        if self.channels == 1:
+            pixels = (pixels * pixels.new_tensor(GREY)[:, None, None]).sum(dim=1, keepdim=True)
+        return (pixels - self.mean) / self.std
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,11 @@ from vision.ssd.priors.generate import make_priors
 from vision.ssd.variants import DEFAULT_PRIORS, Variant
 
 BACKBONES = {"mobilenet-v2": MobileNetV2}
+"""Name → ``(sources, width_mult, in_channels)`` → a module that gives a list of maps, with their ``out_channels``."""
 NECKS = {"inverted-residual-extras": inverted_residual_extras}
+"""Name → ``(in_channels of its maps, width_mult, **neck_options)`` → a module from maps to maps, with ``out_channels``."""
 HEADS = {"ssd-lite": ssd_lite_headers}
+"""Name → ``(channels of the maps, shapes a cell of each, values a shape)`` → ``Headers``."""
 CODERS = {"ssd": BoxCoder}
 LOSSES = {"multibox": SsdLoss}
 
@@ -47,7 +50,7 @@ def build_detector(
             f"no prior profile is called {prior_profile!r}: {variant.name} has {', '.join(variant.priors)}"
         )
     profile = variant.priors[prior_profile]
-    base_net, extras, channels = _trunk(variant.backbone, variant.neck, width_mult)
+    base_net, extras, channels = _trunk(variant, width_mult, input_spec.channels)
     make_headers = HEADS[variant.heads]
     detector = Detector(
         base_net=base_net,
@@ -85,21 +88,21 @@ def initialise_heads(detector: Detector) -> None:
 
 def map_sizes(variant: Variant, input_spec: InputSpec, width_mult: float = 1.0) -> list[tuple[int, int]]:
     """(h, w) of every map that the heads look at, finest first: from a run without numbers."""
-    return list(_map_sizes(variant.backbone, variant.neck, input_spec.height, input_spec.width, width_mult))
+    return list(_map_sizes(variant, input_spec, width_mult))
 
 
 @functools.cache  # such a run takes a second
-def _map_sizes(
-    backbone: str, neck: str, height: int, width: int, width_mult: float
-) -> tuple[tuple[int, int], ...]:
+def _map_sizes(variant: Variant, spec: InputSpec, width_mult: float) -> tuple[tuple[int, int], ...]:
     with torch.device("meta"), torch.no_grad():
-        base_net, extras, _ = _trunk(backbone, neck, width_mult)
-        maps = extras.eval()(base_net.eval()(torch.empty(1, 3, height, width)))
+        base_net, extras, _ = _trunk(variant, width_mult, spec.channels)
+        maps = extras.eval()(base_net.eval()(torch.empty(1, spec.channels, spec.height, spec.width)))
     return tuple((features.shape[2], features.shape[3]) for features in maps)
 
 
-def _trunk(backbone: str, neck: str, width_mult: float) -> tuple[nn.Module, nn.Module, tuple[int, ...]]:
+def _trunk(
+    variant: Variant, width_mult: float, in_channels: int
+) -> tuple[nn.Module, nn.Module, tuple[int, ...]]:
     """Backbone, neck, and the channels of the maps that the neck gives."""
-    base_net = BACKBONES[backbone](width_mult)
-    extras = NECKS[neck](base_net.out_channels, width_mult)
+    base_net = BACKBONES[variant.backbone](variant.sources, width_mult, in_channels)
+    extras = NECKS[variant.neck](base_net.out_channels, width_mult, **variant.neck_options)
     return base_net, extras, extras.out_channels

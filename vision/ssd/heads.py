@@ -13,6 +13,39 @@ from torch import Tensor, nn
 from vision.nn.blocks import BatchNorm2d
 
 
+class Headers(nn.ModuleList):
+    """One header a map, each a convolution or a sequence that ends in one."""
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Maps (N, c, h, w), finest first → (N, A·c, h, w) of each."""
+        return [header(features) for header, features in zip(self, maps, strict=True)]
+
+    @property
+    def last_layers(self) -> dict[str, nn.Conv2d]:
+        """The convolutions that give the values, by their names below this module."""
+        found = {}
+        for number, header in enumerate(self):
+            name, layer = [(n, m) for n, m in header.named_modules() if isinstance(m, nn.Conv2d)][-1]
+            found[".".join(filter(None, (str(number), name)))] = layer
+        return found
+
+
+class NoOffsets(nn.Module):
+    """In the place of the regression headers where boxes are the priors as they are: offsets 0, no parameters."""
+
+    def __init__(self, shapes_per_cell: Sequence[int]) -> None:
+        super().__init__()
+        self.shapes_per_cell = tuple(shapes_per_cell)
+        self.last_layers: dict[str, nn.Conv2d] = {}
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Maps (N, c, h, w) → zeros (N, 4·A, h, w) of each."""
+        return [
+            features.new_zeros(features.shape[0], 4 * shapes, *features.shape[2:])
+            for features, shapes in zip(maps, self.shapes_per_cell, strict=True)
+        ]
+
+
 def separable_conv(in_channels: int, out_channels: int) -> nn.Sequential:
     """SSDLite's head (Sandler et al. 2018, section 6.2): depthwise 3×3 with bias, BN, ReLU6, 1×1."""
     return nn.Sequential(
@@ -23,14 +56,12 @@ def separable_conv(in_channels: int, out_channels: int) -> nn.Sequential:
     )
 
 
-def ssd_lite_headers(
-    in_channels: Sequence[int], shapes_per_cell: Sequence[int], values: int
-) -> nn.ModuleList:
+def ssd_lite_headers(in_channels: Sequence[int], shapes_per_cell: Sequence[int], values: int) -> Headers:
     """One header a map: separable on all but the last, a plain 1×1 on the last, which has one cell."""
     *finer, last = [
         (channels, shapes * values) for channels, shapes in zip(in_channels, shapes_per_cell, strict=True)
     ]
-    return nn.ModuleList([*(separable_conv(*sizes) for sizes in finer), nn.Conv2d(*last, kernel_size=1)])
+    return Headers([*(separable_conv(*sizes) for sizes in finer), nn.Conv2d(*last, kernel_size=1)])
 
 
 def flatten_predictions(output: Tensor, values: int) -> Tensor:
@@ -38,30 +69,23 @@ def flatten_predictions(output: Tensor, values: int) -> Tensor:
     return output.permute(0, 2, 3, 1).reshape(output.shape[0], -1, values)
 
 
-def initialise_headers(headers: nn.ModuleList, std: float) -> None:
+def initialise_headers(headers: Headers | NoOffsets, std: float) -> None:
     """Last convolution of each header: small weights and no bias, so that all priors begin alike."""
-    for header in headers:
-        last = _last_convolution(header)
+    for last in headers.last_layers.values():
         nn.init.normal_(last.weight, std=std)
         assert last.bias is not None
         nn.init.zeros_(last.bias)
 
 
-def bias_to_background(headers: nn.ModuleList, num_classes: int, objects: float) -> None:
+def bias_to_background(headers: Headers, num_classes: int, objects: float) -> None:
     """Bias of the classification headers so that softmax gives all object classes together ``objects``.
 
     (The prior π of Lin et al. 2017, section 4.1, for softmax.) Saves the steps in which a net only learns that most priors
     show nothing.
     """
-    for header in headers:
-        bias = _last_convolution(header).bias
+    for last in headers.last_layers.values():
+        bias = last.bias
         assert bias is not None
         background = math.log((1 - objects) / objects * (num_classes - 1))
         nn.init.zeros_(bias)
         bias.data.view(-1, num_classes)[:, 0] = background
-
-
-def _last_convolution(header: nn.Module) -> nn.Conv2d:
-    last = header[-1] if isinstance(header, nn.Sequential) else header
-    assert isinstance(last, nn.Conv2d)
-    return last

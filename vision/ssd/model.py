@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vision.core.sample import InputSpec
 from vision.ssd.coding import BoxCoder
-from vision.ssd.heads import flatten_predictions
+from vision.ssd.heads import Headers, NoOffsets, flatten_predictions
 from vision.ssd.variants import Variant
 
 
@@ -27,8 +27,8 @@ class Detector(nn.Module):
         self,
         base_net: nn.Module,
         extras: nn.Module,
-        classification_headers: nn.ModuleList,
-        regression_headers: nn.ModuleList,
+        classification_headers: Headers,
+        regression_headers: Headers | NoOffsets,
         priors_cxcywh: Tensor,
         coder: BoxCoder,
         num_classes: int,
@@ -47,11 +47,8 @@ class Detector(nn.Module):
         self.variant = variant
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 3, H, W) float, normalised → logits (N, P, C), offsets (N, P, 4), in the order of the priors."""
-        logits, offsets = [], []
+        """(N, channels, H, W) float, normalised → logits (N, P, C), offsets (N, P, 4), in the order of the priors."""
         maps = self.extras(self.base_net(images))
-        headers = zip(maps, self.classification_headers, self.regression_headers, strict=True)
-        for features, classify, regress in headers:
-            logits.append(flatten_predictions(classify(features), self.num_classes))
-            offsets.append(flatten_predictions(regress(features), 4))
+        logits = [flatten_predictions(each, self.num_classes) for each in self.classification_headers(maps)]
+        offsets = [flatten_predictions(each, 4) for each in self.regression_headers(maps)]
         return torch.cat(logits, dim=1), torch.cat(offsets, dim=1)

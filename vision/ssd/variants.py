@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from vision.ssd.priors.profiles import ANCESTOR_MOBILENET, COCO_MOBILENET, PriorProfile
 
@@ -30,6 +31,7 @@ class Nms:
 class Variant:
     """One detector as data.
 
+    ``sources`` names the maps that are taken from the backbone, finest first; ``neck_options`` goes to the neck's builder.
     ``priors`` holds the profiles by name. ``initial_objects`` is the probability that an untrained net gives
     to all object classes together; ``head_std`` is that of the first weights of the heads' last layer.
     """
@@ -37,9 +39,11 @@ class Variant:
     name: str
     title: str
     backbone: str
+    sources: tuple[str, ...]
     neck: str
     heads: str
-    priors: Mapping[str, PriorProfile]
+    priors: Mapping[str, PriorProfile] = field(hash=False)
+    neck_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     coder: str = "ssd"
     score_function: str = "softmax"
     loss: str = "multibox"
@@ -59,6 +63,7 @@ VARIANTS: dict[str, Variant] = {
             name="mb2-ssd-lite",
             title="SSDLite on MobileNetV2: 4.5 M parameters, 0.79 GMAC at 300×300",
             backbone="mobilenet-v2",
+            sources=("expansion-16", "last-32"),
             neck="inverted-residual-extras",
             heads="ssd-lite",
             priors={"coco": COCO_MOBILENET, "ancestor": ANCESTOR_MOBILENET},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -21,34 +21,49 @@ STAGES = (
 )
 STEM_CHANNELS = 32
 LAST_CHANNELS = 1280
-TAPPED_BLOCK = 14
-"""The first block of stride 32; its expansion is still of stride 16 and the finest source (section 6.2)."""
+EXPANSION = "expansion-16"
+"""Of the first block of stride 32, before its depthwise filter: still of stride 16 (section 6.2)."""
+TAPS = {"8": 6, "16": 13, EXPANSION: 14, "32": 17, "last-32": 18}
+"""Source → the block that gives it."""
 
 
 class MobileNetV2(nn.Sequential):
     """Numbered 0 (stem), 1..17 (inverted residuals), 18 (last 1×1), the names of published weights.
 
-    The last 1×1 is scaled with the width too: at small widths its 1280 channels and the heads on them would
-    cost more than the rest of the net.
+    ``sources``: ``"8"``, ``"16"``, ``"32"`` are the outputs of blocks 6, 13 and 17 (ssds.pytorch); ``"expansion-16"`` is the
+    expansion of block 14 and ``"last-32"`` the last 1×1 (section 6.2; pytorch-ssd). Layers behind the last source are
+    left out. The last 1×1 is scaled with the width too: at small widths its 1280 channels and the heads on them
+    would cost more than the rest of the net.
     """
 
-    def __init__(self, width_mult: float = 1.0) -> None:
+    def __init__(
+        self,
+        sources: Sequence[str] = ("expansion-16", "last-32"),
+        width_mult: float = 1.0,
+        in_channels: int = 3,
+    ) -> None:
         channels = make_divisible(STEM_CHANNELS, width_mult)
-        layers: list[nn.Module] = [nn.Sequential(*conv_bn_relu6(3, channels, 3, stride=2))]
+        layers: list[nn.Module] = [nn.Sequential(*conv_bn_relu6(in_channels, channels, 3, stride=2))]
+        outputs = [channels]
         for expand_ratio, stage_channels, repeats, first_stride in STAGES:
             out_channels = make_divisible(stage_channels, width_mult)
             for repeat in range(repeats):
                 stride = first_stride if repeat == 0 else 1
                 layers.append(InvertedResidual(channels, out_channels, stride, expand_ratio))
                 channels = out_channels
+                outputs.append(channels)
         last = make_divisible(LAST_CHANNELS, width_mult)
         layers.append(nn.Sequential(*conv_bn_relu6(channels, last, 1)))
-        super().__init__(*layers)
-        self.out_channels = (self.tapped.expanded_channels, last)
+        outputs.append(last)
+        super().__init__(*layers[: max(TAPS[name] for name in sources) + 1])
+        self.sources = tuple(sources)
+        self.out_channels = tuple(
+            self.expanded.expanded_channels if name == EXPANSION else outputs[TAPS[name]] for name in sources
+        )
 
     @property
-    def tapped(self) -> InvertedResidual:
-        block = self[TAPPED_BLOCK]
+    def expanded(self) -> InvertedResidual:
+        block = self[TAPS[EXPANSION]]
         assert isinstance(block, InvertedResidual)
         return block
 
@@ -83,13 +98,11 @@ class MobileNetV2(nn.Sequential):
         return flat
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(N, 3, H, W) → [(N, 576, ⌈H/16⌉, ⌈W/16⌉), (N, 1280, ⌈H/32⌉, ⌈W/32⌉)] at width 1."""
-        x = images
-        sources = []
+        """(N, c, H, W) → a map for each source, (N, out_channels, ⌈H / stride⌉, ⌈W / stride⌉)."""
+        x, maps = images, {}
         for number, layer in enumerate(self):
-            if number == TAPPED_BLOCK:
-                expanded, x = self.tapped.forward_with_expansion(x)
-                sources.append(expanded)
+            if number == TAPS[EXPANSION] and EXPANSION in self.sources:
+                maps[number], x = self.expanded.forward_with_expansion(x)
             else:
-                x = layer(x)
-        return [*sources, x]
+                x = maps[number] = layer(x)
+        return [maps[TAPS[name]] for name in self.sources]

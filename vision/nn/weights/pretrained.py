@@ -263,9 +263,6 @@ def move_classes(
 def _class_layers(model: nn.Module) -> list[str]:
     """Names of the weights and biases of the last convolution of each classification head."""
     heads: Any = model.classification_headers
-    names = []
-    for number, head in enumerate(heads):
-        last = [name for name, layer in head.named_modules() if isinstance(layer, nn.Conv2d)][-1]
-        prefix = ".".join(part for part in ("classification_headers", str(number), last) if part)
-        names += [f"{prefix}.weight", f"{prefix}.bias"]
-    return names
+    return [
+        f"classification_headers.{name}.{kind}" for name in heads.last_layers for kind in ("weight", "bias")
+    ]
