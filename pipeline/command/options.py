@@ -155,10 +155,8 @@ def add_root_option(parser: argparse._ActionsContainer) -> None:
 
 
 def data_folder(text: str) -> Path:
-    """A folder that is there or can be made; the empty word of a shell variable that is not set is none."""
+    """A folder that is there or can be made."""
     path = Path(text)
-    if not text:
-        raise argparse.ArgumentTypeError("the name is empty: expected the data folder")
     above = next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
     if os.path.lexists(above) and not above.is_dir():
         raise argparse.ArgumentTypeError(f"{shown(text)!r}: {instead_of('folder', above)}")

@@ -137,6 +137,7 @@ def test_printed_configuration_is_a_recipe(tmp_path: Path, capsys: pytest.Captur
         ("epochs: many\n", ["recipe.yaml", "epochs", "expected int", "'many'"]),
         ('datasets: ["a\\0b"]\n', ["recipe.yaml", "datasets: expected text without NUL", "'a\\x00b'"]),
         ('checkpoint-folder: "a\\0b"\n', ["recipe.yaml", "checkpoint-folder: expected text without NUL"]),
+        ('resume: ""\n', ["recipe.yaml", "resume: expected text", "found ''"]),
         ("epochs: true\n", ["epochs", "expected int", "bool"]),
         ("lr: .nan\n", ["--lr", "finite"]),
         ("epochs: 3\nnum-epochs: 4\n", ["twice"]),
@@ -201,6 +202,8 @@ def test_a_recipe_that_cannot_be_read_is_said_in_two_lines(
         ("--device cuda --use-cuda false", ["--device cuda", "--use-cuda false"]),
         ("--device cpu --amp fp16", ["--amp fp16"]),
         ("--nesterov --dampening 0.1", ["--nesterov", "--dampening"]),
+        *((f"--resume {word}", [f"--resume {word}: ", "auto, or none for a fresh start"]) for word in ("no", "False", "true", "OFF")),
+        ("--resume=", ["--resume", "the value is empty"]), ("--base-net=", ["--base-net", "the value is empty"]),
         ("--base-net a --pretrained-ssd b", ["--base-net", "--pretrained-ssd"]),
     ],
 )

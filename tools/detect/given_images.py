@@ -65,7 +65,7 @@ def _matches(word: str) -> list[str]:
 
 def _add(given: Given, name: str, ours: set[str]) -> None:
     path = Path(name)
-    if name and path.is_dir():
+    if path.is_dir():
         _add_folder(given, path, ours)
     elif why := _unfit(name, path):
         given.wrong.append((name, why))
@@ -75,8 +75,6 @@ def _add(given: Given, name: str, ours: set[str]) -> None:
 
 def _unfit(name: str, path: Path) -> str:
     """Why a name is not looked at, with what to do; empty where it is."""
-    if not name:
-        return "the name is empty: is a variable of the shell not set?"
     if "://" in name:
         return (
             "a stream or an address, not a file: on the board detectnet takes it; here, save its images first"

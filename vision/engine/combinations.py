@@ -12,6 +12,9 @@ from vision.messages.terminal import counted
 if TYPE_CHECKING:
     from vision.engine.config import TrainConfig
 
+NO_RUN = ("no", "false", "off", "yes", "true", "on")
+"""Words that people put in the place of a run; a folder of such a name is ``./no``."""
+
 
 class UsageError(UserError):
     """Options that do not go together; exit status 2."""
@@ -47,7 +50,10 @@ def check_together(config: TrainConfig) -> None:
             config.compile and config.parallel == "dp",
             "--compile does not go with --parallel dp; start one process a GPU with torchrun instead",
         ),
-        (config.resume == "", "--resume expects a checkpoint file, a run folder or auto"),
+        (
+            str(config.resume).lower() in NO_RUN,
+            f"--resume {config.resume}: expected a checkpoint file, a run folder, auto, or none for a fresh start",
+        ),
     )
     for broken, sentence in rules:
         if broken:

@@ -182,7 +182,7 @@ class TrainConfig:
     )  # fmt: skip
     resume: str | None = option(
         None, "resume: a checkpoint file, a run folder, or auto (the newest good checkpoint of "
-        "--checkpoint-folder, a fresh start if it has none)", RUN, "session", metavar="FILE|RUN|auto",
+        "--checkpoint-folder, a fresh start if it has none); none = a fresh start", RUN, "session", metavar="FILE|RUN|auto|none",
     )  # fmt: skip
     validation_epochs: int = option(
         1, "epochs between validations (loss, and COCO mAP unless --validation-map false)", RUN, "free",
@@ -349,7 +349,6 @@ def as_yaml(config: TrainConfig) -> str:
 
 def build(values: dict[str, Any]) -> TrainConfig:
     """Checked values over the defaults. Raises ValueError that names the flag."""
-    values = {k: v for k, v in values.items() if v != "none" or k not in ("base_net", "pretrained_ssd")}
     config = dataclasses.replace(TrainConfig(), **values)
     for name, one in options_of(TrainConfig).items():
         check_value(name, getattr(config, name), one)

@@ -134,9 +134,9 @@ def from_plain(value: Any, hint: Any) -> Any:
 
 
 def _require_name(text: str) -> None:
-    """Raises ValueError for what no path of the system is: JSON and YAML can spell NUL and half a character."""
+    """Raises ValueError for nothing, and for what no path is: JSON and YAML can spell NUL and half a character."""
     with contextlib.suppress(UnicodeEncodeError):
-        if b"\0" not in os.fsencode(text):
+        if text and b"\0" not in os.fsencode(text):
             return
     raise ValueError(f"expected text without NUL and half characters, found {command_line.shortened(text)!r}")
 

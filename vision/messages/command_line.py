@@ -120,6 +120,11 @@ class Parser(argparse.ArgumentParser):
                 flags += [flag for inner in action.choices.values() for flag in inner._option_string_actions]
         return flags
 
+    def _get_value(self, action: argparse.Action, word: str) -> Any:
+        if not word:  # Path("") would be the current folder
+            raise argparse.ArgumentError(action, "the value is empty: is a variable of the shell not set?")
+        return super()._get_value(action, word)
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             raise argparse.ArgumentError(action, no_such_choice(value, action.choices))

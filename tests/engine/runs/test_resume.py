@@ -19,7 +19,8 @@ from tests.printed import ODD, Printed
 from vision.datasets.coco import CocoDetection
 from vision.engine.checkpoints.checkpoint import load
 from vision.engine.checkpoints.folder import RunFolder
-from vision.engine.config import TrainConfig
+from vision.engine.config import TrainConfig, parse
+from vision.engine.runs import resume
 from vision.engine.runs.resume import IncompatibleResume, _check_digest, write_run_files
 from vision.messages.advice import UserError
 
@@ -327,6 +328,15 @@ def test_a_run_is_not_made_shorter_than_it_is(
     assert train("--resume", run) == 2
     assert "training_args.json: epochs 1: the run is past that" in capsys.readouterr().err
     assert train("--resume", run, "--epochs", 3, "--stop-after-step", 10) == 0
+
+
+@pytest.mark.parametrize("word", ["none", "None"])
+def test_resume_none_is_a_fresh_start_and_says_so(word: str, tmp_path: Path) -> None:
+    """Configurations of the ancestors have it; without the option nothing is said."""
+    line = ["--checkpoint-folder", str(tmp_path / "run")]
+    started = resume.plan(parse([*line, "--resume", word]), print)
+    assert started.checkpoint is None and started.notes == ("--resume none: a fresh start, as without it",)
+    assert not resume.plan(parse(line), print).notes
 
 
 def test_every_way_out_that_is_printed_works(

@@ -179,7 +179,7 @@ def test_asking_changes_nothing(root: Path, ask: Any) -> None:
 
 
 @pytest.mark.parametrize("option", ["--min-area", "--max-area"])
-@pytest.mark.parametrize("value", ["nan", "inf", "-1", "-inf", "much", "", "1e400"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "-inf", "much", "1e400"])
 def test_an_area_that_nothing_can_be_compared_with_is_refused(
     root: Path, option: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,7 +188,7 @@ def test_an_area_that_nothing_can_be_compared_with_is_refused(
     assert end.value.code == 2 and "a number of px²" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("classes", ["", " ", "person,", "person, ,car"])
+@pytest.mark.parametrize("classes", [" ", "person,", "person, ,car"])
 def test_an_empty_class_is_refused(root: Path, classes: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         index_command.main(["query", "--root", str(root), "--classes", classes])
@@ -207,7 +207,7 @@ def test_words_in_the_place_of_filters_are_told_what_to_type(
         assert told in first
 
 
-@pytest.mark.parametrize("given", ["9223372036854775808", "-1", "1e3", "9" * 5000, ""])
+@pytest.mark.parametrize("given", ["9223372036854775808", "-1", "1e3", "9" * 5000])
 def test_an_id_that_no_image_can_have_is_a_usage_error(
     given: str, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,7 +63,6 @@ def test_results_of_an_earlier_run_are_no_input(photos: Path) -> None:
         ("photoes/a.jpg", "no such file or folder: did you mean 'photos/A.JPG'?"),
         ("photos/more", "no images in this folder"),
         ("pipe.png", "a pipe, not a file"),
-        ("", "the name is empty"),
     ],
 )
 def test_what_is_no_image_is_named(photos: Path, name: str, why: str) -> None:

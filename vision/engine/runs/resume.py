@@ -148,6 +148,8 @@ def _fresh(parsed: Parsed) -> Plan:
         )
     require_nothing_foreign(run)
     config, initial, notes = open_initial(with_absolute_data(parsed.config), parsed.explicit)
+    if config.resume is None and "resume" in parsed.explicit:
+        notes.append("--resume none: a fresh start, as without it")
     return Plan(config, run, None, None, tuple(notes), initial=initial)
 
 
