@@ -100,6 +100,13 @@ def detect(arguments: argparse.Namespace) -> int:
     given = sort_out(arguments.images, claimed.paths(arguments.output))
     for note in given.notes:
         print(note)
+    if given.absent:
+        for name, why in given.wrong:
+            _not_read(name, why)
+        raise _nothing_done(
+            f"{counted(given.absent, 'name')} of what is not there",
+            "all images are looked up before anything is written: see above", arguments.output,
+        )  # fmt: skip
     deployed = arguments.model.suffix == ".onnx"
     resize = arguments.resize or ("detectnet" if deployed else "bilinear")
     post = arguments.post or ("detectnet" if deployed else "nms")
@@ -120,12 +127,16 @@ def detect(arguments: argparse.Namespace) -> int:
             }  # fmt: skip
             publish_json(arguments.output / RECORD, record)
     if not done:
-        raise UserError(
-            f"no image was looked at\n  why: {counted(len(rows), 'name')} given, and no image among them that can be read: see above\n"
-            f"  fix: check the paths; nothing was written to {shown(arguments.output)}"
-        )
+        why = f"{counted(len(rows), 'name')} given, and no image among them that can be read: see above"
+        raise _nothing_done("no image was looked at", why, arguments.output)
     print(summary(rows, arguments))
     return 1 if any("error" in row for row in rows) else 0
+
+
+def _nothing_done(what: str, why: str, output: Path) -> UserError:
+    return UserError(
+        f"{what}\n  why: {why}\n  fix: check the paths; nothing was written to {shown(output)}"
+    )
 
 
 def _frame(asked: str | None, trained: str | None) -> str:

@@ -26,11 +26,13 @@ class Given:
 
     * images: files to look at, each once, in the order of the command line, those of a folder by name
     * wrong: (as it was named, why it is not looked at)
+    * absent: how many of those are not there at all
     * notes: lines for people about what was passed over
     """
 
     images: list[Path] = field(default_factory=list)
     wrong: list[tuple[str, str]] = field(default_factory=list)
+    absent: int = 0
     notes: list[str] = field(default_factory=list)
 
 
@@ -69,6 +71,7 @@ def _add(given: Given, name: str, ours: set[str]) -> None:
         _add_folder(given, path, ours)
     elif why := _unfit(name, path):
         given.wrong.append((name, why))
+        given.absent += not os.path.lexists(path) and "://" not in name
     else:
         given.images.append(path)
 

@@ -198,15 +198,33 @@ def test_names_that_are_none_are_told_and_the_others_done(
 ) -> None:
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "x.png")
     (tmp_path / "clip.mp4").write_bytes(b"")
-    names = ["x.png", "clip.mp4", "gone.jpg", "no*.jpg"]
-    words = [str(tmp_path / name) for name in names] + ["csi://0"]
+    (tmp_path / "link.jpg").symlink_to("nothing")
+    words = [str(tmp_path / name) for name in ("x.png", "clip.mp4", "link.jpg")] + ["csi://0"]
     assert main([str(run / "ssd-mobilenet.onnx"), *words, "--output", str(tmp_path / "o")]) == 1
     out, err = capsys.readouterr()
-    assert "4 names of 5 not looked at" in out and "Errno" not in err and len(err.splitlines()) == 4
-    assert [len(_detections(tmp_path / "o")), (tmp_path / "o/x.png.jpg").is_file()] == [5, True]
+    assert "3 names of 4 not looked at" in out and "Errno" not in err and len(err.splitlines()) == 3
+    assert [len(_detections(tmp_path / "o")), (tmp_path / "o/x.png.jpg").is_file()] == [4, True]
 
 
-@pytest.mark.parametrize("wrong", ["imges", "no*.jpg", "empty", "bad.jpg", ""])
+@pytest.mark.parametrize("wrong", ["y.png", "imges/", "no*.jpg", "clip.mp4"])
+def test_a_mistyped_name_among_good_ones_stops_before_anything_is_written(
+    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the model is opened, too: there is none here."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save("x.png")
+    for model in ("net.onnx", "run"):
+        assert main([model, "x.png", wrong, "x.png", "--output", "found"]) == 1
+        said = capsys.readouterr().err.splitlines()
+        assert said[0].startswith(f"not read: {wrong}: ") and said[1:] == [
+            "error: 1 name of what is not there",
+            "  why: all images are looked up before anything is written: see above",
+            "  fix: check the paths; nothing was written to found",
+        ]
+    assert not Path("found").exists()
+
+
+@pytest.mark.parametrize("wrong", ["empty", "bad.jpg"])
 def test_where_nothing_was_looked_at_the_results_stay(
     wrong: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -277,7 +295,7 @@ def test_what_is_missing_is_named(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], lacking: str, message: str
 ) -> None:
     (run / lacking).unlink()
-    assert main([str(run / "ssd-mobilenet.onnx"), "x.png", "--output", str(tmp_path / "o")]) == 1
+    assert main([str(run / "ssd-mobilenet.onnx"), str(run), "--output", str(tmp_path / "o")]) == 1
     said = capsys.readouterr().err
     assert lacking in said and message in said
 
