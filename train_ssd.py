@@ -44,6 +44,8 @@ def train(parsed: "Parsed", console: "Console", stop: "StopRequest") -> None:
 
 def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "StopRequest") -> None:
     """Everything that is made before the first step, and the loop."""
+    from dataclasses import replace
+
     from vision.datasets.loading import make_loader
     from vision.datasets.sampling import BatchSampler
     from vision.datasets.splits import open_splits
@@ -84,10 +86,11 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     optimizer = build_optimizer(model, config)
     schedule = build_schedule(config, order.steps_per_epoch)
     state = start.create_train_state(model, optimizer, schedule, config, host.amp_dtype)
-    plan = start.resume_or_begin(state, plan, group)
+    start.put_back(state, plan)
 
     run = RunFolder(plan.run)
     if group.is_main:
+        removed = run.remove_leftovers()
         disk.require_room(run, state, config, order.steps_per_epoch)
     facts = RunFacts(
         args=to_mapping(config),
@@ -99,16 +102,18 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
         validation_digest=val_data.digest,
         data={"train": train_data.counts, "validation": val_data.counts},
     )
-    if group.is_main:
-        resume.write_run_files(config, plan.run, train_data.classes)
     session = Session(
         config=config, device=host.device, amp_dtype=host.amp_dtype, loss=loss, order=order,
         network=wrap_model(model, config, group, host.device),
         train=loader, validation=val_loader, validation_data=val_data, run=run, facts=facts,
-        board=MetricLogger(plan.run, state.step) if group.is_main else NullLogger(), console=console, stop=stop, group=group,
+        board=NullLogger(), console=console, stop=stop, group=group,
     )  # fmt: skip
 
     memory.require_room(session, state.model)
+    if group.is_main:  # what is refused is refused by now: a refused session leaves the folder as it was
+        plan = start.rewind(state, plan, removed)
+        resume.write_run_files(config, plan.run, train_data.classes)
+        session = replace(session, board=MetricLogger(plan.run, state.step))
     report.begin(session, state, plan, host, initial_weights)
     try:
         finished = fit(state, session)

@@ -202,8 +202,12 @@ def test_a_recipe_that_cannot_be_read_is_said_in_two_lines(
         ("--device cuda --use-cuda false", ["--device cuda", "--use-cuda false"]),
         ("--device cpu --amp fp16", ["--amp fp16"]),
         ("--nesterov --dampening 0.1", ["--nesterov", "--dampening"]),
-        *((f"--resume {word}", [f"--resume {word}: ", "auto, or none for a fresh start"]) for word in ("no", "False", "true", "OFF")),
-        ("--resume=", ["--resume", "the value is empty"]), ("--base-net=", ["--base-net", "the value is empty"]),
+        *(
+            (f"--resume {word}", [f"--resume {word}: ", "auto, or none for a fresh start"])
+            for word in ("no", "False", "true", "OFF")
+        ),
+        ("--resume=", ["--resume", "the value is empty"]),
+        ("--base-net=", ["--base-net", "the value is empty"]),
         ("--base-net a --pretrained-ssd b", ["--base-net", "--pretrained-ssd"]),
     ],
 )

@@ -264,6 +264,8 @@ def test_a_root_that_can_be_none_is_a_mistake_in_the_command(
     assert left.value.code == 2
     said = capsys.readouterr().err
     assert (
-        ("link to nothing" if word == "link" else "a folder") in said if word else "the value is empty" in said
+        ("link to nothing" if word == "link" else "a folder") in said
+        if word
+        else "the value is empty" in said
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]

@@ -134,9 +134,7 @@ def detect(arguments: argparse.Namespace) -> int:
 
 
 def _nothing_done(what: str, why: str, output: Path) -> UserError:
-    return UserError(
-        f"{what}\n  why: {why}\n  fix: check the paths; nothing was written to {shown(output)}"
-    )
+    return UserError(f"{what}\n  why: {why}\n  fix: check the paths; nothing was written to {shown(output)}")
 
 
 def _frame(asked: str | None, trained: str | None) -> str:

@@ -65,7 +65,9 @@ def test_what_is_there_already_is_not_asked_for_again(monkeypatch: pytest.Monkey
     monkeypatch.setattr(disk, "require_writable", lambda folder, needed, what: asked.append(needed))
     monkeypatch.setattr(disk, "checkpoint_bytes", lambda *_: 1000)
     config = dataclasses.replace(TrainConfig(), epochs=100)
+    later = [SimpleNamespace(pruned=False, step=8)]  # than what is resumed: it will be moved aside
     for there in (0, 4, 50):
-        run = SimpleNamespace(path=None, records=lambda there=there: [SimpleNamespace(pruned=False)] * there)
-        disk.require_room(run, SimpleNamespace(epoch=90), config, 0)  # type: ignore[arg-type]
+        records = [SimpleNamespace(pruned=False, step=7)] * there + later
+        run = SimpleNamespace(path=None, records=lambda records=records: records)
+        disk.require_room(run, SimpleNamespace(epoch=90, step=7), config, 0)  # type: ignore[arg-type]
     assert asked == [7000, 3000, 1000]

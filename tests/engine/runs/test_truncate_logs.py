@@ -6,10 +6,8 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
@@ -17,9 +15,9 @@ import torch
 from tests.engine.tiny_runs import TINY, seen_in_tensorboard, step_rows
 from vision.artefacts import log
 from vision.engine.checkpoints.folder import RunFolder
+from vision.engine.distributed import Group
 from vision.engine.runs import metric_logger as board
 from vision.engine.runs.truncate_logs import ranges, truncate_logs
-from vision.engine.training import start
 
 Train = Callable[..., int]
 LEFTOVER = ".tmp-0123456789ab-COMBO_CHECKPOINT_mb2-ssd-lite-Step-9.pth"
@@ -209,15 +207,15 @@ def test_also_where_a_run_was_killed_before_its_first_checkpoint(
     assert not (tmp_path / LEFTOVER).exists()
 
 
-def test_only_the_first_process_touches_the_folder(run: Path) -> None:
-    from vision.engine.config import parse
-    from vision.engine.runs.resume import plan
-
+def test_only_the_first_process_touches_the_folder(
+    run: Path, train: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     (run / LEFTOVER).write_bytes(b"the first process writes it")
-    fresh = replace(plan(parse(["--resume", str(run)]), print), checkpoint=None, file=None)
-    other = cast(Any, SimpleNamespace(is_main=False))
-    assert start.resume_or_begin(cast(Any, None), fresh, other) is fresh
-    assert (run / LEFTOVER).exists()
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    first = next(record.file for record in RunFolder(run).records())
+    monkeypatch.setattr(Group, "is_main", False)
+    assert train("--resume", run / first, "--stop-after-epoch", 2) == 0
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 
 @pytest.mark.parametrize("epoch_finished", [False, True])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from tests.engine.training.test_step import a_batch, make
+from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.training import memory, step
 from vision.engine.training.memory import OutOfMemory, what_may_fit
 from vision.engine.training.step import train_step
@@ -101,6 +104,35 @@ def test_a_step_that_memory_cannot_hold_is_refused_before_the_first(narrow: Call
         memory.require_room(session, state.model)
     assert torch.equal(torch.get_rng_state(), generator)
     assert all(torch.equal(tensor, before[name]) for name, tensor in state.model.state_dict().items())
+
+
+def test_a_refused_session_leaves_the_folder_as_it_was(
+    narrow: Callable[[int], None], train: Callable[..., int], tiny: list[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """A fresh one leaves none; one that resumes an older checkpoint moves nothing aside."""
+    run = tmp_path / "new/run"
+    with monkeypatch.context() as few:
+        few.setattr(memory, "free_bytes", lambda: 1000)
+        assert train(*tiny, "--checkpoint-folder", run) == 1
+        assert "of memory, and 0.0 GB are free" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert train(*tiny, "--checkpoint-folder", run, "--stop-after-epoch", 2) == 0
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    older, _ = RunFolder(run).records()
+    narrow(1000)
+    assert train("--resume", run / older.file, "--epochs", 5) == 1
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_all_processes_decide_by_the_least_that_is_free(narrow: Callable[[int], None]) -> None:
+    state, session = session_of(32)
+    told: list[int] = []
+    other = SimpleNamespace(world=1, all_reduce_max=lambda number, device: told.append(number) or [-1000])
+    narrow(1 << 50)
+    with pytest.raises(OutOfMemory):
+        memory.require_room(replace(session, group=other), state.model)
+    assert told == [-(1 << 50)]
 
 
 def test_what_mixed_precision_and_other_processes_need_is_counted(

@@ -49,7 +49,7 @@ def require_room(run: RunFolder, state: TrainState, config: TrainConfig, steps_p
     epochs_left = max(0, _last_epoch(config, steps_per_epoch) - state.epoch)
     if not epochs_left:
         return
-    there = sum(not record.pruned for record in run.records())
+    there = sum(not record.pruned and record.step <= state.step for record in run.records())
     files = max(0, most_files(config, epochs_left) - there) + 1
     one = checkpoint_bytes(state, config)
     logs = epochs_left * steps_per_epoch * BYTES_A_STEP

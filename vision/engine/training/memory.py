@@ -44,7 +44,10 @@ def require_room(session: Session, model: nn.Module) -> None:
     width, height = config.resolution[0], config.resolution[-1]
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     most = part * processes * width * height * MOST_A_PIXEL * max(1, config.mb2_width_mult)
-    if free is None or most < free:
+    if free is None:
+        return
+    free = -session.group.all_reduce_max(-free, device=session.device)[0]  # so that all decide alike
+    if most < free:
         return
     with torch.autocast("cpu", session.amp_dtype, enabled=session.amp_dtype is not None):
         an_image = bytes_kept(model, torch.zeros(2, 3, height, width)) // 2

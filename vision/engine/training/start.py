@@ -9,7 +9,6 @@ import torch
 from vision.engine.checkpoints import checkpoint
 from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.config import TrainConfig
-from vision.engine.distributed import Group
 from vision.engine.model import make_ema
 from vision.engine.optim import Schedule
 from vision.engine.runs.resume import Plan
@@ -32,21 +31,21 @@ def create_train_state(
     return TrainState(model=model, optimizer=optimizer, schedule=schedule, scaler=scaler, ema=ema)
 
 
-def resume_or_begin(state: TrainState, plan: Plan, group: Group) -> Plan:
-    """Put the checkpoint of ``plan`` back; the first process moves later rows and checkpoints of the run folder aside.
-
-    Returns the plan with a note for each thing that was found there. Only under the lock of the run folder.
-    """
+def put_back(state: TrainState, plan: Plan) -> None:
+    """The checkpoint of ``plan``, where it has one."""
     if plan.checkpoint is not None and plan.file is not None:
         # another --t-max is the one way to another horizon
         kept = plan.config.t_max == plan.checkpoint.config.t_max
         checkpoint.restore(plan.checkpoint, state, keep_schedule=kept)
-    if not group.is_main:
-        return plan
-    run = RunFolder(plan.run)
-    removed = run.remove_leftovers()
+
+
+def rewind(state: TrainState, plan: Plan, removed: int) -> Plan:
+    """Move rows and checkpoints of the run folder that are later than ``state`` aside; the first process does that, under the lock.
+
+    Returns the plan with a note for each thing that was found there; ``removed``: unfinished files that were.
+    """
     if plan.file is not None:
-        run.rewind_to(plan.file.name)
+        RunFolder(plan.run).rewind_to(plan.file.name)
     # also of a run that was killed before its first checkpoint
     notes = truncate_logs(plan.run, state.step, state.epoch, state.step > 0 and state.step_in_epoch == 0)
     if removed:
