@@ -142,6 +142,8 @@ class Stage:
     * proves: outputs whose every file the stage checks and replaces by itself; the runner puts none of them aside, and the stage may give them their names itself
     * not_needed: why there is nothing for the stage to do in this root at all; None where there is
     * sometimes: outputs that are made only where there is something to put into them
+    * keeps: a file of its staging folder that outlives success and another plan, since each line of it says which file it
+      is about; "" for none. With --force it begins anew
     * doubt: why what the stage found, by its notes of the last time, may not hold any more although no file has changed
     """
 
@@ -159,3 +161,4 @@ class Stage:
     not_needed: Callable[[Settings], str | None] = lambda settings: None
     doubt: Callable[[Settings, dict[str, Any]], str | None] = lambda settings, notes: None
     sometimes: Callable[[Settings], Iterable[str]] = lambda settings: ()
+    keeps: str = ""

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from pipeline.image_check.check import Checked, ImageJob, check, thumbnail_of
 from pipeline.image_check.journal import ImageJournal
 from pipeline.image_check.safe_read import DiskFault, facts_now, is_absent, is_readable
-from pipeline.image_check.settings import NAME, PLAIN, How, check_settings
+from pipeline.image_check.settings import JOURNAL, NAME, PLAIN, How, check_settings
 from pipeline.image_check.worker_pool import WorkerCrash, WorkerPool, WorkFailed
 from pipeline.stage import StageError
 from pipeline.stop import NEVER, Stop
@@ -42,11 +42,12 @@ def check_all(
     """
     found: dict[ImageJob, Checked] = {}
     every = list(dict.fromkeys(jobs))
-    with ImageJournal(staging / "journal.jsonl", check_settings(how), stop) as journal:
+    with ImageJournal(staging / JOURNAL, check_settings(how), stop) as journal:
         for job in every:
             stop.check()
             if (known := journal.find(job)) is not None:
                 found[job] = known
+        journal.forget_others(found)
         work = partial(check, how=how, large_image_lock=str(staging / "large.lock"))
         open_jobs = [job for job in every if job not in found]
         with _bar(len(every), len(found)) as bar, WorkerPool(work, workers, PRELOAD) as pool:

@@ -1,4 +1,4 @@
-"""What the image check knew before it was stopped: a line for each image done, with the file it was about.
+"""What the image check knows of earlier runs, stopped or done: a line for each image, with the file it was about.
 
 The journal is a note, not an artefact: what cannot be read of it, or is about other files or other settings, is
 checked again. It is not synced, since a lost line costs one decode.
@@ -7,6 +7,7 @@ checked again. It is not synced, since a lost line costs one decode.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,12 @@ from pipeline.image_check.check import Checked, ImageJob
 from pipeline.image_check.safe_read import FileFacts, facts_now, printable
 from pipeline.stop import NEVER, Stop
 from vision.artefacts import log
+from vision.artefacts.files import atomic_publish
 from vision.artefacts.records import RecordError
 from vision.images.decode import ImageVerdict
+
+FEW = 1000
+"""Lines that are not worth a journal written anew."""
 
 
 class ImageJournal:
@@ -25,12 +30,16 @@ class ImageJournal:
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any], stop: Stop = NEVER) -> None:
-        self._known = _read(path, dict(settings), stop)
+        self._path, self._settings = path, dict(settings)
+        self._known, self._rows = _read(path, self._settings, stop)
         if not self._known:
             path.unlink(missing_ok=True)
-        self._lines = log.JsonLines(path)
-        if not self._known:
-            self._lines.append(dict(settings))
+        self._open()
+
+    def _open(self) -> None:
+        self._lines = log.JsonLines(self._path)
+        if not self._path.stat().st_size:
+            self._lines.append(self._settings)
 
     def __enter__(self) -> ImageJournal:
         return self
@@ -40,10 +49,21 @@ class ImageJournal:
 
     def find(self, job: ImageJob) -> Checked | None:
         """What is known of ``job``, if its file is still the one that was checked."""
-        known = self._known.get(job)
+        known = self._known.get(_key(job))
         if known is None or known.facts != facts_now(Path(job.folder), job.name):
             return None
         return known
+
+    def forget_others(self, found: Mapping[ImageJob, Checked]) -> None:
+        """Writes the journal anew where most lines are about other files of these splits than those of ``found`` now."""
+        splits = {job.split for job in found}
+        kept = {job: checked for job, checked in self._known.items() if job.split not in splits} | dict(found)
+        if self._rows <= 2 * len(kept) + FEW:
+            return
+        self._lines.close()
+        with atomic_publish(self._path) as temporary:
+            temporary.write_bytes(b"".join(map(log.line, [self._settings, *starmap(_row, kept.items())])))
+        self._open()
 
     def add(self, done: Iterable[tuple[ImageJob, Checked]]) -> None:
         """Writes down what was found about files; what was no file is looked at again next time."""
@@ -59,18 +79,28 @@ def _row(job: ImageJob, checked: Checked) -> dict[str, Any]:
     return row | {"folder": printable(job.folder), "name": printable(job.name)}
 
 
-def _read(path: Path, settings: dict[str, Any], stop: Stop) -> dict[ImageJob, Checked]:
-    """Nothing when there is no journal, it is damaged, or it was written under other settings."""
+def _key(job: ImageJob) -> ImageJob:
+    """Wherever the data root is now, and however it is named: there the split says which folder it is."""
+    return job._replace(folder="") if job.split else job
+
+
+def _read(path: Path, settings: dict[str, Any], stop: Stop) -> tuple[dict[ImageJob, Checked], int]:
+    """What is known, and out of how many lines.
+
+    Nothing when there is no journal, it is damaged, or it was written under other settings.
+    """
     known: dict[ImageJob, Checked] = {}
+    lines = 0
     try:
         rows = log.read(path)
         if next(rows, None) != settings:
-            return {}
+            return {}, 0
         for row in rows:
+            lines += 1
             stop.check()
             expected = row["expected_hw"]
             job = ImageJob(row["split"], row["folder"], row["name"], tuple(expected) if expected else None)
-            known[job] = Checked(ImageVerdict(*row["verdict"]), FileFacts(*row["facts"]))
+            known[_key(job)] = Checked(ImageVerdict(*row["verdict"]), FileFacts(*row["facts"]))
     except (RecordError, OSError, KeyError, TypeError):
-        return {}
-    return known
+        return {}, 0
+    return known, lines

@@ -13,6 +13,9 @@ from vision.messages.advice import command
 
 NAME = "validate_images"
 
+JOURNAL = "journal.jsonl"
+"""What is known of each image so far, in the folder of half-done work."""
+
 UNREADABLE = "unreadable"
 """The note of a receipt with the images that were there and could not be read."""
 

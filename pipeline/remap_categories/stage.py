@@ -22,7 +22,7 @@ from pipeline.remap_categories.published_together import published_together
 from pipeline.remap_categories.remap import remap_one
 from pipeline.remap_categories.report import counts_of, report_text
 from pipeline.remap_categories.writer import ImageCheck, SplitCounts, any_image, judged
-from pipeline.runner.own_data import to_mend
+from pipeline.runner.own_data import to_repair
 from pipeline.stage import Counts, NoSuchChoice, Settings, Stage, StageContext, StageError
 from pipeline.stop import NEVER, Stop
 from vision.artefacts.data_layout import (
@@ -140,7 +140,7 @@ def _run(context: StageContext) -> Counts:
         raise StageError(
             str(error),
             "the annotations cannot be used as they are",
-            to_mend(context.root, settings.choices),
+            to_repair(context.root, settings.choices),
         ) from error
     except FileNotFoundError as error:
         raise StageError(

@@ -164,8 +164,9 @@ class Cleaning:
         return None
 
     def add_receipt(self, stage: str) -> None:
-        """The receipt itself and the claim."""
+        """The receipt itself, the claim and what the stage has kept for its next run."""
         self._add_claim(stage)
+        self._add_own(self.root / data_layout.kept_name(stage), f"journal of {stage}")
         self._add_own(receipts.receipt_path(self.root, stage), f"receipt of {stage}")
 
     def _add_claim(self, stage: str) -> None:

@@ -54,7 +54,7 @@ def sources(split: str) -> tuple[str, str]:
     return image_folder(split), original_path(split)
 
 
-def to_mend(root: Path, choices: Choices) -> str:
+def to_repair(root: Path, choices: Choices) -> str:
     """What to do about a published annotation file that cannot be used: of the owner's, of a release, as it is there."""
     run = command("python -m pipeline run", "--root", root)
     if choices.own:

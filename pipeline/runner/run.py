@@ -28,7 +28,8 @@ from pipeline.runner.publish import clear, publish
 from pipeline.stage import Counts, Last, Settings, Stage, StageContext, StageError
 from pipeline.stop import NEVER, Stop
 from vision.artefacts import data_layout
-from vision.artefacts.files import publish_json
+from vision.artefacts.data_layout import kept_name
+from vision.artefacts.files import publish_json, remove_entry
 from vision.artefacts.records import RecordError, read_json
 from vision.messages.advice import shown
 from vision.messages.command_line import listed, shortened
@@ -201,13 +202,13 @@ def run_stages(
         else:
             say(f"{stage.name}: {decision.state} ({decision.why})")
             if decision.receipt is not None:
-                _pass_over(decision.receipt, settings, observer)
+                _pass_over(stage, decision.receipt, settings, observer)
     return decisions
 
 
-def _pass_over(receipt: Receipt, settings: Settings, observer: Fingerprints) -> None:
+def _pass_over(stage: Stage, receipt: Receipt, settings: Settings, observer: Fingerprints) -> None:
     """Nothing to do: what a kill between receipt and end left goes; new times and inodes are noted."""
-    shutil.rmtree(settings.root / STAGING / receipt.stage, ignore_errors=True)
+    _end_staging(settings.root, stage)
     with suppress(OSError):  # a full disk is no reason to fail when there is nothing to do
         renewed = observer.renewed(receipt)
         if renewed != receipt:
@@ -259,7 +260,7 @@ def _act(
     receipts.write(settings.root, receipt)
     ownership.settle(settings.root, aside, outputs, say)
     claims.note(settings.root, stage.name, outputs, aside={})
-    shutil.rmtree(staging)
+    _end_staging(settings.root, stage)
     say(f"{stage.name}: done in {receipt.seconds:.1f} s, {counts.kept:,} kept of {counts.taken_in:,}")
 
 
@@ -340,15 +341,29 @@ def _outputs_now(stage: Stage, settings: Settings, observer: Fingerprints) -> di
 
 
 def _staging_folder(root: Path, stage: Stage, plan: dict[str, Any], fresh: bool) -> Path:
-    """The stage's own folder; what another plan left in it is removed."""
-    folder = root / STAGING / stage.name
+    """The stage's own folder; what another plan left in it is removed, but for what the stage keeps."""
+    folder, kept = root / STAGING / stage.name, root / kept_name(stage.name)
     noted = folder / PLAN
-    if folder.exists() and (fresh or not _same_plan(noted, plan)):
-        shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if fresh or not _same_plan(noted, plan):
+        for entry in folder.iterdir():
+            if fresh or entry.name != stage.keeps:
+                remove_entry(entry)
     if not noted.exists():
         publish_json(noted, plan)
+    if fresh:
+        kept.unlink(missing_ok=True)
+    elif kept.is_file():
+        os.replace(kept, folder / stage.keeps)
     return folder
+
+
+def _end_staging(root: Path, stage: Stage) -> None:
+    folder = root / STAGING / stage.name
+    if stage.keeps and (folder / stage.keeps).is_file():
+        with suppress(OSError):  # then it has to be found out again
+            os.replace(folder / stage.keeps, root / kept_name(stage.name))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _same_plan(noted: Path, plan: dict[str, Any]) -> bool:

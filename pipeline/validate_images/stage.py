@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.image_check.settings import NAME, check_settings, how, readable_again
+from pipeline.image_check.settings import JOURNAL, NAME, check_settings, how, readable_again
 from pipeline.stage import Counts, Settings, Stage, StageContext
 from pipeline.validate_images.image_splits import TWICE
 from pipeline.validate_images.remake_rejects import remade
@@ -52,5 +52,6 @@ STAGE = Stage(
     params=_params,
     run=_run,
     doubt=readable_again,
+    keeps=JOURNAL,
     sometimes=_sometimes,
 )

@@ -15,7 +15,7 @@ from pipeline.image_check.check import ImageJob
 from pipeline.image_check.check_many import check_all, thumbnails_of
 from pipeline.image_check.safe_read import list_entries, printable
 from pipeline.image_check.settings import UNREADABLE, how, to_apply
-from pipeline.runner.own_data import to_mend
+from pipeline.runner.own_data import to_repair
 from pipeline.stage import Choices, Counts, StageContext, StageError
 from pipeline.stop import NEVER, Stop
 from pipeline.validate_images.image_splits import TWICE, in_two_splits, warning
@@ -90,7 +90,7 @@ def _annotated(root: Path, split: str, folder: Path, stop: Stop, choices: Choice
         fix = command("python -m pipeline run", "--root", root)
         raise StageError(f"{path} is missing", "it names the images and their sizes", fix) from None
     except AnnotationError as error:
-        raise StageError(f"{path} cannot be read", str(error), to_mend(root, choices)) from error
+        raise StageError(f"{path} cannot be read", str(error), to_repair(root, choices)) from error
 
 
 def _images(file: AnnotationFile) -> list[Any]:

@@ -51,9 +51,9 @@ ORIGINAL, REMAPPED = "annotations/instances_val2017.json", "annotations/instance
 BROKEN = [
     (remove("val2017"), "validate_images", "pipeline/validate_images/table.py:survey_split"),
     (remove(ORIGINAL), "validate_images", "pipeline/validate_images/table.py:_annotated"),
-    (write(ORIGINAL, "{"), "validate_images", "pipeline/runner/own_data.py:to_mend#2"),
+    (write(ORIGINAL, "{"), "validate_images", "pipeline/runner/own_data.py:to_repair#2"),
     (spoil_images, "validate_images", "pipeline/validate_images/table.py:_to_have_some"),
-    (write(ORIGINAL, "{"), "remap_categories", "pipeline/runner/own_data.py:to_mend#2"),
+    (write(ORIGINAL, "{"), "remap_categories", "pipeline/runner/own_data.py:to_repair#2"),
     (remove(ORIGINAL), "remap_categories", "pipeline/remap_categories/stage.py:_run#2"),
     (write("report/images.jsonl", "{\n"), "remap_categories", "pipeline/image_check/verdicts.py:_unusable"),
     (remove("report/images.jsonl"), "remap_categories", "pipeline/image_check/verdicts.py:_unusable"),

@@ -67,6 +67,11 @@ def receipt_name(stage: str) -> str:
     return f"{STATE}/{stage}.json"
 
 
+def kept_name(stage: str) -> str:
+    """What a stage knows beside its outputs, for its next run."""
+    return f"{STATE}/{stage}.journal.jsonl"
+
+
 def claim_name(stage: str) -> str:
     """Which paths a stage has begun to make."""
     return f"{CLAIMS}/{stage}.json"

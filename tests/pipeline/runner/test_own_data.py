@@ -214,19 +214,19 @@ SPOILT = [
     ("fractions", lambda made: [one.update(width=one["width"] + 0.5) for one in made["images"]], "pipeline/validate_images/table.py:_to_have_some", "width: "),
     ("texts", lambda made: [one.update(id=str(one["id"])) for one in made["images"]], "pipeline/validate_images/table.py:_to_have_some", "id: expected"),
     ("other sizes", lambda made: [one.update(width=9, height=7) for one in made["images"]], "pipeline/validate_images/table.py:_to_have_some", "9"),
-    ("no images", lambda made: made.pop("images"), "pipeline/runner/own_data.py:to_mend", '"images" is missing'),
-    ("a name twice", lambda made: made["categories"].append({**made["categories"][0], "id": 999}), "pipeline/runner/own_data.py:to_mend", "comes twice"),
+    ("no images", lambda made: made.pop("images"), "pipeline/runner/own_data.py:to_repair", '"images" is missing'),
+    ("a name twice", lambda made: made["categories"].append({**made["categories"][0], "id": 999}), "pipeline/runner/own_data.py:to_repair", "comes twice"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("spoil", "site", "why"), [row[1:] for row in SPOILT], ids=[row[0] for row in SPOILT]
 )
-def test_once_its_owner_has_mended_the_annotations_the_printed_command_goes_on(
+def test_once_its_owner_has_repaired_the_annotations_the_printed_command_works(
     spoil: Callable[[dict[str, Any]], object], site: str, why: str, by_hand: Path, printed: Printed,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    """What to mend is said first: the command alone would be refused again, and nothing can be fetched in its place."""
+    """What to repair is said first: the command alone would be refused again, and nothing can be fetched in its place."""
     name = by_hand / "annotations/instances_train2017.json"
     sound = name.read_text()
     made = json.loads(sound)
