@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from vision.core.sample import InputSpec
-from vision.ssd.build import build_detector, build_loss
-from vision.ssd.variants import DEFAULT_PRIORS, DEFAULT_VARIANT, VARIANTS, find
+from vision.ssd.build import BACKBONES, build_detector, build_loss
+from vision.ssd.variants import BACKBONE_ROWS, DEFAULT_PRIORS, DEFAULT_VARIANT, VARIANTS, find
 
 
 def test_a_wrong_name_is_answered_with_the_nearest():
@@ -32,6 +33,21 @@ def test_every_row_builds_with_every_profile(name):
         counts.add(len(detector.priors_cxcywh))
     # the exported graph keeps its shape whatever the profile
     assert len(counts) == 1
+
+
+def test_every_backbone_is_a_row():
+    assert set(BACKBONE_ROWS) == set(BACKBONES)
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONE_ROWS))
+def test_backbones_offer_what_their_rows_say(name):
+    """Each map alone, which leaves out what is behind it, at its stride and with the channels it tells; one channel in."""
+    row = BACKBONE_ROWS[name]
+    for source, stride in row.strides.items():
+        with torch.device("meta"):
+            net = BACKBONES[name]((source,), 0.5 if row.scales else 1.0, 1).eval()
+            (features,) = net(torch.empty(1, 1, 256, 384))
+        assert features.shape == (1, *net.out_channels, 256 // stride, 384 // stride), source
 
 
 def test_what_can_not_be_built_is_refused():

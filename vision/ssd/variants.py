@@ -28,6 +28,22 @@ class Nms:
 
 
 @dataclass(frozen=True)
+class BackboneRow:
+    """One backbone as data.
+
+    ``strides`` are those of the maps that it offers, by the names that ``Variant.sources`` takes: ``"8"`` is the last map
+    of stride 8 as ssds.pytorch takes it; longer names are maps that other detectors take. ``scales`` tells whether it follows a
+    width multiplier, ``torchvision_weights`` the enum of torchvision that has weights of it.
+    """
+
+    name: str
+    title: str
+    strides: Mapping[str, int] = field(hash=False)
+    scales: bool = False
+    torchvision_weights: str | None = None
+
+
+@dataclass(frozen=True)
 class Variant:
     """One detector as data.
 
@@ -52,9 +68,27 @@ class Variant:
     head_std: float = 0.01
     initial_objects: float = 0.25  # the share of positives at 3 negatives each; docs/ssd.md, "First weights"
 
+    @property
+    def torchvision_weights(self) -> str | None:
+        """What torchvision calls weights of the backbone."""
+        return BACKBONE_ROWS[self.backbone].torchvision_weights
+
 
 DEFAULT_PRIORS = "coco"
 DEFAULT_VARIANT = "mb2-ssd-lite"
+
+BACKBONE_ROWS: dict[str, BackboneRow] = {
+    row.name: row
+    for row in (
+        BackboneRow(
+            name="mobilenet-v2",
+            title="MobileNetV2",
+            strides={"8": 8, "16": 16, "expansion-16": 16, "32": 32, "last-32": 32},
+            scales=True,
+            torchvision_weights="MobileNet_V2_Weights",
+        ),
+    )
+}
 
 VARIANTS: dict[str, Variant] = {
     row.name: row

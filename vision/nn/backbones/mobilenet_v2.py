@@ -70,9 +70,6 @@ class MobileNetV2(nn.Sequential):
     first_layer: ClassVar[tuple[str, str]] = ("0.0", "0.1")
     """Names of the first convolution and its BatchNorm."""
 
-    torchvision_weights: ClassVar[str] = "MobileNet_V2_Weights"
-    """What torchvision calls weights of this backbone."""
-
     @staticmethod
     def is_torchvision(weights: Mapping[str, Tensor]) -> bool:
         """Whether the blocks are nested as torchvision nests them, not flat as here."""

@@ -50,8 +50,9 @@ def load_base_net(model: nn.Module, source: str) -> LoadReport:
     the numbers they were trained on. Raises FileNotFoundError and ValueError.
     """
     base_net: Any = model.base_net
+    variant: Any = model.variant
     named = not Path(source).exists() and "_Weights." in source
-    family = base_net.torchvision_weights
+    family = variant.torchvision_weights
     whole, averaged = (_torchvision_weights(source, family), False) if named else weights_of(Path(source))
     found = _backbone_part(whole)
     notes = ["its input range is not recorded: taken to be this net's, pixel / 127.5 − 1"]
