@@ -20,7 +20,7 @@ from vision.messages.terminal import painted
 if TYPE_CHECKING:
     from vision.engine.interrupt import StopRequest
     from vision.engine.machine import Machine
-    from vision.engine.runs.resume import Plan
+    from vision.engine.runs.plan import Plan
     from vision.engine.training.console import Console
 
 

@@ -2,6 +2,7 @@
 
 * ``__main__.py``        the command line      * ``stage.py``  STAGE, what the runner calls
 * ``table.py``           what there is to check, the check, ``report/images.jsonl``
+* ``entry.py``           one line of it
 * ``own_folder.py``      any folder of the user's, without a data root
 * ``image_splits.py``    images that are in two splits
 * ``remake_rejects.py``  ``rejects.jsonl`` again, from the table

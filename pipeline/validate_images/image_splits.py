@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.data_root import manifests as trees
+from pipeline.validate_images.entry import Entry
 from vision.artefacts.data_layout import image_folder
 from vision.messages.advice import shown
-
-if TYPE_CHECKING:
-    from pipeline.validate_images.table import Entry
 
 TWICE = "report/in_two_splits.jsonl"
 

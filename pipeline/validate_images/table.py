@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipeline.image_check.settings import UNREADABLE, how, to_apply
 from pipeline.runner.own_data import to_repair
 from pipeline.stage import Choices, Counts, StageContext, StageError
 from pipeline.stop import NEVER, Stop
+from pipeline.validate_images.entry import STRAY, Entry
 from pipeline.validate_images.image_splits import TWICE, in_two_splits, warning
 from pipeline.validate_images.remake_rejects import reject_row, write_rows
 from vision.artefacts.data_layout import IMAGE_REPORT, REJECTS, SHEET, image_folder, original_path
@@ -28,25 +29,6 @@ from vision.messages.advice import command, shown
 from vision.messages.terminal import counted
 
 COCO = Choices()
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the table: an annotated image, or one that no annotation names (``image_id`` None)."""
-
-    split: str
-    image_id: int | None
-    file_name: str
-    verdict: ImageVerdict | None
-    job: ImageJob | None = None
-
-    @property
-    def is_stray(self) -> bool:
-        """Whether it is a file that no annotation names."""
-        return self.verdict is STRAY
-
-
-STRAY = ImageVerdict("reject", "not_in_annotations: no annotation file names it", None, None)
 
 
 def survey_split(

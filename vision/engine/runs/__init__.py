@@ -1,6 +1,7 @@
 """A run over its sessions.
 
 * ``resume.py``         fresh or resumed, and with which arguments; what may differ and what is refused
+* ``plan.py``           what was decided before a session starts
 * ``initial.py``        weights that a fresh run starts from
 * ``metric_logger.py``  ``metrics.jsonl`` and TensorBoard, every step once
 * ``truncate_logs.py``  logs back to the checkpoint that is resumed; later rows are moved aside

@@ -11,7 +11,7 @@ from vision.messages.advice import UserError, command, shown
 from vision.ssd.variants import find as find_variant
 
 if TYPE_CHECKING:
-    from vision.engine.runs.resume import Plan
+    from vision.engine.runs.plan import Plan
     from vision.nn.weights.pretrained import DetectorFile
     from vision.ssd.model import Detector
 

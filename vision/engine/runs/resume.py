@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from vision.engine.checkpoints.data_place import located, with_absolute_data
 from vision.engine.config import Parsed, TrainConfig, UsageError, run_folder
 from vision.engine.options import flag_of, options_of, read_mapping, to_mapping
 from vision.engine.runs.initial import open_initial
+from vision.engine.runs.plan import Plan
 from vision.images.formats import EXIF_CHOICES
 from vision.messages.advice import UserError, command, shown
 from vision.messages.terminal import counted
@@ -29,33 +29,11 @@ from vision.messages.terminal import counted
 if TYPE_CHECKING:
     from vision.datasets.coco import CocoDetection
     from vision.engine.checkpoints.checkpoint import Checkpoint
-    from vision.nn.weights.pretrained import DetectorFile
 
 ARGS_NAME = "training_args.json"
 MAX_ARGS_BYTES = 1 << 20
 RESUME = "python train_ssd.py --resume"
 NEW_FROM = "python train_ssd.py --pretrained-ssd"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How this session starts.
-
-    * config: the arguments in force
-    * run: the run folder
-    * checkpoint, file: what is resumed; None for a fresh start
-    * notes: sentences for people about differences
-    * seen: the run's record of checkpoints when this was planned
-    * initial: the file of ``--pretrained-ssd`` that a fresh run starts from
-    """
-
-    config: TrainConfig
-    run: Path
-    checkpoint: Checkpoint | None
-    file: Path | None
-    notes: tuple[str, ...]
-    seen: bytes = b""
-    initial: DetectorFile | None = None
 
 
 class IncompatibleResume(UserError):

@@ -12,7 +12,8 @@ from vision.engine.config import CORES, TrainConfig
 from vision.engine.evaluation.coco_map import UNDEFINED
 from vision.engine.machine import Machine
 from vision.engine.runs.metric_logger import METRICS_NAME
-from vision.engine.runs.resume import Plan, machine_notes
+from vision.engine.runs.plan import Plan
+from vision.engine.runs.resume import machine_notes
 from vision.engine.state import TrainState
 from vision.engine.training.session import Session
 from vision.messages.advice import quoted, shown

@@ -11,7 +11,7 @@ from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.config import TrainConfig
 from vision.engine.model import make_ema
 from vision.engine.optim import Schedule
-from vision.engine.runs.resume import Plan
+from vision.engine.runs.plan import Plan
 from vision.engine.runs.truncate_logs import truncate_logs
 from vision.engine.state import TrainState
 from vision.messages.terminal import counted
