@@ -20,18 +20,14 @@ from torch import Tensor, nn
 
 from vision.artefacts.files import sha256_of
 from vision.artefacts.records import RecordError, read_json
-from vision.core.sample import InputSpec
 from vision.messages.advice import UserError
 from vision.messages.system_errors import in_words
 from vision.messages.terminal import counted
+from vision.nn.weights.normalisation import IMAGENET, fold
 from vision.nn.weights.state_dicts import LoadReport, Weights, average_in, load_fitting, weights_in
 from vision.nn.weights.weight_file import read
 
 HEADS = ("classification_headers.", "regression_headers.")
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-"""What torchvision's ImageNet weights were trained with, for pixels / 255 (torchvision.transforms presets)."""
-
 ANCESTOR_PRIORS = "ancestor"
 """Whoever does not tell otherwise has the prior boxes of pytorch-ssd."""
 AVERAGED = "its averaged (EMA) weights, as they were evaluated"
@@ -59,7 +55,7 @@ def load_base_net(model: nn.Module, source: str) -> LoadReport:
     if base_net.is_torchvision(found):
         spec: Any = model.input_spec
         conv, norm = base_net.first_layer
-        found = fold_imagenet_normalisation(base_net.from_torchvision(found), conv, norm, spec)
+        found = fold(base_net.from_torchvision(found), conv, norm, IMAGENET, spec)
         notes = ["ImageNet's normalisation folded into the first layer"]
     notes += [AVERAGED] * averaged
     return load_fitting(base_net, found, source, notes, flag="--base-net", whole=whole)
@@ -117,22 +113,6 @@ def _backbone_part(weights: Weights) -> Weights:
                 name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)
             }
     return {name: value for name, value in weights.items() if not name.startswith(("classifier.", "fc."))}
-
-
-def fold_imagenet_normalisation(weights: Weights, conv: str, norm: str, spec: InputSpec) -> Weights:
-    """Weights that expect (p/255 − mean)/std → weights that expect (p − spec.mean)/spec.std, the same net.
-
-    (With y our input, theirs is y · spec.std/(255 std) + (spec.mean/255 − mean)/std: the factor goes into the
-    convolution ``conv``, what the constant adds into the running mean of ``norm``. Only in the outermost
-    row of cells, where padding means another grey, do they differ.)
-    """
-    mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
-    kernel = weights[f"{conv}.weight"].float()  # (c, 3, k, k)
-    constant = (kernel.sum(dim=(2, 3)) * (spec.mean / 255 - mean) / std).sum(dim=1)  # (c,)
-    return weights | {
-        f"{conv}.weight": kernel * (spec.std / 255 / std)[None, :, None, None],
-        f"{norm}.running_mean": weights[f"{norm}.running_mean"].float() - constant,
-    }
 
 
 @dataclass(frozen=True)
