@@ -9,7 +9,14 @@ from torch import Tensor, nn
 
 from vision.core.sample import InputSpec
 from vision.nn.weights import normalisation
-from vision.nn.weights.normalisation import DEPLOYED, IMAGENET, PYTORCH_SSD, PYTORCH_SSD_VGG, Normalisation, fold
+from vision.nn.weights.normalisation import (
+    DEPLOYED,
+    IMAGENET,
+    PYTORCH_SSD,
+    PYTORCH_SSD_VGG,
+    Normalisation,
+    fold,
+)
 
 
 def first_layer(with_norm: bool) -> nn.Sequential:
@@ -27,7 +34,9 @@ def normalised(pixels: Tensor, theirs: Normalisation) -> Tensor:
     return (pixels.float() - mean) / std
 
 
-@pytest.mark.parametrize("theirs", [IMAGENET, PYTORCH_SSD, PYTORCH_SSD_VGG, DEPLOYED], ids=lambda each: each.words)
+@pytest.mark.parametrize(
+    "theirs", [IMAGENET, PYTORCH_SSD, PYTORCH_SSD_VGG, DEPLOYED], ids=lambda each: each.words
+)
 @pytest.mark.parametrize("with_norm", [True, False])
 @torch.no_grad()
 def test_features_are_equal_away_from_the_padding(theirs: Normalisation, with_norm: bool) -> None:
@@ -36,7 +45,9 @@ def test_features_are_equal_away_from_the_padding(theirs: Normalisation, with_no
     ours.load_state_dict(fold(published.state_dict(), "0", "1" if with_norm else None, theirs, spec))
     expected, found = published(normalised(pixels, theirs)), ours(spec.normalise(pixels))
     inner = (..., slice(1, -1), slice(1, -1))
-    torch.testing.assert_close(found[inner], expected[inner], atol=2e-4 if theirs is PYTORCH_SSD_VGG else 1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        found[inner], expected[inner], atol=2e-4 if theirs is PYTORCH_SSD_VGG else 1e-5, rtol=1e-5
+    )
     assert torch.equal(ours[0].weight, published[0].weight) == (theirs is DEPLOYED)
 
 

@@ -172,9 +172,7 @@ def test_torchvision_weights_see_the_numbers_they_were_trained_on(imagenet_net):
     assert not (report.missing or report.unexpected or report.misshaped)
     pixels = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     preset = torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1.transforms()
-    theirs = torchvision.transforms.functional.normalize(
-        pixels / 255, list(preset.mean), list(preset.std)
-    )
+    theirs = torchvision.transforms.functional.normalize(pixels / 255, list(preset.mean), list(preset.std))
     with torch.no_grad():
         expected = net.features[0](theirs)
         found = model.base_net[0](model.input_spec.normalise(pixels))
