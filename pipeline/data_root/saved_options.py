@@ -141,7 +141,8 @@ def spelled(arguments: Namespace) -> str:
         if isinstance(value, tuple):
             value = f'"{ALL}"' if value == (ALL,) else comma_joined(value) or ALL
         for each in value if isinstance(value, list) else [] if value is None else [value]:
-            words += [f"--{name}", redacted(each) if name == "mirror" else str(each)]
+            word = Path(each) if name == "release" else redacted(each) if name == "mirror" else str(each)
+            words += [f"--{name}", word]
     for name in ("thorough", "keep_archives"):
         value = getattr(arguments, name, None)
         if value is not None:

@@ -41,6 +41,23 @@ def test_a_path_that_begins_with_a_dash_is_no_option() -> None:
     assert words_of(command("", Path("--yes"), Path("-rf"))) == [b"./--yes", b"./-rf"]
 
 
+def test_a_path_is_as_short_as_it_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a link makes the short one another place, the path stays as it was typed."""
+    monkeypatch.chdir(tmp_path)
+    Path("real/inner").mkdir(parents=True)
+    Path("there").mkdir()
+    Path("link").symlink_to("real/inner")
+    Path("real/file").symlink_to("../there")
+    Path("file").symlink_to("there")
+    for typed, short in (
+        ("a/../b", "b"), ("./x//y/", "x/y"), ("there/../b/./c", "b/c"), ("../b", "../b"), ("..", ".."), ("a/..", "."),
+        ("real/inner/..", "real"), ("link/../x", "link/../x"), ("link/..", "link/.."), ("a/../-b", "./-b"),
+        ("link/../file", "link/../file"), (tmp_path / "a/../b", tmp_path / "b"), ("/../x", "/x"),
+        ("a/../$(touch X)", "'$(touch X)'"),
+    ):  # fmt: skip
+        assert quoted(Path(typed)) == str(short), typed
+
+
 def test_the_program_stands_as_it_is() -> None:
     assert command("python -m pipeline run", "--root", Path("a b"), "--workers", 2) == (
         "python -m pipeline run --root 'a b' --workers 2"

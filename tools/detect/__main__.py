@@ -101,8 +101,8 @@ def detect(arguments: argparse.Namespace) -> int:
     for note in given.notes:
         print(note)
     if given.absent:
-        for name, why in given.wrong:
-            _not_read(name, why)
+        for wrong in given.wrong:
+            _not_read(*wrong)
         raise _nothing_done(
             f"{counted(given.absent, 'name')} of what is not there",
             "all images are looked up before anything is written: see above", arguments.output,
@@ -251,7 +251,8 @@ def _open_checkpoint(arguments: argparse.Namespace, resize: str, post: str) -> O
     from vision.engine.checkpoints.open_detector import open_detector
     from vision.export.graph import DetectNetGraph
 
-    again = [*arguments.images, "--output", arguments.output]
+    images = (Path(word) if os.path.lexists(word) else word for word in arguments.images)
+    again = [*images, "--output", arguments.output]
     opened = open_detector(arguments.model, ask=lambda run: command("python -m tools.detect", run, *again))
     print(opened.describe())
     graph = DetectNetGraph(opened.detector).eval()

@@ -36,7 +36,13 @@ def quoted(word: Word) -> str:
 
 
 def _path(path: Path) -> str:
+    """As short as it can be: ``b`` for ``a/../b``, unless ``a`` is a link to elsewhere."""
     text = os.fspath(path)
+    if ".." in path.parts:
+        short = os.path.normpath(text)
+        same = (os.path.realpath(os.path.dirname(each) or ".") for each in (text, short))  # noqa: PTH120
+        if path.name == ".." or len(set(same)) == 1:
+            text = short if os.path.realpath(short) == os.path.realpath(text) else text
     return f"./{text}" if text.startswith("-") else text
 
 

@@ -121,7 +121,7 @@ class Parser(argparse.ArgumentParser):
         return flags
 
     def _get_value(self, action: argparse.Action, word: str) -> Any:
-        if not word:  # Path("") would be the current folder
+        if not word and action.nargs != argparse.PARSER:  # Path("") would be the current folder
             raise argparse.ArgumentError(action, "the value is empty: is a variable of the shell not set?")
         return super()._get_value(action, word)
 
