@@ -24,8 +24,9 @@ check() {  # NAME COMMAND…: a checker that this Python lacks is passed over, a
 
 if ! has pytest; then
     echo "STOP: pytest is not installed in $python" >&2
-    echo "  why: PYTHON=… and --no-env use what is there and install nothing" >&2
-    echo "  fix: $python -m pip install -r requirements-dev.txt, or run without them" >&2
+    named=${no_env[*]:-PYTHON=$PYTHON}
+    echo "  why: $named uses what is there and installs nothing" >&2
+    echo "  fix: $python -m pip install -r requirements-dev.txt, or run without $named" >&2
     exit 1
 fi
 if [ $# -eq 0 ]; then

@@ -28,6 +28,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tools.machine import Gpu, Machine, gigabytes, looked_at, read_machine, torch_reaches_gpu
+from vision.messages.advice import quoted
 from vision.messages.command_line import Parser
 from vision.messages.supported_python import NEWEST
 
@@ -95,13 +96,17 @@ def check_installer(machine: Machine) -> Iterator[Finding]:
         )
 
 
-def check_packages(machine: Machine) -> Iterator[Finding]:
+def check_packages(machine: Machine, named: str) -> Iterator[Finding]:
+    """``named``: what the command line says of the Python to use, such as ``--no-env``; empty where it says nothing."""
     if machine.missing:
+        otherwise = (
+            f"run without {named}" if named else "run ./setup_coco.sh, which makes .venv with all of it"
+        )
         yield Finding(
             "packages",
             f"not installed in {machine.python}: {', '.join(machine.missing)}",
             "what uses them will fail when it is called; requirements.txt says what each is for",
-            f"{machine.python} -m pip install -r requirements.txt (or run without --no-env)",
+            f"{quoted(machine.python)} -m pip install -r requirements.txt, or {otherwise}",
         )
 
 
@@ -220,9 +225,10 @@ def try_gpu(machine: Machine) -> Iterator[Finding]:
         )
 
 
-def examine(machine: Machine, needs: Sequence[Need], own_environment: bool) -> list[Finding]:
-    """All that can be found in a second. ``own_environment``: one will be made in .venv with this Python."""
-    installed = check_installer(machine) if own_environment else check_packages(machine)
+def examine(machine: Machine, needs: Sequence[Need], own_environment: bool, named: str = "") -> list[Finding]:
+    """All that can be found in a second. ``own_environment``: one will be made in .venv with this Python; ``named``: see
+    ``check_packages``."""
+    installed = check_installer(machine) if own_environment else check_packages(machine, named)
     rest = (check_disk(needs), check_memory(machine), check_compiler(machine), check_gpu(machine))
     return [finding for check in (check_python(machine), installed, *rest) for finding in check]
 

@@ -29,6 +29,7 @@ from tools.machine import gigabytes, read_machine
 from vision.artefacts.data_layout import ANNOTATIONS, SPLITS, image_folder
 from vision.messages.addresses import redacted_text
 from vision.messages.advice import command as spelled
+from vision.messages.advice import quoted
 from vision.messages.command_line import Parser
 from vision.messages.system_errors import instead_of
 
@@ -212,6 +213,13 @@ def command(arguments: argparse.Namespace) -> list[str]:
     return line + (["--no-keep-archives"] if arguments.no_keep_archives else [])
 
 
+def named_python(arguments: argparse.Namespace) -> str:
+    """How the user told which Python to use, as it was typed; ``./setup_coco.sh --no-env`` itself says ``PYTHON=python3``."""
+    python = os.environ.get("PYTHON", "")
+    said = [f"PYTHON={quoted(python)}"] if python and not (arguments.no_env and python == "python3") else []
+    return " and ".join([*said, *(["--no-env"] if arguments.no_env else [])])
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Says what is coming, then becomes it; returns only where nothing comes."""
     arguments = parse(argv)
@@ -222,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    if say(examine(read_machine(), needs, own_environment=to_make)):
+    if say(examine(read_machine(), needs, own_environment=to_make, named=named_python(arguments))):
         return 1
     line = command(arguments)
     python = str(OWN_PYTHON) if own else sys.executable

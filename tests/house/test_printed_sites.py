@@ -15,6 +15,7 @@ INSTALLS = "it changes the machine or the Python that runs the tests"
 NOT_RUN = {
     "tools/demo.py:Journey.step": "it is the command that is running",
     "tools/setup.py:main": "it is the command that is running",
+    "tools/setup.py:named_python": "what was typed, and no command",
     "tools/demo.py:report": "it fetches 20 GB; that setup_coco.sh starts is a test of its own",
     "tools/export_onnx.py:report": "it runs on the board; tests/tools/test_export_onnx.py holds its words",
     "vision/engine/training/report.py:end#4": "it serves pages until it is ended",

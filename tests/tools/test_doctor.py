@@ -54,6 +54,9 @@ def test_packages_missing_in_a_python_of_the_user() -> None:
     lacking = replace(GOOD, missing=("pycocotools", "albumentations"))
     finding = found(lacking, own_environment=False)["packages"]
     assert "pycocotools, albumentations" in finding.what and not finding.stops
+    assert finding.fix.endswith("or run ./setup_coco.sh, which makes .venv with all of it"), (
+        "nobody said --no-env"
+    )
     assert "packages" not in found(lacking, own_environment=True)
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,12 +141,34 @@ def test_what_it_becomes(
     became: list[list[str]] = []
     monkeypatch.delenv("PYTHON", raising=False)
     monkeypatch.setattr(setup, "OWN_PYTHON", Path(sys.prefix if inside else "/nowhere", "bin/python"))
-    monkeypatch.setattr(setup, "examine", lambda machine, needs, own_environment: [])
+    monkeypatch.setattr(setup, "examine", lambda *_, **__: [])
     monkeypatch.setattr(os, "execv", lambda program, words: became.append(words))
     setup.main(["--demo"])
     first = [sys.executable] if inside else [str(REPOSITORY / "tools/environment.sh"), "--"]
     assert became == [[*first, "-m", "tools.demo"]]
     assert ("environment  .venv: 3.0 GB to fetch, 6.3 GB on disk" in capsys.readouterr().out) is not inside
+
+
+@pytest.mark.parametrize(
+    ("words", "python", "typed"),
+    [
+        ([], "/own/py thon", "PYTHON='/own/py thon'"), (["--no-env"], "python3", "--no-env"),
+        (["--no-env"], "/own/python", "PYTHON=/own/python and --no-env"), ([], "python3", "PYTHON=python3"),
+    ],
+)  # fmt: skip
+def test_what_lacks_is_said_with_what_the_user_typed(
+    words: list[str], python: str, typed: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    lacking = replace(setup.read_machine(), missing=("faster-coco-eval",), python="/own/py thon")
+    monkeypatch.setenv("PYTHON", python)
+    monkeypatch.setattr(setup, "read_machine", lambda: lacking)
+    monkeypatch.setattr(os, "execv", lambda program, words: None)
+    setup.main(["--demo", *words])
+    assert (
+        f"fix: '/own/py thon' -m pip install -r requirements.txt, or run without {typed}\n"
+        in capsys.readouterr().err
+    )
 
 
 def test_no_env_is_the_python_on_path(tmp_path: Path) -> None:
