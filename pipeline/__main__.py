@@ -175,7 +175,7 @@ def clean(arguments: argparse.Namespace, stop: Stop) -> None:
 
 def discard_archives(arguments: argparse.Namespace, stop: Stop) -> None:
     """After ``run --no-keep-archives``, or once that was chosen: they go when extract is done with them, not before."""
-    settings, selection = settings_of(arguments), Selection(archives=True)
+    settings, selection = settings_of(arguments), Selection(archives=True, unpacked=True)
     if settings.choices.keep_archives or not plan(settings.root, selection, stop).items:
         return
     decisions = decide_all(all_stages(), settings, stop=stop)

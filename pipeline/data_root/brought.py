@@ -30,7 +30,7 @@ def read(root: Path, receipt: Receipt | None = None) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     fetched = receipt.notes.get("fetched") if receipt and not (root / BROUGHT).exists() else None
     for path in fetched if isinstance(fetched, list) else ():
-        recorded = receipt.outputs.get(f"{ARCHIVES}/{path}") if receipt else None
+        recorded = receipt.made.get(f"{ARCHIVES}/{path}") if receipt else None
         if recorded is not None:
             found.setdefault(f"{ARCHIVES}/{path}", set()).add(recorded.sha256)
     try:

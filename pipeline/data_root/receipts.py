@@ -31,7 +31,10 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """``taken_in == kept + sum(dropped)``; paths are relative to the root; ``seconds`` of the run that finished."""
+    """``taken_in == kept + sum(dropped)``; paths are relative to the root; ``seconds`` of the run that finished.
+
+    ``earlier``: outputs of runs before it, with other splits or another release, that this one has not made and left there.
+    """
 
     schema: int
     stage: str
@@ -46,6 +49,12 @@ class Receipt:
     seconds: float
     finished: str
     versions: dict[str, str] = field(default_factory=dict)
+    earlier: dict[str, Recorded] = field(default_factory=dict)
+
+    @property
+    def made(self) -> dict[str, Recorded]:
+        """All that is on record as the stage's work."""
+        return {**self.earlier, **self.outputs}
 
 
 def receipt_path(root: Path, stage: str) -> Path:

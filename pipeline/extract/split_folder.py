@@ -80,7 +80,7 @@ def _vouched(root: Path, folder: str) -> str | None:
         receipt = receipts.read(root, "extract")
     except RecordError:
         return None
-    recorded = receipt.outputs.get(folder) if receipt else None
+    recorded = receipt.made.get(folder) if receipt else None
     return recorded.sha256 if recorded else None
 
 

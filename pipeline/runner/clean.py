@@ -38,12 +38,16 @@ SHOWN, ENTRIES = 20, 12
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is to go: half-done work, the archives, what ``stages`` made, or all that the pipeline knows of."""
+    """What is to go: half-done work, the archives, what ``stages`` made, or all that the pipeline knows of.
+
+    ``unpacked``: of the archives those alone that the last run has used.
+    """
 
     staging: bool = False
     archives: bool = False
     stages: tuple[str, ...] = ()
     everything: bool = False
+    unpacked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +81,16 @@ class Cleaning:
     def files(self) -> int:
         return sum(len(item.files) for item in self.items)
 
-    def add_outputs(self, stage: str, below: str = "") -> None:
-        """What the receipt of ``stage`` claims, below the folder ``below`` only."""
+    def add_outputs(self, stage: str, below: str = "", last_alone: bool = False) -> None:
+        """What the receipt of ``stage`` claims, below the folder ``below`` only; ``last_alone``: of the last run."""
         try:
             receipt = receipts.read(self.root, stage)
         except RecordError as error:
             self.stays.append(f"what {stage} made, since its receipt cannot be read: {error}")
             return
         noted = brought.read(self.root, receipt if stage == "download" else None)
-        for path, recorded in (receipt.outputs if receipt else {}).items():
+        made = {} if receipt is None else receipt.outputs if last_alone else receipt.made
+        for path, recorded in made.items():
             if not PurePosixPath(path).is_relative_to(below):
                 continue
             if recorded.kind == "tree":
@@ -170,14 +175,19 @@ class Cleaning:
         self._add_own(receipts.receipt_path(self.root, stage), f"receipt of {stage}")
 
     def _add_claim(self, stage: str) -> None:
-        """Not where a run was killed and only the claim says that what it has published is ours."""
+        """Not where the claim alone says that something is ours: of a run that was killed, or of older versions."""
         try:
             claim, receipt = claims.read(self.root, stage), receipts.read(self.root, stage)
         except RecordError:
             claim, receipt = None, None
-        left = [path for path in (claim.outputs if claim else ()) if os.path.lexists(self.root / path)]
-        if receipt is None and left:
-            self.stays.append(f"{left[0]}: {stage} was stopped before it was done; the next run resumes it")
+        made = receipt.made if receipt else {}
+        left = [path for path in (claim.outputs if claim else ()) if path not in made]
+        left = [path for path in left if os.path.lexists(self.root / path)]
+        if left:
+            why = "was stopped before it was done; the next run resumes it"
+            if receipt is not None:
+                why = "made it with other choices and has no record of it; the next run that needs it makes it again"
+            self.stays.append(f"{left[0]}: {stage} {why}")
         else:
             self._add_own(claims.claim_path(self.root, stage), f"claim of {stage}")
 
@@ -288,7 +298,7 @@ def plan(root: Path, selection: Selection, stop: Stop = NEVER) -> Cleaning:
     if selection.staging or selection.everything:
         cleaning.add_staging(all_stages(), settings)
     if selection.archives and "download" not in selection.stages:
-        cleaning.add_outputs("download", below=ARCHIVES)
+        cleaning.add_outputs("download", ARCHIVES, selection.unpacked)
     for stage in selection.stages:
         cleaning.add_outputs(stage)
         cleaning.add_receipt(stage)

@@ -38,7 +38,7 @@ def claimed(stage: Stage, settings: Settings) -> frozenset[str]:
         return everything
     if claim is None and receipt is None:
         return everything if (settings.root / STAGING / stage.name).is_dir() else frozenset()
-    return everything & {*(receipt.outputs if receipt else ()), *(claim.outputs if claim else ())}
+    return everything & {*(receipt.made if receipt else ()), *(claim.outputs if claim else ())}
 
 
 def unclaimed(stage: Stage, settings: Settings) -> list[str]:
@@ -72,12 +72,12 @@ def require_places(stage: Stage, settings: Settings) -> None:
 
 
 def _recorded(stage: Stage, settings: Settings) -> dict[str, Recorded]:
-    """The outputs as the receipt of ``stage`` has them; nothing where there is none that can be read."""
+    """What ``stage`` has made, as its receipt has it; nothing where there is none that can be read."""
     try:
         receipt = receipts.read(settings.root, stage.name)
     except RecordError:
         return {}
-    return receipt.outputs if receipt else {}
+    return receipt.made if receipt else {}
 
 
 def put_aside(stage: Stage, settings: Settings, observer: Fingerprints) -> dict[str, Aside]:

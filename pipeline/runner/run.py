@@ -255,7 +255,7 @@ def _act(
         receipts.SCHEMA, stage.name, stage.version, plan["params"], inputs, outputs,
         counts.taken_in, counts.kept, counts.dropped, counts.notes,
         round(time.monotonic() - started, 3), datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        {"python": platform.python_version()},
+        {"python": platform.python_version()}, _earlier(settings.root, receipt, outputs),
     )  # fmt: skip
     receipts.write(settings.root, receipt)
     ownership.settle(settings.root, aside, outputs, say)
@@ -338,6 +338,12 @@ def _outputs_now(stage: Stage, settings: Settings, observer: Fingerprints) -> di
             )
         outputs[path] = observer.members(path, seen) if path in proved else seen
     return outputs
+
+
+def _earlier(root: Path, before: Receipt | None, outputs: dict[str, Recorded]) -> dict[str, Recorded]:
+    """What is on record as the stage's work, is still there and was not made now: other splits, another release."""
+    made = before.made if before else {}
+    return {path: made[path] for path in made if path not in outputs and os.path.lexists(root / path)}
 
 
 def _staging_folder(root: Path, stage: Stage, plan: dict[str, Any], fresh: bool) -> Path:
