@@ -29,7 +29,8 @@ from unittest import mock
 
 import torch
 
-from vision.ssd import loss, matching
+from vision.ssd import matching
+from vision.ssd.losses import detection
 
 
 def next_object(good: matching.Matches, labels: torch.Tensor) -> matching.Matches:
@@ -55,7 +56,7 @@ def train_with(fault: str, recipe: Path, run: Path) -> int:
     ) -> Any:
         return FAULTS[fault](matching.match(priors, boxes, labels, *rest, **named), labels)
 
-    with mock.patch.object(loss, "match", broken):
+    with mock.patch.object(detection, "match", broken):
         return train_ssd.main(["--config", str(recipe), "--checkpoint-folder", str(run)])
 
 

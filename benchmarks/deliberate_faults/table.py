@@ -30,14 +30,24 @@ FAULTS: tuple[Fault, ...] = (
         ("a prior nearly all in a crowd is background", "CROWD_COVER = 0.5", "CROWD_COVER = 0.9"),
         ("an IoU of just the threshold does not match", "best_iou >= iou_threshold, best_box", "best_iou > iou_threshold, best_box"),
         ("a forced match without overlap", "torch.where(overlap > 0, box", "torch.where(overlap >= 0, box"),
-        ("a matched prior in a crowd is ignored", "ignored & (gt_index < 0)", "ignored"),
+        ("a matched prior in a crowd is ignored", "(ignored | near) & (gt_index < 0)", "ignored | near"),
+        ("an IoU of just the lower threshold is background", "near = best_iou >=", "near = best_iou >"),
     ),
     *rows(
-        "vision/ssd/loss.py", "tests/ssd/test_loss.py",
+        "vision/ssd/losses/multibox.py", "tests/ssd/losses/test_multibox.py tests/ssd/losses/test_detection.py",
         ("two negatives for each positive", "negatives_per_positive: int = 3", "negatives_per_positive: int = 2"),
         ("images without objects train nothing", "matches.positive.sum(dim=1).clamp(min=1)", "matches.positive.sum(dim=1).clamp(min=0)"),
-        ("offsets averaged, not summed", 'reduction="none").sum(dim=-1)', 'reduction="none").mean(dim=-1)'),
         ("crowds are negatives", "~(matches.positive | matches.ignored)", "~matches.positive"),
+    ),
+    *rows(
+        "vision/ssd/losses/focal.py", "tests/ssd/losses/test_focal.py",
+        ("what is told well counts as much", "torch.exp(self.gamma * log_rest)", "torch.exp(self.gamma * log_p)"),
+        ("background weighs as much as objects", "(1 - self.alpha) * loss", "self.alpha * loss"),
+        ("ignored priors are trained by sigmoids", "torch.where(matches.ignored[..., None], 0.0, loss).sum()", "loss.sum()"),
+    ),
+    *rows(
+        "vision/ssd/losses/detection.py", "tests/ssd/losses/test_detection.py",
+        ("offsets averaged, not summed", 'reduction="none").sum(dim=-1)', 'reduction="none").mean(dim=-1)'),
     ),
     *rows(
         "vision/ssd/priors/generate.py", "tests/ssd/priors/test_generate.py",

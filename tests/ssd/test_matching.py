@@ -163,3 +163,22 @@ def test_the_threshold_itself_matches():
     priors = torch.tensor([[0.0, 0.0, 0.5, 1.0], [0.0, 0.0, 1.0, 1.0]])
     found = _match(priors, priors[None, :1])
     assert (found.gt_index.tolist(), found.forced.tolist()) == ([[0, 0]], [[True, False]])
+
+
+@pytest.mark.parametrize(("background_below", "ignored"), [(None, []), (0.5, []), (0.4, [2]), (0.25, [2, 3])])
+def test_between_the_thresholds_a_prior_is_neither_object_nor_background(background_below, ignored):
+    """Priors with IoU 1, 0.5, 0.4 and 0.25 with the box, and one that does not touch it; the thresholds themselves count."""
+    sides = [[0.0, 0.0, 0.125 / share, 0.5] for share in (1.0, 0.5, 0.4, 0.25)]
+    priors = torch.tensor([*sides, [0.0, 0.625, 0.25, 0.875]])
+    found = match(
+        xyxy_to_cxcywh(priors), priors[None, :1], torch.ones(1, 1, dtype=torch.int64), NO_REGIONS, 0.5, background_below
+    )  # fmt: skip
+    assert found.positive[0].nonzero().flatten().tolist() == [0, 1]
+    assert found.ignored[0].nonzero().flatten().tolist() == ignored
+
+
+def test_a_forced_prior_between_the_thresholds_is_an_object():
+    priors = torch.tensor([[0.0, 0.0, 0.45, 0.5], [0.0, 0.0, 0.42, 0.5]])
+    box = torch.tensor([[[0.0, 0.0, 1.0, 0.5]]])
+    found = match(xyxy_to_cxcywh(priors), box, torch.ones(1, 1, dtype=torch.int64), NO_REGIONS, 0.5, 0.4)
+    assert (found.forced.tolist(), found.ignored.tolist()) == ([[True, False]], [[False, True]])

@@ -5,6 +5,6 @@
 * ``priors/``        the boxes that offsets are relative to: profiles as data, and how they are laid out
 * ``coding.py``, ``matching.py``        offsets ↔ boxes; which prior learns which box
 * ``heads.py``, ``model.py``            what is said of a cell; the detector, composed
-* ``loss.py``, ``postprocess.py``       the two readers of the same raw outputs
+* ``losses/``, ``postprocess.py``       the two readers of the same raw outputs
 * ``coverage.py``    how well priors fit a dataset's boxes, by object size
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -12,8 +13,10 @@ from vision.nn.backbones.mobilenet_v2 import MobileNetV2
 from vision.nn.initialise import initialise_convolutions
 from vision.nn.necks.extra_layers import inverted_residual_extras
 from vision.ssd.coding import BoxCoder
-from vision.ssd.heads import bias_to_background, initialise_headers, ssd_lite_headers
-from vision.ssd.loss import SsdLoss
+from vision.ssd.heads import NoOffsets, bias_to_background, initialise_headers, ssd_lite_headers
+from vision.ssd.losses.detection import LossOfClasses, SsdLoss
+from vision.ssd.losses.focal import SigmoidFocal, SoftmaxFocal
+from vision.ssd.losses.multibox import Multibox
 from vision.ssd.model import Detector
 from vision.ssd.priors.generate import make_priors
 from vision.ssd.variants import DEFAULT_PRIORS, Variant
@@ -25,7 +28,12 @@ NECKS = {"inverted-residual-extras": inverted_residual_extras}
 HEADS = {"ssd-lite": ssd_lite_headers}
 """Name → ``(channels of the maps, shapes a cell of each, values a shape)`` → ``Headers``."""
 CODERS = {"ssd": BoxCoder}
-LOSSES = {"multibox": SsdLoss}
+LOSSES: dict[str, Callable[..., LossOfClasses]] = {
+    "multibox": Multibox,
+    "softmax-focal": SoftmaxFocal,
+    "sigmoid-focal": SigmoidFocal,
+}
+"""Name → ``(**loss_options)`` → the loss of classes; what it takes logits for is the row's ``score_function``."""
 
 
 def build_detector(
@@ -69,7 +77,15 @@ def build_detector(
 
 def build_loss(detector: Detector) -> SsdLoss:
     """The loss of the detector's variant on its priors."""
-    return LOSSES[detector.variant.loss](detector.priors_cxcywh, detector.coder)
+    row = detector.variant
+    return SsdLoss(
+        detector.priors_cxcywh,
+        detector.coder,
+        LOSSES[row.loss](**row.loss_options),
+        row.matching.object_from,
+        row.matching.background_below,
+        box_regression=not isinstance(detector.regression_headers, NoOffsets),
+    )
 
 
 def initialise(detector: Detector) -> None:

@@ -2,7 +2,7 @@
 
 Legend: N images, P priors, G boxes an image (padded), K crowd regions an image (padded).
 
-A prior takes the box it overlaps most, if that is IoU ≥ 0.5; before that every box takes a prior of its own,
+A prior takes the box it overlaps most, if that is IoU ≥ 0.5 (or what the row says); before that every box takes a prior of its own,
 however little they overlap. Two boxes that want the same prior do not overwrite each other: the one that
 fits better has it, the other takes the best prior that is left.
 """
@@ -28,7 +28,7 @@ class Matches:
     * gt_index: (N, P) int64, index of its box in the padded batch, −1 = none
     * iou: (N, P) float32, overlap with that box; where there is none, the largest with any box
     * forced: (N, P) bool, matched because the box had to have one
-    * ignored: (N, P) bool, neither object nor background: inside a crowd region
+    * ignored: (N, P) bool, neither object nor background: inside a crowd region, or near a box but not near enough
     """
 
     gt_index: Tensor
@@ -49,11 +49,13 @@ def match(
     labels: Tensor,
     ignore_xyxy: Tensor,
     iou_threshold: float = 0.5,
+    background_below: float | None = None,
 ) -> Matches:
     """Priors (P, 4), boxes (N, G, 4), labels (N, G; 0 = padding), regions (N, K, 4) → ``Matches``.
 
-    Every box with an area that overlaps a prior still free gets at least one prior of its own. Never
-    waits for the device.
+    A prior that some box overlaps by ``background_below`` (None: the threshold) or more, and yet has none, is ignored: 0.5 and
+    0.4 are those of Lin et al. 2017, section 4. Every box with an area that overlaps a prior still free gets at
+    least one prior of its own. Never waits for the device.
     """
     priors_xyxy = cxcywh_to_xyxy(priors_cxcywh)
     n, p = boxes_xyxy.shape[0], priors_xyxy.shape[0]
@@ -67,12 +69,13 @@ def match(
     own = own_boxes(iou)
     forced = own >= 0
     gt_index = torch.where(forced, own, torch.where(best_iou >= iou_threshold, best_box, -1))
+    near = best_iou >= (iou_threshold if background_below is None else background_below)
     matched_iou = iou.gather(1, gt_index.clamp(min=0)[:, None, :])[:, 0]
     return Matches(
         gt_index,
         torch.where(gt_index >= 0, matched_iou, best_iou),
         forced,
-        ignored & (gt_index < 0),
+        (ignored | near) & (gt_index < 0),
     )
 
 

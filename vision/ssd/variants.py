@@ -44,10 +44,22 @@ class BackboneRow:
 
 
 @dataclass(frozen=True)
+class Overlaps:
+    """Which priors learn an object: those of IoU ``object_from``; of less than ``background_below`` background, between neither."""
+
+    object_from: float = 0.5
+    background_below: float = 0.5
+
+    def __post_init__(self) -> None:
+        assert 0 < self.background_below <= self.object_from <= 1, self
+
+
+@dataclass(frozen=True)
 class Variant:
     """One detector as data.
 
-    ``sources`` names the maps that are taken from the backbone, finest first; ``neck_options`` goes to the neck's builder.
+    ``sources`` names the maps that are taken from the backbone, finest first; ``neck_options`` goes to the neck's builder,
+    ``loss_options`` to the loss's.
     ``priors`` holds the profiles by name. ``initial_objects`` is the probability that an untrained net gives
     to all object classes together; ``head_std`` is that of the first weights of the heads' last layer.
     """
@@ -63,6 +75,8 @@ class Variant:
     coder: str = "ssd"
     score_function: str = "softmax"
     loss: str = "multibox"
+    loss_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    matching: Overlaps = Overlaps()
     postprocess: Nms = Nms()
     resolution: tuple[int, int] = field(default=(300, 300))
     head_std: float = 0.01

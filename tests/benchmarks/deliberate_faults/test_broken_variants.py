@@ -11,7 +11,8 @@ import torch
 from benchmarks.deliberate_faults import broken_variants
 from benchmarks.deliberate_faults.broken_variants import main, next_object, next_prior
 from vision.datasets.coco import CocoDetection
-from vision.ssd import loss, matching
+from vision.ssd import matching
+from vision.ssd.losses import detection
 from vision.ssd.matching import Matches
 
 GOOD = Matches(
@@ -41,7 +42,7 @@ def test_a_fault_is_there_while_it_trains_and_gone_afterwards(monkeypatch: pytes
         boxes = torch.tensor([[[0.0, 0.0, 0.4, 0.4], [0.5, 0.5, 1.0, 1.0]]])
         priors = torch.tensor([[0.2, 0.2, 0.4, 0.4], [0.75, 0.75, 0.5, 0.5]])
         seen.append(
-            loss.match(
+            detection.match(
                 priors, boxes, torch.ones(1, 2, dtype=torch.int64), torch.zeros(1, 0, 4)
             ).gt_index.tolist()
         )
@@ -51,7 +52,7 @@ def test_a_fault_is_there_while_it_trains_and_gone_afterwards(monkeypatch: pytes
     monkeypatch.setattr("train_ssd.main", training)
     assert main(["objects", "--recipe", "r.yaml", "--run", "broken"]) == 0
     assert seen == [[[1, 0]], ["--config", "r.yaml", "--checkpoint-folder", "broken"]]
-    assert loss.match is matching.match
+    assert detection.match is matching.match
 
 
 def test_red_and_blue_are_swapped_while_it_is_scored(

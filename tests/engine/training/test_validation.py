@@ -25,7 +25,7 @@ from vision.engine.evaluation.results import Results
 from vision.engine.interrupt import StopRequest
 from vision.engine.training.console import Console
 from vision.engine.training.validation import LossMeter, validate
-from vision.ssd.loss import SsdLoss
+from vision.ssd.losses.detection import SsdLoss
 from vision.ssd.model import Detector
 
 

@@ -18,7 +18,7 @@ from vision.engine.distributed import Group
 from vision.engine.interrupt import StopRequest
 from vision.engine.runs.metric_logger import MetricLogger
 from vision.engine.training.console import Console
-from vision.ssd.loss import SsdLoss
+from vision.ssd.losses.detection import SsdLoss
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from vision.engine.evaluation.predict import evaluation_mode, predict
 from vision.engine.evaluation.results import Results
 from vision.engine.interrupt import StopRequest
 from vision.engine.training.console import Console
-from vision.ssd.loss import SsdLoss
+from vision.ssd.losses.detection import SsdLoss
 from vision.ssd.model import Detector
 from vision.ssd.postprocess import are_finite
 

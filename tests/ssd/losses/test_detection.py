@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,8 +17,10 @@ from vision.core.boxes import cxcywh_to_xyxy
 from vision.core.sample import Batch
 from vision.ssd.build import build_loss
 from vision.ssd.coding import BoxCoder
-from vision.ssd.loss import SsdLoss, hard_negatives
-from vision.ssd.matching import Matches
+from vision.ssd.losses.detection import SsdLoss
+from vision.ssd.losses.focal import SigmoidFocal, SoftmaxFocal
+from vision.ssd.losses.multibox import Multibox
+from vision.ssd.variants import Overlaps
 
 
 def _batch(boxes: Tensor, labels: Tensor, ignore: Tensor | None = None) -> Batch:
@@ -155,54 +159,46 @@ def test_float32_under_autocast(detector, random_boxes):
     assert torch.equal(inside.total, outside.total)
 
 
-@pytest.mark.parametrize("positives", [0, 1, 40, 150, 190])
-def test_hard_negatives_against_two_sorts(positives):
-    """The usual form: a negative is hard where its rank is below 3 × positives. The bound never cuts any off."""
-    generator = torch.Generator().manual_seed(positives)
-    loss = torch.rand(3, 200, generator=generator)
-    gt_index = torch.full((3, 200), -1)
-    for image in range(3):
-        gt_index[image, torch.randperm(200, generator=generator)[: max(positives - image, 0)]] = 0
-    ignored = (torch.rand(3, 200, generator=generator) < 0.1) & (gt_index < 0)
-    matches = Matches(gt_index, loss, gt_index >= 0, ignored)
-    candidate = (gt_index < 0) & ~ignored
-    rank = torch.where(candidate, loss, -torch.inf).argsort(dim=1, descending=True).argsort(dim=1)
-    count = 3 * (gt_index >= 0).sum(dim=1, keepdim=True).clamp(min=1)
-    assert torch.equal(hard_negatives(loss, matches), (rank < count) & candidate)
-
-
-def test_bound_on_the_device_is_large_enough(monkeypatch):
-    """Where the host may not look at the counts, as on a GPU, the result is the same."""
-    loss = torch.rand(4, 97, generator=torch.Generator().manual_seed(1))
-    gt_index = torch.full((4, 97), -1)
-    for image, count in enumerate((0, 24, 25, 97)):
-        gt_index[image, :count] = 0
-    matches = Matches(gt_index, loss, gt_index >= 0, torch.zeros(4, 97, dtype=torch.bool))
-    on_host = hard_negatives(loss, matches)
-    monkeypatch.setattr("torch.compiler.is_compiling", lambda: True)
-    assert torch.equal(hard_negatives(loss, matches), on_host)
-
-
 def test_priors_follow_the_batch_to_its_device(detector):
     loss = SsdLoss(detector.priors_cxcywh, BoxCoder())
     loss.match(_batch(torch.zeros(1, 1, 4), torch.zeros(1, 1, dtype=torch.int64)).to("meta"))
     assert loss.priors_cxcywh.device.type == "meta"
 
 
-def test_which_of_equal_negatives_are_taken_does_not_depend_on_the_rest_of_the_batch():
-    """A net that has just begun gives many priors the same loss."""
-    loss = torch.tensor([1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 0.5] * 12)[None].repeat(2, 1)
-    gt_index = torch.full(loss.shape, -1)
-    gt_index[0, 0], gt_index[1, :20] = 0, 0
-    matches = Matches(gt_index, loss, gt_index >= 0, torch.zeros(loss.shape, dtype=torch.bool))
-    first = Matches(*(tensor[:1] for tensor in (gt_index, loss, gt_index >= 0, matches.ignored)))
-    together = hard_negatives(loss, matches)
-    assert torch.equal(together[:1], hard_negatives(loss[:1], first))
-    assert together[0].nonzero().flatten().tolist() == [1, 2, 3], "the first ones of equal loss"
+@pytest.mark.parametrize(
+    "classes", [Multibox(), SoftmaxFocal(), SigmoidFocal()], ids=lambda one: type(one).__name__
+)
+def test_parts_of_a_batch_by_one_normaliser_are_the_whole(detector, random_boxes, classes):
+    """What processes and accumulated batches rely on, whichever the loss of classes is."""
+    boxes, labels = random_boxes(7, 4, 5), _labels(4, 5)
+    logits, offsets = _outputs(4, c=80 if isinstance(classes, SigmoidFocal) else 81)
+    loss = SsdLoss(detector.priors_cxcywh, BoxCoder(), classes, 0.5, 0.4)
+    whole = loss(logits, offsets, _batch(boxes, labels))
+    positives = loss.match(_batch(boxes, labels)).positive.sum()
+    halves = [
+        loss(logits[i : i + 2], offsets[i : i + 2], _batch(boxes[i : i + 2], labels[i : i + 2]), positives)
+        for i in (0, 2)
+    ]
+    torch.testing.assert_close(halves[0].total + halves[1].total, whole.total, rtol=1e-5, atol=1e-6)
 
 
-def test_a_background_prior_that_is_not_a_number_is_not_left_out():
-    loss = torch.tensor([[1.0, 2.0, float("nan"), 3.0, 4.0, 0.5]])
-    gt_index = torch.tensor([[0, -1, -1, -1, -1, -1]])
-    matches = Matches(gt_index, loss, gt_index >= 0, torch.zeros(1, 6, dtype=torch.bool))
-    assert hard_negatives(loss, matches)[0].tolist() == [False, False, True, True, True, False]
+def test_the_row_says_which_loss_and_which_overlaps(detector, random_boxes):
+    row = replace(
+        detector.variant, loss="softmax-focal", loss_options={"alpha": None}, matching=Overlaps(0.6, 0.3)
+    )
+    changed = copy.copy(detector)
+    changed.variant = row
+    loss = build_loss(changed)
+    assert loss.classes == SoftmaxFocal(alpha=None)
+    boxes = random_boxes(0, 1, 6)
+    matches = loss.match(_batch(boxes, _labels(1, 6)))
+    by_overlap = matches.iou[~matches.forced & matches.positive]
+    assert matches.ignored.any() and matches.iou[matches.ignored].min() >= 0.3
+    assert by_overlap.min() >= 0.6
+
+
+def test_boxes_that_are_the_priors_cost_nothing(detector, random_boxes):
+    logits, offsets = _outputs(1)
+    loss = SsdLoss(detector.priors_cxcywh, BoxCoder(), box_regression=False)
+    found = loss(logits, offsets, _batch(random_boxes(0, 1, 3), _labels(1, 3)))
+    assert found.localization.item() == 0 and found.total == found.classification
