@@ -29,8 +29,7 @@ from unittest import mock
 
 import torch
 
-from vision.ssd import matching
-from vision.ssd.losses import detection
+from vision.ssd.losses import detection, matching
 
 
 def next_object(good: matching.Matches, labels: torch.Tensor) -> matching.Matches:

@@ -25,7 +25,7 @@ FAULTS: tuple[Fault, ...] = (
         ("variances exchanged", "centre_variance: float = 0.1\n    size_variance: float = 0.2", "centre_variance: float = 0.2\n    size_variance: float = 0.1"),
     ),
     *rows(
-        "vision/ssd/matching.py", "tests/ssd/test_matching.py",
+        "vision/ssd/losses/matching.py", "tests/ssd/losses/test_matching.py",
         ("the worst fitting box chooses first", "best.argsort(dim=1, descending=True", "best.argsort(dim=1, descending=False"),
         ("a prior nearly all in a crowd is background", "CROWD_COVER = 0.5", "CROWD_COVER = 0.9"),
         ("an IoU of just the threshold does not match", "best_iou >= iou_threshold, best_box", "best_iou > iou_threshold, best_box"),

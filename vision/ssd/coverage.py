@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vision.core.boxes import cxcywh_to_xyxy, pairwise_iou
-from vision.ssd.matching import own_boxes
+from vision.ssd.losses.matching import own_boxes
 
 SMALL_AREA_PX, LARGE_AREA_PX = 32**2, 96**2
 """COCO's bounds between small, medium and large: area of the mask in the original image, px²."""

@@ -11,9 +11,8 @@ import torch
 from benchmarks.deliberate_faults import broken_variants
 from benchmarks.deliberate_faults.broken_variants import main, next_object, next_prior
 from vision.datasets.coco import CocoDetection
-from vision.ssd import matching
-from vision.ssd.losses import detection
-from vision.ssd.matching import Matches
+from vision.ssd.losses import detection, matching
+from vision.ssd.losses.matching import Matches
 
 GOOD = Matches(
     gt_index=torch.tensor([[0, -1, 1, 2, -1], [-1, 0, -1, -1, -1]]),

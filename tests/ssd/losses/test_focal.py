@@ -9,7 +9,7 @@ from torch import Tensor
 from torchvision.ops import sigmoid_focal_loss
 
 from vision.ssd.losses.focal import SigmoidFocal, SoftmaxFocal
-from vision.ssd.matching import Matches
+from vision.ssd.losses.matching import Matches
 
 N, P, C = 3, 200, 6
 

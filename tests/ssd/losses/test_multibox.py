@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from vision.ssd.losses.matching import Matches
 from vision.ssd.losses.multibox import hard_negatives
-from vision.ssd.matching import Matches
 
 
 @pytest.mark.parametrize("positives", [0, 1, 40, 150, 190])

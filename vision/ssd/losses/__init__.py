@@ -1,5 +1,6 @@
 """What a batch costs: where things are, and what they are.
 
+* ``matching.py``   which prior learns which box
 * ``detection.py``  the loss of a batch: matching, offsets, one of the losses of classes below, and the division
 * ``multibox.py``   cross-entropy over positives and the hardest negatives
 * ``focal.py``      focal loss over all priors, by softmax or by sigmoids

@@ -10,18 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vision.core.sample import BACKGROUND, Batch
-from vision.ssd.coding import BoxCoder
+from vision.ssd.losses.matching import Matches, match
 from vision.ssd.losses.multibox import Multibox
-from vision.ssd.matching import Matches, match
 
 LossOfClasses = Callable[[Tensor, Tensor, Matches], Tensor]
 """Logits (N, P, c) float32, targets (N, P) int64 (0 = background), matches → a sum over the batch."""
+
+
+class Coder(Protocol):
+    """What makes offsets of boxes: ``ssd.coding.BoxCoder``."""
+
+    def encode(self, boxes_xyxy: Tensor, priors_cxcywh: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class SsdLoss:
     """
 
     priors_cxcywh: Tensor
-    coder: BoxCoder
+    coder: Coder
     classes: LossOfClasses = field(default_factory=Multibox)
     iou_threshold: float = 0.5
     background_below: float | None = None

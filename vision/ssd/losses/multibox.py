@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vision.ssd.matching import Matches
+from vision.ssd.losses.matching import Matches
 
 
 @dataclass(frozen=True)

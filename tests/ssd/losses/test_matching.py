@@ -11,7 +11,7 @@ from torchvision.models.detection._utils import SSDMatcher
 from torchvision.ops import box_iou
 
 from vision.core.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
-from vision.ssd.matching import Matches, match, own_boxes
+from vision.ssd.losses.matching import Matches, match, own_boxes
 
 NO_REGIONS = torch.zeros(1, 1, 4)
 
