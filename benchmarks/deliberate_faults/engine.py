@@ -56,7 +56,7 @@ ENGINE: tuple[Fault, ...] = (
         "vision/engine/training/loop.py", "tests/engine/training/test_loop.py",
         ("the highest loss is the best", '-metrics["val_loss"]]', 'metrics["val_loss"]]', "tests/engine/training/test_loop.py::test_the_first_map_is_better_than_any_loss"),
         ("a resume sees the first images of its epoch again", "session.order.set_epoch(state.epoch, state.step_in_epoch)", "session.order.set_epoch(state.epoch)", "tests/engine/runs/test_resume.py::test_resume_at_any_step"),
-        ("generators go on from what was drawn", "        seed_step(config.seed, state.step, session.group.rank)\n", "", "tests/engine/checkpoints/test_versions.py::test_what_a_library_draws_at_its_first_use_changes_nothing"),
+        ("generators continue from what was drawn", "        seed_step(config.seed, state.step, session.group.rank)\n", "", "tests/engine/checkpoints/test_versions.py::test_what_a_library_draws_at_its_first_use_changes_nothing"),
         ("a checkpoint holds what others drew", "    seed_step(session.config.seed, state.step, session.group.rank)\n", "", "tests/engine/checkpoints/test_versions.py::test_what_a_library_draws_at_its_first_use_changes_nothing"),
         ("weights that are NaN are saved", "    require_finite_weights(state, session)\n    if", "    if", "tests/engine/training/test_not_finite.py::test_such_weights_are_not_even_written"),
     ),

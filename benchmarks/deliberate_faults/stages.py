@@ -142,7 +142,9 @@ STAGES: tuple[Fault, ...] = (
         ("a newer version of a stage makes nothing stale", "if receipt.version != stage.version:", "if receipt.version > stage.version:", "tests/pipeline/runner/test_run.py::test_a_changed_stage_is_stale"),
         ("inputs are not looked at again after the work", "_require_unchanged(stage, inputs, _inputs_now(stage, settings, observer))", "pass", "tests/pipeline/runner/test_ownership.py::test_an_input_that_changes_while_the_stage_works_ends_without_a_receipt"),
         ("an input that was away for a while is not noticed", "_require_unmoved(stage, changed, _last_changes(stage, settings))", "pass", "tests/pipeline/runner/test_ownership.py::test_an_input_that_is_moved_away_and_back_ends_without_a_receipt"),
-        ("half-done work of another plan is resumed", "(fresh or not _same_plan(noted, plan))", "fresh", "tests/pipeline/runner/test_run.py::test_half_done_work_is_kept_for_the_same_plan_and_dropped_for_another"),
+        ("half-done work of another plan is resumed", "if fresh or not _same_plan(noted, plan):", "if fresh:", "tests/pipeline/runner/test_run.py::test_half_done_work_is_kept_for_the_same_plan_and_dropped_for_another"),
+        ("what a stage keeps goes with another plan", "if fresh or entry.name != stage.keeps:", "if True:", "tests/pipeline/image_check/test_journal.py::test_what_a_stopped_run_knows_is_not_lost_to_another_plan"),
+        ("a receipt forgets what earlier runs made", "_earlier(settings.root, receipt, outputs),", "{},", "tests/pipeline/runner/test_clean.py::test_what_was_made_with_other_splits_goes_too"),
         ("a stage does not wait for a stale one before it", "and decisions[name].must_run]", 'and decisions[name].state == "missing"]', "tests/pipeline/runner/test_run.py::test_a_changed_input_makes_everything_behind_it_stale_and_says_why"),
     ),
     *rows(
