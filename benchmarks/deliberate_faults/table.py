@@ -203,13 +203,13 @@ FAULTS: tuple[Fault, ...] = (
         ("CMYK is cut, not rounded", "(product + 127) // 255", "product // 255"),
     ),
     *rows(
-        "vision/nn/blocks.py", "tests/nn/test_backbones.py",
+        "vision/nn/blocks.py", "tests/nn/test_blocks.py tests/nn/backbones/test_mobilenet_v2.py",
         ("channels more than 10 % below", "rounded < 0.9 * wanted", "rounded < 0.5 * wanted"),
         ("no residual", "x + out if self.adds_input else out", "out"),
         ("batches of one use their own statistics", "input.shape[0] * input.shape[2] * input.shape[3] == 1", "False", "tests/ssd/test_model.py"),
     ),
     *rows(
-        "vision/nn/backbones/mobilenet_v2.py", "tests/nn/test_backbones.py tests/ssd/test_model.py",
+        "vision/nn/backbones/mobilenet_v2.py", "tests/nn/backbones/test_mobilenet_v2.py tests/ssd/test_model.py",
         ("tapped one block early", "EXPANSION: 14", "EXPANSION: 13"),
         ("one block fewer", "(6, 64, 4, 2)", "(6, 64, 3, 2)"),
     ),

@@ -111,7 +111,6 @@ TESTED_BY = {
     "pipeline/validate_images/entry.py": "tests/pipeline/validate_images/test_table.py",
     "vision/datasets/splits.py": "tests/house/test_printed_training.py",
     "vision/engine/runs/plan.py": "tests/engine/runs/test_resume.py",
-    "vision/nn/necks/extra_layers.py": "tests/nn/test_backbones.py",
     "vision/export/graphs.py": "tests/export/test_tensorrt.py",
     "vision/images/jpeg.py": "tests/images/test_decode.py",
     "vision/images/raster.py": "tests/images/test_decode.py",

@@ -34,16 +34,28 @@ class BatchNorm2d(nn.BatchNorm2d):
         return super().forward(input)
 
 
-def conv_bn_relu6(
-    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1
+def conv_bn(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int,
+    stride: int = 1,
+    groups: int = 1,
+    activation: nn.Module | None = None,
 ) -> list[nn.Module]:
-    """The three layers every block here is made of, for a Sequential."""
+    """Convolution, BatchNorm and activation (ReLU where none is told), for a Sequential."""
     padding = (kernel_size - 1) // 2
     return [
         nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False),
         BatchNorm2d(out_channels),
-        nn.ReLU6(inplace=True),
+        activation or nn.ReLU(inplace=True),
     ]
+
+
+def conv_bn_relu6(
+    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1
+) -> list[nn.Module]:
+    """What the blocks of MobileNetV2 are made of."""
+    return conv_bn(in_channels, out_channels, kernel_size, stride, groups, nn.ReLU6(inplace=True))
 
 
 class InvertedResidual(nn.Module):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from vision.core.sample import InputSpec
+from vision.nn.backbones.mobilenet_v1 import MobileNetV1
 from vision.nn.backbones.mobilenet_v2 import MobileNetV2
+from vision.nn.backbones.vgg16 import VGG16
 from vision.nn.initialise import initialise_convolutions
 from vision.nn.necks.extra_layers import inverted_residual_extras
 from vision.ssd.coding import BoxCoder
@@ -21,7 +24,11 @@ from vision.ssd.model import Detector
 from vision.ssd.priors.generate import make_priors
 from vision.ssd.variants import DEFAULT_PRIORS, Variant
 
-BACKBONES = {"mobilenet-v2": MobileNetV2}
+BACKBONES: dict[str, Callable[[Sequence[str], float, int], Any]] = {
+    "vgg16": VGG16,
+    "mobilenet-v1": MobileNetV1,
+    "mobilenet-v2": MobileNetV2,
+}
 """Name → ``(sources, width_mult, in_channels)`` → a module that gives a list of maps, with their ``out_channels``."""
 NECKS = {"inverted-residual-extras": inverted_residual_extras}
 """Name → ``(in_channels of its maps, width_mult, **neck_options)`` → a module from maps to maps, with ``out_channels``."""

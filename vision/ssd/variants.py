@@ -95,6 +95,19 @@ BACKBONE_ROWS: dict[str, BackboneRow] = {
     row.name: row
     for row in (
         BackboneRow(
+            name="vgg16",
+            title="VGG16",
+            strides={"8": 8, "16": 16},
+            scales=True,
+            torchvision_weights="VGG16_Weights",
+        ),
+        BackboneRow(
+            name="mobilenet-v1",
+            title="MobileNetV1",
+            strides={"8": 8, "16": 16, "32": 32},
+            scales=True,
+        ),
+        BackboneRow(
             name="mobilenet-v2",
             title="MobileNetV2",
             strides={"8": 8, "16": 16, "expansion-16": 16, "32": 32, "last-32": 32},

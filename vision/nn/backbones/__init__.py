@@ -1,5 +1,8 @@
 """Backbones, one file a family: ``forward(images)`` gives the list of source maps, finest first.
 
 * ``tapped.py``        layers in order, of which some give their map to the neck
+* ``tapped.py``        a sequence of layers, and which of their maps are taken
+* ``vgg16.py``         VGG16 with its fully connected layers as convolutions
+* ``mobilenet_v1.py``  MobileNetV1
 * ``mobilenet_v2.py``  MobileNetV2 at any width
 """

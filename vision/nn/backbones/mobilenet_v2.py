@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 from torch import Tensor, nn
 
+from vision.nn.backbones.tapped import EXPANSION, TappedSequential
 from vision.nn.blocks import InvertedResidual, conv_bn_relu6, make_divisible
 
 # expansion t, channels c, repeats n, stride s: table 2 of the paper
@@ -21,13 +21,11 @@ STAGES = (
 )
 STEM_CHANNELS = 32
 LAST_CHANNELS = 1280
-EXPANSION = "expansion-16"
-"""Of the first block of stride 32, before its depthwise filter: still of stride 16 (section 6.2)."""
 TAPS = {"8": 6, "16": 13, EXPANSION: 14, "32": 17, "last-32": 18}
 """Source → the block that gives it."""
 
 
-class MobileNetV2(nn.Sequential):
+class MobileNetV2(TappedSequential):
     """Numbered 0 (stem), 1..17 (inverted residuals), 18 (last 1×1), the names of published weights.
 
     ``sources``: ``"8"``, ``"16"``, ``"32"`` are the outputs of blocks 6, 13 and 17 (ssds.pytorch); ``"expansion-16"`` is the
@@ -55,20 +53,7 @@ class MobileNetV2(nn.Sequential):
         last = make_divisible(LAST_CHANNELS, width_mult)
         layers.append(nn.Sequential(*conv_bn_relu6(channels, last, 1)))
         outputs.append(last)
-        super().__init__(*layers[: max(TAPS[name] for name in sources) + 1])
-        self.sources = tuple(sources)
-        self.out_channels = tuple(
-            self.expanded.expanded_channels if name == EXPANSION else outputs[TAPS[name]] for name in sources
-        )
-
-    @property
-    def expanded(self) -> InvertedResidual:
-        block = self[TAPS[EXPANSION]]
-        assert isinstance(block, InvertedResidual)
-        return block
-
-    first_layer: ClassVar[tuple[str, str]] = ("0.0", "0.1")
-    """Names of the first convolution and its BatchNorm."""
+        super().__init__(layers, TAPS, outputs, sources)
 
     @staticmethod
     def is_torchvision(weights: Mapping[str, Tensor]) -> bool:
@@ -93,13 +78,3 @@ class MobileNetV2(nn.Sequential):
                 name = f"{parts[0]}.conv.{int(parts[2]) + 2 * blocks}.{parts[3]}"
             flat[name] = value
         return flat
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """(N, c, H, W) → a map for each source, (N, out_channels, ⌈H / stride⌉, ⌈W / stride⌉)."""
-        x, maps = images, {}
-        for number, layer in enumerate(self):
-            if number == TAPS[EXPANSION] and EXPANSION in self.sources:
-                maps[number], x = self.expanded.forward_with_expansion(x)
-            else:
-                x = maps[number] = layer(x)
-        return [maps[TAPS[name]] for name in self.sources]
