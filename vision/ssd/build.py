@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from vision.core.sample import InputSpec
+from vision.nn.backbones.darknet import DarkNet19, DarkNet53
 from vision.nn.backbones.mobilenet_v1 import MobileNetV1
 from vision.nn.backbones.mobilenet_v2 import MobileNetV2
+from vision.nn.backbones.resnet import ResNet
 from vision.nn.backbones.vgg16 import VGG16
 from vision.nn.initialise import initialise_convolutions
 from vision.nn.necks.extra_layers import inverted_residual_extras
@@ -28,6 +30,12 @@ BACKBONES: dict[str, Callable[[Sequence[str], float, int], Any]] = {
     "vgg16": VGG16,
     "mobilenet-v1": MobileNetV1,
     "mobilenet-v2": MobileNetV2,
+    "resnet18": functools.partial(ResNet, (2, 2, 2, 2), False),
+    "resnet34": functools.partial(ResNet, (3, 4, 6, 3), False),
+    "resnet50": functools.partial(ResNet, (3, 4, 6, 3), True),
+    "resnet101": functools.partial(ResNet, (3, 4, 23, 3), True),
+    "darknet19": DarkNet19,
+    "darknet53": DarkNet53,
 }
 """Name → ``(sources, width_mult, in_channels)`` → a module that gives a list of maps, with their ``out_channels``."""
 NECKS = {"inverted-residual-extras": inverted_residual_extras}

@@ -114,6 +114,22 @@ BACKBONE_ROWS: dict[str, BackboneRow] = {
             scales=True,
             torchvision_weights="MobileNet_V2_Weights",
         ),
+        *(
+            BackboneRow(
+                name=f"resnet{depth}",
+                title=f"ResNet-{depth}",
+                strides={"8": 8, "16": 16, "32": 32},
+                scales=True,
+                torchvision_weights=f"ResNet{depth}_Weights",
+            )
+            for depth in (18, 34, 50, 101)
+        ),
+        BackboneRow(
+            name="darknet19", title="DarkNet19", strides={"8": 8, "16": 16, "32": 32}, scales=True
+        ),
+        BackboneRow(
+            name="darknet53", title="DarkNet53", strides={"8": 8, "16": 16, "32": 32}, scales=True
+        ),
     )
 }
 
