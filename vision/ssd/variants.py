@@ -124,12 +124,8 @@ BACKBONE_ROWS: dict[str, BackboneRow] = {
             )
             for depth in (18, 34, 50, 101)
         ),
-        BackboneRow(
-            name="darknet19", title="DarkNet19", strides={"8": 8, "16": 16, "32": 32}, scales=True
-        ),
-        BackboneRow(
-            name="darknet53", title="DarkNet53", strides={"8": 8, "16": 16, "32": 32}, scales=True
-        ),
+        BackboneRow(name="darknet19", title="DarkNet19", strides={"8": 8, "16": 16, "32": 32}, scales=True),
+        BackboneRow(name="darknet53", title="DarkNet53", strides={"8": 8, "16": 16, "32": 32}, scales=True),
     )
 }
 

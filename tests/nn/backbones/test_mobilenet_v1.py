@@ -20,7 +20,9 @@ def _plain(weights: dict[str, Tensor], x: Tensor) -> list[Tensor]:
         kernel = weights[f"{name}.{number}.weight"]
         groups, padding = x.shape[1] // kernel.shape[1], kernel.shape[-1] // 2
         x = F.conv2d(x, kernel, None, stride, padding, groups=groups)
-        norm = [weights[f"{name}.{number + 1}.{k}"] for k in ("running_mean", "running_var", "weight", "bias")]
+        norm = [
+            weights[f"{name}.{number + 1}.{k}"] for k in ("running_mean", "running_var", "weight", "bias")
+        ]
         return F.batch_norm(x, *norm).relu()
 
     outputs = [layer(x, "0", 0, 2)]

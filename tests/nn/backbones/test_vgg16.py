@@ -18,7 +18,9 @@ def test_same_numbers_as_torchvision() -> None:
     theirs[16].ceil_mode = True  # torchvision's classifier rounds down
     ours = VGG16().eval()
     found = ours.load_state_dict(theirs.state_dict(), strict=False)
-    assert found.missing_keys == ["31.weight", "31.bias", "33.weight", "33.bias"] and not found.unexpected_keys
+    assert (
+        found.missing_keys == ["31.weight", "31.bias", "33.weight", "33.bias"] and not found.unexpected_keys
+    )
     images = torch.randn(1, 3, 75, 102)
     with torch.no_grad():
         tap, last = ours(images)
