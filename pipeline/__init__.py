@@ -1,7 +1,7 @@
 """Room 1: the stages, bytes on a server → files on disk. No torch; stages meet on disk and never import each other.
 
 stage.py (what a stage is), stages.py (their order), __main__.py (run | status | verify | clean | list),
-stop.py (who asks a stage to stop, and its errors), release.py (what is fetched), plain_paths.py (which paths of an archive meet), space.py (room on the disk)
+stop.py (who asks a stage to stop, and its errors), release.py (what is fetched), plain_paths.py (which paths of an archive meet), space.py (room on the disk), bar.py (progress)
 
 runner/        decides, acts, publishes, writes the receipt      data_root/     what a root holds, and our notes about it
 command/       what all commands share                           transfer/      one file over HTTP, resumable

@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-
-from tqdm import tqdm
 
 from pipeline.archives.archive import Archive
 from pipeline.archives.fault import DAMAGED, BadArchive
 from pipeline.archives.members import Member
 from pipeline.archives.unpack_member import unpack
+from pipeline.bar import bar
 from pipeline.data_root import manifests as trees
 from pipeline.space import on_disk, require_space
 from pipeline.stage import StageError
@@ -78,14 +76,16 @@ def unpack_all(
                 unpack(archive, member, folder, stop)
         return len(batch)
 
+    from concurrent.futures import ThreadPoolExecutor  # logging with it: few commands need it
+
     label = shown(archive.path.name)
     with (
-        tqdm(total=len(members), unit="file", desc=f"extract {label}", disable=None) as bar,
+        bar(f"extract {label}", len(members), "file") as shown_so_far,
         ThreadPoolExecutor(max(1, workers)) as pool,
     ):
         try:
             for done in pool.map(work, range(0, len(members), BATCH)):
-                bar.update(done)
+                shown_so_far.update(done)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

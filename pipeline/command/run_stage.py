@@ -11,8 +11,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 
-from tqdm import tqdm
-
 from pipeline.command.options import OPTIONS, add_common_options, add_stage_options
 from pipeline.command.own_file import OwnFile
 from pipeline.data_root import saved_options as choices
@@ -28,8 +26,9 @@ from vision.messages.terminal import painted
 
 
 def say(line: str) -> None:
-    """Prints a line for people; a progress bar is moved out of the way."""
-    tqdm.write(line, file=sys.stdout)
+    """Prints a line for people; a progress bar is moved out of the way, where a stage has imported what draws it."""
+    write = sys.modules["tqdm"].tqdm.write if "tqdm" in sys.modules else print
+    write(line, file=sys.stdout)
     sys.stdout.flush()
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from tqdm import tqdm
-
+from pipeline.bar import bar
 from pipeline.data_root import manifests as trees
 from pipeline.data_root.receipts import Receipt, Recorded
 from pipeline.stop import NEVER, Stop
@@ -93,19 +93,24 @@ class Fingerprints:
     @contextmanager
     def _reading(self, path: str) -> Iterator[Callable[[int], None]]:
         """Gives what is called with the bytes read; a bar appears when reading takes seconds."""
-        with tqdm(unit="B", unit_scale=True, desc=f"reading {path}", delay=BAR_AFTER_S, disable=None) as bar:
+        with ExitStack() as bars:
+            shown: Any = None
 
             def tick(read: int) -> None:
+                nonlocal shown
                 self.stop.check()
                 if read:
-                    bar.update(read)
+                    if shown is None:
+                        shown = bars.enter_context(bar(f"reading {path}", delay=BAR_AFTER_S))
+                    shown.update(read)
 
             yield tick
 
     def record(self, path: str) -> Recorded | None:
         """As ``look``; for a tree the manifest is written, so that the next look is quick."""
         seen = self.read(path)
-        if path in self._manifests and self._manifests[path] != self._known[path]:
+        now, known = self._manifests.get(path), self._known.get(path)
+        if now is not known and now != known:
             noted = trees.manifest_path(self.root, path)
             trees.write_manifest(noted, self._manifests[path], trees.read_own(noted), trees.read_found(noted))
             self._known[path] = self._manifests[path]

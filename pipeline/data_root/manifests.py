@@ -22,6 +22,8 @@ from vision.artefacts.files import publish_bytes
 
 HEADER = "manifest 1 sha256 "
 CHUNK = 1 << 20
+TICK_EVERY = 256
+"""Files that are only looked at between two calls of ``tick``."""
 
 
 class Member(NamedTuple):
@@ -60,19 +62,26 @@ def survey(
 
     With ``since_ns`` what was changed from then on (ctime) is read all the same.
 
-    ``tick`` is called with the bytes read so far since its last call, at least once a file; it may raise. ``links``
-    as in ``walk``.
+    ``tick`` is called with the bytes read so far since its last call, and now and then where none is read; it may
+    raise. ``links`` as in ``walk``. Gives ``known`` itself, which has to be sorted, where nothing has changed.
     """
     found: Manifest = {}
-    get, empty = known.get, Member(-1, 0, 0, 0)
+    get, kept = known.get, 0
     for name, path, now in walk(tree, links):
-        tick(0)
-        written = since_ns is not None and now.st_ctime_ns >= since_ns
-        old = empty if deep or written else get(name, empty)
-        if old[2] == now.st_mtime_ns and old[0] == now.st_size and old[3] == now.st_ino:
+        if not len(found) % TICK_EVERY:
+            tick(0)
+        old = None if deep else get(name)
+        if (
+            old is not None
+            and (old[2] == now.st_mtime_ns and old[0] == now.st_size and old[3] == now.st_ino)
+            and (since_ns is None or now.st_ctime_ns < since_ns)
+        ):
             found[name] = old
+            kept += 1
         else:
             found[name] = Member(now.st_size, crc32_of(path, tick), now.st_mtime_ns, now.st_ino)
+    if kept == len(found) == len(known):
+        return known
     return {name: found[name] for name in sorted(found)}
 
 
@@ -86,10 +95,10 @@ def walk(tree: Path, links: bool = False) -> Iterator[tuple[str, str, os.stat_re
         prefix, folder = folders.pop()
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append((f"{prefix}{entry.name}/", entry.path))
-                elif entry.is_file(follow_symlinks=False):
+                if entry.is_file(follow_symlinks=False):
                     yield prefix + entry.name, entry.path, entry.stat(follow_symlinks=False)
+                elif entry.is_dir(follow_symlinks=False):
+                    folders.append((f"{prefix}{entry.name}/", entry.path))
                 elif links and entry.is_symlink() and (found := _behind(entry.path)) is not None:
                     yield prefix + entry.name, entry.path, found
 
@@ -160,9 +169,9 @@ def write_manifest(
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in ``path``; empty when there is none or it is damaged (then everything is read again)."""
+    """The manifest in ``path``, sorted; empty when there is none or it is damaged (then everything is read again)."""
     try:
-        return dict(map(_parsed, _sections(path)[0]))
+        return dict(sorted(map(_parsed, _sections(path)[0])))
     except (OSError, ValueError):
         return {}
 

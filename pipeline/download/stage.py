@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,11 +33,8 @@ def _run(context: StageContext) -> Counts:
     servers = _servers(context) if missing else []
     _require_space(context, files, missing)
     total = sum(file.bytes for file in missing)
-    with (
-        Progress("download", total, context.say) as progress,
-        ThreadPoolExecutor(context.settings.parallel) as pool,
-    ):
-        Transfers(context, servers, progress).fetch_all(missing, pool)
+    with Progress("download", total, context.say) as progress:
+        Transfers(context, servers, progress).fetch_all(missing)
     counts.kept = len(files)
     counts.notes = {"bytes": sum(file.bytes for file in files), "fetched": [file.path for file in missing]}
     return counts
@@ -61,10 +57,13 @@ class Transfers:
     failed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def fetch_all(self, files: Sequence[ReleaseFile], pool: ThreadPoolExecutor) -> None:
+    def fetch_all(self, files: Sequence[ReleaseFile]) -> None:
         """Raises what the first file that failed raised."""
-        futures = [pool.submit(self._fetch, file) for file in files]
-        problems = [problem for future in futures if (problem := future.exception()) is not None]
+        from concurrent.futures import ThreadPoolExecutor  # logging with it: few commands need it
+
+        with ThreadPoolExecutor(self.context.settings.parallel) as pool:
+            futures = [pool.submit(self._fetch, file) for file in files]
+            problems = [problem for future in futures if (problem := future.exception()) is not None]
         own = [problem for problem in problems if not isinstance(problem, Interrupted)]
         for problem in own or problems:
             raise problem

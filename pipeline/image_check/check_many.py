@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from pipeline.bar import bar
 from pipeline.image_check.check import Checked, ImageJob, check, thumbnail_of
 from pipeline.image_check.journal import ImageJournal
 from pipeline.image_check.safe_read import DiskFault, facts_now, is_absent, is_readable
@@ -22,6 +21,7 @@ from vision.images.decode import ImageVerdict
 from vision.messages.terminal import counted
 
 PRELOAD = "pipeline.image_check.check"
+BAR = {"mininterval": 0.5, "smoothing": 0.05, "dynamic_ncols": True}
 ROUNDS = 3
 """So often at most an image is looked at that is another one each time."""
 
@@ -50,17 +50,22 @@ def check_all(
         journal.forget_others(found)
         work = partial(check, how=how, large_image_lock=str(staging / "large.lock"))
         open_jobs = [job for job in every if job not in found]
-        with _bar(len(every), len(found)) as bar, WorkerPool(work, workers, PRELOAD) as pool:
+        with (
+            bar(
+                NAME, len(every), " images", initial=len(found), disable=None if every else True, **BAR
+            ) as shown,
+            WorkerPool(work, workers, PRELOAD) as pool,
+        ):
             for _ in range(ROUNDS):
                 for chunk in _said(pool, open_jobs, stop):
                     done = [(job, _settled(job, result)) for job, result in chunk]
                     journal.add(done)
                     found.update(done)
-                    bar.update(len(done))
+                    shown.update(len(done))
                 open_jobs = _changed(found, stop)
                 if not open_jobs:
                     return {job: checked.verdict for job, checked in found.items()}
-                bar.update(-len(open_jobs))
+                shown.update(-len(open_jobs))
     raise StageError(
         f"{counted(len(open_jobs), 'image', 'changes')} during the check, such as {open_jobs[0].folder}/{open_jobs[0].name}",
         f"each of {ROUNDS} looks found another file, or none where there is one now",
@@ -125,10 +130,3 @@ def _settled(job: ImageJob, result: Checked | WorkerCrash) -> Checked:
         f"its process was {result}, three times on this image alone; that does not make it a bad image",
         "free memory or use fewer --workers, then run the same command again: it resumes from here",
     )
-
-
-def _bar(total: int, initial: int) -> tqdm:
-    return tqdm(
-        total=total, initial=initial, unit=" images", desc=NAME, file=sys.stderr,
-        disable=None if total else True, mininterval=0.5, smoothing=0.05, dynamic_ncols=True,
-    )  # fmt: skip

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from pipeline.annotations.reader import AnnotationError, AnnotationFile, Part
+from pipeline.bar import bar
 from pipeline.stop import NEVER, Stop
 
 CATEGORY_KEYS = ("id", "original_id", "name", "supercategory")
@@ -81,8 +81,7 @@ class _Reader:
         self.whole, self.boxes, self.area = array("q"), array("d"), array("d")
 
     def read(self, file: AnnotationFile) -> Columns:
-        desc = f"index {self.split}"
-        with tqdm(total=file.size, desc=desc, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+        with bar(f"index {self.split}", file.size, leave=False) as shown:
             for part in file.walk():
                 if part.key == "categories":
                     self.categories = [{key: raw[key] for key in CATEGORY_KEYS} for raw in part]
@@ -91,16 +90,16 @@ class _Reader:
                         (raw["id"], raw["width"], raw["height"], raw["file_name"]) for raw in part
                     )
                 elif part.key == "annotations":
-                    self._annotations(part, bar)
+                    self._annotations(part, shown)
         whole, boxes = _table(self.whole), _table(self.boxes)
         area = np.array(self.area, dtype=np.float64)
         return _ordered(self.split, self.categories, self.images, whole, boxes, area)
 
-    def _annotations(self, part: Part, bar: tqdm) -> None:
+    def _annotations(self, part: Part, shown: Any) -> None:
         whole, boxes, area = self.whole, self.boxes, self.area
         for index, raw in enumerate(part):
             if index % 1024 == 0:
-                bar.update(part.end - bar.n)
+                shown.update(part.end - shown.n)
             whole.extend((raw["id"], raw["image_id"], raw["category_id"], raw["iscrowd"]))
             boxes.extend(raw["bbox"])
             area.append(raw["area"])

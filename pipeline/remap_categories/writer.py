@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from tqdm import tqdm
-
 from pipeline.annotations.json_strict import dumps
 from pipeline.annotations.reader import AnnotationFile, Part
 from pipeline.annotations.rules import (
@@ -26,6 +24,7 @@ from pipeline.annotations.rules import (
     image_fault,
     shown,
 )
+from pipeline.bar import bar
 from pipeline.remap_categories.category_map import CategoryMap
 from pipeline.remap_categories.image_names import ImageNames
 from vision.images.formats import STORED
@@ -105,9 +104,7 @@ class Remapping:
         self._lost: dict[int, str] = {}
         self._seen: set[int] = set()
         self._keys: list[str] = []
-        self._bar = tqdm(
-            total=file.size, desc=f"remap {split}".strip(), unit="B", unit_scale=True, disable=None, leave=False
-        )  # fmt: skip
+        self._bar = bar(f"remap {split}".strip(), file.size, leave=False)
 
     def write(self, out: IO[bytes]) -> SplitCounts:
         with self._bar:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from tqdm import tqdm
+from pipeline.bar import bar
 
 EVERY_S = 10.0
 AT_ONCE = 1 << 20
@@ -24,11 +24,7 @@ class Progress:
         self._began = self._said = time.monotonic()
         self._since = 0
         self._lock = threading.Lock()
-        self._bar = (
-            tqdm(total=total, unit="B", unit_scale=True, desc=what, dynamic_ncols=True)
-            if sys.stderr.isatty()
-            else None
-        )
+        self._bar = bar(what, total, dynamic_ncols=True) if sys.stderr.isatty() else None
 
     def __enter__(self) -> Progress:
         return self

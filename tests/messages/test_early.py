@@ -40,7 +40,7 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
         ("pipeline", ["run", "--until", "extract"], "pipeline.extract"),
         ("pipeline", ["list"], "pipeline.index"),
         ("pipeline.download", [], "pipeline.command.run_stage"),
-        ("pipeline.validate_images", [], "tqdm"),
+        ("pipeline.validate_images", [], "pipeline.image_check.settings"),
         ("pipeline.remap_categories", [], "pipeline.remap_categories.own_file"),
         ("pipeline.index", ["query"], "pipeline.index.query"),
     ],

@@ -17,7 +17,6 @@ import shutil
 import stat
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -278,6 +277,8 @@ def fsync_tree(folder: Path, between: Callable[[], None] = lambda: None) -> None
         for path in batch:
             between()
             fsync_file(Path(path))
+
+    from concurrent.futures import ThreadPoolExecutor  # logging with it: few commands need it
 
     with ThreadPoolExecutor(SYNC_THREADS) as pool:
         try:

@@ -265,9 +265,9 @@ def test_the_bar_moves_while_a_large_unknown_value_is_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[int] = []
-    bar = MagicMock(n=0, update=steps.append)
-    bar.__enter__.return_value = bar
-    monkeypatch.setattr(writer, "tqdm", lambda **_: bar)
+    shown = MagicMock(n=0, update=steps.append)
+    shown.__enter__.return_value = shown
+    monkeypatch.setattr(writer, "bar", lambda *_, **__: shown)
     made = json.loads(document()) | {"junk": [0] * 500_000}
     size = place(tmp_path, json.dumps(made).encode()).stat().st_size
     remap(tmp_path, ("train",))
