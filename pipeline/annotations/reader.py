@@ -50,8 +50,7 @@ class Part:
             value, self.end = self._data.element(self.key, self.start)
             yield value
             return
-        for value, self.end in self._data.elements(self.key, self.start):  # noqa: B020 — an attribute
-            yield value
+        yield from self._data.elements(self)
         self.end = self._data.space(self.end) + 1
 
     def expect_list(self) -> None:

@@ -131,6 +131,8 @@ def check_box(box: Any, width: int, height: int) -> tuple[Box, Change | None] | 
     if type(box) is not list or len(box) != 4 or not _NUMBERS.issuperset(map(type, box)):
         return Drop("bad_box", f"bbox: expected four numbers, found {shown(box)}")
     x, y, w, h = box
+    if x >= 0 and y >= 0 and w > 0.1 and h > 0.1 and x + w <= width and y + h <= height:
+        return (x, y, w, h), None  # nearly all: nothing of what follows can be so
     far = MAX_COORDINATE
     if not (-far <= x <= far and -far <= y <= far and -far <= w <= far and -far <= h <= far):
         return Drop("bad_box", f"bbox: {shown(box)} is beyond ±{MAX_COORDINATE:.0f} px")

@@ -12,7 +12,7 @@ import stat
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -40,6 +40,14 @@ _USUAL = {b",\n{": 2, b", {": 2, b',{"': 1}
 """What mostly stands between two objects of a list, and how much of it comes before the second one."""
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _SCALAR = re.compile(rb"[^,\]}\[{:\" \t\n\r]*")
+
+
+class Place(Protocol):
+    """A top-level key, where its value begins, and up to where it was read."""
+
+    key: str
+    start: int
+    end: int
 
 
 class AnnotationError(ValueError):
@@ -138,34 +146,37 @@ class AnnotationBytes:
         key: str = self.loads(position, end, "")
         return key, self.space(self.expect(self.space(end), b":", key, "a colon"))
 
-    def elements(self, key: str, start: int) -> Iterator[tuple[Any, int]]:
-        """Elements of the list at ``start`` with the offsets up to which the list was read.
+    def elements(self, part: Place) -> Iterator[Any]:
+        """Elements of the list at ``part.start``; ``part.end`` is the offset up to which the list was read.
 
         Objects come one by one, which is the fastest way to get them; what else there is in a row, which nobody has
         a use for, is parsed together.
         """
-        position, index, singly_until = self.space(start + 1), 0, 0
+        data, key, position = self._data, part.key, self.space(part.start + 1)
+        index, singly_until = 0, 0
         if self.byte(position) == b"]":
             return
         while True:
             values, end = None, position
-            if position >= singly_until and self._data[position : position + 1] != b"{":
+            if position >= singly_until and data[position : position + 1] != b"{":
                 values, end = self._run(position, RUN_BYTES)
                 singly_until = end
             if values is None:  # one by one it shows what is wrong, and where
-                if index % ASKED_EVERY == 0:
+                if not index % ASKED_EVERY:
                     self.ask()
-                value, end = self.element(key, position, index)
-                yield value, end
+                value, part.end = self.element(key, position, index)
+                yield value
                 index += 1
             else:
-                for value in values:
-                    yield value, end
+                part.end = end
+                yield from values
                 index += len(values)
-            following = _USUAL.get(self._data[end : end + 3])
+            end = part.end
+            following = _USUAL.get(data[end : end + 3])
             if following is not None:
                 position = end + following
-                self._release_passed(position)
+                if not 0 <= position - self._released <= RELEASE_BYTES:
+                    self._release(position)
             elif (position := self._next(end, b"]", f"{key}[{index - 1}]")) < 0:
                 return
 
