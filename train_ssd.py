@@ -5,7 +5,7 @@ Config → data → model → loss → optimiser → resume or start → fit: th
 """
 
 if __name__ == "__main__":  # before the imports: they take a while
-    from vision.messages.early import guard
+    from vision.messages.early import guard, leave
 
     guard()
 
@@ -180,6 +180,6 @@ def failed(why: str, status: int) -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        leave(main())
     except KeyboardInterrupt:  # before anything could be asked to stop
         sys.exit(130)

@@ -9,7 +9,7 @@ from __future__ import annotations
 if __name__ == "__main__":  # before the imports: they take a while
     if not __package__:  # run as a file: as `python -m` has it
         __import__("sys").path[0] = __import__("os").path.realpath(__file__ + "/../..")
-    from vision.messages.early import guard
+    from vision.messages.early import guard, leave
 
     guard(only_prints=True)
 
@@ -17,7 +17,6 @@ import argparse
 import hashlib
 import json
 import struct
-import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -150,4 +149,4 @@ def inspect(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -66,6 +66,46 @@ def test_other_errors_are_shown_as_ever() -> None:
     assert done.returncode == 1 and "Traceback" in done.stderr and "seen" in done.stderr
 
 
+LEAVES = """
+import atexit, sys, threading, time
+from vision.messages.early import guard, leave
+guard()
+
+class Torn:
+    def __del__(self):
+        print("taken apart", file=sys.__stderr__, flush=True)
+
+kept = Torn()
+kept.itself = kept
+atexit.register(print, "closed")
+threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
+print("said")
+"""
+
+
+def left(how: str, where: str = "") -> tuple[int, str, str]:
+    line = f'exec "$0" -c "$1" {where}'
+    done = subprocess.run(
+        ["bash", "-c", line, sys.executable, LEAVES + how],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_program_leaves_without_being_taken_apart() -> None:
+    """Threads end and what was registered is called as ever, and all of the output is there."""
+    assert left("sys.exit(143)") == (143, "said\nthread\nclosed\n", "taken apart\n")
+    assert left("leave(143)") == (143, "said\nthread\nclosed\n", "")
+
+
+@pytest.mark.parametrize("where", [">/dev/full", ">&-"])
+def test_output_that_cannot_be_written_is_said_as_ever(where: str) -> None:
+    status, _, said = left("leave(0)", where)
+    assert (status, said.replace("taken apart\n", "")) == (
+        left("sys.exit(0)", where)[0], left("sys.exit(0)", where)[2].replace("taken apart\n", ""),
+    )  # fmt: skip
+
+
 # ---------------------------------------------------------------- modules that are no command
 
 NO_COMMANDS = {

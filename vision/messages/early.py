@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import NoReturn
 
 from vision.messages.imports import said_of_import
 from vision.messages.output import protect, words_are_the_result
 from vision.messages.system_errors import NO_THREAD, said_of, said_of_no_thread
+
+_status: int | None = None
+"""What ``leave`` was told."""
 
 
 def guard(only_prints: bool = False) -> None:
@@ -18,9 +23,29 @@ def guard(only_prints: bool = False) -> None:
     ``only_prints``: see ``output.words_are_the_result``.
     """
     protect()
+    atexit.register(_end)  # the first that is registered is the last that is called
     if only_prints:
         words_are_the_result()
     sys.excepthook = _said
+
+
+def leave(status: int) -> NoReturn:
+    """``sys.exit(status)`` for a program with torch: once everything is flushed and closed, it ends at once.
+
+    The interpreter would take 2,900 modules and their 400,000 objects apart, which is 1.8 s of processor for nothing.
+    """
+    global _status
+    _status = status
+    sys.exit(status)
+
+
+def _end() -> None:
+    if _status is None:
+        return
+    with suppress(Exception):  # the interpreter meets it again and says it
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_status)
 
 
 def not_a_command(instead: str) -> NoReturn:
