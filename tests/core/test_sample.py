@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vision.core.sample import Batch, Detections, InputSpec, Sample
 
@@ -74,3 +75,16 @@ def test_batch_moves_whole():
 def test_detections_count():
     found = Detections(torch.zeros(3, 4), torch.zeros(3), torch.ones(3, dtype=torch.int64))
     assert len(found.cpu()) == 3
+
+
+def test_one_channel_is_the_grey_of_the_same_pixels():
+    """As Pillow weighs them, up to its rounding to whole numbers; and sizes are said width first."""
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    spec = InputSpec(5, 7, channels=1)
+    found = spec.normalise(torch.from_numpy(pixels).permute(2, 0, 1)[None])
+    assert found.shape == (1, 1, 5, 7) and (found[0, 0] >= -1).all() and (found[0, 0] <= 1).all()
+    theirs = np.asarray(Image.fromarray(pixels).convert("L"), np.float32) / 127.5 - 1
+    np.testing.assert_allclose(found[0, 0].numpy(), theirs, atol=1 / 127.5)
+    assert (str(spec), str(InputSpec(5, 7))) == ("7×5 px, grey", "7×5 px")
+    with pytest.raises(ValueError, match="2 input channels"):
+        InputSpec(channels=2)

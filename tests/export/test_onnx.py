@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 
 from tests import warm
 from tests.export.made import CLASSES, HW, make_opened
@@ -58,6 +59,24 @@ def test_every_opset_that_is_offered(
     assert model.ir_version <= max(ir for _, ir, version, *_ in onnx.helper.VERSION_TABLE if version == opset)
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".onnx", ".txt"]
     assert not {node.op_type for node in model.graph.node} & {"NonMaxSuppression", "If", "Loop"}
+
+
+@pytest.mark.parametrize("opset", [11, 13])
+def test_a_grey_net_is_exported_for_rgb(images: Images, tmp_path: Path, opset: int) -> None:
+    """Its outputs are those of the grey net itself on the grey of the image: the shares are in the first convolution."""
+    opened = make_opened(tmp_path, channels=1)
+    report = export(opened, tmp_path / "net.onnx", images, opset)
+    assert report.graph.input_shape == (1, 3, *HW)
+    session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"))
+    for image in images:
+        shares = 0.299 * image[:, :1] + 0.587 * image[:, 1:2] + 0.114 * image[:, 2:]
+        with torch.no_grad():
+            logits, offsets = opened.detector(torch.from_numpy(shares))
+        boxes = opened.detector.coder.decode(offsets, opened.detector.priors_cxcywh)
+        found = session.run(["scores", "boxes"], {"input_0": image})
+        np.testing.assert_allclose(found[0], torch.softmax(logits, dim=-1).numpy(), atol=1e-5)
+        np.testing.assert_allclose(found[1], boxes.numpy(), atol=1e-5)
+    assert opened.detector.input_spec.channels == 1, "the detector itself stays grey"
 
 
 def _older(folder: Path) -> dict[str, bytes]:

@@ -40,12 +40,19 @@ class InputSpec:
         if self.height < 1 or self.width < 1:
             raise ValueError(f"input size {self.width}×{self.height} px: both sides must be positive")
 
+    def __str__(self) -> str:
+        """``300×300 px`` (width first) and, where it is not RGB, ``grey``."""
+        return f"{self.width}×{self.height} px{', grey' if self.channels == 1 else ''}"
+
     def normalise(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) uint8 RGB in 0..255 → (N, channels, H, W) float32 in [−1, 1] (with the default mean and std)."""
         pixels = images.float()
-        if self.channels == 1:
-            pixels = (pixels * pixels.new_tensor(GREY)[:, None, None]).sum(dim=1, keepdim=True)
-        return (pixels - self.mean) / self.std
+        return ((grey(pixels) if self.channels == 1 else pixels) - self.mean) / self.std
+
+
+def grey(images: Tensor) -> Tensor:
+    """(N, 3, H, W) RGB, of pixels or normalised alike → (N, 1, H, W), each pixel weighted by ``GREY``."""
+    return (images * images.new_tensor(GREY)[:, None, None]).sum(dim=1, keepdim=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,10 @@ class TrainConfig:
         (300,), "input size in px: one number, or width and height", MODEL, "fixed", metavar="PX",
         low=32, high=4096,
     )  # fmt: skip
+    channels: int = option(
+        3, "what the net looks at: 3 = RGB, 1 = the grey of the same images; both are exported for RGB", MODEL, "fixed",
+        choices=(1, 3),
+    )  # fmt: skip
     priors: str = option(
         "coco", "prior boxes: coco = sizes fitted to COCO's objects; ancestor = those of pytorch-ssd",
         MODEL, "fixed", choices=("coco", "ancestor"),

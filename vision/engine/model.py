@@ -22,8 +22,8 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def input_spec(config: TrainConfig) -> InputSpec:
-    """The input size in px; one number is a square."""
-    return InputSpec(height=config.resolution[-1], width=config.resolution[0])
+    """The input size in px, where one number is a square, and its channels."""
+    return InputSpec(height=config.resolution[-1], width=config.resolution[0], channels=config.channels)
 
 
 def build_from(config: TrainConfig, num_classes: int) -> Detector:

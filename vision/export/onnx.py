@@ -28,7 +28,7 @@ from vision.artefacts.targets import require_file_place
 from vision.engine.checkpoints.open_detector import LoadedDetector
 from vision.export import contract, parity
 from vision.export.contract import BOXES, INPUT, SCORES, GraphFacts
-from vision.export.graph import DetectNetGraph
+from vision.export.graph import DetectNetGraph, for_rgb
 from vision.export.graphs import without_copies
 from vision.export.labels import labels_text
 from vision.export.parity import ParityReport
@@ -180,7 +180,7 @@ def as_onnx(detector: Detector, opset: int) -> bytes:
 
     spec = detector.input_spec
     example = torch.zeros(1, 3, spec.height, spec.width)
-    graph = DetectNetGraph(detector.cpu()).eval().to(memory_format=torch.contiguous_format)
+    graph = DetectNetGraph(for_rgb(detector.cpu())).eval().to(memory_format=torch.contiguous_format)
     buffer = io.BytesIO()
     with (
         warnings.catch_warnings(),

@@ -79,7 +79,7 @@ class ParityReport:
 
 
 def compare(onnx_path: Path, detector: Detector, images: Iterable[np.ndarray]) -> ParityReport:
-    """Images (1, 3, H, W) float32, normalised, through all three; every one counts.
+    """Images (1, 3, H, W) float32, normalised, through all three; every one counts. A grey detector gets their grey.
 
     Raises:
         ParityBroken: a difference that rounding does not explain, a net that float32 cannot compute, a value that is not

@@ -130,6 +130,7 @@ def edit(run: Path, **changes: Any) -> None:
     ("words", "said"),
     [
         ("--resolution 96", "--resolution: 64 → 96"),
+        ("--channels 1", "--channels: 3 → 1"),
         ("--batch-size 8", "--batch-size: 4 → 8"),
         ("--seed 1", "--seed: 0 → 1"),
         ("--optim-choose Adam", "--optim-choose: SGD → Adam"),

@@ -49,7 +49,7 @@ class LoadedDetector:
         spec = self.detector.input_spec
         return (
             f"{shown(self.path)}\n"
-            f"  {self.detector.variant.name}, {spec.width}×{spec.height} px, {counted(len(self.classes), 'class')} with background\n"
+            f"  {self.detector.variant.name}, {spec}, {counted(len(self.classes), 'class')} with background\n"
             f"  epoch {self.checkpoint.epoch}, step {self.checkpoint.step:,}, "
             f"{'EMA' if self.weights == 'ema' else 'raw'} weights; {self.chosen}"
         )

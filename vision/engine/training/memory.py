@@ -50,7 +50,7 @@ def require_room(session: Session, model: nn.Module) -> None:
     if most < free:
         return
     with torch.autocast("cpu", session.amp_dtype, enabled=session.amp_dtype is not None):
-        an_image = bytes_kept(model, torch.zeros(2, 3, height, width)) // 2
+        an_image = bytes_kept(model, torch.zeros(2, config.channels, height, width)) // 2
     if part * an_image * processes > free:
         raise OutOfMemory(
             f"{_tried(session, part)} need {part * an_image * processes / 1e9:.1f} GB of memory, and "

@@ -56,7 +56,7 @@ def _rows(
         + (f" on {counted(CORES, 'core')}" if config.workers > CORES else "")
     )
     net = (
-        f"{config.net}, {spec.width}×{spec.height} px, {counted(parameters, 'parameter')}, "
+        f"{config.net}, {spec}, {counted(parameters, 'parameter')}, "
         f"{counted(len(model.priors_cxcywh), 'prior')} ({config.priors})"
     )
     parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""

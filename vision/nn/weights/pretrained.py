@@ -23,6 +23,7 @@ from vision.artefacts.records import RecordError, read_json
 from vision.messages.advice import UserError
 from vision.messages.system_errors import in_words
 from vision.messages.terminal import counted
+from vision.nn.input_channels import with_channels
 from vision.nn.weights.normalisation import IMAGENET, fold
 from vision.nn.weights.state_dicts import LoadReport, Weights, average_in, load_fitting, weights_in
 from vision.nn.weights.weight_file import read
@@ -57,7 +58,8 @@ def load_base_net(model: nn.Module, source: str) -> LoadReport:
         conv, norm = base_net.first_layer
         found = fold(base_net.from_torchvision(found), conv, norm, IMAGENET, spec)
         notes = ["ImageNet's normalisation folded into the first layer"]
-    notes += [AVERAGED] * averaged
+    found, of_channels = with_channels(found, base_net.first_layer[0], base_net)
+    notes += [AVERAGED] * averaged + of_channels
     return load_fitting(base_net, found, source, notes, flag="--base-net", whole=whole)
 
 
@@ -164,7 +166,10 @@ def load_detector(model: nn.Module, source: DetectorFile, classes: Sequence[str]
     same prior boxes, the heads are kept and in them the rows of every class of the same name; else heads are initialised anew:
     offsets from other boxes, or scores of unknown classes, mean nothing. Raises ValueError.
     """
-    notes = [AVERAGED] * source.averaged + ([] if source.ours else [_range_note()])
+    base_net: Any = model.base_net
+    weights, of_channels = with_channels(source.weights, f"base_net.{base_net.first_layer[0]}", model)
+    source = replace(source, weights=weights)
+    notes = [AVERAGED] * source.averaged + of_channels + ([] if source.ours else [_range_note()])
     if source.classes is not None and source.priors == priors:
         kept = [name for name in classes if name in source.classes]
         moved = move_classes(model, source.weights, source.classes, classes)
