@@ -23,7 +23,9 @@ HW = (64, 96)
 def make_opened(folder: Path, seed: int = 0, channels: int = 3) -> LoadedDetector:
     """First weights, no training; heads with larger weights, so that scores and boxes differ from prior to prior."""
     torch.manual_seed(seed)
-    detector = build_detector(find("mb2-ssd-lite"), len(CLASSES), InputSpec(*HW, channels=channels), 0.25).eval()
+    detector = build_detector(
+        find("mb2-ssd-lite"), len(CLASSES), InputSpec(*HW, channels=channels), 0.25
+    ).eval()
     for headers in (detector.classification_headers, detector.regression_headers):
         for name, parameter in headers.named_parameters():
             if name.endswith("weight"):
