@@ -130,7 +130,7 @@ def report(result: ExportReport, output: Path, source: str, opened: LoadedDetect
         [
             f"  opset {graph.opset}, IR {graph.ir_version}, {counted(graph.nodes, 'node')}, {graph.bytes:,} bytes, one file",
             f"  input_0 {list(graph.input_shape)} float32, RGB, pixel / 127.5 − 1 ({spec.width}×{spec.height} px)",
-            f"  scores {list(graph.scores_shape)} (softmax inside), boxes {list(graph.boxes_shape)} (decoded inside), no NMS",
+            f"  scores {list(graph.scores_shape)} ({opened.detector.variant.score_function} inside), boxes {list(graph.boxes_shape)} (decoded inside), no NMS",
             (
                 f"  {result.weights} weights; {parity.runtime} is away from float64 by at most {parity.scores.onnxruntime:.1e} "
                 f"(scores, {parity.scores.allowed:.1e} allowed) and {parity.boxes.onnxruntime:.1e} (boxes, "

@@ -14,6 +14,7 @@ FAULTS: tuple[Fault, ...] = (
         "vision/ssd/heads.py", "tests/ssd/test_model.py",
         ("ReLU in the place of ReLU6 in the heads", "nn.ReLU6(inplace=True)", "nn.ReLU(inplace=True)"),
         ("first bias counts background among the objects", "* (num_classes - 1))", "* num_classes)"),
+        ("first bias of sigmoids is that of objects", "nn.init.constant_(bias, -math.log(", "nn.init.constant_(bias, math.log("),
         ("rows and columns of a map exchanged", "output.permute(0, 2, 3, 1)", "output.permute(0, 3, 2, 1)"),
         ("first weights of the heads twice as large", "nn.init.normal_(last.weight, std=std)", "nn.init.normal_(last.weight, std=2 * std)"),
     ),
@@ -73,6 +74,8 @@ FAULTS: tuple[Fault, ...] = (
         ("what is not a number takes the places", "& ~objects.isnan()", ""),
         ("empty boxes take the places", "torch.where(shown, objects, -torch.inf)", "objects"),
         ("labels one too small", "pairs % objects.shape[2] + 1", "pairs % objects.shape[2]"),
+        ("softmax over priors", "torch.softmax(logits, dim=-1)", "torch.softmax(logits, dim=1)"),
+        ("background where an object is sure", "1 - objects.amax(dim=-1, keepdim=True)", "objects.amax(dim=-1, keepdim=True)"),
         ("suppression in float32", "boxes.double(), scores.double()", "boxes, scores"),
     ),
     *rows(
@@ -130,8 +133,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     *rows(
         "vision/export/graph.py", "tests/export/test_graph.py",
-        ("softmax over priors", "torch.softmax(logits, dim=-1)", "torch.softmax(logits, dim=1)"),
-        ("boxes clamped in the graph", "return torch.softmax(logits, dim=-1), boxes", "return torch.softmax(logits, dim=-1), boxes.clamp(0, 1)"),
+        ("boxes clamped in the graph", "return self.scores(logits), boxes", "return self.scores(logits), boxes.clamp(0, 1)"),
     ),
     *rows(
         "vision/export/tensorrt.py", "tests/export/test_tensorrt.py",

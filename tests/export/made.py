@@ -14,17 +14,17 @@ from vision.engine.checkpoints.open_detector import LoadedDetector
 from vision.export import onnx
 from vision.ssd.build import build_detector
 from vision.ssd.model import Detector
-from vision.ssd.variants import find
+from vision.ssd.variants import Variant, find
 
 CLASSES = ["BACKGROUND", "traffic light", "dog"]
 HW = (64, 96)
 
 
-def make_opened(folder: Path, seed: int = 0, channels: int = 3) -> LoadedDetector:
+def make_opened(folder: Path, seed: int = 0, channels: int = 3, row: Variant | None = None) -> LoadedDetector:
     """First weights, no training; heads with larger weights, so that scores and boxes differ from prior to prior."""
     torch.manual_seed(seed)
     detector = build_detector(
-        find("mb2-ssd-lite"), len(CLASSES), InputSpec(*HW, channels=channels), 0.25
+        row or find("mb2-ssd-lite"), len(CLASSES), InputSpec(*HW, channels=channels), 0.25
     ).eval()
     for headers in (detector.classification_headers, detector.regression_headers):
         for name, parameter in headers.named_parameters():

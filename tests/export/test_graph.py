@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from torchvision.models.detection._utils import BoxCoder as TorchvisionCoder
 
-from tests.export.made import CLASSES
+from tests.export.made import CLASSES, HW, make_opened
 from vision.core.boxes import cxcywh_to_xyxy
 from vision.engine.checkpoints.open_detector import LoadedDetector
+from vision.export.detectnet import cluster_detections
 from vision.export.graph import DetectNetGraph
+from vision.export.onnx import as_onnx, export
+from vision.export.parity import ParityBroken, compare
+from vision.ssd.variants import find
 
 
 def test_scores_are_a_softmax_and_boxes_are_torchvisions(
@@ -37,10 +44,40 @@ def test_boxes_are_left_to_detectnet_to_clamp(opened: LoadedDetector) -> None:
     assert float(boxes.min()) < 0 and float(boxes.max()) > 1
 
 
-def test_other_scores_than_softmax_are_refused(
-    opened: LoadedDetector, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(scope="module")
+def by_sigmoids(tmp_path_factory: pytest.TempPathFactory) -> LoadedDetector:
+    row = replace(find("mb2-ssd-lite"), score_function="sigmoid", loss="sigmoid-focal", initial_objects=0.3)
+    return make_opened(tmp_path_factory.mktemp("sigmoid"), row=row)
+
+
+@pytest.mark.parametrize("opset", [11, 13])
+def test_sigmoids_have_a_column_for_background_and_detectnets_argmax_is_right(
+    by_sigmoids: LoadedDetector, images: list[np.ndarray], tmp_path: Path, opset: int
 ) -> None:
-    row = replace(opened.detector.variant, name="yolo", score_function="sigmoid")
-    monkeypatch.setattr(opened.detector, "variant", row)
-    with pytest.raises(ValueError, match="yolo scores by sigmoid"):
-        DetectNetGraph(opened.detector)
+    """Through every proof of an export, onnxruntime and what detectNet does: label l is what logit l − 1 is of."""
+    export(by_sigmoids, tmp_path / "net.onnx", images, opset)
+    session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"))
+    scores, boxes = (array[0] for array in session.run(["scores", "boxes"], {"input_0": images[0]}))
+    with torch.no_grad():
+        logits, _ = by_sigmoids.detector(torch.from_numpy(images[0]))
+    assert logits.shape[2] == len(CLASSES) - 1
+    expected = 1 / (1 + np.exp(-logits[0].double().numpy()))
+    np.testing.assert_allclose(scores[:, 1:], expected, atol=1e-6)
+    np.testing.assert_allclose(scores[:, 0], 1 - expected.max(axis=1), atol=1e-6)
+    threshold = float(np.quantile(expected.max(axis=1), 0.9))
+    _, best, labels = cluster_detections(scores, boxes, HW, threshold)
+    assert set(labels.tolist()) == {1, 2}
+    for score, label in zip(best, labels, strict=True):
+        prior, column = np.unravel_index(np.abs(expected - score).argmin(), expected.shape)
+        assert label == column + 1 and expected[prior].argmax() == column
+
+
+def test_sigmoids_that_are_left_to_the_host_are_refused(
+    by_sigmoids: LoadedDetector, images: list[np.ndarray], tmp_path: Path
+) -> None:
+    model = onnx.load_from_string(as_onnx(by_sigmoids.detector, 13))
+    (sigmoid,) = [node for node in model.graph.node if node.op_type == "Sigmoid"]
+    sigmoid.op_type = "Identity"
+    onnx.save(model, str(tmp_path / "net.onnx"))
+    with pytest.raises(ParityBroken, match="sigmoid must be inside the graph"):
+        compare(tmp_path / "net.onnx", by_sigmoids.detector, images)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -168,6 +171,17 @@ def test_first_bias_gives_objects_their_share_exactly(classes):
             shares[:, 1:], torch.full((6, classes - 1), expected / (classes - 1)).double(), atol=1e-6, rtol=0
         )
     assert all(not _last_bias(header).detach().any() for header in detector.regression_headers)
+
+
+@pytest.mark.parametrize(("share", "bias"), [(0.01, -math.log(99)), (1 / (1 + math.exp(2.1)), -2.1)])
+def test_first_bias_of_sigmoids_is_that_of_the_row(share, bias):
+    """One value for each object class, none for background."""
+    row = replace(find("mb2-ssd-lite"), score_function="sigmoid", initial_objects=share)
+    detector = build_detector(row, 5, InputSpec(96, 96), 0.25).eval()
+    for last in detector.classification_headers.last_layers.values():
+        assert last.bias.tolist() == pytest.approx([bias] * 6 * 4)
+    logits, _ = detector(torch.zeros(1, 3, 96, 96))
+    assert logits.shape == (1, len(detector.priors_cxcywh), 4)
 
 
 def _last_bias(header: torch.nn.Module) -> torch.Tensor:

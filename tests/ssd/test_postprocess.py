@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +14,7 @@ from torchvision.models.detection.ssd import SSD
 
 from vision.core.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from vision.ssd.coding import BoxCoder
-from vision.ssd.postprocess import detect
+from vision.ssd.postprocess import detect, sigmoids
 from vision.ssd.variants import find
 
 
@@ -181,3 +183,17 @@ def test_more_boxes_of_one_image_than_places_are_the_best_of_them():
     expected = sorted(((float(scores[0, p, c]), c) for p in range(3) for c in (1, 2)), reverse=True)[:3]
     assert found.labels.tolist() == [label for _, label in expected]
     assert found.scores.tolist() == pytest.approx([score for score, _ in expected])
+
+
+def test_sigmoids_speak_of_object_classes_only():
+    """Two logits a prior: classes 1 and 2, each by itself; a prior may show both, and background is no logit."""
+    priors = torch.tensor([[0.1, 0.1, 0.3, 0.3], [0.6, 0.6, 0.9, 0.9]])
+    detector = _small_detector(priors)
+    detector.variant = replace(detector.variant, score_function="sigmoid")
+    logits = torch.tensor([[[2.0, 1.0], [-9.0, 3.0]]])
+    (found,) = detect(logits, torch.zeros(1, 2, 4), detector, score_threshold=0.5)
+    assert found.labels.tolist() == [2, 1, 2]
+    assert found.scores.tolist() == pytest.approx([1 / (1 + math.exp(-x)) for x in (3.0, 2.0, 1.0)])
+    assert sigmoids(logits)[0, :, 0].tolist() == pytest.approx(
+        [1 - 1 / (1 + math.exp(-2.0)), 1 - 1 / (1 + math.exp(-3.0))]
+    )

@@ -11,35 +11,31 @@ import copy
 import dataclasses
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from vision.core.sample import grey
-from vision.messages.advice import UserError
 from vision.nn.input_channels import on_rgb
 from vision.ssd.model import Detector
+from vision.ssd.postprocess import SCORE_FUNCTIONS
 
 
 class DetectNetGraph(nn.Module):
-    """(1, 3, H, W) float32 ``pixel / 127.5 − 1`` → scores (1, P, C) by softmax, boxes (1, P, 4) as corners.
+    """(1, 3, H, W) float32 ``pixel / 127.5 − 1`` → scores (1, P, C), boxes (1, P, 4) as corners.
 
-    Boxes are fractions of the image and not clamped: detectNet does that after merging. Priors and variances
-    are constants of the graph. A grey detector sees the grey of the image.
+    Scores are the variant's: a softmax, or sigmoids behind a column for background, which detectNet passes over. Boxes are
+    fractions of the image and not clamped: detectNet does that after merging. Priors and variances are constants of
+    the graph. A grey detector sees the grey of the image.
     """
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
-        if detector.variant.score_function != "softmax":
-            raise UserError(
-                f"{detector.variant.name} scores by {detector.variant.score_function}; detectNet takes the best "
-                "class of a softmax"
-            )
         self.detector = detector
+        self.scores = SCORE_FUNCTIONS[detector.variant.score_function]
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         logits, offsets = self.detector(grey(images) if self.detector.input_spec.channels == 1 else images)
         boxes = self.detector.coder.decode(offsets, self.detector.priors_cxcywh)
-        return torch.softmax(logits, dim=-1), boxes
+        return self.scores(logits), boxes
 
 
 def for_rgb(detector: Detector) -> Detector:

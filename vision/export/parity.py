@@ -38,7 +38,7 @@ LAST_DIGITS = 4 * float(np.finfo(np.float32).eps)
 """Allowed besides, of a value of 1: that of softmax and of exp() themselves."""
 
 SOFTMAX_PASSES_ON = 0.5
-"""No score moves by more than half of the largest change of a logit."""
+"""No score moves by more than half of the largest change of a logit (of a sigmoid by a quarter)."""
 
 LARGEST_ROUNDING = 1e-2
 """Of a score, or of a corner as a share of the largest: a net that float32 computes no better has no right answer."""
@@ -98,7 +98,7 @@ def compare(onnx_path: Path, detector: Detector, images: Iterable[np.ndarray]) -
         found = session.run([SCORES, BOXES], {INPUT: image})
         expected, loudest = _through_torch(graph, torch.from_numpy(image))
         right, _ = _through_torch(exact, torch.from_numpy(image).double())
-        _require_meaning(found, expected, number)
+        _require_meaning(found, expected, number, detector.variant.score_function)
         scores.append(_gap_of_scores(found[0], expected, right, number))
         boxes.append(_gap_of_boxes(found[1], expected, right, number))
         largest.append(loudest)
@@ -209,8 +209,8 @@ def _require_half_precision(largest: list[float]) -> int:
     return image
 
 
-def _require_meaning(found: list[np.ndarray], expected: _Outputs, image: int) -> None:
-    """Scores (1, P, C) and boxes (1, P, 4) as detectNet reads them: finite, a softmax, and corners in order."""
+def _require_meaning(found: list[np.ndarray], expected: _Outputs, image: int, score_function: str) -> None:
+    """Scores (1, P, C) and boxes (1, P, 4) as detectNet reads them: finite, probabilities, and corners in order."""
     scores, boxes = found
     if not all(np.isfinite(array).all() for array in (scores, boxes, expected.scores, expected.boxes)):
         raise ParityBroken(
@@ -218,11 +218,13 @@ def _require_meaning(found: list[np.ndarray], expected: _Outputs, image: int) ->
             ["weights or batch statistics are damaged, or overflow"],
             SMALLER_WEIGHTS,
         )
-    off = float(np.abs(scores.astype(np.float64).sum(axis=2) - 1).max())
+    objects = scores[..., 1:].astype(np.float64)
+    shared = objects.sum(axis=2) if score_function == "softmax" else objects.max(axis=2)
+    off = float(np.abs(scores[..., 0] + shared - 1).max())
     if off > PROBABILITY_TOLERANCE or scores.min() < 0:
         raise ParityBroken(
             f"image {image}: scores of a prior sum to 1 ± {off:.2g}",
-            ["softmax must be inside the graph"],
+            [f"{score_function} must be inside the graph"],
             DRAW_AGAIN,
         )
     if not (boxes[..., 2:] >= boxes[..., :2]).all():

@@ -78,7 +78,9 @@ def build_detector(
     detector = Detector(
         base_net=base_net,
         extras=extras,
-        classification_headers=make_headers(channels, profile.shapes_per_cell, num_classes),
+        classification_headers=make_headers(
+            channels, profile.shapes_per_cell, num_classes - variant.first_class
+        ),
         regression_headers=make_headers(channels, profile.shapes_per_cell, 4),
         priors_cxcywh=make_priors(profile, map_sizes(variant, input_spec, width_mult), input_spec),
         coder=CODERS[variant.coder](),
@@ -114,7 +116,9 @@ def initialise_heads(detector: Detector) -> None:
     row = detector.variant
     for headers in (detector.classification_headers, detector.regression_headers):
         initialise_headers(headers, row.head_std)
-    bias_to_background(detector.classification_headers, detector.num_classes, row.initial_objects)
+    bias_to_background(
+        detector.classification_headers, detector.num_classes, row.initial_objects, row.first_class
+    )
 
 
 def map_sizes(variant: Variant, input_spec: InputSpec, width_mult: float = 1.0) -> list[tuple[int, int]]:

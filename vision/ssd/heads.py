@@ -1,6 +1,6 @@
 """Heads: what is said of every cell of a map.
 
-Legend: N images, h × w cells, A shapes a cell, c values for each (C classes, or 4 offsets).
+Legend: N images, h × w cells, A shapes a cell, c values for each (C classes, C − 1 without background, or 4 offsets).
 """
 
 from __future__ import annotations
@@ -77,15 +77,18 @@ def initialise_headers(headers: Headers | NoOffsets, std: float) -> None:
         nn.init.zeros_(last.bias)
 
 
-def bias_to_background(headers: Headers, num_classes: int, objects: float) -> None:
+def bias_to_background(headers: Headers, num_classes: int, objects: float, first_class: int = 0) -> None:
     """Bias of the classification headers so that softmax gives all object classes together ``objects``.
 
-    (The prior π of Lin et al. 2017, section 4.1, for softmax.) Saves the steps in which a net only learns that most priors
-    show nothing.
+    (The prior π of Lin et al. 2017, section 4.1, for softmax.) Where the values begin with class 1, a sigmoid gives it to each
+    (the paper's own form). Saves the steps in which a net only learns that most priors show nothing.
     """
     for last in headers.last_layers.values():
         bias = last.bias
         assert bias is not None
+        if first_class:
+            nn.init.constant_(bias, -math.log((1 - objects) / objects))
+            continue
         background = math.log((1 - objects) / objects * (num_classes - 1))
         nn.init.zeros_(bias)
         bias.data.view(-1, num_classes)[:, 0] = background

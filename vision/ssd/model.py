@@ -1,6 +1,6 @@
 """The detector: a backbone, a neck and heads, composed.
 
-Legend: N images, P priors, C classes with background.
+Legend: N images, P priors, C classes with background, c logits a prior: C, or C − 1 where scores are sigmoids.
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ class Detector(nn.Module):
         self.variant = variant
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, channels, H, W) float, normalised → logits (N, P, C), offsets (N, P, 4), in the order of the priors."""
+        """(N, channels, H, W) float, normalised → logits (N, P, c), offsets (N, P, 4), in the order of the priors."""
         maps = self.extras(self.base_net(images))
-        logits = [flatten_predictions(each, self.num_classes) for each in self.classification_headers(maps)]
+        values = self.num_classes - self.variant.first_class
+        logits = [flatten_predictions(each, values) for each in self.classification_headers(maps)]
         offsets = [flatten_predictions(each, 4) for each in self.regression_headers(maps)]
         return torch.cat(logits, dim=1), torch.cat(offsets, dim=1)

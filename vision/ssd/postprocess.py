@@ -1,6 +1,6 @@
 """Post-processing: raw outputs → detections.
 
-Legend: N images, P priors, C classes with background, D detections an image.
+Legend: N images, P priors, C classes with background, c logits a prior (C or C − 1), D detections an image.
 """
 
 from __future__ import annotations
@@ -16,8 +16,15 @@ from vision.core.sample import Detections
 if TYPE_CHECKING:
     from vision.ssd.model import Detector
 
-SCORE_FUNCTIONS = {"softmax": lambda logits: torch.softmax(logits, dim=-1)}
-"""(N, P, C) logits → (N, P, C) probabilities; class 0 is background in each."""
+
+def sigmoids(logits: Tensor) -> Tensor:
+    """(N, P, C − 1) → (N, P, C): each object class by itself, and before them 1 − the largest for background."""
+    objects = torch.sigmoid(logits)
+    return torch.cat([1 - objects.amax(dim=-1, keepdim=True), objects], dim=-1)
+
+
+SCORE_FUNCTIONS = {"softmax": lambda logits: torch.softmax(logits, dim=-1), "sigmoid": sigmoids}
+"""(N, P, c) logits → (N, P, C) probabilities; class 0 is background in each. Evaluation and the exported graph use the same."""
 
 
 def are_finite(*outputs: Tensor) -> bool:
@@ -36,7 +43,7 @@ def detect(
     limit: int | None = None,
     score_function: str | None = None,
 ) -> list[Detections]:
-    """Logits (N, P, C) and offsets (N, P, 4) → one ``Detections`` an image, boxes clamped to [0, 1].
+    """Logits (N, P, c) and offsets (N, P, 4) → one ``Detections`` an image, boxes clamped to [0, 1].
 
     The ``candidates`` best (prior, class) pairs of an image with a score above ``score_threshold`` go through
     non-maximum suppression within each class; the ``limit`` best of what is left are given. What is None is the

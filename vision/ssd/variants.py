@@ -61,7 +61,7 @@ class Variant:
     ``sources`` names the maps that are taken from the backbone, finest first; ``neck_options`` goes to the neck's builder,
     ``loss_options`` to the loss's.
     ``priors`` holds the profiles by name. ``initial_objects`` is the probability that an untrained net gives
-    to all object classes together; ``head_std`` is that of the first weights of the heads' last layer.
+    to all object classes together (softmax) or to each (sigmoid); ``head_std`` is that of the first weights of the heads' last layer.
     """
 
     name: str
@@ -81,6 +81,11 @@ class Variant:
     resolution: tuple[int, int] = field(default=(300, 300))
     head_std: float = 0.01
     initial_objects: float = 0.25  # the share of positives at 3 negatives each; docs/ssd.md, "First weights"
+
+    @property
+    def first_class(self) -> int:
+        """The class that a prior's first logit is of: background, or 1 where each object class has a sigmoid of its own."""
+        return int(self.score_function == "sigmoid")
 
     @property
     def torchvision_weights(self) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import urllib.error
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -105,6 +106,23 @@ def test_rows_of_classes_with_the_same_name_are_kept(tmp_path, trained):
                 assert torch.equal(last.weight[shape * 4 + new], was.weight[shape * 3 + before])
                 assert torch.equal(last.bias[shape * 4 + new], was.bias[shape * 3 + before])
             assert torch.equal(last.weight[shape * 4 + 2], began.weight[shape * 4 + 2])
+    assert _equal(model.regression_headers, trained.regression_headers)
+
+
+def test_rows_of_heads_without_background_are_kept_by_name(tmp_path):
+    """Sigmoids: row of class c of shape a is a · (C − 1) + c − 1."""
+    row = replace(find("mb2-ssd-lite"), score_function="sigmoid")
+
+    def detector(classes: list[str]) -> Detector:
+        return build_detector(row, len(classes), InputSpec(96, 96), 0.25)
+
+    trained, classes = detector(CLASSES), ["BACKGROUND", "dog", "horse", "cat"]
+    torch.save({"weights": trained.state_dict(), "classes": CLASSES}, tmp_path / "ssd.pth")
+    model = detector(classes)
+    report = load(model, tmp_path / "ssd.pth", classes)
+    assert "3 of 4 classes" in str(report) and not report.misshaped
+    was, last = (net.classification_headers[5].weight.unflatten(0, (6, -1)) for net in (trained, model))
+    assert torch.equal(last[:, 0], was[:, 1]) and torch.equal(last[:, 2], was[:, 0])
     assert _equal(model.regression_headers, trained.regression_headers)
 
 

@@ -203,10 +203,14 @@ def _classes_of(
     recorded = content.get("classes") or _labels_beside(path)
     rows = _last_layer_rows(weights, "classification_headers.")
     offsets = _last_layer_rows(weights, "regression_headers.")
-    if not isinstance(recorded, (list, tuple)) or not recorded or not rows or not offsets:
+    if not isinstance(recorded, (list, tuple)) or len(recorded) < 2 or not rows:
         return None
-    shapes = offsets // 4
-    return tuple(map(str, recorded)) if rows == shapes * len(recorded) else None
+    values = (len(recorded), len(recorded) - 1)  # with a row for background, or none
+    # without boxes to be learned, nothing tells the number of shapes
+    fits = (
+        rows in [offsets // 4 * one for one in values] if offsets else any(rows % one == 0 for one in values)
+    )
+    return tuple(map(str, recorded)) if fits else None
 
 
 def _labels_beside(path: Path) -> list[str] | None:
@@ -231,8 +235,11 @@ def move_classes(
 ) -> Weights:
     """The weights with the last layers of the classification heads (A·C, …) rearranged for ``new_classes``.
 
-    Rows of classes with the same name are the file's, those of new classes the model's first weights.
+    Rows of classes with the same name are the file's, those of new classes the model's first weights. Heads that score
+    by sigmoids have no row for background.
     """
+    variant: Any = model.variant
+    old_classes, new_classes = old_classes[variant.first_class :], new_classes[variant.first_class :]
     pairs = [(new, old_classes.index(name)) for new, name in enumerate(new_classes) if name in old_classes]
     to, of = torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).unbind(dim=1)
     own, moved = model.state_dict(), dict(weights)
