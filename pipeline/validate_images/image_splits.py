@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.data_root import manifests as trees
-from pipeline.validate_images.entry import Entry
 from vision.artefacts.data_layout import image_folder
 from vision.messages.advice import shown
+
+if TYPE_CHECKING:  # it brings the decoders, which a run with nothing to do need not import
+    from pipeline.validate_images.entry import Entry
 
 TWICE = "report/in_two_splits.jsonl"
 

@@ -1,4 +1,4 @@
-"""tqdm is slow to import: only what draws a bar does it, and a run with nothing to do imports none of what is slow to import and named here."""
+"""What is slow to import: tqdm only where a bar is drawn, and nothing of it in a run with nothing to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.bar import bar
 from pipeline.command.run_stage import say
 from tests.faults.harness import REPOSITORY
 
-HEAVY = ("tqdm", "skimage", "requests", "urllib3", "concurrent.futures")
+HEAVY = ("numpy", "cv2", "PIL", "tqdm", "skimage", "requests", "urllib3", "concurrent.futures")
 
 
 def test_a_run_with_nothing_to_do_imports_nothing_heavy(miniature_root: Path) -> None:
