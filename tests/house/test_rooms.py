@@ -110,6 +110,7 @@ TESTED_BY = {
     "vision/artefacts/holder.py": "tests/pipeline/data_root/test_lock.py",
     "pipeline/validate_images/entry.py": "tests/pipeline/validate_images/test_table.py",
     "vision/datasets/splits.py": "tests/house/test_printed_training.py",
+    "vision/nn/backbones/tapped.py": "tests/nn/backbones/test_mobilenet_v1.py",
     "vision/engine/runs/plan.py": "tests/engine/runs/test_resume.py",
     "vision/export/graphs.py": "tests/export/test_tensorrt.py",
     "vision/images/jpeg.py": "tests/images/test_decode.py",
