@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tools.problem import run_tool
 from vision.messages.command_line import Parser
 from vision.messages.terminal import counted
-from vision.ssd.variants import DEFAULT_VARIANT, VARIANTS, find
+from vision.ssd.variants import DEFAULT_VARIANT, find
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ def build_parser() -> Parser:
     add(
         "--images", type=int, default=2000, metavar="N", help="look at most at N, evenly spread (%(default)s)"
     )
-    add("--net", choices=sorted(VARIANTS), default=DEFAULT_VARIANT, help="(%(default)s)")
+    add("--net", default=DEFAULT_VARIANT, metavar="NAME", help="(%(default)s)")
     add(
         "--resolution", type=int, nargs="+", default=[300], metavar="PX",
         help="input size: one number, or width and height (300)",

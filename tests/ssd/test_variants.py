@@ -2,19 +2,75 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+
 import pytest
 import torch
 
 from vision.core.sample import InputSpec
-from vision.ssd.build import BACKBONES, build_detector, build_loss
-from vision.ssd.variants import BACKBONE_ROWS, DEFAULT_PRIORS, DEFAULT_VARIANT, VARIANTS, find
+from vision.ssd.build import BACKBONES, NECKS, build_detector, build_loss
+from vision.ssd.variants import (
+    BACKBONE_ROWS,
+    DEFAULT_PRIORS,
+    DEFAULT_VARIANT,
+    DETECTORS,
+    VARIANTS,
+    BackboneRow,
+    find,
+)
 
 
-def test_a_wrong_name_is_answered_with_the_nearest():
-    with pytest.raises(ValueError, match=r"no net is called 'mb2-ssd': did you mean 'mb2-ssd-lite'\?"):
-        find("mb2-ssd")
-    with pytest.raises(ValueError, match="there is mb2-ssd-lite"):
-        find("resnet")
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("mb2-ssd", "mb2-ssd-lite"),
+        ("mb2_ssd_lite", "mb2-ssd-lite"),
+        ("MB2-SSD-Lite", "mb2-ssd-lite"),
+        ("ssd_lite_mobilenet_v2", "ssd-lite-mobilenet-v2"),
+        ("ssd_mobilenetv2", "ssd-mobilenet-v2"),
+        ("ssdlite-mobilenet_v2", "ssd-lite-mobilenet-v2"),
+        ("mobilenet_v2_ssd_lite_coco_18.5.pth", "ssd-lite-mobilenet-v2"),
+        ("ssd_lite_mobilenetv2_train_coco.yml", "ssd-lite-mobilenet-v2"),
+        ("mobilenet-v2-ssd-lite", "ssd-lite-mobilenet-v2"),
+        ("ssd-lite-mobilnet-v2", "ssd-lite-mobilenet-v2"),
+    ],
+)
+def test_a_name_spelled_otherwise_is_answered_with_ours(typed, meant):
+    with pytest.raises(
+        ValueError, match=f"no net is called '{re.escape(typed)}': did you mean '{meant}'\\? "
+    ):
+        find(typed)
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "-", "a" * 100_000, "NaN", "ssd-lite-mobilenet-v9", "mb7-ssd-lite", "☃"]
+)
+def test_a_name_of_nothing_is_answered_shortly(typed):
+    with pytest.raises(ValueError, match=r"no net is called .*python -m tools.models") as caught:
+        find(typed)
+    assert len(str(caught.value)) < 200 and "did you mean" not in str(caught.value)
+
+
+def test_a_combination_without_sense_is_refused_with_those_that_have_it(monkeypatch):
+    bare = BackboneRow("bare", "A backbone of one map", {"16": 16})
+    monkeypatch.setitem(BACKBONE_ROWS, "bare", bare)
+    assert DETECTORS["ssd-lite"].on(bare) is None
+    for typed in ("ssd-lite-bare", "bare_ssdlite"):
+        with pytest.raises(ValueError) as caught:
+            find(typed)
+        first, why, there = str(caught.value).splitlines()
+        assert first == "ssd-lite does not stand on bare"
+        assert why == "  why: it takes maps of stride 8, 16 or 16, 32, and bare offers maps of stride 16"
+        assert "there is: ssd-lite on " in there and "mobilenet-v2" in there
+
+
+def test_heads_are_exchanged_by_kind():
+    """The net's own where they are of that kind already: mb2-ssd-lite has a plain 1×1 on its last map."""
+    assert find("mb2-ssd-lite", "lite") is find("mb2-ssd-lite")
+    assert find("mb2-ssd-lite", "full").heads == "full"
+    assert find("ssd-mobilenet-v2", "full") is find("ssd-mobilenet-v2")
+    assert find("ssd-mobilenet-v2", "lite") == dataclasses.replace(find("ssd-mobilenet-v2"), heads="lite")
 
 
 def test_defaults_are_in_the_table():
@@ -27,12 +83,19 @@ def test_every_row_builds_with_every_profile(name):
     assert row.name == name
     width, height = row.resolution
     counts = set()
-    for profile in row.priors:
-        detector = build_detector(row, 3, InputSpec(height, width), 0.25, profile)
+    with torch.device("meta"):
+        for profile in row.priors:
+            detector = build_detector(row, 3, InputSpec(height, width), 0.25 if row.scales else 1, profile)
+            counts.add(len(detector.priors_cxcywh))
         build_loss(detector)
-        counts.add(len(detector.priors_cxcywh))
     # the exported graph keeps its shape whatever the profile
     assert len(counts) == 1
+
+
+def test_every_kind_of_detector_and_every_part_is_used():
+    assert {row.neck for row in VARIANTS.values()} == set(NECKS)
+    assert {row.backbone for row in VARIANTS.values()} == set(BACKBONES)
+    assert {name.removesuffix(f"-{row.backbone}") for name, row in VARIANTS.items()} >= set(DETECTORS)
 
 
 def test_every_backbone_is_a_row():

@@ -27,7 +27,7 @@ from vision.engine.options import (
 )
 from vision.messages.advice import UserError, shown
 from vision.messages.system_errors import instead_of, reason
-from vision.ssd.variants import DEFAULT_VARIANT, LATER_VARIANTS, VARIANTS
+from vision.ssd.variants import DEFAULT_VARIANT, find
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 DATA, MODEL, OPTIMISATION, RUN, MACHINE = "data", "model", "optimisation", "run", "machine"
@@ -65,11 +65,19 @@ class TrainConfig:
 
     # -- model
     net: str = option(
-        DEFAULT_VARIANT, "the detector", MODEL, "fixed", choices=tuple(VARIANTS), later=LATER_VARIANTS
-    )
-    mb2_width_mult: float = option(1.0, "width multiplier of MobileNetV2", MODEL, "fixed", above=0, high=8)
+        DEFAULT_VARIANT, "the detector: a published name, or DETECTOR-BACKBONE such as ssd-lite-mobilenet-v2; "
+        "python -m tools.models lists them", MODEL, "fixed", metavar="NAME",
+    )  # fmt: skip
+    heads: str | None = option(
+        None, "full = 3×3 convolutions, lite = depthwise and 1×1 (SSDLite); default the net's own",
+        MODEL, "fixed", choices=("full", "lite"),
+    )  # fmt: skip
+    mb2_width_mult: float = option(
+        1.0, "width multiplier of the whole net, where its backbone has widths", MODEL, "fixed",
+        aliases=("--width-mult",), above=0, high=8,
+    )  # fmt: skip
     resolution: tuple[int, ...] = option(
-        (300,), "input size in px: one number, or width and height", MODEL, "fixed", metavar="PX",
+        (300,), "input size in px: one number, or width and height; yolo-* 416 unless told", MODEL, "fixed", metavar="PX",
         low=32, high=4096,
     )  # fmt: skip
     channels: int = option(
@@ -77,8 +85,8 @@ class TrainConfig:
         choices=(1, 3),
     )  # fmt: skip
     priors: str = option(
-        "coco", "prior boxes: coco = sizes fitted to COCO's objects; ancestor = those of pytorch-ssd",
-        MODEL, "fixed", choices=("coco", "ancestor"),
+        "coco", "prior boxes: coco = sizes fitted to COCO's objects; ancestor or published = those the net was published with",
+        MODEL, "fixed", choices=("coco", "ancestor", "published"),
     )  # fmt: skip
     base_net: str | None = option(
         None, "weights of the backbone: a file, or a torchvision enum such as "
@@ -353,7 +361,9 @@ def as_yaml(config: TrainConfig) -> str:
 
 def build(values: dict[str, Any]) -> TrainConfig:
     """Checked values over the defaults. Raises ValueError that names the flag."""
-    config = dataclasses.replace(TrainConfig(), **values)
+    width, height = find(values.get("net", DEFAULT_VARIANT)).resolution
+    own = {"resolution": (width,) if width == height else (width, height)}
+    config = dataclasses.replace(TrainConfig(), **(own | values))
     for name, one in options_of(TrainConfig).items():
         check_value(name, getattr(config, name), one)
     check_together(config)

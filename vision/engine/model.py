@@ -28,7 +28,7 @@ def input_spec(config: TrainConfig) -> InputSpec:
 
 def build_from(config: TrainConfig, num_classes: int) -> Detector:
     """The detector that ``config`` describes, for ``num_classes`` with background; on the CPU, its weights drawn."""
-    variant, spec = find(config.net), input_spec(config)
+    variant, spec = find(config.net, config.heads), input_spec(config)
     return build_detector(variant, num_classes, spec, config.mb2_width_mult, config.priors)
 
 

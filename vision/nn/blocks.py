@@ -5,6 +5,9 @@ Legend: N images, c channels, h × w cells.
 
 from __future__ import annotations
 
+import functools
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -56,6 +59,66 @@ def conv_bn_relu6(
 ) -> list[nn.Module]:
     """What the blocks of MobileNetV2 are made of."""
     return conv_bn(in_channels, out_channels, kernel_size, stride, groups, nn.ReLU6(inplace=True))
+
+
+class L2Norm(nn.Module):
+    """Each cell's channels to length 1, then times a learned number a channel (Liu et al. 2016, section 3.1).
+
+    The length is summed in float32 whatever the input: squares of VGG's channels overflow float16.
+    """
+
+    def __init__(self, channels: int, scale: float = 20.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, c, h, w) → the same shape; a cell of zeros stays zero, and its gradient fits float16."""
+        length = torch.linalg.vector_norm(x.float(), dim=1, keepdim=True).clamp_min(1e-3)
+        return (x / length * self.weight[:, None, None]).to(x.dtype)
+
+
+class UnpaddedConv2d(nn.Conv2d):
+    """A convolution without padding, on maps of any size: a side with fewer cells than the kernel is padded to one kernel.
+
+    SSD's last extra layers shrink 5 × 5 to 3 × 3 to 1 × 1 in this way at 300 px; at other sizes their maps may already be
+    smaller than three cells.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        (down, across), (height, width) = self.kernel_size, _sides(input)
+        short_h, short_w = max(0, down - height), max(0, across - width)
+        if short_h or short_w:
+            half_h, half_w = short_h // 2, short_w // 2
+            input = F.pad(input, (half_w, short_w - half_w, half_h, short_h - half_h))
+        return super().forward(input)
+
+
+def resized(x: Tensor, height: int, width: int) -> Tensor:
+    """(N, c, h, w) → (N, c, height, width), bilinear with half-pixel centres (``F.interpolate``'s numbers).
+
+    As two products with constant matrices: every TensorRT multiplies, only later ones than 7.1 resize with half-pixel
+    centres, and its gradient is the same in every run.
+    """
+    (down, across), height, width = _sides(x), int(height), int(width)
+    if across != width:
+        x = x @ _hats(across, width, x.device, x.dtype).mT
+    if down != height:
+        x = _hats(down, height, x.device, x.dtype) @ x
+    return x
+
+
+def _sides(x: Tensor) -> tuple[int, int]:
+    """Height and width as numbers, which they are not while a graph is traced."""
+    return int(x.shape[2]), int(x.shape[3])
+
+
+@functools.lru_cache(maxsize=64)
+def _hats(cells: int, wanted: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """(wanted, cells): how much of each cell is in each of the ``wanted`` ones; rows sum to 1."""
+    with torch.inference_mode(False), torch.no_grad():
+        centres = (torch.arange(wanted, dtype=torch.float64, device="cpu") + 0.5) * cells / wanted - 0.5
+        distance = centres.clamp(0, cells - 1)[:, None] - torch.arange(cells, device="cpu")
+        return (1 - distance.abs()).clamp_min(0).to(device=device, dtype=dtype)
 
 
 class InvertedResidual(nn.Module):

@@ -6,5 +6,6 @@
 * ``coding.py``      offsets ↔ boxes
 * ``heads.py``, ``model.py``            what is said of a cell; the detector, composed
 * ``losses/``, ``postprocess.py``       the two readers of the same raw outputs; which prior learns which box
+* ``cost.py``        parameters and multiply-adds
 * ``coverage.py``    how well priors fit a dataset's boxes, by object size
 """

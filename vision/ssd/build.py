@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vision.core.sample import InputSpec
 from vision.nn.backbones.darknet import DarkNet19, DarkNet53
@@ -16,9 +16,20 @@ from vision.nn.backbones.mobilenet_v2 import MobileNetV2
 from vision.nn.backbones.resnet import ResNet
 from vision.nn.backbones.vgg16 import VGG16
 from vision.nn.initialise import initialise_convolutions
-from vision.nn.necks.extra_layers import inverted_residual_extras
+from vision.nn.necks.extra_layers import inverted_residual_extras, ssd_neck
+from vision.nn.necks.fssd import FusedPyramid
+from vision.nn.necks.rfb import RfbNeck
+from vision.nn.necks.yolo import PassThrough, TopDown
 from vision.ssd.coding import BoxCoder
-from vision.ssd.heads import NoOffsets, bias_to_background, initialise_headers, ssd_lite_headers
+from vision.ssd.heads import (
+    NoOffsets,
+    bias_to_background,
+    full_headers,
+    initialise_headers,
+    lite_headers,
+    point_headers,
+    ssd_lite_headers,
+)
 from vision.ssd.losses.detection import LossOfClasses, SsdLoss
 from vision.ssd.losses.focal import SigmoidFocal, SoftmaxFocal
 from vision.ssd.losses.multibox import Multibox
@@ -38,9 +49,14 @@ BACKBONES: dict[str, Callable[[Sequence[str], float, int], Any]] = {
     "darknet53": DarkNet53,
 }
 """Name → ``(sources, width_mult, in_channels)`` → a module that gives a list of maps, with their ``out_channels``."""
-NECKS = {"inverted-residual-extras": inverted_residual_extras}
+NECKS = {
+    "inverted-residual-extras": inverted_residual_extras, "ssd": ssd_neck, "rfb": RfbNeck, "fssd": FusedPyramid,
+    "yolo-v2": PassThrough, "yolo-v3": TopDown,
+}  # fmt: skip
 """Name → ``(in_channels of its maps, width_mult, **neck_options)`` → a module from maps to maps, with ``out_channels``."""
-HEADS = {"ssd-lite": ssd_lite_headers}
+HEADS = {
+    "ssd-lite": ssd_lite_headers, "full": full_headers, "lite": lite_headers, "point": point_headers,
+}  # fmt: skip
 """Name → ``(channels of the maps, shapes a cell of each, values a shape)`` → ``Headers``."""
 CODERS = {"ssd": BoxCoder}
 LOSSES: dict[str, Callable[..., LossOfClasses]] = {
@@ -62,6 +78,15 @@ def build_detector(
 
     Raises ValueError for fewer than 2 classes, a width that is not positive and an unknown profile.
     """
+    detector = assemble(variant, num_classes, input_spec, width_mult, prior_profile)
+    initialise(detector)
+    return detector
+
+
+def assemble(
+    variant: Variant, num_classes: int, input_spec: InputSpec, width_mult: float, prior_profile: str
+) -> Detector:
+    """``build_detector`` without its first weights: for shapes and counts."""
     if num_classes < 2:
         raise ValueError(
             f"num_classes {num_classes}: a detector needs background and at least one object class"
@@ -75,7 +100,7 @@ def build_detector(
     profile = variant.priors[prior_profile]
     base_net, extras, channels = _trunk(variant, width_mult, input_spec.channels)
     make_headers = HEADS[variant.heads]
-    detector = Detector(
+    return Detector(
         base_net=base_net,
         extras=extras,
         classification_headers=make_headers(
@@ -88,8 +113,6 @@ def build_detector(
         input_spec=input_spec,
         variant=variant,
     )
-    initialise(detector)
-    return detector
 
 
 def build_loss(detector: Detector) -> SsdLoss:
@@ -126,12 +149,28 @@ def map_sizes(variant: Variant, input_spec: InputSpec, width_mult: float = 1.0) 
     return list(_map_sizes(variant, input_spec, width_mult))
 
 
-@functools.cache  # such a run takes a second
+@functools.cache  # building a deep net takes a while
 def _map_sizes(variant: Variant, spec: InputSpec, width_mult: float) -> tuple[tuple[int, int], ...]:
     with torch.device("meta"), torch.no_grad():
         base_net, extras, _ = _trunk(variant, width_mult, spec.channels)
-        maps = extras.eval()(base_net.eval()(torch.empty(1, spec.channels, spec.height, spec.width)))
+        trunk = shapes_alone(nn.Sequential(base_net, extras))
+        maps = trunk(torch.empty(1, spec.channels, spec.height, spec.width))
     return tuple((features.shape[2], features.shape[3]) for features in maps)
+
+
+ELEMENTWISE = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Hardswish, nn.Hardsigmoid)
+
+
+def shapes_alone(module: nn.Module) -> nn.Module:
+    """``module``, for a run without numbers: layers that change no shape are passed over, which is most of its time."""
+    for layer in module.modules():
+        if isinstance(layer, ELEMENTWISE):
+            layer.forward = _as_it_is  # type: ignore[method-assign]
+    return module.eval()
+
+
+def _as_it_is(x: Tensor) -> Tensor:
+    return x
 
 
 def _trunk(

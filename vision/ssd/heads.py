@@ -64,6 +64,30 @@ def ssd_lite_headers(in_channels: Sequence[int], shapes_per_cell: Sequence[int],
     return Headers([*(separable_conv(*sizes) for sizes in finer), nn.Conv2d(*last, kernel_size=1)])
 
 
+def full_headers(in_channels: Sequence[int], shapes_per_cell: Sequence[int], values: int) -> Headers:
+    """One 3×3 convolution with bias a map (Liu et al. 2016, section 2.1)."""
+    return Headers(
+        nn.Conv2d(channels, shapes * values, 3, padding=1)
+        for channels, shapes in zip(in_channels, shapes_per_cell, strict=True)
+    )
+
+
+def point_headers(in_channels: Sequence[int], shapes_per_cell: Sequence[int], values: int) -> Headers:
+    """One 1×1 convolution with bias a map, as YOLO's."""
+    return Headers(
+        nn.Conv2d(channels, shapes * values, 1)
+        for channels, shapes in zip(in_channels, shapes_per_cell, strict=True)
+    )
+
+
+def lite_headers(in_channels: Sequence[int], shapes_per_cell: Sequence[int], values: int) -> Headers:
+    """A separable header on every map, whatever its size."""
+    return Headers(
+        separable_conv(channels, shapes * values)
+        for channels, shapes in zip(in_channels, shapes_per_cell, strict=True)
+    )
+
+
 def flatten_predictions(output: Tensor, values: int) -> Tensor:
     """(N, A·c, h, w) → (N, h·w·A, c): the order of the priors."""
     return output.permute(0, 2, 3, 1).reshape(output.shape[0], -1, values)

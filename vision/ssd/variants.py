@@ -1,17 +1,20 @@
 """The one table of names: what each ``--net`` is. Data only, no torch.
 
 A row names its parts; ``build.py`` has the one table a part that turns a name into a module. A new variant is
-a new row here and, where a part is new, one entry there.
+a new row here and, where a part is new, one entry there. Most rows are composed: each kind of detector (``DETECTORS``)
+on each backbone (``BACKBONE_ROWS``) that has the maps it takes.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vision.ssd.priors.profiles import ANCESTOR_MOBILENET, COCO_MOBILENET, PriorProfile
+from vision.ssd.priors.profiles import ANCESTOR_MOBILENET, COCO_MOBILENET, S8, S16, YOLO2, YOLO3, PriorProfile
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,44 @@ class Variant:
         """What torchvision calls weights of the backbone."""
         return BACKBONE_ROWS[self.backbone].torchvision_weights
 
+    @property
+    def scales(self) -> bool:
+        """Whether the net follows a width multiplier."""
+        return BACKBONE_ROWS[self.backbone].scales
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a kind of detector stands on some backbones: the maps it takes there, its prior boxes, its neck's options."""
+
+    backbones: tuple[str, ...]
+    sources: tuple[str, ...]
+    priors: Mapping[str, PriorProfile] = field(hash=False)
+    neck_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class DetectorKind:
+    """What a detector is on every backbone; ``rest`` are further fields of its rows."""
+
+    name: str
+    title: str
+    neck: str
+    layouts: tuple[Layout, ...]
+    heads: str = "full"
+    rest: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def on(self, backbone: BackboneRow) -> Variant | None:
+        """The row of this kind on ``backbone``; None where that lacks a map, or nobody has said how it stands there."""
+        for layout in self.layouts:
+            if backbone.name in layout.backbones and set(layout.sources) <= set(backbone.strides):
+                return Variant(
+                    name=f"{self.name}-{backbone.name}", title=f"{self.title} on {backbone.title}",
+                    backbone=backbone.name, sources=layout.sources, neck=self.neck, heads=self.heads,
+                    priors=layout.priors, neck_options=layout.neck_options, **self.rest,
+                )  # fmt: skip
+        return None
+
 
 DEFAULT_PRIORS = "coco"
 DEFAULT_VARIANT = "mb2-ssd-lite"
@@ -134,31 +175,204 @@ BACKBONE_ROWS: dict[str, BackboneRow] = {
     )
 }
 
-VARIANTS: dict[str, Variant] = {
-    row.name: row
-    for row in (
-        Variant(
-            name="mb2-ssd-lite",
-            title="SSDLite on MobileNetV2: 4.5 M parameters, 0.79 GMAC at 300×300",
-            backbone="mobilenet-v2",
-            sources=("expansion-16", "last-32"),
-            neck="inverted-residual-extras",
-            heads="ssd-lite",
-            priors={"coco": COCO_MOBILENET, "ancestor": ANCESTOR_MOBILENET},
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
+DARKNETS = ("darknet19", "darknet53")
+MOBILENETS = ("mobilenet-v1", "mobilenet-v2", "mobilenet-v3-large", "mobilenet-v3-small")
+
+
+_HALVED, _SHRUNK = ("halve",) * 2, ("shrink",) * 2
+
+
+def _on_all(
+    heavy: Mapping[str, Any], darknets: Mapping[str, Any], mobilenets: Mapping[str, Any]
+) -> tuple[Layout, ...]:
+    """Maps of 38, 19, 10, 5, 3, 1 cells at 300 px on the heavy backbones, of 19, 10, 5, 3, 2, 1 on the others."""
+    return (
+        Layout(("vgg16", *RESNETS), ("8", "16"), S8, heavy),
+        Layout(DARKNETS, ("16", "32"), S16, darknets),
+        Layout(MOBILENETS, ("16", "32"), S16, mobilenets),
+    )
+
+
+def _extras(*layers: str, last: int = 256, lite: bool = False) -> dict[str, Any]:
+    """The extra layers that all of ssds.pytorch's nets have: what each does, and its channels."""
+    return {"plan": tuple(zip(layers, (512, 256, 256, last), strict=True)), "lite": lite}
+
+
+def _ssd_layouts(lite: bool) -> tuple[Layout, ...]:
+    all_halved = (*_HALVED, *_HALVED)
+    return _on_all(
+        _extras(*_HALVED, *_SHRUNK, lite=lite),
+        _extras(*all_halved, lite=lite),
+        _extras(*all_halved, last=128, lite=lite),
+    )
+
+
+def _rfb_layouts(lite: bool) -> tuple[Layout, ...]:
+    first = ("rfb", "halve" if lite else "rfb")
+    return _on_all(
+        _extras("rfb", "rfb", *_SHRUNK, lite=lite),
+        _extras(*first, *_HALVED, lite=lite),
+        _extras(*first, *_HALVED, last=128, lite=lite),
+    )
+
+
+def _fssd_layouts(**options: Any) -> tuple[Layout, ...]:
+    """Maps of 38, 19, 10, 5, 3 and 1 cells on every backbone."""
+    wide = {"pyramid": (512, 512, 256, 256, 256, 256), **options}
+    return (
+        Layout(("vgg16", *RESNETS), ("8", "16"), S8, {"extra": 512, **wide}),
+        Layout(DARKNETS, ("8", "16", "32"), S8, wide),
+        Layout(MOBILENETS, ("8", "16", "32"), S8, {"pyramid": (256, 256, 256, 256, 128, 128), **options}),
+    )
+
+
+_ALL = ("vgg16", *RESNETS, *DARKNETS, *MOBILENETS)
+_YOLO = {"resolution": (416, 416)}
+
+DETECTORS: dict[str, DetectorKind] = {
+    kind.name: kind
+    for kind in (
+        DetectorKind("ssd", "SSD", "ssd", _ssd_layouts(lite=False)),
+        DetectorKind("ssd-lite", "SSD with separable extra layers", "ssd", _ssd_layouts(lite=True)),
+        DetectorKind("rfb", "RFB net", "rfb", _rfb_layouts(lite=False)),
+        DetectorKind("rfb-lite", "RFB net with separable blocks", "rfb", _rfb_layouts(lite=True)),
+        DetectorKind("fssd", "FSSD", "fssd", _fssd_layouts()),
+        DetectorKind("fssd-lite", "FSSD with separable extra layers", "fssd", _fssd_layouts(lite=True)),
+        DetectorKind(
+            "fssd-depthwise",
+            "FSSD, all of it separable",
+            "fssd",
+            _fssd_layouts(lite=True, depthwise=True),
+            heads="lite",
+        ),
+        DetectorKind(
+            "yolo-v2", "YOLOv2's neck", "yolo-v2", (Layout(_ALL, ("16", "32"), YOLO2),), "point", _YOLO
+        ),
+        DetectorKind(
+            "yolo-v3", "YOLOv3's neck", "yolo-v3", (Layout(_ALL, ("8", "16", "32"), YOLO3),), "point", _YOLO
         ),
     )
 }
+"""The kinds of ssds.pytorch (2018), with its heads: plain convolutions, also where it says lite."""
 
-LATER_VARIANTS = ("mb1-ssd", "mb1-ssd-lite", "sq-ssd-lite", "vgg16-ssd")
-"""Nets of the ancestors that are not there yet."""
+_NAMED = (
+    Variant(
+        name="mb2-ssd-lite",
+        title="SSDLite on MobileNetV2: 4.5 M parameters, 0.79 GMAC at 300×300",
+        backbone="mobilenet-v2",
+        sources=("expansion-16", "last-32"),
+        neck="inverted-residual-extras",
+        heads="ssd-lite",
+        priors={"coco": COCO_MOBILENET, "ancestor": ANCESTOR_MOBILENET},
+    ),
+)
+"""The nets that other projects have published, under their names there."""
+
+_COMPOSED = [kind.on(backbone) for kind in DETECTORS.values() for backbone in BACKBONE_ROWS.values()]
+VARIANTS: dict[str, Variant] = {row.name: row for row in (*_NAMED, *filter(None, _COMPOSED))}
+
+HEAD_KINDS = {"full": "full", "point": "full", "ssd-lite": "lite", "lite": "lite"}
+"""Heads → what ``--heads`` calls them."""
+LIST = "all nets: python -m tools.models"
 
 
-def find(name: str) -> Variant:
-    """The row called ``name``. Raises ValueError with the nearest name and the list of all."""
-    if name in VARIANTS:
-        return VARIANTS[name]
-    if name in LATER_VARIANTS:
-        raise ValueError(f"the net {name} is not there yet; what there is: {', '.join(sorted(VARIANTS))}")
-    near = difflib.get_close_matches(name, VARIANTS, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"no net is called {name!r}: {hint}there is {', '.join(sorted(VARIANTS))}")
+def find(name: str, heads: str | None = None) -> Variant:
+    """The row called ``name``, with ``full`` or ``lite`` heads in the place of its own.
+
+    Raises ValueError: with the name that was probably meant, or with the reason why a combination is not there.
+    """
+    if name not in VARIANTS:
+        raise ValueError(_not_there(name))
+    row = VARIANTS[name]
+    if heads is None or HEAD_KINDS.get(row.heads) == heads:
+        return row
+    if row.heads not in HEAD_KINDS:
+        raise ValueError(f"{heads} heads: {name} has heads of its own")
+    return dataclasses.replace(row, heads=heads)
+
+
+def _not_there(name: str) -> str:
+    shown = repr(name if len(name) <= 60 else name[:59] + "…")
+    near = _meant(name)
+    if near:
+        return f"no net is called {shown}: did you mean {near!r}? {LIST}"
+    for kind, backbone in _taken_apart(name):
+        if kind in DETECTORS and backbone in BACKBONE_ROWS:
+            return _why_not(DETECTORS[kind], BACKBONE_ROWS[backbone])
+    near = _alike(name[:100].lower())
+    return f"no net is called {shown}: {f'did you mean {near!r}? ' if near else ''}{LIST}"
+
+
+def _why_not(kind: DetectorKind, backbone: BackboneRow) -> str:
+    """Three lines: why ``kind`` does not stand on ``backbone``, and what does."""
+    kinds = [name for name in DETECTORS if f"{name}-{backbone.name}" in VARIANTS]
+    backbones = [name for name in BACKBONE_ROWS if f"{kind.name}-{name}" in VARIANTS]
+    others = [row.name for row in _NAMED if row.backbone == backbone.name]
+    strides = sorted({stride for name, stride in backbone.strides.items() if name == str(stride)})
+    has = f"maps of stride {_joined(strides)}" if strides else "no maps of one size each"
+    taken = " or ".join(dict.fromkeys(_joined(layout.sources) for layout in kind.layouts))
+    there = [f"{kind.name} on {_joined(backbones)}"] if backbones else []
+    there += [f"{backbone.name} with {_joined(kinds)}"] if kinds else []
+    there += [f"{_joined(others)}"] if others else []
+    return (
+        f"{kind.name} does not stand on {backbone.name}\n"
+        f"  why: it takes maps of stride {taken}, and {backbone.name} offers {has}\n"
+        f"  there is: {'; '.join(there)}; {LIST}"
+    )
+
+
+def _joined(names: Sequence[object]) -> str:
+    return ", ".join(map(str, names))
+
+
+# ---------------------------------------------------------------- names as others spell them
+
+_SPELLINGS = {
+    "mobilenetv": "mb", "mobilenet": "mb", "mbv": "mb", "yolov": "yolo", "squeezenet": "sq", "vgg16": "vgg",
+}  # fmt: skip
+
+
+def _squeezed(name: str) -> str:
+    """Only what tells nets apart: ``ssd_lite_mobilenetv2_train_coco.yml`` and ``ssd-lite-mobilenet-v2`` → ``ssdlitemb2``."""
+    plain = re.sub(r"[^a-z0-9]", "", re.sub(r"(\.pth|\.ya?ml)$", "", name[:100].lower()))
+    plain = (
+        re.sub(r"(train|test)?(coco|voc)?[\d.]*(train|test)?$", "", plain)
+        if "coco" in plain or "voc" in plain
+        else plain
+    )
+    for long, short in _SPELLINGS.items():
+        plain = plain.replace(long, short)
+    return plain
+
+
+def _taken_apart(name: str) -> Iterator[tuple[str, str]]:
+    """The kind of detector and the backbone that ``name`` may mean, in either order."""
+    plain = _squeezed(name)
+    for kind in sorted(DETECTORS, key=len, reverse=True):
+        for backbone in BACKBONE_ROWS:
+            parts = _squeezed(kind), _squeezed(backbone)
+            if plain in (parts[0] + parts[1], parts[1] + parts[0]):
+                yield kind, backbone
+
+
+def _meant(name: str) -> str | None:
+    """The net whose name is ``name`` but for its spelling or its order; mb2 is pytorch-ssd's word, mobilenet the zoo's."""
+    plain, short = _squeezed(name), "mb" in name[:100].lower()
+    same = [known for known in VARIANTS if _squeezed(known) == plain]
+    same += [net for pair in _taken_apart(name) if (net := "-".join(pair)) in VARIANTS]
+    if short:
+        same += difflib.get_close_matches(
+            name[:100].lower(), [row.name for row in _NAMED if _digits(row.name) == _digits(name)], n=1
+        )
+    return min(same, key=lambda known: ("mb" in known) != short, default=None)
+
+
+def _alike(name: str) -> str | None:
+    """The nearest name; another digit is another net (mb1, mb2), not a slip of the finger."""
+    near = [known for known in VARIANTS if _digits(name) in ("", _digits(known))]
+    return next(iter(difflib.get_close_matches(name, near, n=1)), None)
+
+
+def _digits(name: str) -> str:
+    return re.sub(r"\D", "", name)

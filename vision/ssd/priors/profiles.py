@@ -92,3 +92,77 @@ COCO_MOBILENET = PriorProfile(
         _coco_map((0.85, 0.95), _EVEN_NARROW_WIDE),
     ),
 )
+
+
+# ---------------------------------------------------------------- ssds.pytorch (2018)
+
+
+def _published_ssd(strides: Sequence[int], sizes: Sequence[int]) -> PriorProfile:
+    """Its configurations at 300 px: ratios 2 and 3 on the first four maps (6 boxes a cell), 2 on the last two (4)."""
+    ratios = [(2, 3)] * 4 + [(2,)] * 2
+    return PriorProfile(
+        "published",
+        tuple(
+            MapPriors(ssd_shapes(small / 300, large / 300, own), cells_at_300=300 / stride)
+            for stride, small, large, own in zip(strides, sizes[:-1], sizes[1:], ratios, strict=True)
+        ),
+    )
+
+
+S8 = {
+    "coco": PriorProfile(
+        "coco",
+        (
+            _coco_map((0.035, 0.06, 0.1), _NARROW_WIDE),
+            _coco_map((0.13, 0.19), _EVEN_NARROW_WIDE),
+            _coco_map((0.26, 0.36), _EVEN_NARROW_WIDE),
+            _coco_map((0.45, 0.58), _EVEN_NARROW_WIDE),
+            _coco_map((0.68, 0.8), _NARROW_WIDE),
+            _coco_map((0.88, 0.95), _NARROW_WIDE),
+        ),
+    ),
+    "published": _published_ssd((8, 16, 32, 64, 100, 300), (30, 60, 111, 162, 213, 264, 315)),
+}
+"""Of 38, 19, 10, 5, 3 and 1 cells at 300 px: 11,620 boxes."""
+
+S16 = {
+    "coco": PriorProfile(
+        "coco",
+        (
+            *COCO_MOBILENET.maps[:4],
+            _coco_map((0.62, 0.78), _NARROW_WIDE),
+            _coco_map((0.85, 0.95), _NARROW_WIDE),
+        ),
+    ),
+    "published": _published_ssd((16, 32, 64, 100, 150, 300), (45, 90, 135, 180, 225, 270, 315)),
+}
+"""Of 19, 10, 5, 3, 2 and 1 cells at 300 px: 2,990 boxes."""
+
+
+def _squares_and_boxes(name: str, *maps: Sequence[Shape]) -> PriorProfile:
+    return PriorProfile(name, tuple(MapPriors(tuple(shapes)) for shapes in maps))
+
+
+YOLO2 = {
+    "coco": PriorProfile("coco", (_coco_map((0.06, 0.13, 0.25, 0.45, 0.8), (1.0,)),)),
+    "published": _squares_and_boxes("published", [(side, side) for side in (0.1, 0.2, 0.3, 0.5, 0.9)]),
+}
+"""Of 13 cells at 416 px: 845 boxes."""
+
+YOLO3 = {
+    "coco": PriorProfile(
+        "coco",
+        (
+            _coco_map((0.03, 0.055, 0.09), (1.0,)),
+            _coco_map((0.14, 0.21, 0.31), (1.0,)),
+            _coco_map((0.44, 0.62, 0.85), (1.0,)),
+        ),
+    ),
+    "published": _squares_and_boxes(
+        "published",
+        [(0.024, 0.031), (0.038, 0.072), (0.079, 0.055)],
+        [(0.072, 0.146), (0.146, 0.108), (0.141, 0.286)],
+        [(0.278, 0.216), (0.375, 0.475), (0.896, 0.783)],
+    ),
+}
+"""Of 52, 26 and 13 cells at 416 px: 10,647 boxes."""
