@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from vision.engine.combinations import UsageError, unused
 from vision.engine.config import build, parse
+from vision.ssd.variants import BACKBONE_ROWS
 
 
 def test_options_without_effect_are_named() -> None:
@@ -17,3 +20,24 @@ def test_options_without_effect_are_named() -> None:
 def test_build_refuses_what_does_not_fit_together() -> None:
     with pytest.raises(UsageError, match="--nesterov"):
         build({"nesterov": True, "momentum": 0.0})
+
+
+def test_a_width_is_refused_where_the_backbone_has_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BACKBONE_ROWS, "vgg16", dataclasses.replace(BACKBONE_ROWS["vgg16"], scales=False))
+    with pytest.raises(
+        UsageError, match=r"--mb2-width-mult 0\.5: ssd-vgg16 has one width; .*mobilenet-v2.* more"
+    ):
+        build({"net": "ssd-vgg16", "mb2_width_mult": 0.5})
+    assert build({"net": "ssd-vgg16", "mb2_width_mult": 1.0}).mb2_width_mult == 1
+    assert parse(["--net=ssd-lite-mobilenet-v2", "--width-mult=0.5"]).config.mb2_width_mult == 0.5
+
+
+def test_the_input_size_is_the_nets_own_unless_told() -> None:
+    assert build({}).resolution == (300,)
+    assert build({"net": "yolo-v3-darknet53"}).resolution == (416,)
+    assert build({"net": "yolo-v3-darknet53", "resolution": (96, 64)}).resolution == (96, 64)
+
+
+def test_arguments_of_before_there_were_heads_are_read() -> None:
+    """A run's record without the option means the net's own heads, whatever they are."""
+    assert build({"net": "mb2-ssd-lite", "mb2_width_mult": 0.5}).heads is None

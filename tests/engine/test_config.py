@@ -178,9 +178,19 @@ def test_a_recipe_that_cannot_be_read_is_said_in_two_lines(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("--net mb1-ssd", ["--net mb1-ssd: not there yet; what there is: mb2-ssd-lite\n"]),
-        ("--net mb1-ssd-lite", ["--net mb1-ssd-lite: not there yet"]),
-        ("--net mb3-ssd-lite", ["--net 'mb3-ssd-lite': there is mb2-ssd-lite\n"]),
+        ("--net mb2_ssd_lite", ["no net is called 'mb2_ssd_lite': did you mean 'mb2-ssd-lite'?"]),
+        ("--net mb7-ssd-lite", ["no net is called 'mb7-ssd-lite'", "python -m tools.models"]),
+        ("--net=", ["--net", "the value is empty"]),
+        (
+            "--net yolo-v3-vgg16",
+            ["yolo-v3 does not stand on vgg16", "why: ", "maps of stride 8, 16, 32", "there is: "],
+        ),
+        (
+            "--net ssd-vgg16 --width-mult 0.5",
+            ["--mb2-width-mult 0.5: ssd-vgg16 has one width", "mobilenet-v2"],
+        ),
+        ("--net ssd-vgg16 --priors ancestor", ["--priors ancestor: ssd-vgg16 has coco, published"]),
+        ("--heads some", ["--heads 'some'", "full, lite"]),
         ("--net mb2-ssd-lit", ["did you mean 'mb2-ssd-lite'?"]),
         ("--dataset_type voc", ["--dataset-type voc: not there yet; what there is: coco\n"]),
         ("--validation_dataset x", ["--validation-dataset is not there yet"]),

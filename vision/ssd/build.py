@@ -49,7 +49,7 @@ BACKBONES: dict[str, Callable[[Sequence[str], float, int], Any]] = {
     "darknet53": DarkNet53,
 }
 """Name → ``(sources, width_mult, in_channels)`` → a module that gives a list of maps, with their ``out_channels``."""
-NECKS = {
+NECKS: dict[str, Callable[..., Any]] = {
     "inverted-residual-extras": inverted_residual_extras, "ssd": ssd_neck, "rfb": RfbNeck, "fssd": FusedPyramid,
     "yolo-v2": PassThrough, "yolo-v3": TopDown,
 }  # fmt: skip
@@ -169,8 +169,8 @@ def shapes_alone(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
-def _as_it_is(x: Tensor) -> Tensor:
-    return x
+def _as_it_is(input: Tensor) -> Tensor:
+    return input
 
 
 def _trunk(

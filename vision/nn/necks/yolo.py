@@ -69,7 +69,7 @@ class TopDown(nn.Module):
         """Maps, finest first → as many of the same sizes."""
         coarsest, *finer = reversed(maps)
         found = [self.blocks[0](coarsest)]
-        for block, router, each in zip(self.blocks[1:], self.routers, finer, strict=True):  # type: ignore[arg-type]
+        for block, router, each in zip(self.blocks[1:], self.routers, finer, strict=True):
             enlarged = resized(router(found[-1]), *each.shape[2:])
             found.append(block(torch.cat([enlarged, each], dim=1)))
         return found[::-1]
