@@ -185,10 +185,6 @@ def test_a_recipe_that_cannot_be_read_is_said_in_two_lines(
             "--net yolo-v3-vgg16",
             ["yolo-v3 does not stand on vgg16", "why: ", "maps of stride 8, 16, 32", "there is: "],
         ),
-        (
-            "--net ssd-vgg16 --width-mult 0.5",
-            ["--mb2-width-mult 0.5: ssd-vgg16 has one width", "mobilenet-v2"],
-        ),
         ("--net ssd-vgg16 --priors ancestor", ["--priors ancestor: ssd-vgg16 has coco, published"]),
         ("--heads some", ["--heads 'some'", "full, lite"]),
         ("--net mb2-ssd-lit", ["did you mean 'mb2-ssd-lite'?"]),

@@ -222,8 +222,8 @@ def _fssd_layouts(**options: Any) -> tuple[Layout, ...]:
     wide = {"pyramid": (512, 512, 256, 256, 256, 256), **options}
     return (
         Layout(("vgg16", *RESNETS), ("8", "16"), S8, {"extra": 512, **wide}),
-        Layout(DARKNETS, ("8", "16", "32"), S8, wide),
-        Layout(MOBILENETS, ("8", "16", "32"), S8, {"pyramid": (256, 256, 256, 256, 128, 128), **options}),
+        Layout((*DARKNETS, "mobilenet-v1"), ("8", "16", "32"), S8, wide),
+        Layout(MOBILENETS[1:], ("8", "16", "32"), S8, {"pyramid": (256, 256, 256, 256, 128, 128), **options}),
     )
 
 

@@ -105,3 +105,60 @@ def test_the_profile_for_coco_is_the_published_one():
         shapes = np.array(single.shapes)
         np.testing.assert_allclose(np.sqrt(shapes.prod(axis=1)), np.repeat(sizes, len(ratios)), rtol=1e-12)
         np.testing.assert_allclose(shapes[:, 0] / shapes[:, 1], 0.8 * np.tile(ratios, len(sizes)), rtol=1e-12)
+
+
+# ---------------------------------------------------------------- ssds.pytorch
+
+ZOO = {
+    "ssd-vgg16": ((8, 16, 32, 64, 100, 300), (30, 60, 111, 162, 213, 264, 315), 11_620),
+    "fssd-mobilenet-v2": ((8, 16, 32, 64, 100, 300), (30, 60, 111, 162, 213, 264, 315), 11_620),
+    "ssd-lite-mobilenet-v2": ((16, 32, 64, 100, 150, 300), (45, 90, 135, 180, 225, 270, 315), 2_990),
+    "rfb-darknet19": ((16, 32, 64, 100, 150, 300), (45, 90, 135, 180, 225, 270, 315), 2_654),
+}
+"""Strides and sizes in px at 300 px, and the number of boxes."""
+
+
+@pytest.mark.parametrize("net", ZOO)
+def test_the_zoos_priors_by_a_loop(net):
+    strides, sizes, count = ZOO[net]
+    ratios = [(2, 3)] * 4 + [(2,)] * 2
+    row, rows = find(net), []
+    maps = map_sizes(row, InputSpec(), 0.25)
+    for (h, w), step, small, large, own in zip(maps, strides, sizes, sizes[1:], ratios, strict=False):
+        shapes = [(small, small), (math.sqrt(small * large),) * 2]
+        for ratio in own:
+            wide, high = small * math.sqrt(ratio), small / math.sqrt(ratio)
+            shapes += [(wide, high), (high, wide)]
+        rows += [
+            ((x + 0.5) * step, (y + 0.5) * step, *shape)
+            for y in range(h)
+            for x in range(w)
+            for shape in shapes
+        ]
+    expected = np.clip(np.array(rows) / 300, 0, 1)
+    for profile in ("published", "coco"):
+        assert len(make_priors(row.priors[profile], maps, InputSpec())) == count
+    np.testing.assert_allclose(
+        make_priors(row.priors["published"], maps, InputSpec()).numpy(), expected, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("net", "cells", "count"), [("yolo-v2-darknet19", [13], 845), ("yolo-v3-darknet53", [52, 26, 13], 10_647)]
+)
+def test_the_zoos_anchors_at_416_px(net, cells, count):
+    row, spec = find(net), InputSpec(416, 416)
+    maps = map_sizes(row, spec, 0.25)
+    assert maps == [(c, c) for c in cells]
+    for profile in ("published", "coco"):
+        assert len(make_priors(row.priors[profile], maps, spec)) == count
+    priors = make_priors(row.priors["published"], maps, spec)
+    step = 1 / cells[0]
+    torch.testing.assert_close(priors[:1, :2], torch.full((1, 2), step / 2))  # centre (j + 0.5) · step
+    if net.startswith("yolo-v3"):
+        shapes = [(0.024, 0.031), (0.038, 0.072), (0.079, 0.055)]
+        coarse = [(0.278, 0.216), (0.375, 0.475), (0.896, 0.783)]
+        torch.testing.assert_close(priors[:3, 2:], torch.tensor(shapes))
+        torch.testing.assert_close(priors[-3:, 2:], torch.tensor(coarse))
+    else:
+        torch.testing.assert_close(priors[:5, 2:], torch.tensor([[s, s] for s in (0.1, 0.2, 0.3, 0.5, 0.9)]))
