@@ -53,7 +53,13 @@ def fold(
     """
     kernel = weights.get(f"{conv}.weight")
     name, sign = (f"{conv}.bias", 1) if norm is None else (f"{norm}.running_mean", -1)
-    if kernel is None or kernel.ndim != 4 or kernel.shape[1] != 3 or name not in weights:
+    if (
+        kernel is None
+        or name not in weights
+        or kernel.shape[1:2] != (3,)
+        or kernel.ndim != 4
+        or not kernel.is_floating_point()
+    ):
         return dict(weights)
     mean, std = (torch.tensor(each, dtype=torch.float64) for each in (theirs.mean, theirs.std))
     kernel = kernel.double()  # (c, 3, k, k)

@@ -18,13 +18,16 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
+from vision.artefacts.data_layout import LABELS_NAME
 from vision.artefacts.files import sha256_of
 from vision.artefacts.records import RecordError, read_json
 from vision.messages.advice import UserError
 from vision.messages.system_errors import in_words
 from vision.messages.terminal import counted
 from vision.nn.input_channels import with_channels
-from vision.nn.weights.normalisation import IMAGENET, fold
+from vision.nn.weights import class_names
+from vision.nn.weights.key_maps import Form, form_of
+from vision.nn.weights.normalisation import DEPLOYED, IMAGENET, PYTORCH_SSD, fold
 from vision.nn.weights.state_dicts import LoadReport, Weights, average_in, load_fitting, weights_in
 from vision.nn.weights.weight_file import read
 
@@ -32,7 +35,9 @@ HEADS = ("classification_headers.", "regression_headers.")
 ANCESTOR_PRIORS = "ancestor"
 """Whoever does not tell otherwise has the prior boxes of pytorch-ssd."""
 AVERAGED = "its averaged (EMA) weights, as they were evaluated"
-MAX_LABELS_BYTES = MAX_ARGS_BYTES = 1 << 20
+MAX_ARGS_BYTES = 1 << 20
+UNKNOWN = Form("a plain state dict's", (), (), PYTORCH_SSD, ANCESTOR_PRIORS)
+"""Names of no known form: taken for pytorch-ssd's where any of them fit."""
 
 _NOT_FETCHED = (OSError, HTTPException, RuntimeError, ValueError)
 """No network or a full disk; a connection that ended early; another digest (RuntimeError); a damaged file in the cache."""
@@ -119,24 +124,30 @@ def _backbone_part(weights: Weights) -> Weights:
 
 @dataclass(frozen=True)
 class DetectorFile:
-    """A detector's weights in a file, and what the file or its folder tells of them.
+    """A detector's weights in a file, by the names of this toolkit, and what the file or its folder tells of them.
 
     * classes: background first; None where they are not told, and then its heads mean nothing
     * priors: the name of the prior profile that its heads were trained with
-    * ours: made by this toolkit, which records that and the input range
+    * form: whose weights they are; None for those of this toolkit, which records the priors
     * averaged: the weights are the average (EMA) that the checkpoint was evaluated with
+    * skipped: what the file holds beside data, such as a pickled scheduler, none of which was made
     """
 
     path: Path
     weights: Weights
     classes: tuple[str, ...] | None
     priors: str
-    ours: bool
+    form: Form | None
     averaged: bool
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def ours(self) -> bool:
+        return self.form is None
 
 
 def open_detector_file(path: Path | str) -> DetectorFile:
-    """A plain state dict or a checkpoint. Raises FileNotFoundError, BadWeights, ValueError."""
+    """A plain state dict or a checkpoint, of this toolkit or published. Raises FileNotFoundError, BadWeights, ValueError."""
     path = Path(path)
     file = read(path)
     file.require_no_code()
@@ -144,10 +155,11 @@ def open_detector_file(path: Path | str) -> DetectorFile:
     content = file.content if isinstance(file.content, Mapping) else {}
     recorded = content.get("args")
     told = recorded.get("priors") if isinstance(recorded, Mapping) else _told_beside(path)
-    classes = _classes_of(content, weights, path)
-    priors = told if isinstance(told, str) else ANCESTOR_PRIORS
+    form = None if isinstance(told, str) else form_of(weights) or UNKNOWN
+    weights, priors = (weights, str(told)) if form is None else (form.renamed(weights), form.priors)
     averaged = average_in(file.content) is not None
-    return DetectorFile(path, weights, classes, priors, isinstance(told, str), averaged)
+    classes = _classes_of(content, weights, path)
+    return DetectorFile(path, weights, classes, priors, form, averaged, file.strangers)
 
 
 def _told_beside(path: Path) -> Any:
@@ -167,12 +179,12 @@ def load_detector(model: nn.Module, source: DetectorFile, classes: Sequence[str]
     offsets from other boxes, or scores of unknown classes, mean nothing. Raises ValueError.
     """
     base_net: Any = model.base_net
-    weights, of_channels = with_channels(source.weights, f"base_net.{base_net.first_layer[0]}", model)
-    source = replace(source, weights=weights)
-    notes = [AVERAGED] * source.averaged + of_channels + ([] if source.ours else [_range_note()])
+    weights, notes = _in_our_range(source, model)
+    weights, of_channels = with_channels(weights, f"base_net.{base_net.first_layer[0]}", model)
+    notes += of_channels + [AVERAGED] * source.averaged
     if source.classes is not None and source.priors == priors:
         kept = [name for name in classes if name in source.classes]
-        moved = move_classes(model, source.weights, source.classes, classes)
+        moved = move_classes(model, weights, source.classes, classes)
         notes.insert(
             0,
             f"heads kept for {len(kept)} of {counted(len(classes), 'class')} (background included), by name",
@@ -183,51 +195,33 @@ def load_detector(model: nn.Module, source: DetectorFile, classes: Sequence[str]
     else:
         why = f"they were trained on the prior boxes {source.priors!r}, and this run has {priors!r}"
     notes.insert(0, f"the heads are initialised anew: {why}")
-    trunk = {name: value for name, value in source.weights.items() if not name.startswith(HEADS)}
+    trunk = {name: value for name, value in weights.items() if not name.startswith(HEADS)}
     report = load_fitting(model, trunk, str(source.path), notes, HEADS, whole=source.weights)
     return replace(report, missing=tuple(name for name in report.missing if not name.startswith(HEADS)))
 
 
-def _range_note() -> str:
-    """(p − 127)/128 and p/127.5 − 1 for p in 0..255 are at most 0.0078 apart, at p = 0."""
-    return (
-        "its input range is not recorded: pytorch-ssd's is (pixel − 127) / 128, and this net's pixel / 127.5 − 1 is "
-        "at most 0.008 from that"
-    )
+def _in_our_range(source: DetectorFile, model: nn.Module) -> tuple[Weights, list[str]]:
+    """The weights of a published form for the input that every net here takes, and a sentence about it."""
+    if source.form is None:
+        return source.weights, []
+    model_: Any = model
+    conv, norm = model_.base_net.first_layer
+    theirs = source.form.normalisation
+    names = (f"base_net.{conv}", None if norm is None else f"base_net.{norm}")
+    folded = fold(source.weights, *names, theirs, model_.input_spec)
+    return folded, [f"its input, {theirs.words}, folded into the first layer: the net takes {DEPLOYED.words}"]
 
 
 def _classes_of(
     content: Mapping[Any, Any], weights: Mapping[str, Tensor], path: Path
 ) -> tuple[str, ...] | None:
-    """The names of the file's classes where they are recorded and as many as its heads speak of."""
-    recorded = content.get("classes") or _labels_beside(path)
-    rows = _last_layer_rows(weights, "classification_headers.")
-    offsets = _last_layer_rows(weights, "regression_headers.")
-    if not isinstance(recorded, (list, tuple)) or len(recorded) < 2 or not rows:
+    """The names of the file's classes where they are recorded, or in ``labels.txt`` beside it, as many as its heads speak of."""
+    recorded, labels = content.get("classes"), path.parent / LABELS_NAME
+    if isinstance(recorded, (list, tuple)) and recorded:
+        return class_names.recorded(list(map(str, recorded)), weights)
+    if not labels.is_file():
         return None
-    values = (len(recorded), len(recorded) - 1)  # with a row for background, or none
-    # without boxes to be learned, nothing tells the number of shapes
-    fits = (
-        rows in [offsets // 4 * one for one in values] if offsets else any(rows % one == 0 for one in values)
-    )
-    return tuple(map(str, recorded)) if fits else None
-
-
-def _labels_beside(path: Path) -> list[str] | None:
-    labels = path.parent / "labels.txt"
-    if not labels.is_file() or labels.stat().st_size > MAX_LABELS_BYTES:
-        return None
-    try:
-        return labels.read_bytes().decode().splitlines()
-    except UnicodeDecodeError:
-        raise UserError(
-            f"{labels}: the class names of {path} are no UTF-8; save it so, or remove it"
-        ) from None
-
-
-def _last_layer_rows(weights: Mapping[str, Tensor], prefix: str) -> int | None:
-    biases = [value for name, value in weights.items() if name.startswith(prefix) and name.endswith(".bias")]
-    return biases[-1].numel() if biases else None
+    return class_names.fitting(class_names.read(labels), class_names.columns_of(weights))
 
 
 def move_classes(
