@@ -3,6 +3,7 @@
 * ``demo.py``                the whole way in a few minutes
 * ``evaluate/``, ``detect/`` COCO's numbers of a checkpoint; detections on images
 * ``export_onnx.py``         an ONNX file that detectNet loads, proven first
+* ``import_weights/``        a run folder of weights that were trained elsewhere
 * ``inspect_checkpoint.py``  what is inside a checkpoint      * ``prior_coverage.py``  which priors fit a data set
 * ``doctor.py``, ``machine.py``  what this machine has, and what would stop the work
 * ``setup.py``               what ``./setup_coco.sh`` says first; ``environment.sh`` makes ``.venv``

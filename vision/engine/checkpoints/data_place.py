@@ -45,7 +45,7 @@ def located(
 def moved(root: Path, run: Path, line: str) -> DatasetError:
     """For the data of ``run`` that are not at ``root`` any more; ``line`` is a command that wants to be told their folder."""
     return DatasetError(
-        f"{instead_of('folder', root)}\n  why: {shown(run)} was trained on the data there\n"
+        f"{instead_of('folder', root)}\n  why: {shown(run)} names the data there\n"
         f"  fix: {line} FOLDER, where they are now"
     )
 

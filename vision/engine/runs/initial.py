@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from vision.ssd.model import Detector
 
 
+NEW_FROM = "python train_ssd.py --pretrained-ssd"
+
+
+def start_from(file: Path, config: TrainConfig) -> str:
+    """The command that starts a new run, beside that of ``file``, from its weights."""
+    words: list[str | int | Path] = [file, "--net", config.net]
+    if config.resolution != TrainConfig().resolution:
+        words += ["--resolution", *config.resolution]
+    return command(
+        NEW_FROM, *words, "--checkpoint-folder", file.parent.with_name(f"{file.parent.name}-trained")
+    )
+
+
 def open_initial(
     config: TrainConfig, explicit: frozenset[str]
 ) -> tuple[TrainConfig, DetectorFile | None, list[str]]:

@@ -20,7 +20,7 @@ from vision.engine import config as options
 from vision.engine.checkpoints.data_place import located, with_absolute_data
 from vision.engine.config import Parsed, TrainConfig, UsageError, run_folder
 from vision.engine.options import flag_of, options_of, read_mapping, to_mapping
-from vision.engine.runs.initial import open_initial
+from vision.engine.runs.initial import NEW_FROM, open_initial, start_from
 from vision.engine.runs.plan import Plan
 from vision.images.formats import EXIF_CHOICES
 from vision.messages.advice import UserError, command, shown
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 ARGS_NAME = "training_args.json"
 MAX_ARGS_BYTES = 1 << 20
 RESUME = "python train_ssd.py --resume"
-NEW_FROM = "python train_ssd.py --pretrained-ssd"
 
 
 class IncompatibleResume(UserError):
@@ -85,6 +84,12 @@ def _planned(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
         return dataclasses.replace(started, notes=(note, *started.notes))
     checkpoint, file = found
     run = file.parent
+    if not checkpoint.dataset_digest:
+        raise IncompatibleResume(
+            f"{shown(run)}: holds imported weights, and no training to resume\n"
+            "  why: it has neither an optimiser's state nor data that it was trained on\n"
+            f"  fix: {start_from(file, checkpoint.config)}"
+        )
     if not any(record.file == file.name for record in RunFolder(run).records()):
         require_place(run)
         require_own_labels(run, checkpoint.classes)

@@ -73,6 +73,8 @@ def read(path: Path) -> list[str]:
         )
     except ValueError as error:
         raise _no_list(path, str(error)) from None
+    if not names:
+        raise _no_list(path, "it has no names")
     for number, name in enumerate(names, 1):
         if not name or not name.isprintable():
             raise _no_list(path, f"name {number} is {'blank' if not name else 'not printable'}")

@@ -131,6 +131,7 @@ class DetectorFile:
     * form: whose weights they are; None for those of this toolkit, which records the priors
     * averaged: the weights are the average (EMA) that the checkpoint was evaluated with
     * skipped: what the file holds beside data, such as a pickled scheduler, none of which was made
+    * resumable: it is a checkpoint of this toolkit
     """
 
     path: Path
@@ -140,6 +141,7 @@ class DetectorFile:
     form: Form | None
     averaged: bool
     skipped: tuple[str, ...] = ()
+    resumable: bool = False
 
     @property
     def ours(self) -> bool:
@@ -159,7 +161,7 @@ def open_detector_file(path: Path | str) -> DetectorFile:
     weights, priors = (weights, str(told)) if form is None else (form.renamed(weights), form.priors)
     averaged = average_in(file.content) is not None
     classes = _classes_of(content, weights, path)
-    return DetectorFile(path, weights, classes, priors, form, averaged, file.strangers)
+    return DetectorFile(path, weights, classes, priors, form, averaged, file.strangers, "format" in content)
 
 
 def _told_beside(path: Path) -> Any:
@@ -171,7 +173,13 @@ def _told_beside(path: Path) -> Any:
     return content.get("priors") if isinstance(content, dict) else None
 
 
-def load_detector(model: nn.Module, source: DetectorFile, classes: Sequence[str], priors: str) -> LoadReport:
+def load_detector(
+    model: nn.Module,
+    source: DetectorFile,
+    classes: Sequence[str],
+    priors: str,
+    flag: str = "--pretrained-ssd",
+) -> LoadReport:
     """A detector's weights into ``model``, which has ``classes`` (background first) on the profile ``priors``.
 
     Where the file's classes are known (its own record, or ``labels.txt`` beside it) and its heads were trained on the
@@ -189,14 +197,14 @@ def load_detector(model: nn.Module, source: DetectorFile, classes: Sequence[str]
             0,
             f"heads kept for {len(kept)} of {counted(len(classes), 'class')} (background included), by name",
         )
-        return load_fitting(model, moved, str(source.path), notes, HEADS)
+        return load_fitting(model, moved, str(source.path), notes, HEADS, flag)
     if source.classes is None:
         why = "its classes are unknown (no labels.txt beside it)"
     else:
         why = f"they were trained on the prior boxes {source.priors!r}, and this run has {priors!r}"
     notes.insert(0, f"the heads are initialised anew: {why}")
     trunk = {name: value for name, value in weights.items() if not name.startswith(HEADS)}
-    report = load_fitting(model, trunk, str(source.path), notes, HEADS, whole=source.weights)
+    report = load_fitting(model, trunk, str(source.path), notes, HEADS, flag, source.weights)
     return replace(report, missing=tuple(name for name in report.missing if not name.startswith(HEADS)))
 
 

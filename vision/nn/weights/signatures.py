@@ -15,6 +15,8 @@ from vision.nn.blocks import make_divisible
 Shape = tuple[int, ...]
 PUBLISHED_WIDTHS = (1.0, 0.1, 0.2, 0.25, 0.35, 0.5, 0.75, 1.3, 1.4)
 """Tried first, so that of several widths with the same channels the usual one is named."""
+PUBLISHED = ("vgg16-ssd", "mb1-ssd", "mb1-ssd-lite", "mb2-ssd-lite at --mb2-width-mult 1", "sq-ssd-lite")
+"""What ``looks_like`` calls nets that have a name for ``--net``."""
 UNKNOWN = "no net that this toolkit knows"
 
 Marks = tuple[tuple[str, Shape | None], ...]

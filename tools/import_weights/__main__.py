@@ -1,0 +1,110 @@
+"""Weights of pytorch-ssd or torchvision → a run folder that evaluates, exports and starts a training.
+
+python -m tools.import_weights mb2-ssd-lite-mp-0_686.pth --net mb2-ssd-lite --labels voc-model-labels.txt --output models/voc
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":  # before the imports: they take a while
+    if not __package__:  # run as a file: as `python -m` has it
+        __import__("sys").path[0] = __import__("os").path.realpath(__file__ + "/../../..")
+    from vision.messages.early import guard
+
+    guard()
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.problem import run_tool
+from vision.messages.advice import command, shown
+from vision.messages.command_line import Parser, whole_from
+from vision.ssd.variants import find
+
+PROGRAM = "python -m tools.import_weights"
+EXAMPLES = """examples:
+  python -m tools.import_weights mb2-ssd-lite-mp-0_686.pth --net mb2-ssd-lite --labels voc-model-labels.txt --output models/voc
+  python -m tools.import_weights "models/old/COMBO_CHECKPOINT_mb2-ssd-lite-Epoch-77-Loss-4.33.pth" --net mb2-ssd-lite --output models/imported
+                                                    with labels.txt beside it, the classes are told
+
+Taken are state dicts of pytorch-ssd (qfgaohao, dusty-nv, kaboom-labs; plain, in a checkpoint, from several GPUs) and of
+torchvision's detectors. The file is data: a scheduler or other object in it is named and never made.
+
+Every weight of the net has to be in the file. Its input, such as (pixel − 127) / 128, is folded into the first layer: the
+imported net takes pixel / 127.5 − 1, as every net here and as detectNet feeds it; only in the outermost row of cells, where
+padding means another grey, is it not the same. Heads know their prior boxes, so that the run has the published ones.
+
+The run folder evaluates, exports and detects as one that was trained here. It has no optimiser's state and no data, so
+that nothing can be resumed: a training starts from it with --pretrained-ssd, also one with other classes (those of the same
+names keep their rows).
+"""
+
+
+def build_parser() -> Parser:
+    parser = Parser(
+        prog=PROGRAM,
+        description="Makes a run folder of weights that were trained elsewhere, and says what they are and what was left out.",
+        epilog=EXAMPLES,
+    )
+    add = parser.add_argument
+    add("file", type=Path, metavar="FILE", help="a .pth file with the weights of a whole detector")
+    add(
+        "--net",
+        type=_net,
+        required=True,
+        metavar="NAME",
+        help="the net that they are of, such as mb2-ssd-lite",
+    )
+    add("--output", type=Path, required=True, metavar="RUN", help="the run folder, a new one")
+    add(
+        "--labels", type=Path, metavar="FILE",
+        help="names of the classes, a line each (or one line with commas), BACKGROUND first or not at all; "
+        "needed where no labels.txt is beside FILE",
+    )  # fmt: skip
+    add(
+        "--resolution", type=whole_from(32), nargs="+", default=(), metavar="PX",
+        help="input size in px: one number, or width and height (that of the net)",
+    )  # fmt: skip
+    return parser
+
+
+def _net(name: str) -> str:
+    try:
+        return find(name).name
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def import_weights(arguments: argparse.Namespace) -> int:
+    print("importing torch …", flush=True)
+    from tools.import_weights import imported, run_folder
+    from vision.engine.runs.initial import start_from
+
+    run = arguments.output
+    run_folder.require_new(run)
+    source = imported.open_foreign(arguments.file)
+    config = imported.configuration(source, arguments.net, tuple(arguments.resolution), run)
+    asked = (arguments.file, "--net", arguments.net, "--output", run)
+    size = ("--resolution", *arguments.resolution) if arguments.resolution else ()
+    source, told_by = imported.with_classes(source, arguments.labels, command(PROGRAM, *asked, *size))
+    result = imported.load_whole(source, config, told_by)
+    print(result.describe())
+    checkpoint = run_folder.publish(result, config, run)
+    print(f"{shown(checkpoint)}\nnext: {command('python -m tools.export_onnx', run)}")
+    print(
+        f"  scored by: {command('python -m tools.evaluate', run)} --datasets DATA, a data root with these classes"
+    )
+    print(
+        f"  trained on from it: {start_from(checkpoint, config)} --datasets DATA, a data root with any classes"
+    )
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    return run_tool(lambda: import_weights(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""A file with weights against the net that it is for: everything has to be in it, and its classes have to be told."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from vision.engine.checkpoints.data_place import with_absolute_data
+from vision.engine.config import TrainConfig, build
+from vision.engine.model import build_from
+from vision.messages.advice import UserError, command, shown
+from vision.messages.terminal import counted
+from vision.nn.weights import class_names
+from vision.nn.weights.pretrained import DetectorFile, load_detector, open_detector_file
+from vision.nn.weights.state_dicts import LoadReport, few
+from vision.ssd.model import Detector
+from vision.ssd.variants import find
+
+NAMES_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A net with the weights of ``source``, whose heads speak of ``classes`` (background first)."""
+
+    detector: Detector
+    source: DetectorFile
+    classes: list[str]
+    report: LoadReport
+    told_by: str
+
+    def describe(self) -> str:
+        """A line each: what was found, taken and left; the input; the classes; the priors."""
+        report, form = self.report, self.source.form
+        numbers = f"{len(report.missing)} missing, {len(report.unexpected)} unexpected, {len(report.misshaped)} of another shape"
+        lines = [f"{shown(self.source.path)}: {form.title if form else 'of this toolkit'}"]
+        lines.append(f"  {counted(len(report.loaded), 'tensor')} taken, {numbers}")
+        if report.unexpected:
+            lines.append(f"  unexpected, left out: {few(report.unexpected, NAMES_SHOWN)}")
+        if self.source.skipped:
+            lines.append(f"  objects, never made nor run: {few(self.source.skipped, NAMES_SHOWN)}")
+        lines += [f"  {note}" for note in report.notes]
+        lines.append(f"  {counted(len(self.classes), 'class')} with background, {self.told_by}")
+        lines.append(f"  prior boxes: {self.source.priors}")
+        return "\n".join(lines)
+
+
+def open_foreign(path: Path) -> DetectorFile:
+    """The file, which is not a checkpoint of this toolkit. Raises FileNotFoundError, BadWeights, UserError."""
+    source = open_detector_file(path)
+    if source.resumable:
+        raise UserError(
+            f"{shown(path)} is a checkpoint of this toolkit\n"
+            "  why: it has all that training, evaluation and export need\n"
+            f"  fix: use it as it is: {command('python -m tools.export_onnx', path)}"
+        )
+    return source
+
+
+def configuration(source: DetectorFile, net: str, resolution: tuple[int, ...], run: Path) -> TrainConfig:
+    """The arguments of a run that stands where the weights were trained. Raises UserError where the net has not their boxes."""
+    row = find(net)
+    if source.priors not in row.priors:
+        raise UserError(
+            f"--net {net}: its prior boxes are {', '.join(row.priors)}, and those of {shown(source.path)} are {source.priors}\n"
+            f"  why: {source.form.title if source.form else 'the file'}: its heads say where objects are from these boxes\n"
+            "  fix: name the net that these weights are of with --net"
+        )
+    width, height = row.resolution
+    values = {
+        "net": net, "priors": source.priors, "resolution": resolution or ((width,) if width == height else row.resolution),
+        "ema": 0.0, "checkpoint_folder": str(run),
+    }  # fmt: skip
+    return with_absolute_data(build(values))
+
+
+def with_classes(source: DetectorFile, labels: Path | None, again: str) -> tuple[DetectorFile, str]:
+    """The file with the names of its classes, and who told them. Raises UserError where nobody does.
+
+    ``again`` is the command without ``--labels``.
+    """
+    columns = class_names.columns_of(source.weights)
+    if columns is None:
+        raise UserError(
+            f"{shown(source.path)} holds no detector's heads\n"
+            f"  why: its names are {few(source.weights)}\n"
+            "  fix: name the weights of a whole detector; those of a backbone are for train_ssd.py --base-net"
+        )
+    if labels is not None:
+        names = class_names.read(labels)
+        fitting = class_names.fitting(names, columns)
+        if fitting is None:
+            raise UserError(
+                f"--labels {shown(labels)}: {counted(len(names), 'name')}, and the heads of {shown(source.path)} speak of "
+                f"{counted(columns, 'class')} with background\n"
+                "  why: they belong to another training, or a line is missing\n"
+                "  fix: name the list of classes that these weights were trained with"
+            )
+        return dataclasses.replace(source, classes=fitting), f"from {shown(labels)}"
+    if source.classes is None:
+        coco = " (81: COCO's are in annotations/labels.txt of a data root)" if columns == 81 else ""
+        raise UserError(
+            f"{shown(source.path)}: which classes its heads speak of is not told, and is not guessed\n"
+            f"  why: they have {counted(columns, 'class')} with background, and no labels.txt with as many is beside the file\n"
+            f"  fix: {again} --labels LABELS, where LABELS is the file with their names, a line each{coco}"
+        )
+    return source, "told with the file"
+
+
+def load_whole(source: DetectorFile, config: TrainConfig, told_by: str) -> Imported:
+    """The net of ``config`` with the weights of ``source``, none of its own left. Raises UserError."""
+    assert source.classes is not None
+    classes = [name for name in source.classes if name != class_names.NOTHING]
+    detector = build_from(config, len(classes))
+    report = load_detector(detector, source, classes, config.priors, flag=f"--net {config.net}:")
+    lacking = [*report.missing, *report.misshaped]
+    if lacking:
+        raise UserError(
+            f"{shown(source.path)} is not all of {config.net}: {len(report.missing)} missing, "
+            f"{len(report.misshaped)} of another shape\n  why: {few(lacking, NAMES_SHOWN)}\n"
+            "  fix: name another net with --net, or a file that is whole; train_ssd.py --pretrained-ssd takes what fits"
+        )
+    return Imported(detector, source, classes, report, told_by)
