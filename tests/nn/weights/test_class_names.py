@@ -56,12 +56,17 @@ def test_what_is_no_list_is_refused_in_three_lines(tmp_path: Path, data: bytes, 
         ([], None, None),
     ],
 )
-def test_background_is_counted_once(names: list[str], columns: int | None, found: tuple[str, ...] | None) -> None:
+def test_background_is_counted_once(
+    names: list[str], columns: int | None, found: tuple[str, ...] | None
+) -> None:
     assert fitting(names, columns) == found
 
 
 def test_columns_are_those_of_the_last_layers() -> None:
-    heads = {"classification_headers.0.0.bias": torch.zeros(7), "classification_headers.0.3.bias": torch.zeros(6 * 21)}
+    heads = {
+        "classification_headers.0.0.bias": torch.zeros(7),
+        "classification_headers.0.3.bias": torch.zeros(6 * 21),
+    }
     assert columns_of(heads) is None
     assert columns_of({**heads, "regression_headers.0.3.bias": torch.zeros(24)}) == 21
     assert columns_of({**heads, "regression_headers.0.3.bias": torch.zeros(20)}) is None
