@@ -40,7 +40,9 @@ def recorded(names: Sequence[str], weights: Mapping[str, Tensor]) -> tuple[str, 
     if len(names) < 2 or not rows:
         return None
     values = (len(names), len(names) - 1)
-    fits = rows in [offsets // 4 * one for one in values] if offsets else any(rows % one == 0 for one in values)
+    fits = (
+        rows in [offsets // 4 * one for one in values] if offsets else any(rows % one == 0 for one in values)
+    )
     return tuple(names) if fits else None
 
 
