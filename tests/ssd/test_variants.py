@@ -110,7 +110,9 @@ def test_backbones_offer_what_their_rows_say(name):
         with torch.device("meta"):
             net = BACKBONES[name]((source,), 0.5 if row.scales else 1.0, 1).eval()
             (features,) = net(torch.empty(1, 1, 256, 384))
-        assert features.shape == (1, *net.out_channels, 256 // stride, 384 // stride), source
+        lost = int(name == "squeezenet")  # it pads nothing
+        expected = (1, *net.out_channels, 256 // stride - lost, 384 // stride - lost)
+        assert features.shape == expected, source
 
 
 def test_what_can_not_be_built_is_refused():

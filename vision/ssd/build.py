@@ -13,7 +13,9 @@ from vision.core.sample import InputSpec
 from vision.nn.backbones.darknet import DarkNet19, DarkNet53
 from vision.nn.backbones.mobilenet_v1 import MobileNetV1
 from vision.nn.backbones.mobilenet_v2 import MobileNetV2
+from vision.nn.backbones.mobilenet_v3 import LARGE, SMALL, MobileNetV3
 from vision.nn.backbones.resnet import ResNet
+from vision.nn.backbones.squeezenet import SqueezeNet
 from vision.nn.backbones.vgg16 import VGG16
 from vision.nn.initialise import initialise_convolutions
 from vision.nn.necks.extra_layers import inverted_residual_extras, ssd_neck
@@ -41,6 +43,9 @@ BACKBONES: dict[str, Callable[[Sequence[str], float, int], Any]] = {
     "vgg16": VGG16,
     "mobilenet-v1": MobileNetV1,
     "mobilenet-v2": MobileNetV2,
+    "mobilenet-v3-large": functools.partial(MobileNetV3, LARGE),
+    "mobilenet-v3-small": functools.partial(MobileNetV3, SMALL),
+    "squeezenet": SqueezeNet,
     "resnet18": functools.partial(ResNet, (2, 2, 2, 2), False),
     "resnet34": functools.partial(ResNet, (3, 4, 6, 3), False),
     "resnet50": functools.partial(ResNet, (3, 4, 6, 3), True),

@@ -162,6 +162,23 @@ BACKBONE_ROWS: dict[str, BackboneRow] = {
         ),
         *(
             BackboneRow(
+                name=f"mobilenet-v3-{size}",
+                title=f"MobileNetV3 {size}",
+                strides={"8": 8, "16": 16, "expansion-16": 16, "32": 32, "last-32": 32, "reduced-32": 32},
+                scales=True,
+                torchvision_weights=f"MobileNet_V3_{size.capitalize()}_Weights",
+            )
+            for size in ("large", "small")
+        ),
+        BackboneRow(
+            name="squeezenet",
+            title="SqueezeNet 1.1",
+            strides={"8": 8, "16": 16, "last-16": 16},
+            scales=True,
+            torchvision_weights="SqueezeNet1_1_Weights",
+        ),
+        *(
+            BackboneRow(
                 name=f"resnet{depth}",
                 title=f"ResNet-{depth}",
                 strides={"8": 8, "16": 16, "32": 32},
