@@ -6,6 +6,7 @@ staging folder to fill, publishes what is in it, and writes the receipt last. A 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ class Choices:
     * splits: any of ``train``, ``val``, ``test``
     * release: the whole table, since its file may be gone the next time; mirror: () for the release's own server
     * classes: the names that are kept, None for all
+    * min_area, max_area: px² of an object (of its mask, in the original image); an image is kept that has one of the
+      classes in between, bounds included, with all its boxes of the classes. None for no bound, both None for all images
     * thorough: whether a second decoder checks every image, too
     * own: images and annotations are the owner's; nothing is fetched (until a release is named)
     * exif: whether images that a camera marked as turned are used as stored or upright; ``vision.images.frame``
@@ -41,6 +44,8 @@ class Choices:
     keep_archives: bool = True
     own: bool = False
     exif: str = EXIF_CHOICES[0]
+    min_area: float | None = None
+    max_area: float | None = None
 
     def __post_init__(self) -> None:
         if not self.splits or list(self.splits) != [split for split in SPLITS if split in self.splits]:
@@ -49,6 +54,15 @@ class Choices:
             raise ValueError(f"classes: names, or null for all, found {list(self.classes)}")
         if self.exif not in EXIF_CHOICES:
             raise ValueError(f"exif: one of {', '.join(EXIF_CHOICES)}, found {self.exif!r}")
+        if self.areas and not 0 <= self.areas[0] <= self.areas[1]:
+            raise ValueError(f"min_area {self.min_area} and max_area {self.max_area}: expected 0 ≤ min ≤ max")
+
+    @property
+    def areas(self) -> tuple[float, float] | None:
+        """Least and largest px², infinite for no bound; None where images are not selected."""
+        if self.min_area is None and self.max_area is None:
+            return None
+        return self.min_area or 0.0, math.inf if self.max_area is None else self.max_area
 
     def files(self) -> list[ReleaseFile]:
         """What of the release belongs to the splits. Raises StageError where it has no images of one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Collection
 from pathlib import Path
@@ -14,7 +15,7 @@ from vision.artefacts.data_layout import SPLITS
 from vision.images.formats import EXIF_CHOICES
 from vision.messages.addresses import fault_of, redacted
 from vision.messages.advice import shown
-from vision.messages.command_line import Parser, comma_list, no_such_choice, whole_from
+from vision.messages.command_line import Parser, comma_list, no_such_choice, read_number, whole_from
 from vision.messages.system_errors import instead_of
 
 DEFAULTS = Settings()
@@ -53,6 +54,21 @@ def name_list(text: str) -> list[str]:
         return comma_list(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def area(text: str) -> float | str:
+    """Square pixels, or the word for no bound."""
+    if text.strip().lower() == choices.NONE:
+        return choices.NONE
+    try:
+        number = read_number(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or the word {choices.NONE}") from None
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"expected square pixels from 0 on, or the word {choices.NONE}, found {shown(text)!r}"
+        )
+    return number
 
 
 def split_list(text: str) -> tuple[str, ...]:
@@ -100,9 +116,17 @@ OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         "help": "only these, e.g. person,car; a name that holds a comma in quotes: '\"traffic light, red\",car'; the word all for "
         "all of them (those of the last run, else all)",
     }),
+    "--min-area": (("remap_categories",), {
+        "type": area, "metavar": "PX2",
+        "help": "only images with an object of the classes that covers at least so many px² of the original image, with all "
+        "their boxes of the classes; the word none for no bound (that of the last run, else none: also images without objects)",
+    }),
+    "--max-area": (("remap_categories",), {
+        "type": area, "metavar": "PX2", "help": "the same for the largest area; with --min-area one object must be in between",
+    }),
 }  # fmt: skip
 """Option → the stages that take it, and what argparse is told. Each other command refuses it, with their names."""
-CHOICES = ("--release", "--mirror", "--thorough", "--exif", "--classes")
+CHOICES = ("--release", "--mirror", "--thorough", "--exif", "--classes", "--min-area", "--max-area")
 """What defines a root beside its splits: ``status`` and ``verify`` compare with these."""
 
 

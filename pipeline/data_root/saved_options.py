@@ -1,7 +1,7 @@
 """What was chosen for a root the last time: so that ``status`` and a later ``run`` need not be told again.
 
 Everything is here that says what the root is. A choice holds until another is named; each has a word for the way
-back: ``--release coco``, ``--classes all``, ``--mirror default``, ``--exif stored``, ``--no-thorough``,
+back: ``--release coco``, ``--classes all``, ``--min-area none``, ``--max-area none``, ``--mirror default``, ``--exif stored``, ``--no-thorough``,
 ``--keep-archives``.
 """
 
@@ -25,9 +25,10 @@ from vision.messages.addresses import redacted
 from vision.messages.advice import Word, command
 from vision.messages.command_line import comma_joined
 
-COCO, ALL, DEFAULT = "coco", "all", "default"
-"""The ways back: COCO's own release, every class, the release's own server."""
-NAMES = ("release", "splits", "mirror", "classes", "exif", "thorough", "keep_archives")
+COCO, ALL, DEFAULT, NONE = "coco", "all", "default", "none"
+"""The ways back: COCO's own release, every class, the release's own server, no bound."""
+AREAS = ("min_area", "max_area")
+NAMES = ("release", "splits", "mirror", "classes", *AREAS, "exif", "thorough", "keep_archives")
 
 
 def read(root: Path) -> Choices:
@@ -58,18 +59,17 @@ def write(settings: Settings) -> None:
 
 @contextmanager
 def noted_while(settings: Settings) -> Iterator[None]:
-    """Notes the choices of a run before it begins; classes that turn out not to be there are those of before again."""
+    """Notes the choices of a run before it begins; classes and areas that turn out not to be there are those of before again."""
     try:
-        before = read(settings.root).classes
+        before = read(settings.root)
     except StageError:
-        before = None
+        before = Choices()
     write(settings)
     try:
         yield
     except NoSuchChoice:
-        publish_json(
-            settings.root / CHOICES, to_plain(replace(without_secrets(settings.choices), classes=before))
-        )
+        again = {name: getattr(before, name) for name in ("classes", *AREAS)}
+        publish_json(settings.root / CHOICES, to_plain(replace(without_secrets(settings.choices), **again)))
         raise
 
 
@@ -95,7 +95,12 @@ def chosen(arguments: Namespace) -> Choices:
         named["mirror"] = tuple(url for url in named["mirror"] if url != DEFAULT)
     if "classes" in named:
         named["classes"] = named["classes"] or None
-    return replace(remembered, **named)
+    named |= {name: None for name in AREAS if named.get(name) == NONE}
+    try:
+        return replace(remembered, **named)
+    except ValueError as error:
+        why = "what is not named now is what was named last for this root"
+        raise StageError(str(error), why, f"name both: --min-area PX2 --max-area PX2, or {NONE}") from None
 
 
 def _remembered(root: Path, named: dict[str, Any]) -> Choices:
@@ -128,7 +133,7 @@ def _may_be_coco(root: Path) -> bool:
 def _say_all_of_it(root: Path) -> str:
     table, where = (COCO, "") if _may_be_coco(root) else ("FILE", " (FILE is the table of its release)")
     every = ("--splits", "train,val", "--mirror", DEFAULT, "--classes", ALL, "--exif", EXIF_CHOICES[0])
-    last = ("--no-thorough", "--keep-archives")
+    last = ("--min-area", NONE, "--max-area", NONE, "--no-thorough", "--keep-archives")
     line = command("python -m pipeline run", "--root", root, "--release", table, *every, *last)
     return f"say all of it once, with what was chosen in the place of these{where}: {line}"
 
@@ -136,13 +141,13 @@ def _say_all_of_it(root: Path) -> str:
 def spelled(arguments: Namespace) -> str:
     """``--root`` and the choices that ``arguments`` name, for a command that is printed."""
     words: list[Word] = ["--root", arguments.root]
-    for name in ("release", "splits", "mirror", "classes", "exif"):
+    for name in ("release", "splits", "mirror", "classes", *AREAS, "exif"):
         value = getattr(arguments, name, None)
         if isinstance(value, tuple):
             value = f'"{ALL}"' if value == (ALL,) else comma_joined(value) or ALL
         for each in value if isinstance(value, list) else [] if value is None else [value]:
             word = Path(each) if name == "release" else redacted(each) if name == "mirror" else str(each)
-            words += [f"--{name}", word]
+            words += [f"--{name.replace('_', '-')}", word]
     for name in ("thorough", "keep_archives"):
         value = getattr(arguments, name, None)
         if value is not None:

@@ -17,16 +17,23 @@ from pathlib import Path
 from pipeline.command.options import own_output
 from pipeline.command.own_file import OwnFile
 from pipeline.command.run_stage import stage_main
+from pipeline.data_root.saved_options import AREAS, NONE
 from pipeline.image_check.settings import PLAIN
 from pipeline.remap_categories.own_file import FileRemap, remap_file
 from pipeline.remap_categories.stage import STAGE
+from pipeline.stage import Choices
 from vision.messages.command_line import Parser
 
 
 def _remap(parser: Parser, asked: Namespace) -> int:
+    named = {name: value for name in AREAS if (value := getattr(asked, name)) != NONE}
+    try:
+        areas = Choices(**named).areas
+    except ValueError as error:
+        parser.error(str(error))
     one = FileRemap(
         asked.annotations, asked.images, asked.output, list(asked.classes or ()) or None, asked.category_map,
-        asked.workers, asked.accept_missing, asked.exif or PLAIN.exif,
+        asked.workers, asked.accept_missing, asked.exif or PLAIN.exif, areas,
     )  # fmt: skip
     if problem := one.problem():
         parser.error(problem)
@@ -55,7 +62,7 @@ OWN = OwnFile(
             "help": "use the labels of an earlier remap (for val, those of train) instead of making them",
         },
     },
-    takes=("--classes", "--workers", "--accept-missing", "--exif"),
+    takes=("--classes", "--min-area", "--max-area", "--workers", "--accept-missing", "--exif"),
     run=_remap,
 )  # fmt: skip
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ class FileRemap:
     * classes: a subset by name, None for all; category_map: labels of an earlier remap, None to make them
     * workers: processes that decode the images
     * accept_missing: leave out images that are missing or cannot be read, however many
+    * areas: least and largest px² that an image must have an object of, None for all images
     * exif: the frame of photographs that were turned, one of EXIF_CHOICES
     """
 
@@ -60,6 +62,7 @@ class FileRemap:
     workers: int = 1
     accept_missing: bool = False
     exif: str = EXIF_CHOICES[0]
+    areas: tuple[float, float] | None = None
 
     def outputs(self) -> list[Path]:
         """The files that are written, the remapped one first."""
@@ -73,6 +76,8 @@ class FileRemap:
         words: list[Word] = ["--annotations", self.annotations, "--images", self.images]
         words += ["--output", self.output]
         words += ["--classes", comma_joined(self.classes)] if self.classes else []
+        for flag, bound in zip(("--min-area", "--max-area"), self.areas or (), strict=False):
+            words += [flag, str(bound)] if math.isfinite(bound) else []
         words += ["--category-map", self.category_map] if self.category_map else []
         words += ["--accept-missing"] if self.accept_missing else []
         return command("python -m pipeline.remap_categories", *words, "--exif", "apply")
@@ -104,8 +109,10 @@ def remap_file(asked: FileRemap) -> int:
                 with working_folder(asked.outputs(), "remapping") as working:
                     say(_remap(asked, working, stop))
             except NoSuchClass as error:
-                why = f"the classes asked for are {', '.join(asked.classes or ())}"
-                raise StageError(str(error), why, "name others with --classes, or leave it out") from error
+                why = f"the classes asked for are {', '.join(asked.classes or ('all',))}"
+                areas = ", --min-area and --max-area" if asked.areas else ""
+                fix = f"name others with --classes{areas}, or leave it out"
+                raise StageError(str(error), why, fix) from error
             except AnnotationError as error:
                 raise StageError(
                     str(error),
@@ -152,7 +159,7 @@ def _remap(asked: FileRemap, working: Path, stop: Stop) -> str:
         # the remapped file gets its name last: where it is new, the others are
         with published_together(asked.outputs()[::-1]) as files:
             out, listing = files[asked.output], files[asked.beside("dropped")]
-            counts, map_ = remap_one(file, map_of, "", check, out, listing, asked.images)
+            counts, map_ = remap_one(file, map_of, "", check, out, listing, asked.images, asked.areas)
             files[asked.beside("labels")].write(map_.labels_text())
             files[asked.beside("map")].write(map_.document_text(asked.annotations.name))
     return "\n".join([report_text([counts], map_).split("\n\n")[0], *map(str, asked.outputs()), *note])

@@ -6,13 +6,15 @@ which they or the images are elsewhere than they seemed to is looked through fir
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from pipeline.annotations.reader import AnnotationError, AnnotationFile, Part
-from pipeline.remap_categories.category_map import Category, CategoryMap, read_categories
-from pipeline.remap_categories.writer import ImageCheck, OutOfOrder, Remapping, SplitCounts
+from pipeline.remap_categories.category_map import Category, CategoryMap, NoSuchClass, read_categories
+from pipeline.remap_categories.writer import ImageCheck, OutOfOrder, Remapping, SplitCounts, among
 
 MapOf = Callable[[tuple[Category, ...]], CategoryMap]
 """From the categories of a file to the map that holds for it; raises AnnotationError where there is none."""
@@ -26,10 +28,12 @@ def remap_one(
     out: IO[bytes],
     listing: IO[bytes],
     folder: Path | None = None,
+    areas: tuple[float, float] | None = None,
 ) -> tuple[SplitCounts, CategoryMap]:
     """Writes the remapped file to ``out`` (empty, seekable) and a line for each drop or change to ``listing``.
 
-    ``folder`` is that of the images, where it is known. Raises AnnotationError for a file that cannot be read, or of which no image can be used; Interrupted.
+    ``folder`` is that of the images, where it is known. With ``areas`` (px², bounds included) only images are kept that have a
+    kept object in between which is no crowd region: they are found by a remap before, of which nothing is kept. Raises AnnotationError for a file that cannot be read, or of which no image can be used; Interrupted.
     """
     begun = listing.tell()
     ahead = file.guess("categories")
@@ -37,15 +41,43 @@ def remap_one(
     if ahead is not None and categories is not None:
         map_ = map_of(categories)
         try:
-            counts = Remapping(file, map_, split, check, listing, ahead.start, folder).write(out)
+            passing = _selecting(file, map_, split, check, ahead.start, folder, areas)
+            counts = Remapping(file, map_, split, passing, listing, ahead.start, folder).write(out)
             return _checked(counts, file), map_
         except OutOfOrder:
             for stream, position in ((out, 0), (listing, begun)):
                 stream.seek(position)
                 stream.truncate()
     map_ = map_of(read_categories(file))
-    counts = Remapping(file, map_, split, check, listing, folder=folder).write(out)
+    passing = _selecting(file, map_, split, check, None, folder, areas)
+    counts = Remapping(file, map_, split, passing, listing, folder=folder).write(out)
     return _checked(counts, file), map_
+
+
+def _selecting(
+    file: AnnotationFile,
+    map_: CategoryMap,
+    split: str,
+    check: ImageCheck,
+    ahead: int | None,
+    folder: Path | None,
+    areas: tuple[float, float] | None,
+) -> ImageCheck:
+    """``check``, and of what passes it only images with an object in ``areas``; all of a split without objects (test)."""
+    if areas is None:
+        return check
+    with Path(os.devnull).open("wb") as nowhere:
+        looking = Remapping(file, map_, split, check, nowhere, ahead, folder, areas)
+        counts = _checked(looking.write(nowhere), file)
+    if split == "test" and not counts.annotations_in:
+        return check
+    if not looking.selected:
+        upper = f" to {areas[1]:.12g} px²" if math.isfinite(areas[1]) else " px² on"
+        raise NoSuchClass(
+            f"{file.path}: no image has an object of {', '.join(map_.classes[1:4])}{' …' * (len(map_.classes) > 4)} "
+            f"with an area from {areas[0]:.12g}{upper}"
+        )
+    return among(looking.selected, check)
 
 
 def _categories(file: AnnotationFile, ahead: Part | None) -> tuple[Category, ...] | None:

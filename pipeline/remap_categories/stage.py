@@ -16,6 +16,7 @@ from typing import Any
 
 from pipeline.annotations.reader import AnnotationError, AnnotationFile
 from pipeline.annotations.rules import Change, Drop
+from pipeline.data_root.saved_options import AREAS, NONE
 from pipeline.image_check.verdicts import Verdict, read_verdicts
 from pipeline.remap_categories.category_map import Category, CategoryMap, NoSuchClass, check_agrees, choose
 from pipeline.remap_categories.published_together import published_together
@@ -35,7 +36,7 @@ from vision.artefacts.data_layout import (
     original_path,
     remapped_path,
 )
-from vision.messages.advice import quoted
+from vision.messages.advice import command, quoted
 
 
 def remap(
@@ -46,12 +47,13 @@ def remap(
     say: Callable[[str], None] = lambda line: None,
     stop: Stop = NEVER,
     into: Path | None = None,
+    areas: tuple[float, float] | None = None,
 ) -> list[SplitCounts]:
     """Remaps the annotation files of ``splits`` below ``root``, to files below ``into`` (None: there, too).
 
     The first one defines the map.
 
-    ``classes`` names a subset; ``verdicts`` are those of the image check (None: images are not looked at).
+    ``classes`` names a subset; ``areas`` (least and largest px²) selects images by their objects; ``verdicts`` are those of the image check (None: images are not looked at).
     Raises AnnotationError for files that cannot be read or do not agree; then nothing is published.
     """
     results: list[SplitCounts] = []
@@ -64,7 +66,9 @@ def remap(
                 map_of = partial(_map_of, file, map_, classes, original_path(splits[0]))
                 check = _verdict_check(verdicts[split]) if verdicts is not None else any_image
                 out, listing = files[paths[remapped_path(split)]], files[paths[LISTING]]
-                counts, map_ = remap_one(file, map_of, split, check, out, listing, root / image_folder(split))
+                counts, map_ = remap_one(
+                    file, map_of, split, check, out, listing, root / image_folder(split), areas
+                )
                 results.append(counts)
         assert map_ is not None, "the runner gives at least one split"
         text = report_text(results, map_)
@@ -114,7 +118,9 @@ def _outputs(settings: Settings) -> list[str]:
 
 
 def _params(settings: Settings) -> dict[str, Any]:
-    return {"splits": list(settings.splits), "classes": _classes(settings)}
+    return {"splits": list(settings.splits), "classes": _classes(settings)} | {
+        name: getattr(settings.choices, name) for name in AREAS
+    }
 
 
 def _run(context: StageContext) -> Counts:
@@ -129,12 +135,15 @@ def _run(context: StageContext) -> Counts:
             context.say,
             context.stop,
             context.staging,
+            settings.choices.areas,
         )
     except NoSuchClass as error:
+        no_bound = ("--min-area", NONE, "--max-area", NONE) if settings.choices.areas else ()
         raise NoSuchChoice(
             str(error),
-            f"the classes asked for are {', '.join(_classes(settings) or ())}",
-            f"name others, or all of them: python -m pipeline run --root {quoted(context.root)} --classes all",
+            f"the classes asked for are {', '.join(_classes(settings) or ('all',))}",
+            "name others, or take all of them: "
+            + command("python -m pipeline run", "--root", context.root, "--classes", "all", *no_bound),
         ) from error
     except AnnotationError as error:
         raise StageError(

@@ -6,6 +6,7 @@ new file holds the same keys in the same order, but for ``categories``, which co
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -47,6 +48,21 @@ def judged(file_name: str, verdict: str, reason: str | None, orientation: int) -
     return None
 
 
+NOT_SELECTED = "no_object_in_range"
+
+
+def among(selected: Collection[int], check: ImageCheck) -> ImageCheck:
+    """``check``, and of what passes it only the images whose ids are ``selected``."""
+
+    def checked(raw: dict[str, Any]) -> Drop | Change | None:
+        found = check(raw)
+        if isinstance(found, Drop) or raw["id"] in selected:
+            return found
+        return Drop(NOT_SELECTED, f"{raw['file_name']}: it has no object of the chosen classes and areas")
+
+    return checked
+
+
 SIDES = MAX_SIDE + 1
 
 
@@ -80,6 +96,7 @@ class Remapping:
 
     ``ahead`` is where the categories were found by a look ahead: the file is walked over once, and OutOfOrder is
     raised if they are elsewhere or annotations before images. Without it the parts are taken in the needed order.
+    ``selected`` are then the ids of the images with a kept object, no crowd region, whose area is in ``areas``, bounds included.
     ``folder`` is that of the images, where it is known. AnnotationError: two images are one file, or one id two files.
     """
 
@@ -92,7 +109,9 @@ class Remapping:
         listing: IO[bytes],
         ahead: int | None = None,
         folder: Path | None = None,
+        areas: tuple[float, float] = (0, math.inf),
     ) -> None:
+        self.areas, self.selected = areas, set[int]()
         self.file, self.map, self.check, self.listing = file, map_, check, listing
         self.ahead = ahead
         self._names = ImageNames(folder)
@@ -199,6 +218,8 @@ class Remapping:
             self._look_for_repeat(index, raw)
             counts.annotations_kept += 1
             counts.crowds += raw["iscrowd"]
+            if self.areas[0] <= raw["area"] <= self.areas[1] and not raw["iscrowd"]:
+                self.selected.add(raw["image_id"])
             counts.per_label[raw["category_id"]] += 1
             yield dumps(raw)
 

@@ -17,7 +17,7 @@ from pipeline.stages import NAMES
 
 VALUES = {
     "--release": ["coco"], "--mirror": ["http://x"], "--connections": ["3"], "--parallel": ["3"], "--thorough": [],
-    "--no-thorough": [], "--exif": ["apply"], "--accept-missing": [], "--classes": ["car"],
+    "--no-thorough": [], "--exif": ["apply"], "--accept-missing": [], "--classes": ["car"], "--min-area": ["9"], "--max-area": ["none"],
 }  # fmt: skip
 COMMON = ["--root", "x", "--splits", "val", "--workers", "1", "--force", "--no-wait"]
 

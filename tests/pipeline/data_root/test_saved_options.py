@@ -52,6 +52,7 @@ def test_it_is_written_only_when_it_changes(tmp_path: Path) -> None:
         ({"classes": ["person", " "]}, "classes"),
         ({"mirror": "http://x"}, "expected a list"),
         ({"exif": "upright"}, "exif: one of stored, apply, found 'upright'"),
+        ({"min_area": 5, "max_area": 4}, "expected 0 ≤ min ≤ max"),
         ({"more": 1}, "unknown key"),
     ],
 )
@@ -69,7 +70,7 @@ def test_a_damaged_note_is_an_error_with_a_fix(tmp_path: Path, change: dict[str,
 # ---------------------------------------------------------------- through the command line
 
 NAMED = [
-    "--splits", "val", "--classes", "person,car", "--mirror", "http://127.0.0.1:9/x", "--exif", "apply", "--thorough",
+    "--splits", "val", "--classes", "person,car", "--min-area", "900", "--max-area", "5e4", "--mirror", "http://127.0.0.1:9/x", "--exif", "apply", "--thorough",
 ]  # fmt: skip
 
 
@@ -94,13 +95,17 @@ def test_every_choice_that_defines_the_root_holds_until_another_is_named(tmp_pat
     first = chosen(root, "--release", table, *NAMED, "--no-keep-archives")
     assert first == Choices(
         ("val",), choices.read_release(Path(table)), ("car", "person"), True, ("http://127.0.0.1:9/x",), False,
-        exif="apply",
+        exif="apply", min_area=900.0, max_area=50_000.0,
     )  # fmt: skip
     assert chosen(root) == first == choices.read(root)
     back = chosen(
         root,
         "--classes",
         "all",
+        "--min-area",
+        "none",
+        "--max-area",
+        "none",
         "--exif",
         "stored",
         "--no-thorough",
@@ -112,6 +117,14 @@ def test_every_choice_that_defines_the_root_holds_until_another_is_named(tmp_pat
     )
     assert back == Choices(release=first.release)
     assert chosen(root, "--release", "coco") == Choices()
+
+
+def test_areas_that_contradict_what_was_named_before_are_refused(tmp_path: Path) -> None:
+    before = chosen(tmp_path, "--min-area", "900")
+    with pytest.raises(StageError, match=r"min_area 900\.0 and max_area 400\.0: expected 0 ≤ min ≤ max") as caught:
+        chosen(tmp_path, "--max-area", "400")
+    assert "--min-area PX2 --max-area PX2, or none" in caught.value.fix
+    assert choices.read(tmp_path) == before
 
 
 def test_a_mirror_goes_with_the_release_that_it_was_named_for(tmp_path: Path) -> None:
