@@ -121,7 +121,9 @@ def test_every_choice_that_defines_the_root_holds_until_another_is_named(tmp_pat
 
 def test_areas_that_contradict_what_was_named_before_are_refused(tmp_path: Path) -> None:
     before = chosen(tmp_path, "--min-area", "900")
-    with pytest.raises(StageError, match=r"min_area 900\.0 and max_area 400\.0: expected 0 ≤ min ≤ max") as caught:
+    with pytest.raises(
+        StageError, match=r"min_area 900\.0 and max_area 400\.0: expected 0 ≤ min ≤ max"
+    ) as caught:
         chosen(tmp_path, "--max-area", "400")
     assert "--min-area PX2 --max-area PX2, or none" in caught.value.fix
     assert choices.read(tmp_path) == before
