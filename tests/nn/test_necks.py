@@ -72,9 +72,10 @@ def test_length_is_summed_in_float32():
 def test_an_unpadded_convolution_is_the_plain_one_where_the_kernel_fits():
     ours, x = UnpaddedConv2d(4, 5, 3), torch.randn(1, 4, 5, 3)
     torch.testing.assert_close(ours(x), F.conv2d(x, ours.weight, ours.bias))
-    # one row and two columns: in the middle of 3 × 3, zeros around it
+    # one row, two columns and five: sides that are too short keep their cells
     small = torch.randn(1, 4, 1, 2)
-    torch.testing.assert_close(ours(small), F.conv2d(F.pad(small, (0, 1, 1, 1)), ours.weight, ours.bias))
+    torch.testing.assert_close(ours(small), F.conv2d(F.pad(small, (1, 1, 1, 1)), ours.weight, ours.bias))
+    assert ours(torch.randn(1, 4, 2, 5)).shape == (1, 5, 2, 3)
 
 
 @pytest.mark.parametrize("wanted", [(38, 30), (10, 14), (5, 3), (1, 1), (19, 7), (10, 7)])
@@ -158,8 +159,8 @@ def test_fssd_gives_six_maps_from_the_finest(kind, extra):
         (5, 3),
         (3, 2),
         (2, 1),
-        (1, 1),
-        (1, 1),
+        (2, 1),
+        (2, 1),
     ]
     deep = [m for m in neck.levels.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
     assert all((conv.groups == conv.in_channels) == bool(kind.get("depthwise")) for conv in deep)
@@ -188,7 +189,7 @@ def test_folding_by_hand():
     )
     assert torch.equal(_folded(finer, torch.empty(1, 1, 2, 2)), expected)
     assert torch.equal(
-        _folded(finer[:, :, :3, :3], torch.empty(1, 1, 2, 2))[0, 3], torch.tensor([[5.0, 0], [0, 0]])
+        _folded(finer[:, :, :3, :3], torch.empty(1, 1, 2, 2))[0, 3], torch.tensor([[5.0, 6], [9, 10]])
     )
     assert torch.equal(
         _folded(finer[:, :, :3, :3], torch.empty(1, 1, 1, 1))[0, :, 0, 0], torch.tensor([0.0, 1, 4, 5])

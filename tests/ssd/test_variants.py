@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from vision.core.sample import InputSpec
-from vision.ssd.build import BACKBONES, NECKS, build_detector, build_loss
+from vision.ssd.build import BACKBONES, NECKS, assemble, build_detector, build_loss, map_sizes
+from vision.ssd.priors.generate import make_priors
 from vision.ssd.variants import (
     BACKBONE_ROWS,
     DEFAULT_PRIORS,
@@ -65,6 +66,19 @@ def test_a_combination_without_sense_is_refused_with_those_that_have_it(monkeypa
         assert "there is: ssd-lite on " in there and "mobilenet-v2" in there
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("resnet50", "'resnet50' is a backbone, not a net: ssd-resnet50, "),
+        ("mobilenet_v2", "'mobilenet_v2' is a backbone, not a net: ssd-mobilenet-v2, "),
+        ("yolo_v2", "'yolo_v2' is a kind of detector, not a net: yolo-v2-mobilenet-v1, "),
+    ],
+)
+def test_a_part_alone_is_answered_with_its_nets(typed, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        find(typed)
+
+
 def test_heads_are_exchanged_by_kind():
     """The net's own where they are of that kind already: mb2-ssd-lite has a plain 1×1 on its last map."""
     assert find("mb2-ssd-lite", "lite") is find("mb2-ssd-lite")
@@ -82,14 +96,15 @@ def test_every_row_builds_with_every_profile(name):
     row = find(name)
     assert row.name == name
     width, height = row.resolution
-    counts = set()
+    spec, width_mult = InputSpec(height, width), 0.25 if row.scales else 1.0
     with torch.device("meta"):
-        for profile in row.priors:
-            detector = build_detector(row, 3, InputSpec(height, width), 0.25 if row.scales else 1, profile)
-            counts.add(len(detector.priors_cxcywh))
+        detector = assemble(row, 3, spec, width_mult, DEFAULT_PRIORS)
         build_loss(detector)
     # the exported graph keeps its shape whatever the profile
-    assert len(counts) == 1
+    maps = map_sizes(row, spec, width_mult)
+    assert {len(make_priors(profile, maps, spec)) for profile in row.priors.values()} == {
+        len(detector.priors_cxcywh)
+    }
 
 
 def test_every_kind_of_detector_and_every_part_is_used():

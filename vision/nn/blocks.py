@@ -73,24 +73,21 @@ class L2Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, c, h, w) → the same shape; a cell of zeros stays zero, and its gradient fits float16."""
-        length = torch.linalg.vector_norm(x.float(), dim=1, keepdim=True).clamp_min(1e-3)
+        # both bounds: TensorRT 7 reads no other clip
+        length = torch.linalg.vector_norm(x.float(), dim=1, keepdim=True).clamp(1e-3, 65504.0)
         return (x / length * self.weight[:, None, None]).to(x.dtype)
 
 
 class UnpaddedConv2d(nn.Conv2d):
-    """A convolution without padding, on maps of any size: a side with fewer cells than the kernel is padded to one kernel.
+    """A 3×3 convolution without padding, on maps of any size: a side of one or two cells keeps them.
 
     SSD's last extra layers shrink 5 × 5 to 3 × 3 to 1 × 1 in this way at 300 px; at other sizes their maps may already be
-    smaller than three cells.
+    smaller than the kernel. (Padding of the convolution itself: TensorRT wants sizes that a Pad before it would hide.)
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        (down, across), (height, width) = self.kernel_size, _sides(input)
-        short_h, short_w = max(0, down - height), max(0, across - width)
-        if short_h or short_w:
-            half_h, half_w = short_h // 2, short_w // 2
-            input = F.pad(input, (half_w, short_w - half_w, half_h, short_h - half_h))
-        return super().forward(input)
+        padding = [int(side < kernel) for side, kernel in zip(_sides(input), self.kernel_size, strict=True)]
+        return F.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 def resized(x: Tensor, height: int, width: int) -> Tensor:

@@ -315,8 +315,18 @@ def _not_there(name: str) -> str:
     if near:
         return f"no net is called {shown}: did you mean {near!r}? {LIST}"
     for kind, backbone in _taken_apart(name):
-        if kind in DETECTORS and backbone in BACKBONE_ROWS:
-            return _why_not(DETECTORS[kind], BACKBONE_ROWS[backbone])
+        return _why_not(DETECTORS[kind], BACKBONE_ROWS[backbone])
+    for part, what in (
+        *((kind, "kind of detector") for kind in DETECTORS),
+        *((row, "backbone") for row in BACKBONE_ROWS),
+    ):
+        if name and _squeezed(part) == _squeezed(name):
+            nets = [
+                net
+                for net in VARIANTS
+                if net in (f"{part}-{VARIANTS[net].backbone}", *(f"{kind}-{part}" for kind in DETECTORS))
+            ]
+            return f"{shown} is a {what}, not a net: {_joined(nets)}; {LIST}"
     near = _alike(name[:100].lower())
     return f"no net is called {shown}: {f'did you mean {near!r}? ' if near else ''}{LIST}"
 
@@ -388,7 +398,7 @@ def _meant(name: str) -> str | None:
 def _alike(name: str) -> str | None:
     """The nearest name; another digit is another net (mb1, mb2), not a slip of the finger."""
     near = [known for known in VARIANTS if _digits(name) in ("", _digits(known))]
-    return next(iter(difflib.get_close_matches(name, near, n=1)), None)
+    return next(iter(difflib.get_close_matches(name, near, n=1, cutoff=0.75)), None)
 
 
 def _digits(name: str) -> str:

@@ -39,13 +39,14 @@ class PassThrough(nn.Module):
 
 
 def _folded(finer: Tensor, coarser: Tensor) -> Tensor:
-    """(N, c, h', w') → (N, 4c, h, w) of the map ``coarser``: odd sides get a row or column of zeros, or lose one where
-    the backbone rounds down."""
-    height, width = (int(side) for side in coarser.shape[2:])
-    down, across = 2 * height - int(finer.shape[2]), 2 * width - int(finer.shape[3])
-    if down or across:
-        finer = F.pad(finer, (0, across, 0, down))
-    return F.pixel_unshuffle(finer, 2)
+    """(N, c, h', w') → (N, 4c, h, w) of the map ``coarser``: odd sides have their last row or column twice, or lose it
+    where the backbone rounds down."""
+    height, width = (2 * int(side) for side in coarser.shape[2:])
+    if int(finer.shape[2]) < height:
+        finer = torch.cat([finer, finer[:, :, -1:]], dim=2)
+    if int(finer.shape[3]) < width:
+        finer = torch.cat([finer, finer[:, :, :, -1:]], dim=3)
+    return F.pixel_unshuffle(finer[:, :, :height, :width], 2)
 
 
 class TopDown(nn.Module):
