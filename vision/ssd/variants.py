@@ -336,16 +336,17 @@ def _why_not(kind: DetectorKind, backbone: BackboneRow) -> str:
     kinds = [name for name in DETECTORS if f"{name}-{backbone.name}" in VARIANTS]
     backbones = [name for name in BACKBONE_ROWS if f"{kind.name}-{name}" in VARIANTS]
     others = [row.name for row in _NAMED if row.backbone == backbone.name]
-    strides = sorted({stride for name, stride in backbone.strides.items() if name == str(stride)})
-    has = f"maps of stride {_joined(strides)}" if strides else "no maps of one size each"
-    taken = " or ".join(dict.fromkeys(_joined(layout.sources) for layout in kind.layouts))
+    if any(set(layout.sources) <= set(backbone.strides) for layout in kind.layouts):
+        why = f"nobody has said how its extra layers and prior boxes fit {backbone.name}"
+    else:
+        strides = [stride for name, stride in backbone.strides.items() if name == str(stride)]
+        taken = " or ".join(dict.fromkeys(_joined(layout.sources) for layout in kind.layouts))
+        why = f"it takes maps of stride {taken}, and {backbone.name} offers {_joined(strides) or 'others'}"
     there = [f"{kind.name} on {_joined(backbones)}"] if backbones else []
     there += [f"{backbone.name} with {_joined(kinds)}"] if kinds else []
     there += [f"{_joined(others)}"] if others else []
     return (
-        f"{kind.name} does not stand on {backbone.name}\n"
-        f"  why: it takes maps of stride {taken}, and {backbone.name} offers {has}\n"
-        f"  there is: {'; '.join(there)}; {LIST}"
+        f"{kind.name} does not stand on {backbone.name}\n  why: {why}\n  there is: {'; '.join(there)}; {LIST}"
     )
 
 
