@@ -39,17 +39,13 @@ def test_header_has_command_hardware_time_and_score(recipe: Path) -> None:
 def test_recipe_is_accepted_and_builds_its_model(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
     torch = pytest.importorskip("torch")
-    from vision.core.sample import InputSpec
     from vision.engine.config import parse
-    from vision.ssd.build import build_detector
-    from vision.ssd.variants import find
+    from vision.engine.model import build_from
 
     config = parse(["--config", str(recipe)]).config
     width, height = config.resolution[0], config.resolution[-1]
-    detector = build_detector(
-        find(config.net), 81, InputSpec(width, height), config.mb2_width_mult, config.priors
-    ).eval()
+    detector = build_from(config, 81).eval()
     with torch.no_grad():
-        logits, offsets = detector(torch.zeros(1, 3, height, width))
+        logits, offsets = detector(torch.zeros(1, config.channels, height, width))
     assert logits.shape == (1, len(detector.priors_cxcywh), 81)
     assert offsets.shape == (1, len(detector.priors_cxcywh), 4)

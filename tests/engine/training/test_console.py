@@ -167,6 +167,30 @@ def test_without_a_terminal_there_are_whole_lines_now_and_then(monkeypatch: pyte
     assert re.match(r"validation: 8 of 8 images  [–\d.,]+ images/s  ETA 0:00:00", validated)
 
 
+@pytest.mark.parametrize(
+    ("epoch", "said"), [(100, "about 0.2 min an epoch"), (900_000, "about 1,500 min an epoch"), (0, None)]
+)
+def test_the_time_of_an_epoch_is_told_once_after_ten_measured_steps(
+    epoch: int, said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.1 s a step; the first one, in which workers start, does not count, nor what is between two epochs."""
+    now = [0.0]
+    monkeypatch.setattr(console_module.time, "perf_counter", lambda: now[0])
+    stream = io.StringIO()
+    console = Console(stream=stream)
+    console.begin(5, 1000, epoch=epoch)
+    console.restart()
+    for step in range(6, 40):
+        if step == 14:
+            console.restart()
+        now[0] += 9 if step in (6, 14) else 0.1
+        before = stream.getvalue()
+        console.step(row(step), 8, speak=False)
+        told = stream.getvalue().removeprefix(before)
+        assert ("an epoch" in told) is (step == 24 and said is not None)
+        assert step != 24 or said is None or said in told
+
+
 def test_without_a_terminal_slow_steps_are_told_every_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """``--debug-steps`` may be hours away: 4 s a step, and a line every 32 s."""
     now = 0.0

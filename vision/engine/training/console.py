@@ -23,6 +23,8 @@ REDRAW_S, PLAIN_S = 0.1, 30.0
 """Seconds between two drawings on a terminal, at least, and between two lines elsewhere: of a task at least, of steps at most."""
 RECENT_S = 20.0
 """The speed that is shown is that of this long, or of the last two steps."""
+MEASURED = 10
+"""Steps behind the first one from which the time of an epoch is told."""
 BAR, LEAST_BAR = 30, 6
 """Cells of a bar: at most and at least; where less is free there is none."""
 
@@ -137,6 +139,8 @@ class Console:
         self._first_step, self._first_s, self._said_s = 0, 0.0, 0.0
         self._finite: deque[dict[str, Any]] = deque()
         self._began_s: float | None = None
+        self._measured_from: tuple[int, float] | None = None
+        self._epoch_steps = 0
         self._recent = Recent()
 
     # -- whole lines
@@ -192,8 +196,12 @@ class Console:
 
     # -- training
 
-    def begin(self, done: int, steps: int, averaged: int = 1) -> None:
-        """``done`` of all the run's ``steps`` were made in earlier sessions; losses are means of the last ``averaged``."""
+    def begin(self, done: int, steps: int, averaged: int = 1, epoch: int = 0) -> None:
+        """``done`` of all the run's ``steps`` were made in earlier sessions; losses are means of the last ``averaged``.
+
+        ``epoch``: steps of one, whose time is told when some are measured; 0 tells nothing.
+        """
+        self._epoch_steps = epoch
         self._first_step, self.total = done, steps
         self._finite = deque(maxlen=averaged)
         self._first_s = time.perf_counter()
@@ -203,6 +211,7 @@ class Console:
 
     def restart(self) -> None:
         """A new epoch begins."""
+        self._measured_from = None
         self.window.restart()
         self.epoch.restart()
 
@@ -220,6 +229,7 @@ class Console:
             means = f"; losses are means over the last {window} steps" if window > 1 else ""
             self.say(f"first step: done after {now - self._first_s:.1f} s{means}")
             speak = True
+        self._measure(row["step"], now)
         speak = speak or (not self.drawing and now - self._said_s >= PLAIN_S)
         if self.drawing:
             important, more = self._said_of(row, self._recent.per_s)
@@ -232,6 +242,15 @@ class Console:
         if speak:
             self._said_s = now
             self.window.restart()
+
+    def _measure(self, step: int, now: float) -> None:
+        """Says the time of an epoch once, by steps of one epoch, so that no validation is among them."""
+        begun, began = self._measured_from = self._measured_from or (step, now)
+        if step - begun == MEASURED and self._epoch_steps:
+            seconds = (now - began) / MEASURED * self._epoch_steps
+            time_ = f"{seconds / 60:,.0f} min" if seconds >= 600 else f"{seconds / 60:.1f} min"
+            self.say(f"about {time_} an epoch, without its validation")
+            self._epoch_steps = 0
 
     def _said_of(self, row: dict[str, Any], images_per_s: float | None) -> tuple[list[Part], list[str]]:
         """What is always in the line, and what is where there is room."""

@@ -24,7 +24,9 @@ def fit(state: TrainState, session: Session) -> list[dict[str, Any]]:
     at exactly the place where training stopped.
     """
     finished = []
-    session.console.begin(state.step, session.total_steps, session.config.debug_steps)
+    session.console.begin(
+        state.step, session.total_steps, session.config.debug_steps, session.steps_per_epoch
+    )
     while state.epoch < session.config.epochs and not _has_to_leave(state, session):
         if state.step_in_epoch == 0 and _has_stalled(state, session):  # also when the same line is run again
             break

@@ -1,0 +1,123 @@
+"""The most memory that the laptop profile takes: the whole pipeline, and the trainer by configs/laptop.yaml.
+
+    COCO_MINI=/path/to/coco-mini python -m benchmarks.laptop     # also on annotations of COCO's size; 2 GB of disk
+    python -m benchmarks.laptop --share 0 --no-file              # rendered images, no large annotations
+
+* small: all stages and two epochs of training (with validation) on coco-mini where COCO_MINI names it, else on rendered images
+* large: remap and index, which alone grow with the data set, on annotations of COCO's size (``benchmarks/annotations``)
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":  # before the imports: they take a while
+    if not __package__:  # run as a file: as `python -m` has it
+        __import__("sys").path[0] = __import__("os").path.realpath(__file__ + "/../../..")
+    from vision.messages.early import guard
+
+    guard()
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.annotations.__main__ import make_root
+from benchmarks.laptop.memory import Peak, peak_of
+from benchmarks.results import device, publish, today
+from pipeline.miniature.render import MiniatureSpec, write_release
+from tools.demo import REPOSITORY, mirror
+from vision.messages.terminal import counted
+
+LIMIT = 8e9
+SELECT = ("--classes", "person", "--min-area", "9216")
+SELECT_RENDERED = ("--min-area", "400")
+RECIPE = REPOSITORY / "configs/laptop.yaml"
+
+
+class Failed(Exception):
+    """A command did not end well; its last lines."""
+
+
+def measured(command: Sequence[str], folder: Path) -> Peak:
+    log = folder / "log.txt"
+    peak = peak_of([sys.executable, *command], log)
+    if peak.status:
+        raise Failed("\n".join([" ".join(command), *log.read_text(errors="replace").splitlines()[-10:]]))
+    return peak
+
+
+def small(folder: Path, workers: int) -> dict[str, Peak]:
+    """The pipeline and the trainer on few images."""
+    mini = os.environ.get("COCO_MINI")
+    release = (
+        Path(mini) if mini else write_release(folder / "release", MiniatureSpec(train=200, val=80)).parent
+    )
+    root, table = str(folder / "small"), str(release / "release.json")
+    select = SELECT if mini else SELECT_RENDERED
+    with mirror(release) as url:
+        stages = ["-m", "pipeline", "run", "--root", root, "--release", table, "--mirror", url]
+        pipeline = measured([*stages, "--workers", str(workers), *select], folder)
+    train = [str(REPOSITORY / "train_ssd.py"), "--config", str(RECIPE), "--datasets", root, "--epochs", "2"]
+    trainer = measured([*train, "--checkpoint-folder", str(folder / "run")], folder)
+    images = "coco-mini" if mini else "rendered images"
+    return {f"pipeline run, {images}": pipeline, f"train_ssd.py, two epochs, {images}": trainer}
+
+
+def large(folder: Path, share: float) -> dict[str, Peak]:
+    """The stages whose memory grows with the annotations."""
+    root = folder / "large"
+    make_root(root, share)
+    words = ["--root", str(root)]
+    return {
+        f"{name}, {share:.0%} of COCO's length": measured(["-m", f"pipeline.{name}", *words, *more], folder)
+        for name, more in (("remap_categories", SELECT), ("index", ()))
+    }
+
+
+def report(peaks: dict[str, Peak]) -> str:
+    lines = [
+        f"## Laptop, {today()}", "",
+        f"{device()}, {counted(os.cpu_count() or 1, 'core')}, Python {platform.python_version()}; load average {os.getloadavg()[0]:.1f} at the end", "",
+        "| what | peak memory of all its processes, MB | processes then | seconds |", "|---|---:|---:|---:|",
+    ]  # fmt: skip
+    lines += [
+        f"| {name} | {p.bytes / 1e6:,.0f} | {p.processes} | {p.seconds:.0f} |" for name, p in peaks.items()
+    ]
+    worst = max(peak.bytes for peak in peaks.values())
+    verdict = "met" if worst < LIMIT else "MISSED"
+    return "\n".join(
+        [*lines, "", f"* the most: {worst / 1e9:.2f} GB, wanted < {LIMIT / 1e9:.0f} GB: {verdict}"]
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.laptop", description="Memory of the laptop profile."
+    )
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="of COCO's annotations; 0 = none (%(default)s)"
+    )
+    parser.add_argument("--workers", type=int, default=2, help="processes of the stages (%(default)s)")
+    parser.add_argument("--no-file", action="store_true", help="print only")
+    asked = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="laptop-") as name:
+        folder = Path(name)
+        try:
+            peaks = small(folder, asked.workers)
+            peaks |= large(folder, asked.share) if asked.share else {}
+        except Failed as error:
+            print(f"{parser.prog}: {error}", file=sys.stderr)
+            return 1
+    print(text := report(peaks))
+    if not asked.no_file:
+        publish(
+            "laptop", f"python -m benchmarks.laptop --share {asked.share:g} --workers {asked.workers}", text
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
