@@ -16,7 +16,9 @@ HOLDS = "import subprocess, sys, time; held = b'x' * {size}; {more}; time.sleep(
 def test_a_child_counts_with_its_parent_and_shared_pages_once(tmp_path: Path) -> None:
     size = 60_000_000
     child = HOLDS.format(size=size, more="pass")
-    parent = HOLDS.format(size=size, more=f"subprocess.Popen([sys.executable, '-c', {child!r}]); print('said')")
+    parent = HOLDS.format(
+        size=size, more=f"subprocess.Popen([sys.executable, '-c', {child!r}]); print('said')"
+    )
     alone = peak_of([sys.executable, "-c", child], tmp_path / "log")
     both = peak_of([sys.executable, "-c", parent], tmp_path / "log")
     assert (alone.status, alone.processes, both.processes) == (0, 1, 2)
