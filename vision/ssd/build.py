@@ -18,17 +18,24 @@ from vision.nn.backbones.resnet import ResNet
 from vision.nn.backbones.squeezenet import SqueezeNet
 from vision.nn.backbones.vgg16 import VGG16
 from vision.nn.initialise import initialise_convolutions
-from vision.nn.necks.extra_layers import inverted_residual_extras, ssd_neck
+from vision.nn.necks.extra_layers import (
+    bare_separable_extras,
+    inverted_residual_extras,
+    mobile_extras,
+    ssd_neck,
+)
 from vision.nn.necks.fssd import FusedPyramid
 from vision.nn.necks.rfb import RfbNeck
 from vision.nn.necks.yolo import PassThrough, TopDown
 from vision.ssd.coding import BoxCoder
 from vision.ssd.heads import (
     NoOffsets,
+    bare_lite_headers,
     bias_to_background,
     full_headers,
     initialise_headers,
     lite_headers,
+    mobile_headers,
     point_headers,
     ssd_lite_headers,
 )
@@ -56,11 +63,13 @@ BACKBONES: dict[str, Callable[[Sequence[str], float, int], Any]] = {
 """Name → ``(sources, width_mult, in_channels)`` → a module that gives a list of maps, with their ``out_channels``."""
 NECKS: dict[str, Callable[..., Any]] = {
     "inverted-residual-extras": inverted_residual_extras, "ssd": ssd_neck, "rfb": RfbNeck, "fssd": FusedPyramid,
+    "bare-separable-extras": bare_separable_extras, "mobile-extras": mobile_extras,
     "yolo-v2": PassThrough, "yolo-v3": TopDown,
 }  # fmt: skip
 """Name → ``(in_channels of its maps, width_mult, **neck_options)`` → a module from maps to maps, with ``out_channels``."""
 HEADS = {
     "ssd-lite": ssd_lite_headers, "full": full_headers, "lite": lite_headers, "point": point_headers,
+    "bare-lite": bare_lite_headers, "mobile": mobile_headers,
 }  # fmt: skip
 """Name → ``(channels of the maps, shapes a cell of each, values a shape)`` → ``Headers``."""
 CODERS = {"ssd": BoxCoder}

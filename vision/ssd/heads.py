@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from vision.nn.backbones.mobilenet_v3 import conv_bn_act
 from vision.nn.blocks import BatchNorm2d
 
 
@@ -84,6 +85,33 @@ def lite_headers(in_channels: Sequence[int], shapes_per_cell: Sequence[int], val
     """A separable header on every map, whatever its size."""
     return Headers(
         separable_conv(channels, shapes * values)
+        for channels, shapes in zip(in_channels, shapes_per_cell, strict=True)
+    )
+
+
+def bare_lite_headers(in_channels: Sequence[int], shapes_per_cell: Sequence[int], values: int) -> Headers:
+    """Those of pytorch-ssd's mb1-ssd-lite and sq-ssd-lite: depthwise 3×3, ReLU, 1×1, no BN; a plain 1×1 on the last map."""
+    *finer, last = [
+        (channels, shapes * values) for channels, shapes in zip(in_channels, shapes_per_cell, strict=True)
+    ]
+    separable = [
+        nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, out_channels, 1),
+        )
+        for channels, out_channels in finer
+    ]
+    return Headers([*separable, nn.Conv2d(*last, kernel_size=1)])
+
+
+def mobile_headers(in_channels: Sequence[int], shapes_per_cell: Sequence[int], values: int) -> Headers:
+    """Those of torchvision's ssdlite320: depthwise 3×3 without bias, BN, ReLU6, 1×1 on every map."""
+    return Headers(
+        nn.Sequential(
+            conv_bn_act(channels, channels, 3, groups=channels, act=nn.ReLU6(inplace=True)),
+            nn.Conv2d(channels, shapes * values, 1),
+        )
         for channels, shapes in zip(in_channels, shapes_per_cell, strict=True)
     )
 

@@ -14,7 +14,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vision.ssd.priors.profiles import ANCESTOR_MOBILENET, COCO_MOBILENET, S8, S16, YOLO2, YOLO3, PriorProfile
+from vision.ssd.priors.profiles import (
+    ANCESTOR_MOBILENET,
+    ANCESTOR_VGG,
+    COCO_MOBILENET,
+    COCO_VGG,
+    S8,
+    S16,
+    TORCHVISION_MOBILE,
+    TORCHVISION_VGG,
+    YOLO2,
+    YOLO3,
+    PriorProfile,
+)
 
 
 @dataclass(frozen=True)
@@ -273,7 +285,39 @@ DETECTORS: dict[str, DetectorKind] = {
 }
 """The kinds of ssds.pytorch (2018), with its heads: plain convolutions, also where it says lite."""
 
+_MOBILE_PRIORS = {"coco": COCO_MOBILENET, "ancestor": ANCESTOR_MOBILENET}
+
 _NAMED = (
+    Variant(
+        name="vgg16-ssd",
+        title="SSD on VGG16, as its paper has it",
+        backbone="vgg16",
+        sources=("8", "16"),
+        neck="ssd",
+        neck_options=_extras(*_HALVED, *_SHRUNK),
+        heads="full",
+        priors={"coco": COCO_VGG, "ancestor": ANCESTOR_VGG, "torchvision": TORCHVISION_VGG},
+    ),
+    Variant(
+        name="mb1-ssd",
+        title="SSD on MobileNetV1",
+        backbone="mobilenet-v1",
+        sources=("16", "32"),
+        neck="ssd",
+        neck_options=_extras(*_HALVED, *_HALVED) | {"normalise": False},
+        heads="full",
+        priors=_MOBILE_PRIORS,
+    ),
+    Variant(
+        name="mb1-ssd-lite",
+        title="SSD with separable layers on MobileNetV1",
+        backbone="mobilenet-v1",
+        sources=("16", "32"),
+        neck="bare-separable-extras",
+        neck_options={"plan": ((1, 512), (1, 256), (1, 256), (1, 256))},
+        heads="bare-lite",
+        priors=_MOBILE_PRIORS,
+    ),
     Variant(
         name="mb2-ssd-lite",
         title="SSDLite on MobileNetV2: 4.5 M parameters, 0.79 GMAC at 300×300",
@@ -281,7 +325,30 @@ _NAMED = (
         sources=("expansion-16", "last-32"),
         neck="inverted-residual-extras",
         heads="ssd-lite",
-        priors={"coco": COCO_MOBILENET, "ancestor": ANCESTOR_MOBILENET},
+        priors=_MOBILE_PRIORS,
+    ),
+    Variant(
+        name="sq-ssd-lite",
+        title="SSD with separable layers on SqueezeNet 1.1",
+        backbone="squeezenet",
+        sources=("16", "last-16"),
+        neck="bare-separable-extras",
+        neck_options={"plan": ((2, 512), (1, 512), (1, 256), (1, 256), (1, 256)), "hidden": True},
+        heads="bare-lite",
+        priors=_MOBILE_PRIORS,
+    ),
+    *(
+        Variant(
+            name=f"mb3-{size}-ssd-lite",
+            title=f"SSDLite on MobileNetV3 {size}, as torchvision's ssdlite320",
+            backbone=f"mobilenet-v3-{size}",
+            sources=("expansion-16", "reduced-32"),
+            neck="mobile-extras",
+            neck_options={"channels": (512, 256, 256, 128)},
+            heads="mobile",
+            priors=_MOBILE_PRIORS | {"torchvision": TORCHVISION_MOBILE},
+        )
+        for size in ("large", "small")
     ),
 )
 """The nets that other projects have published, under their names there."""
@@ -289,7 +356,9 @@ _NAMED = (
 _COMPOSED = [kind.on(backbone) for kind in DETECTORS.values() for backbone in BACKBONE_ROWS.values()]
 VARIANTS: dict[str, Variant] = {row.name: row for row in (*_NAMED, *filter(None, _COMPOSED))}
 
-HEAD_KINDS = {"full": "full", "point": "full", "ssd-lite": "lite", "lite": "lite"}
+HEAD_KINDS = {"full": "full", "point": "full", "ssd-lite": "lite", "lite": "lite"} | dict.fromkeys(
+    ("bare-lite", "mobile"), "lite"
+)
 """Heads → what ``--heads`` calls them."""
 LIST = "all nets: python -m tools.models"
 

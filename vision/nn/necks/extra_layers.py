@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from torch import Tensor, nn
 
+from vision.nn.backbones.mobilenet_v3 import conv_bn_act
 from vision.nn.blocks import (
     BatchNorm2d,
     InvertedResidual,
@@ -15,40 +17,39 @@ from vision.nn.blocks import (
     make_divisible,
 )
 
+Kind = TypeVar("Kind", str, int)
 STRIDES = {"halve": 2, "shrink": 1}
 """What an extra layer does to its map: half the cells, or two cells less a side (stride 1 without padding)."""
 
 
 class ExtraLayers(nn.ModuleList):
-    """The backbone's maps, and one more for each layer here."""
+    """The backbone's maps, and one more for each layer here, numbered from 0.
+
+    With ``normalise`` the finest map goes through ``L2Norm`` (``norm``): activations of early layers are larger than others.
+    With ``hidden`` the backbone's last map feeds the layers and is itself not given.
+    """
 
     def __init__(
-        self, in_channels: Sequence[int], layers: Sequence[nn.Module], channels: Sequence[int]
+        self,
+        in_channels: Sequence[int],
+        layers: Sequence[nn.Module],
+        channels: Sequence[int],
+        normalise: bool = False,
+        hidden: bool = False,
     ) -> None:
         super().__init__(layers)
-        self.out_channels = (*in_channels, *channels)
+        self.layers = len(layers)
+        self.norm = L2Norm(in_channels[0]) if normalise else None
+        self.given = len(in_channels) - hidden
+        self.out_channels = (*in_channels[: self.given], *channels)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Maps, finest first → the same and ``len(self)`` coarser ones."""
-        maps = list(maps)
-        for layer in self:
-            maps.append(layer(maps[-1]))
-        return maps
-
-
-class NormalisedFirst(nn.Module):
-    """A neck whose finest map goes through ``L2Norm``: activations of early layers are larger than the others."""
-
-    def __init__(self, layers: ExtraLayers) -> None:
-        super().__init__()
-        self.out_channels = layers.out_channels
-        self.norm = L2Norm(self.out_channels[0])
-        self.layers = layers
-
-    def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """As ``ExtraLayers``."""
-        first, *rest = self.layers(maps)
-        return [self.norm(first), *rest]
+        """Maps, finest first → the same and coarser ones."""
+        coarser = [maps[-1]]
+        for number in range(self.layers):
+            coarser.append(self[number](coarser[-1]))
+        first = maps[0] if self.norm is None else self.norm(maps[0])
+        return [first, *maps[1 : self.given], *coarser[1:]]
 
 
 # output channels and expansion of each block of mb2-ssd-lite
@@ -66,18 +67,51 @@ def inverted_residual_extras(in_channels: Sequence[int], width_mult: float = 1.0
 
 
 def ssd_neck(
-    in_channels: Sequence[int], width_mult: float, plan: Sequence[tuple[str, int]], lite: bool = False
-) -> NormalisedFirst:
+    in_channels: Sequence[int],
+    width_mult: float,
+    plan: Sequence[tuple[str, int]],
+    lite: bool = False,
+    normalise: bool = True,
+) -> ExtraLayers:
     """The neck of ssds.pytorch's ``ssd``, or of its ``ssd_lite`` with separable extra layers.
 
     ``plan`` names of each extra layer what it does (``STRIDES``) and its channels at width 1.
     """
+    make = lite_extra if lite else plain_extra
+    layers, channels = _chained(
+        in_channels, width_mult, plan, lambda before, depth, kind: make(before, depth, STRIDES[kind])
+    )
+    return ExtraLayers(in_channels, layers, channels, normalise)
+
+
+def bare_separable_extras(
+    in_channels: Sequence[int], width_mult: float, plan: Sequence[tuple[int, int]], hidden: bool = False
+) -> ExtraLayers:
+    """Those of pytorch-ssd's mb1-ssd-lite and sq-ssd-lite. ``plan``: padding, and channels at width 1, of each."""
+    layers, channels = _chained(in_channels, width_mult, plan, bare_separable_extra)
+    return ExtraLayers(in_channels, layers, channels, hidden=hidden)
+
+
+def mobile_extras(in_channels: Sequence[int], width_mult: float, channels: Sequence[int]) -> ExtraLayers:
+    """Those of torchvision's ssdlite320 with MobileNetV3."""
+    plan = [(2, wanted) for wanted in channels]
+    layers, depths = _chained(in_channels, width_mult, plan, mobile_extra)
+    return ExtraLayers(in_channels, layers, depths)
+
+
+def _chained(
+    in_channels: Sequence[int],
+    width_mult: float,
+    plan: Sequence[tuple[Kind, int]],
+    make: Callable[[int, int, Kind], nn.Module],
+) -> tuple[list[nn.Module], list[int]]:
+    """A layer for each (kind, channels at width 1) of ``plan``, each on the one before; and their channels."""
     layers, channels = [], [in_channels[-1]]
     for kind, wanted in plan:
         depth = make_divisible(wanted, width_mult)
-        layers.append((lite_extra if lite else plain_extra)(channels[-1], depth, STRIDES[kind]))
+        layers.append(make(channels[-1], depth, kind))
         channels.append(depth)
-    return NormalisedFirst(ExtraLayers(in_channels, layers, channels[1:]))
+    return layers, channels[1:]
 
 
 def plain_extra(in_channels: int, channels: int, stride: int) -> nn.Sequential:
@@ -100,6 +134,30 @@ def lite_extra(in_channels: int, channels: int, stride: int) -> nn.Sequential:
         nn.Conv2d(channels, channels, 1, bias=False),
         BatchNorm2d(channels),
         nn.ReLU(inplace=True),
+    )
+
+
+def bare_separable_extra(in_channels: int, channels: int, padding: int) -> nn.Sequential:
+    """1×1 to half the channels and ReLU; depthwise 3×3 of stride 2, ReLU, 1×1; all with bias, no BN."""
+    half = channels // 2
+    return nn.Sequential(
+        nn.Conv2d(in_channels, half, 1),
+        nn.ReLU(inplace=True),
+        nn.Sequential(
+            nn.Conv2d(half, half, 3, 2, padding, groups=half),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(half, channels, 1),
+        ),
+    )
+
+
+def mobile_extra(in_channels: int, channels: int, stride: int) -> nn.Sequential:
+    """1×1 to half the channels, depthwise 3×3, 1×1; BN and ReLU6 behind each."""
+    half = channels // 2
+    return nn.Sequential(
+        conv_bn_act(in_channels, half, act=nn.ReLU6(inplace=True)),
+        conv_bn_act(half, half, 3, stride, half, nn.ReLU6(inplace=True)),
+        conv_bn_act(half, channels, act=nn.ReLU6(inplace=True)),
     )
 
 

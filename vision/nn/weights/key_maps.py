@@ -45,7 +45,7 @@ FORMS = (
     Form(
         "pytorch-ssd's vgg16-ssd",
         (r"base_net\.31\.weight", r"base_net\.33\.weight", r"classification_headers\."),
-        (),
+        ((r"source_layer_add_ons\.0\.scale", "extras.norm.weight"),),
         PYTORCH_SSD_VGG,
         "ancestor",
     ),

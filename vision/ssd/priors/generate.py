@@ -18,7 +18,8 @@ def make_priors(profile: PriorProfile, map_sizes: Sequence[tuple[int, int]], inp
     """All priors, (P, 4) float32 ``cxcywh`` in fractions of the input, clamped to [0, 1] in this form.
 
     ``map_sizes`` are (h, w) of the real maps, finest first. Order: map, row, column, shape: that of the
-    heads' outputs. The clamp shortens sides, and moves the last centres of the ancestors' grid onto the border.
+    heads' outputs. The clamp shortens sides, and moves the last centres of the ancestors' grid onto the border
+    (not torchvision's: ``centres_inside``).
     Raises ValueError where profile and maps differ in number.
     """
     if len(profile.maps) != len(map_sizes):
@@ -27,7 +28,9 @@ def make_priors(profile: PriorProfile, map_sizes: Sequence[tuple[int, int]], inp
             "take a profile that was made for this net"
         )
     parts = [_map_priors(single, hw, input_spec) for single, hw in zip(profile.maps, map_sizes, strict=True)]
-    return torch.cat(parts).clamp(0.0, 1.0).float()
+    boxes = torch.cat(parts)
+    (boxes if profile.centres_inside else boxes[:, 2:]).clamp_(0.0, 1.0)
+    return boxes.float()
 
 
 def _map_priors(single: MapPriors, hw: tuple[int, int], input_spec: InputSpec) -> Tensor:

@@ -31,6 +31,8 @@ class PriorProfile:
 
     name: str
     maps: tuple[MapPriors, ...]
+    centres_inside: bool = True
+    """Whether centres beyond the border are moved onto it, as pytorch-ssd does."""
 
     @property
     def shapes_per_cell(self) -> tuple[int, ...]:
@@ -48,8 +50,8 @@ def ssd_shapes(smallest: float, largest: float, ratios: Sequence[float]) -> tupl
     return tuple(shapes)
 
 
-def _ancestor_map(shrinkage: int, smallest: int, largest: int) -> MapPriors:
-    return MapPriors(ssd_shapes(smallest / 300, largest / 300, (2, 3)), cells_at_300=300 / shrinkage)
+def _ancestor_map(shrinkage: int, smallest: int, largest: int, ratios: Sequence[float] = (2, 3)) -> MapPriors:
+    return MapPriors(ssd_shapes(smallest / 300, largest / 300, ratios), cells_at_300=300 / shrinkage)
 
 
 ANCESTOR_MOBILENET = PriorProfile(
@@ -63,6 +65,42 @@ ANCESTOR_MOBILENET = PriorProfile(
         _ancestor_map(300, 285, 330),
     ),
 )
+
+"""pytorch-ssd's for MobileNets and SqueezeNet: of 19 (SqueezeNet 17), 10, 5, 3, 2 and 1 cells, 3000 (2568) boxes."""
+
+ANCESTOR_VGG = PriorProfile(
+    "ancestor",
+    (
+        _ancestor_map(8, 30, 60, (2,)),
+        _ancestor_map(16, 60, 111),
+        _ancestor_map(32, 111, 162),
+        _ancestor_map(64, 162, 213),
+        _ancestor_map(100, 213, 264, (2,)),
+        _ancestor_map(300, 264, 315, (2,)),
+    ),
+)
+"""Of 38, 19, 10, 5, 3 and 1 cells at 300 px: 8732 boxes."""
+
+
+def _torchvision(
+    scales: Sequence[float], ratios: Sequence[Sequence[float]], strides: Sequence[int | None]
+) -> PriorProfile:
+    """Of one scale to the next; with a stride the centres of 300 px are multiples of it."""
+    maps = tuple(
+        MapPriors(ssd_shapes(small, large, own), 300 / stride if stride else None)
+        for small, large, own, stride in zip(scales[:-1], scales[1:], ratios, strides, strict=True)
+    )
+    return PriorProfile("torchvision", maps, centres_inside=False)
+
+
+TORCHVISION_MOBILE = _torchvision([0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0], [(2, 3)] * 6, [None] * 6)
+"""ssdlite320_mobilenet_v3_large's."""
+TORCHVISION_VGG = _torchvision(
+    [0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05],
+    [(2,), (2, 3), (2, 3), (2, 3), (2,), (2,)],
+    [8, 16, 32, 64, 100, 300],
+)
+"""ssd300_vgg16's."""
 
 
 # COCO's images are wider than tall, so a square object is taller than wide as fractions of the image
@@ -90,6 +128,18 @@ COCO_MOBILENET = PriorProfile(
         _coco_map((0.46, 0.58), _EVEN_NARROW_WIDE),
         _coco_map((0.62, 0.78), _EVEN_NARROW_WIDE),
         _coco_map((0.85, 0.95), _EVEN_NARROW_WIDE),
+    ),
+)
+
+COCO_VGG = PriorProfile(
+    "coco",
+    (
+        _coco_map((0.045, 0.085), _NARROW_WIDE),
+        _coco_map((0.13, 0.19), _EVEN_NARROW_WIDE),
+        _coco_map((0.26, 0.36), _EVEN_NARROW_WIDE),
+        _coco_map((0.45, 0.58), _EVEN_NARROW_WIDE),
+        _coco_map((0.68, 0.8), _NARROW_WIDE),
+        _coco_map((0.88, 0.95), _NARROW_WIDE),
     ),
 )
 
