@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vision.nn.backbones.mobilenet_v3 import conv_bn_act
-from vision.nn.blocks import BatchNorm2d
+from vision.nn.blocks import BatchNorm2d, conv_bn
 
 
 class Headers(nn.ModuleList):
@@ -29,6 +30,44 @@ class Headers(nn.ModuleList):
             name, layer = [(n, m) for n, m in header.named_modules() if isinstance(m, nn.Conv2d)][-1]
             found[".".join(filter(None, (str(number), name)))] = layer
         return found
+
+
+class SharedHeaders(nn.Module):
+    """One header that looks at all maps, where they have the same channels; batch statistics are each map's own.
+
+    ``depth`` times depthwise 3×3, 1×1, BN, ReLU6, then depthwise 3×3 and 1×1 with bias. Maps of different strides differ in
+    their statistics, which one BatchNorm would mix up, and evaluation would see with another mixture than training.
+    """
+
+    def __init__(self, channels: int, maps: int, outputs: int, depth: int) -> None:
+        super().__init__()
+
+        def separable(outputs: int, bias: bool) -> nn.Sequential:
+            filters = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+            return nn.Sequential(filters, nn.Conv2d(channels, outputs, 1, bias=bias))
+
+        self.layers = nn.ModuleList(separable(channels, bias=False) for _ in range(depth))
+        self.norms = nn.ModuleList(
+            nn.ModuleList(BatchNorm2d(channels) for _ in range(depth)) for _ in range(maps)
+        )
+        self.last = separable(outputs, bias=True)
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Maps (N, c, h, w), finest first → (N, A·c, h, w) of each."""
+        return [self._of_map(x, norms) for x, norms in zip(maps, self.norms, strict=True)]
+
+    def _of_map(self, x: Tensor, norms: nn.Module) -> Tensor:
+        for layer, norm in zip(self.layers, norms.children(), strict=True):
+            x = F.relu6(norm(layer(x)))
+        out: Tensor = self.last(x)
+        return out
+
+    @property
+    def last_layers(self) -> dict[str, nn.Conv2d]:
+        """As that of ``Headers``."""
+        last = self.last[-1]
+        assert isinstance(last, nn.Conv2d)
+        return {"last.1": last}
 
 
 class NoOffsets(nn.Module):
@@ -116,12 +155,37 @@ def mobile_headers(in_channels: Sequence[int], shapes_per_cell: Sequence[int], v
     )
 
 
+def shared_headers(
+    in_channels: Sequence[int], shapes_per_cell: Sequence[int], values: int, depth: int = 3
+) -> SharedHeaders:
+    """One for all maps."""
+    ((channels, shapes),) = set(zip(in_channels, shapes_per_cell, strict=True))
+    return SharedHeaders(channels, len(in_channels), shapes * values, depth)
+
+
+def tower_headers(
+    in_channels: Sequence[int],
+    shapes_per_cell: Sequence[int],
+    values: int,
+    channels: int = 256,
+    depth: int = 2,
+) -> Headers:
+    """A map's own tower of 3×3 convolutions with BN and ReLU, and a 3×3 with bias."""
+    return Headers(
+        nn.Sequential(
+            *(layer for before in (own, *[channels] * (depth - 1)) for layer in conv_bn(before, channels, 3)),
+            nn.Conv2d(channels, shapes * values, 3, padding=1),
+        )
+        for own, shapes in zip(in_channels, shapes_per_cell, strict=True)
+    )
+
+
 def flatten_predictions(output: Tensor, values: int) -> Tensor:
     """(N, A·c, h, w) → (N, h·w·A, c): the order of the priors."""
     return output.permute(0, 2, 3, 1).reshape(output.shape[0], -1, values)
 
 
-def initialise_headers(headers: Headers | NoOffsets, std: float) -> None:
+def initialise_headers(headers: Headers | SharedHeaders | NoOffsets, std: float) -> None:
     """Last convolution of each header: small weights and no bias, so that all priors begin alike."""
     for last in headers.last_layers.values():
         nn.init.normal_(last.weight, std=std)
@@ -129,7 +193,9 @@ def initialise_headers(headers: Headers | NoOffsets, std: float) -> None:
         nn.init.zeros_(last.bias)
 
 
-def bias_to_background(headers: Headers, num_classes: int, objects: float, first_class: int = 0) -> None:
+def bias_to_background(
+    headers: Headers | SharedHeaders, num_classes: int, objects: float, first_class: int = 0
+) -> None:
     """Bias of the classification headers so that softmax gives all object classes together ``objects``.
 
     (The prior π of Lin et al. 2017, section 4.1, for softmax.) Where the values begin with class 1, a sigmoid gives it to each

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vision.core.sample import InputSpec
 from vision.ssd.coding import BoxCoder
-from vision.ssd.heads import Headers, NoOffsets, flatten_predictions
+from vision.ssd.heads import Headers, NoOffsets, SharedHeaders, flatten_predictions
 from vision.ssd.variants import Variant
 
 
@@ -27,8 +27,8 @@ class Detector(nn.Module):
         self,
         base_net: nn.Module,
         extras: nn.Module,
-        classification_headers: Headers,
-        regression_headers: Headers | NoOffsets,
+        classification_headers: Headers | SharedHeaders,
+        regression_headers: Headers | SharedHeaders | NoOffsets,
         priors_cxcywh: Tensor,
         coder: BoxCoder,
         num_classes: int,
