@@ -77,17 +77,20 @@ class TrainConfig:
         aliases=("--width-mult",), above=0, high=8,
     )  # fmt: skip
     resolution: tuple[int, ...] = option(
-        (300,), "input size in px: one number, or width and height; yolo-* 416 unless told", MODEL, "fixed", metavar="PX",
+        (300,), "input size in px: one number, or width and height; yolo-* 416, pyramids 320, classroom 128 64 unless told", MODEL, "fixed", metavar="PX",
         low=32, high=4096,
     )  # fmt: skip
     channels: int = option(
-        3, "what the net looks at: 3 = RGB, 1 = the grey of the same images; both are exported for RGB", MODEL, "fixed",
+        3, "what the net looks at: 3 = RGB, 1 = the grey of the same images (classroom unless told); both are exported for RGB", MODEL, "fixed",
         choices=(1, 3),
     )  # fmt: skip
     priors: str = option(
         "coco", "prior boxes: coco = sizes fitted to COCO's objects; ancestor or published = those the net was published with",
         MODEL, "fixed", choices=("coco", "ancestor", "published"),
     )  # fmt: skip
+    box_regression: bool = option(
+        True, "learn where boxes are; without, they are the prior boxes as they are", MODEL, "fixed"
+    )
     base_net: str | None = option(
         None, "weights of the backbone: a file, or a torchvision enum such as "
         "MobileNet_V2_Weights.IMAGENET1K_V1, or none = from scratch", MODEL, "fixed", metavar="WEIGHTS",
@@ -361,8 +364,9 @@ def as_yaml(config: TrainConfig) -> str:
 
 def build(values: dict[str, Any]) -> TrainConfig:
     """Checked values over the defaults. Raises ValueError that names the flag."""
-    width, height = find(values.get("net", DEFAULT_VARIANT)).resolution
-    own = {"resolution": (width,) if width == height else (width, height)}
+    row = find(values.get("net", DEFAULT_VARIANT))
+    width, height = row.resolution
+    own = {"resolution": (width,) if width == height else (width, height), "channels": row.channels}
     config = dataclasses.replace(TrainConfig(), **(own | values))
     for name, one in options_of(TrainConfig).items():
         check_value(name, getattr(config, name), one)

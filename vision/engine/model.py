@@ -29,7 +29,9 @@ def input_spec(config: TrainConfig) -> InputSpec:
 def build_from(config: TrainConfig, num_classes: int) -> Detector:
     """The detector that ``config`` describes, for ``num_classes`` with background; on the CPU, its weights drawn."""
     variant, spec = find(config.net, config.heads), input_spec(config)
-    return build_detector(variant, num_classes, spec, config.mb2_width_mult, config.priors)
+    return build_detector(
+        variant, num_classes, spec, config.mb2_width_mult, config.priors, config.box_regression
+    )
 
 
 def freeze(model: Detector, config: TrainConfig) -> None:

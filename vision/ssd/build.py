@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vision.core.sample import InputSpec
+from vision.nn.backbones.classroom import Classroom
 from vision.nn.backbones.darknet import DarkNet19, DarkNet53
 from vision.nn.backbones.mobilenet_v1 import MobileNetV1
 from vision.nn.backbones.mobilenet_v2 import MobileNetV2
@@ -22,14 +23,18 @@ from vision.nn.necks.extra_layers import (
     bare_separable_extras,
     inverted_residual_extras,
     mobile_extras,
+    no_layers,
     ssd_neck,
 )
 from vision.nn.necks.fssd import FusedPyramid
+from vision.nn.necks.pyramids import BiFpn, Fpn
 from vision.nn.necks.rfb import RfbNeck
 from vision.nn.necks.yolo import PassThrough, TopDown
 from vision.ssd.coding import BoxCoder
 from vision.ssd.heads import (
+    Headers,
     NoOffsets,
+    SharedHeaders,
     bare_lite_headers,
     bias_to_background,
     full_headers,
@@ -37,7 +42,9 @@ from vision.ssd.heads import (
     lite_headers,
     mobile_headers,
     point_headers,
+    shared_headers,
     ssd_lite_headers,
+    tower_headers,
 )
 from vision.ssd.losses.detection import LossOfClasses, SsdLoss
 from vision.ssd.losses.focal import SigmoidFocal, SoftmaxFocal
@@ -57,6 +64,7 @@ BACKBONES: dict[str, Callable[[Sequence[str], float, int], Any]] = {
     "resnet34": functools.partial(ResNet, (3, 4, 6, 3), False),
     "resnet50": functools.partial(ResNet, (3, 4, 6, 3), True),
     "resnet101": functools.partial(ResNet, (3, 4, 23, 3), True),
+    "classroom": Classroom,
     "darknet19": DarkNet19,
     "darknet53": DarkNet53,
 }
@@ -64,14 +72,15 @@ BACKBONES: dict[str, Callable[[Sequence[str], float, int], Any]] = {
 NECKS: dict[str, Callable[..., Any]] = {
     "inverted-residual-extras": inverted_residual_extras, "ssd": ssd_neck, "rfb": RfbNeck, "fssd": FusedPyramid,
     "bare-separable-extras": bare_separable_extras, "mobile-extras": mobile_extras,
-    "yolo-v2": PassThrough, "yolo-v3": TopDown,
+    "yolo-v2": PassThrough, "yolo-v3": TopDown, "fpn": Fpn, "bifpn": BiFpn, "none": no_layers,
 }  # fmt: skip
 """Name → ``(in_channels of its maps, width_mult, **neck_options)`` → a module from maps to maps, with ``out_channels``."""
-HEADS = {
+HEADS: dict[str, Callable[[Sequence[int], Sequence[int], int], Headers | SharedHeaders]] = {
     "ssd-lite": ssd_lite_headers, "full": full_headers, "lite": lite_headers, "point": point_headers,
     "bare-lite": bare_lite_headers, "mobile": mobile_headers,
+    "shared": shared_headers, "tower": tower_headers,
 }  # fmt: skip
-"""Name → ``(channels of the maps, shapes a cell of each, values a shape)`` → ``Headers``."""
+"""Name → ``(channels of the maps, shapes a cell of each, values a shape)`` → ``Headers``, or one that is shared."""
 CODERS = {"ssd": BoxCoder}
 LOSSES: dict[str, Callable[..., LossOfClasses]] = {
     "multibox": Multibox,
@@ -87,18 +96,25 @@ def build_detector(
     input_spec: InputSpec,
     width_mult: float = 1.0,
     prior_profile: str = DEFAULT_PRIORS,
+    box_regression: bool = True,
 ) -> Detector:
-    """An initialised detector for ``num_classes`` (background included) on the CPU.
+    """An initialised detector for ``num_classes`` (background included) on the CPU; boxes are its priors where it has no
+    ``box_regression``.
 
     Raises ValueError for fewer than 2 classes, a width that is not positive and an unknown profile.
     """
-    detector = assemble(variant, num_classes, input_spec, width_mult, prior_profile)
+    detector = assemble(variant, num_classes, input_spec, width_mult, prior_profile, box_regression)
     initialise(detector)
     return detector
 
 
 def assemble(
-    variant: Variant, num_classes: int, input_spec: InputSpec, width_mult: float, prior_profile: str
+    variant: Variant,
+    num_classes: int,
+    input_spec: InputSpec,
+    width_mult: float,
+    prior_profile: str,
+    box_regression: bool = True,
 ) -> Detector:
     """``build_detector`` without its first weights: for shapes and counts."""
     if num_classes < 2:
@@ -120,7 +136,9 @@ def assemble(
         classification_headers=make_headers(
             channels, profile.shapes_per_cell, num_classes - variant.first_class
         ),
-        regression_headers=make_headers(channels, profile.shapes_per_cell, 4),
+        regression_headers=make_headers(channels, profile.shapes_per_cell, 4)
+        if box_regression
+        else NoOffsets(profile.shapes_per_cell),
         priors_cxcywh=make_priors(profile, map_sizes(variant, input_spec, width_mult), input_spec),
         coder=CODERS[variant.coder](),
         num_classes=num_classes,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +18,10 @@ from typing import Any
 from vision.ssd.priors.profiles import (
     ANCESTOR_MOBILENET,
     ANCESTOR_VGG,
+    CLASSROOM,
     COCO_MOBILENET,
     COCO_VGG,
+    PYRAMID,
     S8,
     S16,
     TORCHVISION_MOBILE,
@@ -74,7 +77,7 @@ class Variant:
     """One detector as data.
 
     ``sources`` names the maps that are taken from the backbone, finest first; ``neck_options`` goes to the neck's builder,
-    ``loss_options`` to the loss's.
+    ``loss_options`` to the loss's. ``resolution`` (width, height in px) and ``channels`` are its own where nothing else is told.
     ``priors`` holds the profiles by name. ``initial_objects`` is the probability that an untrained net gives
     to all object classes together (softmax) or to each (sigmoid); ``head_std`` is that of the first weights of the heads' last layer.
     """
@@ -94,6 +97,7 @@ class Variant:
     matching: Overlaps = Overlaps()
     postprocess: Nms = Nms()
     resolution: tuple[int, int] = field(default=(300, 300))
+    channels: int = 3
     head_std: float = 0.01
     initial_objects: float = 0.25  # the share of positives at 3 negatives each; docs/ssd.md, "First weights"
 
@@ -199,6 +203,9 @@ BACKBONE_ROWS: dict[str, BackboneRow] = {
             )
             for depth in (18, 34, 50, 101)
         ),
+        BackboneRow(
+            name="classroom", title="ObjectDetectionFromScratch's backbone", strides={"4": 4}, scales=True
+        ),
         BackboneRow(name="darknet19", title="DarkNet19", strides={"8": 8, "16": 16, "32": 32}, scales=True),
         BackboneRow(name="darknet53", title="DarkNet53", strides={"8": 8, "16": 16, "32": 32}, scales=True),
     )
@@ -258,6 +265,12 @@ def _fssd_layouts(**options: Any) -> tuple[Layout, ...]:
 
 _ALL = ("vgg16", *RESNETS, *DARKNETS, *MOBILENETS)
 _YOLO = {"resolution": (416, 416)}
+_SIGMOIDS: dict[str, Any] = {
+    "score_function": "sigmoid", "loss": "sigmoid-focal", "matching": Overlaps(0.5, 0.4),
+}  # fmt: skip
+_PYRAMID = {**_SIGMOIDS, "resolution": (320, 320), "initial_objects": 0.01}
+"""Lin et al. 2017 (RetinaNet), sections 4 and 4.1; the size of TensorFlow's SSD MobileNet V2 FPNLite 320."""
+_PYRAMIDS = (Layout(MOBILENETS[1:], ("8", "16", "32"), PYRAMID),)
 
 DETECTORS: dict[str, DetectorKind] = {
     kind.name: kind
@@ -281,9 +294,12 @@ DETECTORS: dict[str, DetectorKind] = {
         DetectorKind(
             "yolo-v3", "YOLOv3's neck", "yolo-v3", (Layout(_ALL, ("8", "16", "32"), YOLO3),), "point", _YOLO
         ),
+        DetectorKind("ssd-fpn", "SSD on a light feature pyramid", "fpn", _PYRAMIDS, "shared", _PYRAMID),
+        DetectorKind("ssd-bifpn", "SSD on a light BiFPN", "bifpn", _PYRAMIDS, "shared", _PYRAMID),
     )
 }
-"""The kinds of ssds.pytorch (2018), with its heads: plain convolutions, also where it says lite."""
+"""The kinds of ssds.pytorch (2018), with its heads: plain convolutions, also where it says lite; and pyramids as its 2020
+rewrite has, in a light form."""
 
 _MOBILE_PRIORS = {"coco": COCO_MOBILENET, "ancestor": ANCESTOR_MOBILENET}
 
@@ -349,6 +365,20 @@ _NAMED = (
             priors=_MOBILE_PRIORS | {"torchvision": TORCHVISION_MOBILE},
         )
         for size in ("large", "small")
+    ),
+    Variant(
+        name="classroom",
+        title="ObjectDetectionFromScratch's net: grey, 128×64 px, one map of stride 4",
+        backbone="classroom",
+        sources=("4",),
+        neck="none",
+        heads="tower",
+        priors=CLASSROOM,
+        **_SIGMOIDS,
+        loss_options={"alpha": None, "gamma": 2.0},  # binary cross-entropy × (target − p)²
+        resolution=(128, 64),
+        channels=1,
+        initial_objects=1 / (1 + math.exp(2.1)),
     ),
 )
 """The nets that other projects have published, under their names there."""

@@ -1,6 +1,5 @@
 """Backbones, one file a family: ``forward(images)`` gives the list of source maps, finest first.
 
-* ``tapped.py``        layers in order, of which some give their map to the neck
 * ``tapped.py``        a sequence of layers, and which of their maps are taken
 * ``vgg16.py``         VGG16 with its fully connected layers as convolutions
 * ``mobilenet_v1.py``  MobileNetV1
@@ -9,4 +8,5 @@
 * ``squeezenet.py``    SqueezeNet 1.1
 * ``resnet.py``        ResNets of 18, 34, 50 and 101 layers
 * ``darknet.py``       DarkNet19 and DarkNet53, the backbones of YOLOv2 and v3
+* ``classroom.py``     ObjectDetectionFromScratch's: small grey images, stride 4
 """

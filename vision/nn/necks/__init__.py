@@ -4,4 +4,5 @@
 * ``rfb.py``           receptive field blocks
 * ``fssd.py``          maps fused at the finest size, a pyramid from there
 * ``yolo.py``          YOLOv2's pass-through, YOLOv3's top-down path
+* ``pyramids.py``      feature pyramids: FPN and BiFPN, in a light form
 """

@@ -52,6 +52,11 @@ class ExtraLayers(nn.ModuleList):
         return [first, *maps[1 : self.given], *coarser[1:]]
 
 
+def no_layers(in_channels: Sequence[int], width_mult: float = 1.0) -> ExtraLayers:
+    """The backbone's maps as they are."""
+    return ExtraLayers(in_channels, (), ())
+
+
 # output channels and expansion of each block of mb2-ssd-lite
 INVERTED_RESIDUALS = ((512, 0.2), (256, 0.25), (256, 0.5), (64, 0.25))
 

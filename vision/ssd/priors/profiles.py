@@ -216,3 +216,48 @@ YOLO3 = {
     ),
 }
 """Of 52, 26 and 13 cells at 416 px: 10,647 boxes."""
+
+
+# ---------------------------------------------------------------- pyramids, and the classroom net
+
+
+def _pyramid_map(stride: int) -> MapPriors:
+    """Four strides a side and √2 times that, at ratios 1, 2 and ½, of an input of 320 px."""
+    sizes = (4 * stride / 320, 4 * stride / 320 * math.sqrt(2))
+    roots = [math.sqrt(ratio) for ratio in (1.0, 2.0, 0.5)]
+    return MapPriors(tuple((size * root, size / root) for size in sizes for root in roots))
+
+
+PYRAMID = {
+    "coco": PriorProfile(
+        "coco",
+        (
+            _coco_map((0.035, 0.07), _EVEN_NARROW_WIDE),
+            _coco_map((0.12, 0.18), _EVEN_NARROW_WIDE),
+            _coco_map((0.26, 0.36), _EVEN_NARROW_WIDE),
+            _coco_map((0.48, 0.62), _EVEN_NARROW_WIDE),
+            _coco_map((0.78, 0.95), _EVEN_NARROW_WIDE),
+        ),
+    ),
+    "published": PriorProfile("published", tuple(map(_pyramid_map, (8, 16, 32, 64, 128)))),
+}
+"""Of 40, 20, 10, 5 and 3 cells at 320 px: 12,804 boxes; published: those of TensorFlow's SSD MobileNet V2 FPNLite 320."""
+
+
+CLASSROOM = {
+    "coco": PriorProfile("coco", (_coco_map((0.09, 0.18, 0.34, 0.62), _EVEN_NARROW_WIDE),)),
+    "published": PriorProfile(
+        "published",
+        (
+            # of 128×64 px: a box as wide as a part of the input, and in px as high as wide, half and twice as high
+            MapPriors(
+                tuple(
+                    (width, width * ratio * 128 / 64)
+                    for width in (1 / 8, 1 / 4, 1 / 2, 1)
+                    for ratio in (1, 0.5, 2)
+                )
+            ),
+        ),
+    ),
+}
+"""Of 32×16 cells at 128×64 px: 6,144 boxes."""
