@@ -81,3 +81,15 @@ def test_sigmoids_that_are_left_to_the_host_are_refused(
     onnx.save(model, str(tmp_path / "net.onnx"))
     with pytest.raises(ParityBroken, match="sigmoid must be inside the graph"):
         compare(tmp_path / "net.onnx", by_sigmoids.detector, images)
+
+
+@pytest.mark.parametrize(("name", "opset"), [("ssd-fpn-mobilenet-v2", 11), ("ssd-bifpn-mobilenet-v2", 13)])
+def test_pyramids_keep_every_clause_with_sides_that_are_not_doubled(
+    images: list[np.ndarray], tmp_path: Path, name: str, opset: int
+) -> None:
+    """64 × 96 px give maps of 8 × 12, 4 × 6, 2 × 3, 1 × 2 and 1 × 1 cells."""
+    opened = make_opened(tmp_path, row=find(name))
+    report = export(opened, tmp_path / "out" / "net.onnx", images[:1], opset)
+    assert report.graph.scores_shape == (1, 6 * (96 + 24 + 6 + 2 + 1), len(CLASSES))
+    graph = onnx.load(str(tmp_path / "out" / "net.onnx")).graph
+    assert {"Slice", "Resize"} <= {node.op_type for node in graph.node}
