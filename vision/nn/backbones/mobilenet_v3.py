@@ -149,7 +149,7 @@ class MobileNetV3(TappedSequential):
         layers.append(conv_bn_act(channels, 6 * channels, act=nn.Hardswish(inplace=True)))
         outputs.append(6 * channels)
         super().__init__(layers, _taps(rows, first_32), outputs, sources)
-        self.begins_anew = tuple(f"{number}." for number in range(first_32, len(layers))) if reduced else ()
+        self.begins_anew = tuple(f"{number}." for number in range(first_32, len(layers)) if reduced)
 
     @staticmethod
     def is_torchvision(weights: Mapping[str, Tensor]) -> bool:

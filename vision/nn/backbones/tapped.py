@@ -28,6 +28,9 @@ class TappedSequential(nn.Sequential):
     classifier_layers: ClassVar[tuple[str, ...]] = ()
     """What names begin with that ``is_torchvision`` and ``from_torchvision`` have to see of torchvision's classifier."""
 
+    begins_anew: tuple[str, ...] = ()
+    """What names of layers begin with that differ from those of published weights."""
+
     def __init__(
         self,
         layers: Sequence[nn.Module] | Mapping[str, nn.Module],

@@ -28,7 +28,7 @@ from vision.nn.input_channels import with_channels
 from vision.nn.weights import class_names
 from vision.nn.weights.key_maps import Form, form_of
 from vision.nn.weights.normalisation import DEPLOYED, IMAGENET, PYTORCH_SSD, fold
-from vision.nn.weights.state_dicts import LoadReport, Weights, average_in, load_fitting, weights_in
+from vision.nn.weights.state_dicts import LoadReport, Weights, average_in, few, load_fitting, weights_in
 from vision.nn.weights.weight_file import read
 
 HEADS = ("classification_headers.", "regression_headers.")
@@ -58,14 +58,20 @@ def load_base_net(model: nn.Module, source: str) -> LoadReport:
     whole, averaged = (_torchvision_weights(source, family), False) if named else weights_of(Path(source))
     found = _backbone_part(whole)
     notes = ["its input range is not recorded: taken to be this net's, pixel / 127.5 − 1"]
-    if base_net.is_torchvision(found):
+    theirs = _backbone_part(whole, base_net.classifier_layers)
+    if base_net.is_torchvision(theirs):
         spec: Any = model.input_spec
+        found, behind = _without_last_layers(base_net, base_net.from_torchvision(theirs))
         conv, norm = base_net.first_layer
-        found = fold(base_net.from_torchvision(found), conv, norm, IMAGENET, spec)
-        notes = ["ImageNet's normalisation folded into the first layer"]
+        found = fold(found, conv, norm, IMAGENET, spec)
+        notes = ["ImageNet's normalisation folded into the first layer", *behind]
     found, of_channels = with_channels(found, base_net.first_layer[0], base_net)
     notes += [AVERAGED] * averaged + of_channels
-    return load_fitting(base_net, found, source, notes, flag="--base-net", whole=whole)
+    if base_net.begins_anew:
+        notes.append("layers that have half of the published channels here begin anew")
+    return load_fitting(
+        base_net, found, source, notes, beside=base_net.begins_anew, flag="--base-net", whole=whole
+    )
 
 
 def weights_of(path: Path) -> tuple[Weights, bool]:
@@ -78,10 +84,15 @@ def weights_of(path: Path) -> tuple[Weights, bool]:
     return weights_in(file.content, path), average_in(file.content) is not None
 
 
-def _torchvision_weights(name: str, family: str) -> Weights:
-    """Downloaded once into torch's cache, their digest checked. ``family``: of which names they have to be."""
+def _torchvision_weights(name: str, family: str | None) -> Weights:
+    """Downloaded once into torch's cache, their digest checked. ``family``: of which names they have to be, if there are any."""
     from torchvision.models import get_weight
 
+    if family is None:
+        raise UserError(
+            f"--base-net {name}: torchvision has no weights of this net's backbone\n"
+            "  fix: name a file with --base-net FILE, or leave --base-net out to train from scratch"
+        )
     if not name.startswith(f"{family}."):
         raise UserError(
             f"--base-net {name}: this net's backbone takes {family}, such as {family}.IMAGENET1K_V1"
@@ -112,14 +123,25 @@ def _fetched(url: str, cached: Path) -> Path:
     return cached
 
 
-def _backbone_part(weights: Weights) -> Weights:
-    """Of a detector or a classifier only the backbone, its names counted from the backbone's own layers."""
-    for prefix in ("base_net.", "features."):
-        if any(name.startswith(prefix) for name in weights):
-            return {
-                name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)
-            }
-    return {name: value for name, value in weights.items() if not name.startswith(("classifier.", "fc."))}
+def _backbone_part(weights: Weights, beside: tuple[str, ...] = ()) -> Weights:
+    """Of a detector or a classifier only the backbone, its names counted from the backbone's own layers.
+
+    With them, as they are, names that begin with one of ``beside``.
+    """
+    prefixes = ("base_net.", "features.", "model.", "")
+    prefix = next(each for each in prefixes if any(name.startswith(each) for name in weights))
+    found = {name.removeprefix(prefix): v for name, v in weights.items() if name.startswith(prefix)}
+    if not prefix:
+        found = {name: v for name, v in found.items() if not name.startswith(("classifier.", "fc."))}
+    return found | {name: v for name, v in weights.items() if name.startswith(beside)}
+
+
+def _without_last_layers(base_net: nn.Module, weights: Weights) -> tuple[Weights, list[str]]:
+    """The weights of layers that ``base_net`` has, and a sentence for people where there are more."""
+    there = {name for name, _ in base_net.named_children()}
+    behind = sorted({name.partition(".")[0] for name in weights} - there)
+    found = {name: value for name, value in weights.items() if name.partition(".")[0] in there}
+    return found, [f"layers left out, which this net does without: {few(behind)}"] if behind else []
 
 
 @dataclass(frozen=True)
