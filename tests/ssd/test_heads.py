@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from vision.core.sample import InputSpec
-from vision.ssd.build import build_detector
-from vision.ssd.heads import NoOffsets, shared_headers, tower_headers
-from vision.ssd.variants import find
+from vision.ssd.build import HEADS, build_detector
+from vision.ssd.heads import Headers, NoOffsets, shared_headers, tower_headers
+from vision.ssd.variants import HEAD_KINDS, find
 
 
 def _maps(channels: int, *sizes: int) -> list[torch.Tensor]:
@@ -88,3 +88,47 @@ def test_pyramids_are_of_the_sizes_in_the_documents(name):
     sizes = {"ssd-fpn-mobilenet-v2": 2_139_000, "ssd-bifpn-mobilenet-v2": 2_021_809}
     assert sum(p.numel() for p in detector.parameters()) == sizes[name]
     assert len(detector.priors_cxcywh) == 6 * (40**2 + 20**2 + 10**2 + 5**2 + 3**2)
+
+
+# ---------------------------------------------------------------- one header a map, by name
+
+CHANNELS, SHAPES, VALUES = (16, 24, 8), (6, 4, 5), 3
+
+
+def made(name: str) -> Headers:
+    torch.manual_seed(0)
+    return HEADS[name](CHANNELS, SHAPES, VALUES)
+
+
+@pytest.mark.parametrize("name", HEAD_KINDS)
+@pytest.mark.parametrize("mode", [True, False])
+def test_every_kind_gives_its_values_for_every_cell(name, mode):
+    maps = [torch.randn(2, c, h, w) for c, h, w in zip(CHANNELS, (4, 2, 1), (5, 3, 1), strict=True)]
+    found = made(name).train(mode)(maps)
+    assert [tuple(each.shape) for each in found] == [(2, 18, 4, 5), (2, 12, 2, 3), (2, 15, 1, 1)]
+
+
+@pytest.mark.parametrize("name", HEAD_KINDS)
+def test_last_layers_are_what_gives_the_values(name):
+    last = made(name).last_layers
+    assert [layer.out_channels for layer in last.values()] == [18, 12, 15]
+    assert all(layer.bias is not None for layer in last.values())
+
+
+def kernels(header: nn.Module) -> list[tuple[int, bool]]:
+    """Of each convolution its side, and whether each channel stands alone."""
+    layers = [layer for layer in header.modules() if isinstance(layer, nn.Conv2d)]
+    return [(layer.kernel_size[0], layer.groups == layer.in_channels > 1) for layer in layers]
+
+
+@pytest.mark.parametrize(
+    ("name", "finer", "last"),
+    [
+        ("full", [(3, False)], [(3, False)]),
+        ("point", [(1, False)], [(1, False)]),
+        ("lite", [(3, True), (1, False)], [(3, True), (1, False)]),
+        ("ssd-lite", [(3, True), (1, False)], [(1, False)]),
+    ],
+)
+def test_what_each_kind_is_made_of(name, finer, last):
+    assert [kernels(header) for header in made(name)] == [finer, finer, last]

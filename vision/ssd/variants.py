@@ -404,7 +404,7 @@ def find(name: str, heads: str | None = None) -> Variant:
     if heads is None or HEAD_KINDS.get(row.heads) == heads:
         return row
     if row.heads not in HEAD_KINDS:
-        raise ValueError(f"{heads} heads: {name} has heads of its own")
+        raise ValueError(f"--heads {heads}: {name} has heads of its own kind; leave the option out")
     return dataclasses.replace(row, heads=heads)
 
 
