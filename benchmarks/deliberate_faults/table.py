@@ -79,6 +79,11 @@ FAULTS: tuple[Fault, ...] = (
         ("suppression in float32", "boxes.double(), scores.double()", "boxes, scores"),
     ),
     *rows(
+        "vision/nn/input_channels.py", "tests/nn/test_input_channels.py",
+        ("grey is a third of each colour", "kernel * kernel.new_tensor(GREY)[None, :, None, None]", "kernel.expand(-1, 3, -1, -1) / 3"),
+        ("RGB weights on grey are a mean", "kernel.sum(dim=1, keepdim=True)", "kernel.mean(dim=1, keepdim=True)"),
+    ),
+    *rows(
         "vision/transforms/draw.py", "tests/transforms/test_draw.py",
         ("the crop's aspect bound", "scale**-2)", "scale**-1)"),
         ("a shift stretches one way only", "** (2 * uniform[1] - 1)", "** uniform[1]"),
