@@ -12,9 +12,10 @@ from benchmarks.deliberate_faults.stages import STAGES
 FAULTS: tuple[Fault, ...] = (
     *rows(
         "vision/ssd/heads.py", "tests/ssd/test_model.py",
-        ("ReLU in the place of ReLU6 in the heads", "nn.ReLU6(inplace=True)", "nn.ReLU(inplace=True)"),
+        ("ReLU in the place of ReLU6 in the heads", "        nn.ReLU6(inplace=True),", "        nn.ReLU(inplace=True),"),
         ("first bias counts background among the objects", "* (num_classes - 1))", "* num_classes)"),
         ("first bias of sigmoids is that of objects", "nn.init.constant_(bias, -math.log(", "nn.init.constant_(bias, math.log("),
+        ("all maps share the first one's statistics", "zip(maps, self.norms, strict=True)", "((one, self.norms[0]) for one in maps)", "tests/ssd/test_heads.py"),
         ("rows and columns of a map exchanged", "output.permute(0, 2, 3, 1)", "output.permute(0, 3, 2, 1)"),
         ("first weights of the heads twice as large", "nn.init.normal_(last.weight, std=std)", "nn.init.normal_(last.weight, std=2 * std)"),
     ),
@@ -219,6 +220,12 @@ FAULTS: tuple[Fault, ...] = (
         "vision/nn/backbones/mobilenet_v2.py", "tests/nn/backbones/test_mobilenet_v2.py tests/ssd/test_model.py",
         ("tapped one block early", "EXPANSION: 14", "EXPANSION: 13"),
         ("one block fewer", "(6, 64, 4, 2)", "(6, 64, 3, 2)"),
+    ),
+    *rows(
+        "vision/nn/necks/pyramids.py", "tests/nn/necks/test_pyramids.py",
+        ("weights of a sum may be negative", "self.weights.relu()", "self.weights"),
+        ("the path back forgets the way down", "[maps[coarse], middle[coarse]]", "[maps[coarse], maps[coarse]]"),
+        ("a pyramid adds nothing from above", "merged[fine] + enlarged(", "merged[fine] + 0 * enlarged("),
     ),
     *rows(
         "vision/nn/initialise.py", "tests/nn/test_initialise.py",

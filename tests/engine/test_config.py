@@ -291,3 +291,12 @@ def test_help_does_not_import_torch_and_makes_nothing(tmp_path: Path, repository
     )
     assert done.returncode == 0, done.stderr
     assert b"--resume" in done.stdout and list(tmp_path.iterdir()) == []
+
+
+def test_a_net_has_its_own_size_and_channels_unless_told() -> None:
+    """The classroom net's are grey and not square; a recipe or the command line wins."""
+    own = build({"net": "classroom"})
+    assert (own.resolution, own.channels, own.box_regression) == ((128, 64), 1, True)
+    told = build({"net": "classroom", "channels": 3, "resolution": (96,), "box_regression": False})
+    assert (told.resolution, told.channels, told.box_regression) == ((96,), 3, False)
+    assert build({"net": "ssd-fpn-mobilenet-v2"}).resolution == (320,)
