@@ -29,6 +29,8 @@ TORCH_FREE = (
     "pipeline/",
     "vision/engine/config.py",
     "vision/ssd/variants.py",
+    "vision/ssd/naming/",
+    "vision/nn/backbone_rows.py",
 )
 ALBUMENTATIONS = ("vision/transforms/augment.py", "benchmarks/augmentation.py")
 

@@ -112,6 +112,8 @@ TESTED_BY = {
     "vision/datasets/splits.py": "tests/house/test_printed_training.py",
     "vision/nn/backbones/tapped.py": "tests/nn/backbones/test_mobilenet_v1.py",
     "vision/engine/runs/plan.py": "tests/engine/runs/test_resume.py",
+    "vision/nn/backbone_rows.py": "tests/ssd/test_variants.py",
+    "vision/ssd/naming/answers.py": "tests/ssd/test_variants.py",
     "vision/export/graphs.py": "tests/export/test_tensorrt.py",
     "vision/images/jpeg.py": "tests/images/test_decode.py",
     "vision/images/raster.py": "tests/images/test_decode.py",

@@ -8,13 +8,14 @@ on each backbone (``BACKBONE_ROWS``) that has the maps it takes.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vision.nn.backbone_rows import BACKBONE_ROWS as BACKBONE_ROWS
+from vision.nn.backbone_rows import BackboneRow as BackboneRow
+from vision.ssd.naming.answers import Names
 from vision.ssd.priors.profiles import (
     ANCESTOR_MOBILENET,
     ANCESTOR_VGG,
@@ -43,22 +44,6 @@ class Nms:
     iou_threshold: float = 0.45
     candidates: int = 400
     limit: int = 100
-
-
-@dataclass(frozen=True)
-class BackboneRow:
-    """One backbone as data.
-
-    ``strides`` are those of the maps that it offers, by the names that ``Variant.sources`` takes: ``"8"`` is the last map
-    of stride 8 as ssds.pytorch takes it; longer names are maps that other detectors take. ``scales`` tells whether it follows a
-    width multiplier, ``torchvision_weights`` the enum of torchvision that has weights of it.
-    """
-
-    name: str
-    title: str
-    strides: Mapping[str, int] = field(hash=False)
-    scales: bool = False
-    torchvision_weights: str | None = None
 
 
 @dataclass(frozen=True)
@@ -152,64 +137,6 @@ class DetectorKind:
 
 DEFAULT_PRIORS = "coco"
 DEFAULT_VARIANT = "mb2-ssd-lite"
-
-BACKBONE_ROWS: dict[str, BackboneRow] = {
-    row.name: row
-    for row in (
-        BackboneRow(
-            name="vgg16",
-            title="VGG16",
-            strides={"8": 8, "16": 16},
-            scales=True,
-            torchvision_weights="VGG16_Weights",
-        ),
-        BackboneRow(
-            name="mobilenet-v1",
-            title="MobileNetV1",
-            strides={"8": 8, "16": 16, "32": 32},
-            scales=True,
-        ),
-        BackboneRow(
-            name="mobilenet-v2",
-            title="MobileNetV2",
-            strides={"8": 8, "16": 16, "expansion-16": 16, "32": 32, "last-32": 32},
-            scales=True,
-            torchvision_weights="MobileNet_V2_Weights",
-        ),
-        *(
-            BackboneRow(
-                name=f"mobilenet-v3-{size}",
-                title=f"MobileNetV3 {size}",
-                strides={"8": 8, "16": 16, "expansion-16": 16, "32": 32, "last-32": 32, "reduced-32": 32},
-                scales=True,
-                torchvision_weights=f"MobileNet_V3_{size.capitalize()}_Weights",
-            )
-            for size in ("large", "small")
-        ),
-        BackboneRow(
-            name="squeezenet",
-            title="SqueezeNet 1.1",
-            strides={"8": 8, "16": 16, "last-16": 16},
-            scales=True,
-            torchvision_weights="SqueezeNet1_1_Weights",
-        ),
-        *(
-            BackboneRow(
-                name=f"resnet{depth}",
-                title=f"ResNet-{depth}",
-                strides={"8": 8, "16": 16, "32": 32},
-                scales=True,
-                torchvision_weights=f"ResNet{depth}_Weights",
-            )
-            for depth in (18, 34, 50, 101)
-        ),
-        BackboneRow(
-            name="classroom", title="ObjectDetectionFromScratch's backbone", strides={"4": 4}, scales=True
-        ),
-        BackboneRow(name="darknet19", title="DarkNet19", strides={"8": 8, "16": 16, "32": 32}, scales=True),
-        BackboneRow(name="darknet53", title="DarkNet53", strides={"8": 8, "16": 16, "32": 32}, scales=True),
-    )
-}
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
 DARKNETS = ("darknet19", "darknet53")
@@ -390,7 +317,6 @@ HEAD_KINDS = {"full": "full", "point": "full", "ssd-lite": "lite", "lite": "lite
     ("bare-lite", "mobile"), "lite"
 )
 """Heads → what ``--heads`` calls them."""
-LIST = "all nets: python -m tools.models"
 
 
 def find(name: str, heads: str | None = None) -> Variant:
@@ -399,107 +325,12 @@ def find(name: str, heads: str | None = None) -> Variant:
     Raises ValueError: with the name that was probably meant, or with the reason why a combination is not there.
     """
     if name not in VARIANTS:
-        raise ValueError(_not_there(name))
+        kinds = {kind.name: [layout.sources for layout in kind.layouts] for kind in DETECTORS.values()}
+        nets = {row.name: row.backbone for row in VARIANTS.values()}
+        raise ValueError(Names(kinds, BACKBONE_ROWS, nets, [row.name for row in _NAMED]).answer(name))
     row = VARIANTS[name]
     if heads is None or HEAD_KINDS.get(row.heads) == heads:
         return row
     if row.heads not in HEAD_KINDS:
         raise ValueError(f"--heads {heads}: {name} has heads of its own kind; leave the option out")
     return dataclasses.replace(row, heads=heads)
-
-
-def _not_there(name: str) -> str:
-    shown = repr(name if len(name) <= 60 else name[:59] + "…")
-    near = _meant(name)
-    if near:
-        return f"no net is called {shown}: did you mean {near!r}? {LIST}"
-    for kind, backbone in _taken_apart(name):
-        return _why_not(DETECTORS[kind], BACKBONE_ROWS[backbone])
-    for part, what in (
-        *((kind, "kind of detector") for kind in DETECTORS),
-        *((row, "backbone") for row in BACKBONE_ROWS),
-    ):
-        if name and _squeezed(part) == _squeezed(name):
-            nets = [
-                net
-                for net in VARIANTS
-                if net in (f"{part}-{VARIANTS[net].backbone}", *(f"{kind}-{part}" for kind in DETECTORS))
-            ]
-            return f"{shown} is a {what}, not a net: {_joined(nets)}; {LIST}"
-    near = _alike(name[:100].lower())
-    return f"no net is called {shown}: {f'did you mean {near!r}? ' if near else ''}{LIST}"
-
-
-def _why_not(kind: DetectorKind, backbone: BackboneRow) -> str:
-    """Three lines: why ``kind`` does not stand on ``backbone``, and what does."""
-    kinds = [name for name in DETECTORS if f"{name}-{backbone.name}" in VARIANTS]
-    backbones = [name for name in BACKBONE_ROWS if f"{kind.name}-{name}" in VARIANTS]
-    others = [row.name for row in _NAMED if row.backbone == backbone.name]
-    if any(set(layout.sources) <= set(backbone.strides) for layout in kind.layouts):
-        why = f"nobody has said how its extra layers and prior boxes fit {backbone.name}"
-    else:
-        strides = [stride for name, stride in backbone.strides.items() if name == str(stride)]
-        taken = " or ".join(dict.fromkeys(_joined(layout.sources) for layout in kind.layouts))
-        why = f"it takes maps of stride {taken}, and {backbone.name} offers {_joined(strides) or 'others'}"
-    there = [f"{kind.name} on {_joined(backbones)}"] if backbones else []
-    there += [f"{backbone.name} with {_joined(kinds)}"] if kinds else []
-    there += [f"{_joined(others)}"] if others else []
-    return (
-        f"{kind.name} does not stand on {backbone.name}\n  why: {why}\n  there is: {'; '.join(there)}; {LIST}"
-    )
-
-
-def _joined(names: Sequence[object]) -> str:
-    return ", ".join(map(str, names))
-
-
-# ---------------------------------------------------------------- names as others spell them
-
-_SPELLINGS = {
-    "mobilenetv": "mb", "mobilenet": "mb", "mbv": "mb", "yolov": "yolo", "squeezenet": "sq", "vgg16": "vgg",
-}  # fmt: skip
-
-
-def _squeezed(name: str) -> str:
-    """Only what tells nets apart: ``ssd_lite_mobilenetv2_train_coco.yml`` and ``ssd-lite-mobilenet-v2`` → ``ssdlitemb2``."""
-    plain = re.sub(r"[^a-z0-9]", "", re.sub(r"(\.pth|\.ya?ml)$", "", name[:100].lower()))
-    plain = (
-        re.sub(r"(train|test)?(coco|voc)?[\d.]*(train|test)?$", "", plain)
-        if "coco" in plain or "voc" in plain
-        else plain
-    )
-    for long, short in _SPELLINGS.items():
-        plain = plain.replace(long, short)
-    return plain
-
-
-def _taken_apart(name: str) -> Iterator[tuple[str, str]]:
-    """The kind of detector and the backbone that ``name`` may mean, in either order."""
-    plain = _squeezed(name)
-    for kind in sorted(DETECTORS, key=len, reverse=True):
-        for backbone in BACKBONE_ROWS:
-            parts = _squeezed(kind), _squeezed(backbone)
-            if plain in (parts[0] + parts[1], parts[1] + parts[0]):
-                yield kind, backbone
-
-
-def _meant(name: str) -> str | None:
-    """The net whose name is ``name`` but for its spelling or its order; mb2 is pytorch-ssd's word, mobilenet the zoo's."""
-    plain, short = _squeezed(name), "mb" in name[:100].lower()
-    same = [known for known in VARIANTS if _squeezed(known) == plain]
-    same += [net for pair in _taken_apart(name) if (net := "-".join(pair)) in VARIANTS]
-    if short:
-        same += difflib.get_close_matches(
-            name[:100].lower(), [row.name for row in _NAMED if _digits(row.name) == _digits(name)], n=1
-        )
-    return min(same, key=lambda known: ("mb" in known) != short, default=None)
-
-
-def _alike(name: str) -> str | None:
-    """The nearest name; another digit is another net (mb1, mb2), not a slip of the finger."""
-    near = [known for known in VARIANTS if _digits(name) in ("", _digits(known))]
-    return next(iter(difflib.get_close_matches(name, near, n=1, cutoff=0.75)), None)
-
-
-def _digits(name: str) -> str:
-    return re.sub(r"\D", "", name)

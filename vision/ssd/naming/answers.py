@@ -1,0 +1,114 @@
+"""What is said of a name that is no net's: the one that was probably meant, or why there is no such net."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from vision.nn.backbone_rows import BackboneRow
+
+LIST = "all nets: python -m tools.models"
+_SPELLINGS = {
+    "mobilenetv": "mb", "mobilenet": "mb", "mbv": "mb", "yolov": "yolo", "squeezenet": "sq", "vgg16": "vgg",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Names:
+    """``kinds`` of detectors, each with the sources it may take; all ``nets``, each with its backbone; those of other
+    projects (``published``)."""
+
+    kinds: Mapping[str, Sequence[tuple[str, ...]]]
+    backbones: Mapping[str, BackboneRow]
+    nets: Mapping[str, str]
+    published: Sequence[str]
+
+    def answer(self, name: str) -> str:
+        """What is wrong with ``name``, which is no net's: one line, or three."""
+        shown = repr(name if len(name) <= 60 else name[:59] + "…")
+        near = self._meant(name)
+        if near:
+            return f"no net is called {shown}: did you mean {near!r}? {LIST}"
+        for kind, backbone in self._taken_apart(name):
+            return self._why_not(kind, self.backbones[backbone])
+        for part, what in (
+            *((kind, "kind of detector") for kind in self.kinds),
+            *((row, "backbone") for row in self.backbones),
+        ):
+            if name and _squeezed(part) == _squeezed(name):
+                nets = [
+                    net
+                    for net in self.nets
+                    if net in (f"{part}-{self.nets[net]}", *(f"{kind}-{part}" for kind in self.kinds))
+                ]
+                return f"{shown} is a {what}, not a net: {_joined(nets)}; {LIST}"
+        near = self._alike(name[:100].lower())
+        return f"no net is called {shown}: {f'did you mean {near!r}? ' if near else ''}{LIST}"
+
+    def _why_not(self, kind: str, backbone: BackboneRow) -> str:
+        """Three lines: why ``kind`` does not stand on ``backbone``, and what does."""
+        kinds = [name for name in self.kinds if f"{name}-{backbone.name}" in self.nets]
+        backbones = [name for name in self.backbones if f"{kind}-{name}" in self.nets]
+        others = [name for name in self.published if self.nets[name] == backbone.name]
+        if any(set(sources) <= set(backbone.strides) for sources in self.kinds[kind]):
+            why = f"nobody has said how its extra layers and prior boxes fit {backbone.name}"
+        else:
+            strides = [stride for name, stride in backbone.strides.items() if name == str(stride)]
+            taken = " or ".join(dict.fromkeys(_joined(sources) for sources in self.kinds[kind]))
+            why = (
+                f"it takes maps of stride {taken}, and {backbone.name} offers {_joined(strides) or 'others'}"
+            )
+        there = [f"{kind} on {_joined(backbones)}"] if backbones else []
+        there += [f"{backbone.name} with {_joined(kinds)}"] if kinds else []
+        there += [f"{_joined(others)}"] if others else []
+        return (
+            f"{kind} does not stand on {backbone.name}\n  why: {why}\n  there is: {'; '.join(there)}; {LIST}"
+        )
+
+    def _taken_apart(self, name: str) -> Iterator[tuple[str, str]]:
+        """The kind of detector and the backbone that ``name`` may mean, in either order."""
+        plain = _squeezed(name)
+        for kind in sorted(self.kinds, key=len, reverse=True):
+            for backbone in self.backbones:
+                parts = _squeezed(kind), _squeezed(backbone)
+                if plain in (parts[0] + parts[1], parts[1] + parts[0]):
+                    yield kind, backbone
+
+    def _meant(self, name: str) -> str | None:
+        """The net whose name is ``name`` but for its spelling or its order; mb2 is pytorch-ssd's word, mobilenet the zoo's."""
+        plain, short = _squeezed(name), "mb" in name[:100].lower()
+        same = [known for known in self.nets if _squeezed(known) == plain]
+        same += [net for pair in self._taken_apart(name) if (net := "-".join(pair)) in self.nets]
+        if short:
+            same += difflib.get_close_matches(
+                name[:100].lower(), [net for net in self.published if _digits(net) == _digits(name)], n=1
+            )
+        return min(same, key=lambda known: ("mb" in known) != short, default=None)
+
+    def _alike(self, name: str) -> str | None:
+        """The nearest name; another digit is another net (mb1, mb2), not a slip of the finger."""
+        near = [known for known in self.nets if _digits(name) in ("", _digits(known))]
+        return next(iter(difflib.get_close_matches(name, near, n=1, cutoff=0.75)), None)
+
+
+def _joined(names: Sequence[object]) -> str:
+    return ", ".join(map(str, names))
+
+
+def _squeezed(name: str) -> str:
+    """Only what tells nets apart: ``ssd_lite_mobilenetv2_train_coco.yml`` and ``ssd-lite-mobilenet-v2`` → ``ssdlitemb2``."""
+    plain = re.sub(r"[^a-z0-9]", "", re.sub(r"(\.pth|\.ya?ml)$", "", name[:100].lower()))
+    plain = (
+        re.sub(r"(train|test)?(coco|voc)?[\d.]*(train|test)?$", "", plain)
+        if "coco" in plain or "voc" in plain
+        else plain
+    )
+    for long, short in _SPELLINGS.items():
+        plain = plain.replace(long, short)
+    return plain
+
+
+def _digits(name: str) -> str:
+    return re.sub(r"\D", "", name)
