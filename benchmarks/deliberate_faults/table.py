@@ -55,7 +55,7 @@ FAULTS: tuple[Fault, ...] = (
         "vision/ssd/priors/generate.py", "tests/ssd/priors/test_generate.py",
         ("centres at the corners of cells", "dtype=torch.float64) + 0.5)", "dtype=torch.float64) + 0.0)"),
         ("the ancestors' grid at every size", "if cells_at_300 and side_px == 300 else", "if cells_at_300 else"),
-        ("priors not clamped", "torch.cat(parts).clamp(0.0, 1.0).float()", "torch.cat(parts).float()"),
+        ("priors not clamped", "else boxes[:, 2:]).clamp_(0.0, 1.0)", "else boxes[:, 2:])"),
     ),
     *rows(
         "vision/ssd/priors/profiles.py", "tests/ssd/priors/test_generate.py",
@@ -226,6 +226,24 @@ FAULTS: tuple[Fault, ...] = (
         ("weights of a sum may be negative", "self.weights.relu()", "self.weights"),
         ("the path back forgets the way down", "[maps[coarse], middle[coarse]]", "[maps[coarse], maps[coarse]]"),
         ("a pyramid adds nothing from above", "merged[fine] + enlarged(", "merged[fine] + 0 * enlarged("),
+    ),
+    *rows(
+        "vision/nn/blocks.py", "tests/nn/test_necks.py",
+        ("length summed in the input's precision", "vector_norm(x.float(), dim=1", "vector_norm(x, dim=1"),
+        ("resizing by corners", "(torch.arange(wanted, dtype=torch.float64, device=\"cpu\") + 0.5) * cells / wanted - 0.5", "torch.arange(wanted, dtype=torch.float64, device=\"cpu\") * cells / wanted"),
+    ),
+    *rows(
+        "vision/nn/necks/rfb.py", "tests/nn/test_necks.py",
+        ("separable convolutions that are not", "relu=False, groups=channels)", "relu=False)"),
+        ("no shortcut around a block", "merged + self.shortcut(x)", "merged"),
+    ),
+    *rows(
+        "vision/nn/necks/yolo.py", "tests/nn/test_necks.py",
+        ("maps of YOLOv3 coarsest first", "return found[::-1]", "return found"),
+    ),
+    *rows(
+        "vision/ssd/cost.py", "tests/ssd/test_cost.py",
+        ("multiply-adds counted as operations", "weights * height * width", "2 * weights * height * width"),
     ),
     *rows(
         "vision/nn/initialise.py", "tests/nn/test_initialise.py",
