@@ -6,6 +6,7 @@ checked again. It is not synced, since a lost line costs one decode.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from itertools import starmap
 from pathlib import Path
@@ -48,11 +49,11 @@ class ImageJournal:
         self._lines.close()
 
     def find(self, job: ImageJob) -> Checked | None:
-        """What is known of ``job``, if its file is still the one that was checked."""
-        known = self._known.get(_key(job))
-        if known is None or known.facts != facts_now(Path(job.folder), job.name):
+        """What is known of ``job``, if its file is still the one that was checked and may still be read."""
+        known, folder = self._known.get(_key(job)), Path(job.folder)
+        if known is None or known.facts != facts_now(folder, job.name):
             return None
-        return known
+        return known if os.access(folder / job.name, os.R_OK) else None
 
     def forget_others(self, found: Mapping[ImageJob, Checked]) -> None:
         """Writes the journal anew where most lines are about other files of these splits than those of ``found`` now."""

@@ -61,8 +61,13 @@ class DiskFault(OSError):
 
 
 def facts_now(folder: Path, name: str) -> FileFacts | None:
-    """Size, mtime and inode of a regular file below ``folder``, or at the end of a link there; None for anything else."""
+    """Size, mtime and inode of a regular file below ``folder``, or at the end of a link there; None for anything else.
+
+    As where it is read: nothing is there behind a folder that is a link.
+    """
     try:
+        if any((folder / above).is_symlink() for above in PurePosixPath(name).parents[:-1]):
+            return None
         found = (folder / name).stat()
     except (OSError, ValueError):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,25 @@ def test_what_was_missing_is_not_written_down_and_spoils_nothing(tmp_path: Path)
         assert journal.find(gone) is None and journal.find(job) == checked
         (tmp_path / "a.jpg").write_bytes(b"another one")
         assert journal.find(job) is None, "a verdict is about one file"
+
+
+def test_a_verdict_holds_only_where_the_file_would_be_read_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not behind a folder that became a link, nor of what lost its permissions: the file is the same one there."""
+    (tmp_path / "images/below").mkdir(parents=True)
+    job, checked = job_and_verdict(tmp_path / "images/below")
+    job = job._replace(folder=str(tmp_path / "images"), name="below/a.jpg")
+    with ImageJournal(tmp_path / "journal.jsonl", {"check": 1}) as journal:
+        journal.add([(job, checked)])
+    with ImageJournal(tmp_path / "journal.jsonl", {"check": 1}) as journal:
+        assert journal.find(job) == checked
+        with monkeypatch.context() as patched:  # root may read whatever its mode is
+            patched.setattr("os.access", lambda path, mode: mode != os.R_OK)
+            assert journal.find(job) is None
+        moved = (tmp_path / "images/below").rename(tmp_path / "elsewhere")
+        (tmp_path / "images/below").symlink_to(moved)
+        assert journal.find(job) is None
 
 
 @pytest.fixture
