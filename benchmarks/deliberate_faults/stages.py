@@ -68,7 +68,8 @@ STAGES: tuple[Fault, ...] = (
     ),
     *rows(
         "pipeline/image_check/journal.py", "tests/pipeline/image_check/test_journal.py",
-        ("a verdict holds whatever the file is now", "if known is None or known.facts != facts_now(Path(job.folder), job.name):", "if known is None:"),
+        ("a verdict holds whatever the file is now", "if known is None or known.facts != facts_now(folder, job.name):", "if known is None:"),
+        ("a verdict holds of what may not be read any more", "return known if os.access(folder / job.name, os.R_OK) else None", "return known"),
         ("the verdict on an image that is missing is kept", "if checked.facts is not None:", "if True:"),
     ),
     *rows(
