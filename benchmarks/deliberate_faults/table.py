@@ -246,6 +246,15 @@ FAULTS: tuple[Fault, ...] = (
         ("multiply-adds counted as operations", "weights * height * width", "2 * weights * height * width"),
     ),
     *rows(
+        "vision/nn/backbones/vgg16.py", "tests/nn/backbones/test_vgg16.py",
+        ("rows of fc6 that are next to each other", "[::4, :, ::3, ::3]", "[::4, :, :3, :3]"),
+        ("the third pooling rounds down", "ceil_mode=stage == 3", "ceil_mode=False"),
+    ),
+    *rows(
+        "vision/nn/weights/pretrained.py", "tests/nn/weights/test_base_net.py",
+        ("layers of stride 32 have to fit", "beside=base_net.begins_anew", "beside=()"),
+    ),
+    *rows(
         "vision/nn/initialise.py", "tests/nn/test_initialise.py",
         ("variance of what comes in", 'mode="fan_out"', 'mode="fan_in"'),
     ),

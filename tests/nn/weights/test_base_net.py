@@ -147,3 +147,9 @@ def test_names_of_torchvisions_weights_are_its_own(name: str) -> None:
 def test_weights_of_another_backbone_are_refused_with_the_right_ones() -> None:
     with pytest.raises(ValueError, match=r"takes ResNet50_Weights, such as ResNet50_Weights\.IMAGENET1K_V1"):
         load("resnet50", ("8",), 0.25, 3, "ResNet18_Weights.IMAGENET1K_V1")
+
+
+def test_weights_of_another_input_range_are_refused_before_they_are_fetched() -> None:
+    """Those of torchvision's ssd300_vgg16 expect pixels without a deviation; their classifier is NaN."""
+    with pytest.raises(ValueError, match=r"another input range .*\n  fix: take VGG16_Weights\.IMAGENET1K_V1"):
+        load("vgg16", ("8",), 0.1, 3, "VGG16_Weights.IMAGENET1K_FEATURES")

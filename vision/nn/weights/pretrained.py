@@ -101,6 +101,12 @@ def _torchvision_weights(name: str, family: str | None) -> Weights:
         chosen = get_weight(name)
     except (ValueError, KeyError, AttributeError) as error:
         raise UserError(f"--base-net {name}: torchvision has no such weights ({error})") from None
+    preset = chosen.transforms()
+    if any(abs(255 * ours - theirs) > 0.01 for ours, theirs in zip(preset.mean, IMAGENET.mean, strict=True)):
+        raise UserError(
+            f"--base-net {name}: was trained on another input range than torchvision's classifiers, and has no whole one\n"
+            f"  fix: take {family}.IMAGENET1K_V1"
+        )
     cached = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(chosen.url).path).name)
     try:
         return weights_of(_fetched(chosen.url, cached))[0]
