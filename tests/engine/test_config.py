@@ -185,7 +185,10 @@ def test_a_recipe_that_cannot_be_read_is_said_in_two_lines(
             "--net yolo-v3-vgg16",
             ["yolo-v3 does not stand on vgg16", "why: ", "maps of stride 8, 16, 32", "there is: "],
         ),
-        ("--net ssd-vgg16 --priors ancestor", ["--priors ancestor: ssd-vgg16 has coco, published"]),
+        (
+            "--net ssd-vgg16 --priors ancestor",
+            ["no prior profile is called 'ancestor': ssd-vgg16 has coco, published"],
+        ),
         ("--heads some", ["--heads 'some'", "full, lite"]),
         ("--net mb2-ssd-lit", ["did you mean 'mb2-ssd-lite'?"]),
         ("--dataset_type voc", ["--dataset-type voc: not there yet; what there is: coco\n"]),

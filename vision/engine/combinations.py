@@ -33,10 +33,6 @@ def check_together(config: TrainConfig) -> None:
             config.mb2_width_mult != 1 and not net.scales,
             f"--mb2-width-mult {config.mb2_width_mult:g}: {net.name} has one width; {scaling} has more",
         ),
-        (
-            config.priors not in net.priors,
-            f"--priors {config.priors}: {net.name} has {', '.join(net.priors)}",
-        ),
         (len(config.betas) != 2, "--betas takes two numbers"),
         (config.base_net and config.pretrained_ssd, "--base-net and --pretrained-ssd: give one of them"),
         (
@@ -69,6 +65,10 @@ def check_together(config: TrainConfig) -> None:
     for broken, sentence in rules:
         if broken:
             raise UsageError(sentence)
+    try:
+        net.profile(config.priors)
+    except ValueError as error:
+        raise UsageError(f"--priors: {error}") from None
 
 
 def is_device(text: str) -> bool:

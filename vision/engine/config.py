@@ -27,7 +27,8 @@ from vision.engine.options import (
 )
 from vision.messages.advice import UserError, shown
 from vision.messages.system_errors import instead_of, reason
-from vision.ssd.variants import DEFAULT_VARIANT, find
+from vision.ssd.priors.written import read_prior_file
+from vision.ssd.variants import DEFAULT_VARIANT, PROFILES, find
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 DATA, MODEL, OPTIMISATION, RUN, MACHINE = "data", "model", "optimisation", "run", "machine"
@@ -85,8 +86,8 @@ class TrainConfig:
         choices=(1, 3),
     )  # fmt: skip
     priors: str = option(
-        "coco", "prior boxes: coco = sizes fitted to COCO's objects; ancestor or published = those the net was published with",
-        MODEL, "fixed", choices=("coco", "ancestor", "published"),
+        "coco", "prior boxes: coco = sizes fitted to COCO's objects; ancestor or published = those the net was published with; "
+        "or a file of python -m tools.fit_priors, whose boxes the run then keeps", MODEL, "fixed", metavar="NAME|FILE",
     )  # fmt: skip
     box_regression: bool = option(
         True, "learn where boxes are; without, they are the prior boxes as they are", MODEL, "fixed"
@@ -302,6 +303,8 @@ def parse(argv: Sequence[str] | None = None) -> Parsed:
     recipe, print_config = named.pop("config", None), named.pop("print_config", False)
     try:
         values = {**(read_recipe(Path(recipe)) if recipe else {}), **named}
+        if "priors" in values:
+            values["priors"] = boxes_of(values["priors"])
         config = build(values)
     except ValueError as error:
         parser.error(str(error))
@@ -309,6 +312,18 @@ def parse(argv: Sequence[str] | None = None) -> Parsed:
         sys.stdout.write(as_yaml(config))
         parser.exit(0)
     return Parsed(config, frozenset(values))
+
+
+def boxes_of(priors: str) -> str:
+    """The boxes in a file where a file is named, so that nothing after this needs it; else ``priors``."""
+    path = Path(priors)
+    if priors in PROFILES or not (path.exists() or path.suffix == ".json"):
+        return priors
+    try:
+        return read_prior_file(path)
+    except OSError as error:
+        why = reason(error) if path.is_file() else instead_of("file", path)
+        raise UserError(f"--priors {shown(path)} cannot be read: {why}") from None
 
 
 def _parser() -> Parser:

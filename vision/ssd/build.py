@@ -123,11 +123,7 @@ def assemble(
         )
     if not width_mult > 0:
         raise ValueError(f"width multiplier {width_mult}: must be above 0 (1 = the published net)")
-    if prior_profile not in variant.priors:
-        raise ValueError(
-            f"no prior profile is called {prior_profile!r}: {variant.name} has {', '.join(variant.priors)}"
-        )
-    profile = variant.priors[prior_profile]
+    profile = variant.profile(prior_profile)
     base_net, extras, channels = _trunk(variant, width_mult, input_spec.channels)
     make_headers = HEADS[variant.heads]
     return Detector(

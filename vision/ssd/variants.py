@@ -31,6 +31,7 @@ from vision.ssd.priors.profiles import (
     YOLO3,
     PriorProfile,
 )
+from vision.ssd.priors.written import profile_of
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,10 @@ class Variant:
     def torchvision_weights(self) -> str | None:
         """What torchvision calls weights of the backbone."""
         return BACKBONE_ROWS[self.backbone].torchvision_weights
+
+    def profile(self, priors: str) -> PriorProfile:
+        """The profile of that name, or of the boxes that ``priors`` spells. Raises ValueError as ``profile_of``."""
+        return profile_of(priors, self.priors, self.name)
 
     @property
     def scales(self) -> bool:
@@ -313,6 +318,8 @@ _NAMED = (
 _COMPOSED = [kind.on(backbone) for kind in DETECTORS.values() for backbone in BACKBONE_ROWS.values()]
 VARIANTS: dict[str, Variant] = {row.name: row for row in (*_NAMED, *filter(None, _COMPOSED))}
 
+PROFILES = sorted({profile for row in VARIANTS.values() for profile in row.priors})
+"""Every name that ``--priors`` knows."""
 HEAD_KINDS = {"full": "full", "point": "full", "ssd-lite": "lite", "lite": "lite"} | dict.fromkeys(
     ("bare-lite", "mobile"), "lite"
 )

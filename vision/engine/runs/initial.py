@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vision.engine.config import TrainConfig
 from vision.messages.advice import UserError, command, shown
+from vision.ssd.priors.written import called
 from vision.ssd.variants import find as find_variant
 
 if TYPE_CHECKING:
@@ -44,15 +45,22 @@ def open_initial(
     from vision.nn.weights.pretrained import open_detector_file
 
     source = open_detector_file(config.pretrained_ssd)
-    known = source.classes is not None and source.priors in find_variant(config.net).priors
+    known = source.classes is not None and _fit(source.priors, config)
     if not known or source.priors == config.priors or "priors" in explicit:
         return config, source, []
     told = "as the heads of that file were trained" if source.ours else "which files of pytorch-ssd have"
     note = (
-        f"--priors {source.priors}: taken from --pretrained-ssd, {told}; "
-        f"--priors {config.priors} on the command line initialises new heads"
+        f"--priors {called(source.priors)}: taken from --pretrained-ssd, {told}; "
+        f"--priors {called(config.priors)} on the command line initialises new heads"
     )
     return dataclasses.replace(config, priors=source.priors), source, [note]
+
+
+def _fit(priors: str, config: TrainConfig) -> bool:
+    try:
+        return bool(find_variant(config.net).profile(priors))
+    except ValueError:
+        return False
 
 
 def require_as_recorded(path: Path) -> None:

@@ -25,6 +25,7 @@ from vision.engine.runs.plan import Plan
 from vision.images.formats import EXIF_CHOICES
 from vision.messages.advice import UserError, command, shown
 from vision.messages.terminal import counted
+from vision.ssd.priors.written import difference
 
 if TYPE_CHECKING:
     from vision.datasets.coco import CocoDetection
@@ -198,7 +199,7 @@ def merge_arguments(parsed: Parsed, trained: TrainConfig, run: Path) -> tuple[Tr
         if rule != "session" and getattr(config, name) != getattr(before, name)
     ]
     lines = {
-        name: f"{flag_of(name)}: {_shown(getattr(before, name))} → {_shown(getattr(config, name))}"
+        name: f"{flag_of(name)}: {_change(name, getattr(before, name), getattr(config, name))}"
         for name in changed
     }
     fixed = [lines[name] for name in changed if rules[name] == "fixed"]
@@ -231,6 +232,10 @@ def _saved(run: Path, trained: TrainConfig) -> dict[str, Any]:
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     return {**values, **edited}
+
+
+def _change(name: str, before: Any, after: Any) -> str:
+    return difference(before, after) if name == "priors" else f"{_shown(before)} → {_shown(after)}"
 
 
 def _shown(value: Any) -> str:

@@ -18,6 +18,7 @@ from vision.engine.state import TrainState
 from vision.engine.training.session import Session
 from vision.messages.advice import quoted, shown
 from vision.messages.terminal import counted
+from vision.ssd.priors.written import called
 
 SHOWN_EPOCHS = 12
 
@@ -57,7 +58,7 @@ def _rows(
     )
     net = (
         f"{config.net}, {spec}, {counted(parameters, 'parameter')}, "
-        f"{counted(len(model.priors_cxcywh), 'prior')} ({config.priors})"
+        f"{counted(len(model.priors_cxcywh), 'prior')} ({called(config.priors)})"
     )
     parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
     parts += f" over {session.group.world} processes" if session.group.world > 1 else ""

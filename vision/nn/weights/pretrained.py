@@ -22,6 +22,7 @@ from vision.artefacts.data_layout import LABELS_NAME
 from vision.artefacts.files import sha256_of
 from vision.artefacts.records import RecordError, read_json
 from vision.messages.advice import UserError
+from vision.messages.command_line import shortened
 from vision.messages.system_errors import in_words
 from vision.messages.terminal import counted
 from vision.nn.input_channels import with_channels
@@ -229,7 +230,7 @@ def load_detector(
     if source.classes is None:
         why = "its classes are unknown (no labels.txt beside it)"
     else:
-        why = f"they were trained on the prior boxes {source.priors!r}, and this run has {priors!r}"
+        why = f"they were trained on the prior boxes {shortened(source.priors, 40)!r}, and this run has {shortened(priors, 40)!r}"
     notes.insert(0, f"the heads are initialised anew: {why}")
     trunk = {name: value for name, value in weights.items() if not name.startswith(HEADS)}
     report = load_fitting(model, trunk, str(source.path), notes, HEADS, flag, source.weights)
