@@ -44,7 +44,7 @@ class Names:
                     if net in (f"{part}-{self.nets[net]}", *(f"{kind}-{part}" for kind in self.kinds))
                 ]
                 nets += [net for net in self.published if self.nets[net] == part]
-            return f"{shown} is a {what}, not a net: {_joined(nets)}; {LIST}"
+                return f"{shown} is a {what}, not a net: {_joined(nets)}; {LIST}"
         near = self._alike(name[:100].lower())
         return f"no net is called {shown}: {f'did you mean {near!r}? ' if near else ''}{LIST}"
 
