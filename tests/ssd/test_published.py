@@ -7,7 +7,6 @@ mb3 never ran there (its heads ask for channels that its backbone has not), so t
 from __future__ import annotations
 
 import itertools
-import re
 from typing import Any
 
 import pytest
@@ -77,7 +76,7 @@ def vgg16() -> Shapes:
     for number, inside, channels in zip(numbers, (3, *out), out, strict=False):
         shapes |= conv(f"base_net.{number}", channels, inside, 3)
     shapes |= conv("base_net.31", 1024, 512, 3) | conv("base_net.33", 1024, 1024, 1)
-    shapes |= {"source_layer_add_ons.0.scale": (512,)}
+    shapes |= norm("source_layer_add_ons.0", 512)
     shapes |= extras("plain", [(1024, 256, 512), (512, 128, 256), (256, 128, 256), (256, 128, 256)])
     return shapes | headers(plain, [512, 1024, 512, 256, 256, 256], [4, 6, 6, 6, 4, 4])
 
@@ -147,22 +146,6 @@ def test_extra_layers_of_squeezenet_begin_behind_its_last_layer() -> None:
     assert torch.equal(seen["extras.0 in"], seen["base_net.12"])
 
 
-def _here(name: str) -> str:
-    """torchvision's name of a weight of its ssdlite320 → that here: it cuts block 13 behind its expansion."""
-    for pattern, here in (
-        (r"backbone\.features\.0\.13\.", "base_net.13.block.0."),
-        (r"backbone\.features\.0\.", "base_net."),
-        (r"backbone\.extra\.", "extras."),
-        (r"head\.(\w+)_head\.module_list\.", r"\1_headers."),
-    ):
-        if match := re.match(pattern, name):
-            return match.expand(here) + name[match.end() :]
-    _, _, _, first, second, rest = name.split(".", 5)
-    if first == "0":
-        return f"base_net.13.block.{second}.{rest}"
-    return f"base_net.{13 + int(first)}.{second}.{rest}"
-
-
 @pytest.fixture(scope="module")
 def ssdlite320() -> nn.Module:
     torch.manual_seed(0)
@@ -181,7 +164,10 @@ def test_mb3_large_has_the_size_of_torchvisions_ssdlite320(ssdlite320: Any) -> N
 
 def test_mb3_large_gives_the_numbers_of_torchvisions_ssdlite320(ssdlite320: Any) -> None:
     ours = build("mb3-large-ssd-lite").eval()
-    weights = {_here(name): value for name, value in with_statistics(ssdlite320).state_dict().items()}
+    published = with_statistics(ssdlite320).state_dict()
+    form = form_of(published)
+    assert form is not None
+    weights = form.renamed(published)
     ours.load_state_dict(weights, strict=True)
     images = torch.randn(1, 3, 96, 160)
     with torch.no_grad():
@@ -197,14 +183,14 @@ def test_torchvision_profiles_are_its_default_boxes(ssdlite320: Any) -> None:
     ssd300: Any = torchvision.models.detection.ssd300_vgg16(
         weights=None, weights_backbone=None, num_classes=2
     )
-    for name, theirs, side in (("mb3-large-ssd-lite", ssdlite320, 320), ("vgg16-ssd", ssd300, 300)):
+    for name, theirs, side in (("mb3-large-ssd-lite", ssdlite320, 320), ("ssd300_vgg16", ssd300, 300)):
         row, spec = find(name), InputSpec(side, side)
         sizes = map_sizes(row, spec)
         images = torchvision.models.detection.image_list.ImageList(
             torch.empty(1, 3, side, side), [(side, side)]
         )
         (expected,) = theirs.anchor_generator(images, [torch.empty(1, 1, *hw) for hw in sizes])
-        found = make_priors(row.priors["torchvision"], sizes, spec)
+        found = make_priors(row.priors["published"], sizes, spec)
         half = found[:, 2:] / 2
         corners = torch.cat([found[:, :2] - half, found[:, :2] + half], dim=1) * side
         torch.testing.assert_close(corners, expected, atol=1e-3, rtol=0)

@@ -12,12 +12,14 @@ from vision.engine.model import build_from
 from vision.messages.advice import UserError, command, shown
 from vision.messages.terminal import counted
 from vision.nn.weights import class_names
-from vision.nn.weights.pretrained import DetectorFile, load_detector, open_detector_file
+from vision.nn.weights.pretrained import HEADS, DetectorFile, load_detector, open_detector_file
 from vision.nn.weights.state_dicts import LoadReport, few
 from vision.ssd.model import Detector
 from vision.ssd.variants import find
 
 NAMES_SHOWN = 6
+PARTS = ("base_net.", "extras.", *HEADS)
+"""What names in a net begin with: one that only the file has is of another net."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +116,12 @@ def load_whole(source: DetectorFile, config: TrainConfig, told_by: str) -> Impor
     classes = [name for name in source.classes if name != class_names.NOTHING]
     detector = build_from(config, len(classes))
     report = load_detector(detector, source, classes, config.priors, flag=f"--net {config.net}:")
-    lacking = [*report.missing, *report.misshaped]
-    if lacking:
+    more = [name for name in report.unexpected if name.startswith(PARTS)]
+    apart = [*report.missing, *report.misshaped, *more]
+    if apart:
         raise UserError(
-            f"{shown(source.path)} is not all of {config.net}: {len(report.missing)} missing, "
-            f"{len(report.misshaped)} of another shape\n  why: {few(lacking, NAMES_SHOWN)}\n"
+            f"{shown(source.path)} is not {config.net}: {len(report.missing)} missing, {len(more)} that it has not, "
+            f"{len(report.misshaped)} of another shape\n  why: {few(apart, NAMES_SHOWN)}\n"
             "  fix: name another net with --net, or a file that is whole; train_ssd.py --pretrained-ssd takes what fits"
         )
     return Imported(detector, source, classes, report, told_by)

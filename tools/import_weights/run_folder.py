@@ -19,6 +19,7 @@ from vision.engine.options import to_mapping
 from vision.engine.runs.resume import write_run_files
 from vision.engine.state import TrainState
 from vision.messages.advice import UserError, shown
+from vision.nn.weights.class_names import coco_by_id
 
 
 def require_new(run: Path) -> None:
@@ -69,9 +70,7 @@ def _write(imported: Imported, config: TrainConfig, folder: Path) -> str:
 
 def original_ids(classes: list[str]) -> list[int]:
     """COCO's category ids where all classes are COCO's; else the numbers of the classes."""
-    from torchvision.models.detection import SSD300_VGG16_Weights
-
-    coco = SSD300_VGG16_Weights.COCO_V1.meta["categories"]
+    coco = coco_by_id()
     if all(name in coco for name in classes[1:]):
         return [0, *(coco.index(name) for name in classes[1:])]
     return list(range(len(classes)))

@@ -22,6 +22,8 @@ class Detector(nn.Module):
     """
 
     priors_cxcywh: Tensor
+    zero: Tensor | None
+    """The input, (1, channels, 1, 1), that the first layer sees as 0; None where that is 0 itself."""
 
     def __init__(
         self,
@@ -41,6 +43,7 @@ class Detector(nn.Module):
         self.classification_headers = classification_headers
         self.regression_headers = regression_headers
         self.register_buffer("priors_cxcywh", priors_cxcywh, persistent=False)
+        self.register_buffer("zero", _zero_input(variant, input_spec), persistent=False)
         self.coder = coder
         self.num_classes = num_classes
         self.input_spec = input_spec
@@ -48,8 +51,15 @@ class Detector(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(N, channels, H, W) float, normalised → logits (N, P, c), offsets (N, P, 4), in the order of the priors."""
-        maps = self.extras(self.base_net(images))
+        maps = self.extras(self.base_net(images if self.zero is None else images - self.zero))
         values = self.num_classes - self.variant.first_class
         logits = [flatten_predictions(each, values) for each in self.classification_headers(maps)]
         offsets = [flatten_predictions(each, 4) for each in self.regression_headers(maps)]
         return torch.cat(logits, dim=1), torch.cat(offsets, dim=1)
+
+
+def _zero_input(variant: Variant, spec: InputSpec) -> Tensor | None:
+    if variant.zero is None:
+        return None
+    pixel = torch.tensor(variant.zero)[None, :, None, None]
+    return spec.normalise(pixel)

@@ -66,6 +66,8 @@ class Variant:
     ``loss_options`` to the loss's. ``resolution`` (width, height in px) and ``channels`` are its own where nothing else is told.
     ``priors`` holds the profiles by name. ``initial_objects`` is the probability that an untrained net gives
     to all object classes together (softmax) or to each (sigmoid); ``head_std`` is that of the first weights of the heads' last layer.
+    ``zero`` is the pixel (red, green and blue in 0..255) that is 0 to the first layer, as its padding is, where that is not the
+    mean of the deployed input: published weights are then the same to the border.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Variant:
     channels: int = 3
     head_std: float = 0.01
     initial_objects: float = 0.25  # the share of positives at 3 negatives each; docs/ssd.md, "First weights"
+    zero: tuple[float, float, float] | None = None
 
     @property
     def first_class(self) -> int:
@@ -238,13 +241,13 @@ _MOBILE_PRIORS = {"coco": COCO_MOBILENET, "ancestor": ANCESTOR_MOBILENET}
 _NAMED = (
     Variant(
         name="vgg16-ssd",
-        title="SSD on VGG16, as its paper has it",
+        title="SSD on VGG16, with BatchNorm on its finest map",
         backbone="vgg16",
         sources=("8", "16"),
         neck="ssd",
-        neck_options=_extras(*_HALVED, *_SHRUNK),
+        neck_options=_extras(*_HALVED, *_SHRUNK) | {"normalise": "batch"},
         heads="full",
-        priors={"coco": COCO_VGG, "ancestor": ANCESTOR_VGG, "torchvision": TORCHVISION_VGG},
+        priors={"coco": COCO_VGG, "ancestor": ANCESTOR_VGG},
     ),
     Variant(
         name="mb1-ssd",
@@ -252,7 +255,7 @@ _NAMED = (
         backbone="mobilenet-v1",
         sources=("16", "32"),
         neck="ssd",
-        neck_options=_extras(*_HALVED, *_HALVED) | {"normalise": False},
+        neck_options=_extras(*_HALVED, *_HALVED) | {"normalise": "none"},
         heads="full",
         priors=_MOBILE_PRIORS,
     ),
@@ -294,7 +297,7 @@ _NAMED = (
             neck="mobile-extras",
             neck_options={"channels": (512, 256, 256, 128)},
             heads="mobile",
-            priors=_MOBILE_PRIORS | {"torchvision": TORCHVISION_MOBILE},
+            priors=_MOBILE_PRIORS | {"published": TORCHVISION_MOBILE},
         )
         for size in ("large", "small")
     ),
@@ -311,6 +314,30 @@ _NAMED = (
         resolution=(128, 64),
         channels=1,
         initial_objects=1 / (1 + math.exp(2.1)),
+    ),
+    Variant(
+        name="ssd300_vgg16",
+        title="torchvision's SSD300 on VGG16, as its paper has it",
+        backbone="vgg16",
+        sources=("8", "16"),
+        neck="ssd",
+        neck_options=_extras(*_HALVED, *_SHRUNK),
+        heads="full",
+        priors={"coco": COCO_VGG, "published": TORCHVISION_VGG, "ancestor": ANCESTOR_VGG},
+        postprocess=Nms(0.45, 2000, 200),
+        zero=(0.48235 * 255, 0.45882 * 255, 0.40784 * 255),
+    ),
+    Variant(
+        name="ssdlite320_mobilenet_v3_large",
+        title="torchvision's SSDLite on MobileNetV3",
+        backbone="mobilenet-v3-large",
+        sources=("expansion-16", "reduced-32"),
+        neck="mobile-extras",
+        neck_options={"channels": (512, 256, 256, 128)},
+        heads="mobile",
+        priors={"coco": COCO_MOBILENET, "published": TORCHVISION_MOBILE},
+        resolution=(320, 320),
+        postprocess=Nms(0.55, 2000, 300),
     ),
 )
 """The nets that other projects have published, under their names there."""

@@ -11,8 +11,8 @@ import torchvision
 from torch import Tensor, nn
 
 from vision.core.sample import InputSpec
-from vision.nn.weights.signatures import UNKNOWN, looks_like
-from vision.ssd.build import build_detector
+from vision.nn.weights.signatures import UNKNOWN, looks_like, net_in
+from vision.ssd.build import assemble, build_detector
 from vision.ssd.variants import VARIANTS, find
 
 models = torchvision.models
@@ -33,6 +33,34 @@ def test_ours_with_its_width(net: str, width: float) -> None:
     assert looks_like(trunk) == f"the backbone of mb2-ssd at --mb2-width-mult {width:g}"
 
 
+def of_each_part() -> list[str]:
+    """Nets that have every backbone and every neck between them."""
+    seen: set[object] = set()
+    chosen = []
+    for row in VARIANTS.values():
+        parts = {row.backbone, (row.neck, *map(str, sorted(row.neck_options.items())), row.heads)}
+        if not parts <= seen and row.name not in LIKE_OTHERS:
+            chosen.append(row.name)
+            seen |= parts
+    return chosen
+
+
+LIKE_OTHERS = ("mb2-ssd-lite",)
+"""Told with its width, above."""
+
+
+@pytest.mark.parametrize("net", of_each_part())
+def test_every_net_is_named(net: str) -> None:
+    row = find(net)
+    state = on_meta(lambda: assemble(row, 3, InputSpec(64, 64), 1.0, next(iter(row.priors))))
+    seen = looks_like(state)
+    assert net_in(seen) is not None
+    same = on_meta(lambda: assemble(find(seen), 3, InputSpec(64, 64), 1.0, next(iter(find(seen).priors))))
+    assert {name: value.shape for name, value in state.items()} == {
+        name: value.shape for name, value in same.items()
+    }
+
+
 @pytest.mark.parametrize(
     ("build", "says"),
     [
@@ -43,8 +71,8 @@ def test_ours_with_its_width(net: str, width: float) -> None:
         (lambda: models.vgg16(weights=None), "VGG-16 (a classifier)"),
         (lambda: models.squeezenet1_1(weights=None), "SqueezeNet (a classifier)"),
         (lambda: models.squeezenet1_0(weights=None), "SqueezeNet (a classifier)"),
-        (lambda: models.resnet18(weights=None), "a ResNet"),
-        (lambda: models.resnet50(weights=None), "a ResNet"),
+        (lambda: models.resnet18(weights=None), "ResNet-18 (a classifier)"),
+        (lambda: models.resnet50(weights=None), "ResNet-50 (a classifier)"),
         (lambda: models.efficientnet_b0(weights=None), "an EfficientNet"),
         (lambda: models.detection.ssd300_vgg16(weights=None, weights_backbone=None), "torchvision's ssd300_vgg16"),
         (
@@ -115,7 +143,7 @@ class Block(nn.Module):
         (lambda: detector(mobilenet_v1(), separable), "mb1-ssd-lite"),
         (lambda: detector(models.vgg16(weights=None).features, lambda a, b: nn.Conv2d(a, b, 3)), "vgg16-ssd"),
         (lambda: detector(models.squeezenet1_1(weights=None).features, separable), "sq-ssd-lite"),
-        (lambda: detector(nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), *(Block() for _ in range(4))), separable), "mb3-ssd-lite"),
+        (lambda: detector(nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), *(Block() for _ in range(4))), separable), "pytorch-ssd's mb3-ssd-lite, whose blocks are other than those of torchvision's MobileNetV3"),
         (lambda: detector(nn.Linear(2, 2), separable), f"an SSD of pytorch-ssd's form with a backbone that is {UNKNOWN}"),
         (lambda: nn.ModuleDict({"model": mobilenet_v1(), "fc": nn.Linear(4, 4)}), "MobileNetV1 (a classifier)"),
     ],

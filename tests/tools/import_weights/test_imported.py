@@ -25,8 +25,12 @@ def narrow(state: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (short, "is not all of mb2-ssd-lite: 1 missing, 0 of another shape\n  why: base_net.18.1.bias"),
-        (narrow, "is not all of mb2-ssd-lite: 0 missing, 1 of another shape\n  why: extras.0.conv.0.weight: (8, 1280, 1, 1)"),
+        (short, "is not mb2-ssd-lite: 1 missing, 0 that it has not, 0 of another shape\n  why: base_net.18.1.bias"),
+        (narrow, "is not mb2-ssd-lite: 0 missing, 0 that it has not, 1 of another shape\n  why: extras.0.conv.0.weight: (8, 1280, 1, 1)"),
+        (
+            lambda state: state | {"extras.norm.bias": torch.ones(8)},
+            "is not mb2-ssd-lite: 0 missing, 1 that it has not, 0 of another shape\n  why: extras.norm.bias",
+        ),
         (lambda state: {"features.0.weight": torch.ones(2)}, "holds no detector's heads"),
         (lambda state: {"format": 1, "weights": state, "args": {"priors": "coco"}}, "is a checkpoint of this toolkit"),
         (lambda state: {"weights": state, "args": {"priors": "cats"}}, "--net mb2-ssd-lite: its prior boxes are"),

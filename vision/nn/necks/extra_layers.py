@@ -22,10 +22,14 @@ STRIDES = {"halve": 2, "shrink": 1}
 """What an extra layer does to its map: half the cells, or two cells less a side (stride 1 without padding)."""
 
 
+NORMS: dict[str, Callable[[int], nn.Module]] = {"none": nn.Identity, "l2": L2Norm, "batch": BatchNorm2d}
+"""``l2`` is the paper's, ``batch`` what pytorch-ssd has in its place."""
+
+
 class ExtraLayers(nn.ModuleList):
     """The backbone's maps, and one more for each layer here, numbered from 0.
 
-    With ``normalise`` the finest map goes through ``L2Norm`` (``norm``): activations of early layers are larger than others.
+    ``normalise`` is one of ``NORMS``, for the finest map (``norm``): activations of early layers are larger than others.
     With ``hidden`` the backbone's last map feeds the layers and is itself not given.
     """
 
@@ -34,12 +38,12 @@ class ExtraLayers(nn.ModuleList):
         in_channels: Sequence[int],
         layers: Sequence[nn.Module],
         channels: Sequence[int],
-        normalise: bool = False,
+        normalise: str = "none",
         hidden: bool = False,
     ) -> None:
         super().__init__(layers)
         self.layers = len(layers)
-        self.norm = L2Norm(in_channels[0]) if normalise else None
+        self.norm = NORMS[normalise](in_channels[0])
         self.given = len(in_channels) - hidden
         self.out_channels = (*in_channels[: self.given], *channels)
 
@@ -48,8 +52,7 @@ class ExtraLayers(nn.ModuleList):
         coarser = [maps[-1]]
         for number in range(self.layers):
             coarser.append(self[number](coarser[-1]))
-        first = maps[0] if self.norm is None else self.norm(maps[0])
-        return [first, *maps[1 : self.given], *coarser[1:]]
+        return [self.norm(maps[0]), *maps[1 : self.given], *coarser[1:]]
 
 
 def no_layers(in_channels: Sequence[int], width_mult: float = 1.0) -> ExtraLayers:
@@ -76,7 +79,7 @@ def ssd_neck(
     width_mult: float,
     plan: Sequence[tuple[str, int]],
     lite: bool = False,
-    normalise: bool = True,
+    normalise: str = "l2",
 ) -> ExtraLayers:
     """The neck of ssds.pytorch's ``ssd``, or of its ``ssd_lite`` with separable extra layers.
 

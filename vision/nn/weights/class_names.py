@@ -46,6 +46,13 @@ def recorded(names: Sequence[str], weights: Mapping[str, Tensor]) -> tuple[str, 
     return tuple(names) if fits else None
 
 
+def coco_by_id() -> list[str]:
+    """COCO's names by category id, 0 to 90; ``NOTHING`` where an id has no class. From torchvision, which ships them."""
+    from torchvision.models.detection import SSD300_VGG16_Weights
+
+    return list(SSD300_VGG16_Weights.COCO_V1.meta["categories"])
+
+
 def fitting(names: Sequence[str], columns: int | None) -> tuple[str, ...] | None:
     """``names`` with BACKGROUND first, where they are as many as ``columns`` with it; None where they are not.
 

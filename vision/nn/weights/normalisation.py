@@ -33,6 +33,9 @@ IMAGENET = Normalisation(
 """torchvision.transforms' presets of classifiers."""
 PYTORCH_SSD = Normalisation("(pixel − 127) / 128", (127.0,) * 3, (128.0,) * 3)
 PYTORCH_SSD_VGG = Normalisation("pixel − (123, 117, 104)", (123.0, 117.0, 104.0), (1.0,) * 3)
+TORCHVISION_SSD300 = Normalisation(
+    "pixel − (123.0, 117.0, 104.0)", (0.48235 * 255, 0.45882 * 255, 0.40784 * 255), (1.0,) * 3
+)
 DEPLOYED = Normalisation("pixel / 127.5 − 1", (127.5,) * 3, (127.5,) * 3)
 
 
@@ -42,12 +45,14 @@ def fold(
     norm: str | None,
     theirs: Normalisation,
     spec: InputSpec,
+    zero: RGB | None = None,
 ) -> dict[str, Tensor]:
     """Weights that expect ``theirs`` → weights that expect (p − spec.mean) / spec.std, the same net.
 
     (With y our input, theirs is y · spec.std / std + (spec.mean − mean) / std: the factor goes into the convolution ``conv``,
     what the constant adds into the running mean of ``norm``, or the bias of ``conv`` where nothing normalises it. Only in
-    the outermost row of cells, where padding means another grey, do they differ.)
+    the outermost row of cells, where padding means another grey, do they differ: not where the net itself moves its input, so
+    that the pixel ``zero`` is 0, and that is ``mean``.)
 
     A first layer that is not there, or does not look at RGB, stays as it is: for the report to name.
     """
@@ -63,7 +68,8 @@ def fold(
         return dict(weights)
     mean, std = (torch.tensor(each, dtype=torch.float64) for each in (theirs.mean, theirs.std))
     kernel = kernel.double()  # (c, 3, k, k)
-    constant = (kernel.sum(dim=(2, 3)) * (spec.mean - mean) / std).sum(dim=1)  # (c,)
+    moved = torch.tensor(zero or (spec.mean,) * 3, dtype=torch.float64) - mean
+    constant = (kernel.sum(dim=(2, 3)) * moved / std).sum(dim=1)  # (c,)
     return dict(weights) | {
         f"{conv}.weight": (kernel * (spec.std / std)[None, :, None, None]).float(),
         name: (weights[name].double() + sign * constant).float(),

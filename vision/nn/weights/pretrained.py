@@ -189,7 +189,7 @@ def open_detector_file(path: Path | str) -> DetectorFile:
     form = None if isinstance(told, str) else form_of(weights) or UNKNOWN
     weights, priors = (weights, str(told)) if form is None else (form.renamed(weights), form.priors)
     averaged = average_in(file.content) is not None
-    classes = _classes_of(content, weights, path)
+    classes = _classes_of(content, weights, path, form)
     return DetectorFile(path, weights, classes, priors, form, averaged, file.strangers, "format" in content)
 
 
@@ -245,20 +245,25 @@ def _in_our_range(source: DetectorFile, model: nn.Module) -> tuple[Weights, list
     conv, norm = model_.base_net.first_layer
     theirs = source.form.normalisation
     names = (f"base_net.{conv}", None if norm is None else f"base_net.{norm}")
-    folded = fold(source.weights, *names, theirs, model_.input_spec)
+    folded = fold(source.weights, *names, theirs, model_.input_spec, model_.variant.zero)
     return folded, [f"its input, {theirs.words}, folded into the first layer: the net takes {DEPLOYED.words}"]
 
 
 def _classes_of(
-    content: Mapping[Any, Any], weights: Mapping[str, Tensor], path: Path
+    content: Mapping[Any, Any], weights: Mapping[str, Tensor], path: Path, form: Form | None
 ) -> tuple[str, ...] | None:
-    """The names of the file's classes where they are recorded, or in ``labels.txt`` beside it, as many as its heads speak of."""
+    """The names of the file's classes where they are recorded, in ``labels.txt`` beside it, or those of its form.
+
+    As many as its heads speak of; else None.
+    """
     recorded, labels = content.get("classes"), path.parent / LABELS_NAME
     if isinstance(recorded, (list, tuple)) and recorded:
         return class_names.recorded(list(map(str, recorded)), weights)
-    if not labels.is_file():
-        return None
-    return class_names.fitting(class_names.read(labels), class_names.columns_of(weights))
+    columns = class_names.columns_of(weights)
+    beside = class_names.fitting(class_names.read(labels), columns) if labels.is_file() else None
+    if beside is None and form is not None and form.by_id:
+        return class_names.fitting(class_names.coco_by_id(), columns)
+    return beside
 
 
 def move_classes(

@@ -5,6 +5,7 @@ Names are those of pytorch-ssd (qfgaohao, dusty-nv), of torchvision and of this 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -15,8 +16,6 @@ from vision.nn.blocks import make_divisible
 Shape = tuple[int, ...]
 PUBLISHED_WIDTHS = (1.0, 0.1, 0.2, 0.25, 0.35, 0.5, 0.75, 1.3, 1.4)
 """Tried first, so that of several widths with the same channels the usual one is named."""
-PUBLISHED = ("vgg16-ssd", "mb1-ssd", "mb1-ssd-lite", "mb2-ssd-lite at --mb2-width-mult 1", "sq-ssd-lite")
-"""What ``looks_like`` calls nets that have a name for ``--net``."""
 UNKNOWN = "no net that this toolkit knows"
 
 Marks = tuple[tuple[str, Shape | None], ...]
@@ -29,7 +28,14 @@ _BACKBONES: tuple[tuple[str, Marks], ...] = (
     ("vgg16", (("0.weight", (64, 3, 3, 3)), ("2.weight", (64, 64, 3, 3)), ("28.weight", (512, 512, 3, 3)))),
     ("sq", (("3.squeeze.weight", None), ("3.expand1x1.weight", None))),
     ("mb3", (("3.conv1.weight", None), ("3.bn1.weight", None), ("3.conv3.weight", None))),
-    ("mb3 of torchvision", (("1.block.0.0.weight", None), ("2.block.1.0.weight", None))),
+    ("mb3-large", (("1.block.1.0.weight", None), ("4.block.2.fc1.weight", None))),
+    ("mb3-small", (("1.block.1.fc1.weight", None), ("2.block.1.0.weight", None))),
+    ("resnet101", (("layer1.0.conv3.weight", None), ("layer3.22.conv1.weight", None))),
+    ("resnet50", (("layer1.0.conv3.weight", None), ("layer3.5.conv1.weight", None))),
+    ("resnet34", (("layer1.0.conv2.weight", None), ("layer3.5.conv1.weight", None))),
+    ("resnet18", (("layer1.0.conv2.weight", None), ("layer3.1.conv1.weight", None))),
+    ("darknet53", (("0.0.weight", None), ("2.pair.0.0.weight", None))),
+    ("darknet19", (("0.0.weight", None), ("5.0.0.weight", None), ("5.1.0.weight", None))),
 )
 """Layers of a backbone, counted from itself → its short name."""
 
@@ -40,8 +46,34 @@ _CLASSIFIERS = {
     "vgg16": "VGG-16 (a classifier)",
     "sq": "SqueezeNet (a classifier)",
     "mb3": "MobileNetV3 (a classifier in pytorch-ssd's form)",
-    "mb3 of torchvision": "torchvision's MobileNetV3 (a classifier)",
+    "mb3-large": "torchvision's MobileNetV3 (a classifier)",
+    "mb3-small": "torchvision's MobileNetV3 (a classifier)",
+    "resnet101": "ResNet-101 (a classifier)",
+    "resnet50": "ResNet-50 (a classifier)",
+    "resnet34": "ResNet-34 (a classifier)",
+    "resnet18": "ResNet-18 (a classifier)",
+    "darknet53": "DarkNet53 (a classifier)",
+    "darknet19": "DarkNet19 (a classifier)",
 }
+_COMPOSED = {
+    "mb1": "mobilenet-v1",
+    "mb2": "mobilenet-v2",
+    "mb3-large": "mobilenet-v3-large",
+    "mb3-small": "mobilenet-v3-small",
+}
+"""Short name of a backbone → its name in a composed net, where that is another one."""
+_NECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("fssd-depthwise", ("extras.transforms.0.0.weight", "extras.levels.0.3.weight")),
+    ("fssd-lite", ("extras.transforms.0.0.weight", "extras.extra.3.weight")),
+    ("fssd", ("extras.transforms.0.0.weight",)),
+    ("yolo-v2", ("extras.deepen.0.0.weight",)),
+    ("yolo-v3", ("extras.routers.0.0.weight",)),
+    ("rfb", ("extras.blocks.0.branches.0.0.0.weight", "extras.blocks.0.shortcut.0.weight")),
+    ("rfb-lite", ("extras.blocks.0.branches.0.0.0.weight",)),
+    ("ssd-lite", ("extras.norm.weight", "extras.0.6.weight")),
+    ("ssd", ("extras.norm.weight", "extras.0.2.weight")),
+)
+"""Detector → names that its neck has, all of them; pytorch-ssd's nets have none of these."""
 _OTHERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "torchvision's ssdlite320_mobilenet_v3",
@@ -50,7 +82,6 @@ _OTHERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("torchvision's ssd300_vgg16", ("backbone.scale_weight", "head.classification_head.")),
     ("torchvision's Faster R-CNN or its kin", ("rpn.head.", "roi_heads.")),
     ("torchvision's RetinaNet or FCOS", ("backbone.fpn.", "head.regression_head.")),
-    ("a ResNet", ("layer1.0.conv1.", "layer4.")),
     ("a YOLO of Ultralytics", ("model.0.conv.weight",)),
     ("an EfficientNet", ("features.1.0.block.0.0.weight",)),
 )
@@ -80,6 +111,12 @@ def looks_like(weights: Mapping[str, Tensor]) -> str:
     return UNKNOWN
 
 
+def net_in(words: str) -> str | None:
+    """The name for ``--net`` in what ``looks_like`` has said; None where it is no net with such a name."""
+    name = words.split(" at --mb2-width-mult ")[0]
+    return name if re.fullmatch(r"[a-z0-9_-]+", name) else None
+
+
 def _detector(shapes: Mapping[str, Shape]) -> str:
     inner = {
         name.removeprefix("base_net."): shape
@@ -89,10 +126,26 @@ def _detector(shapes: Mapping[str, Shape]) -> str:
     kind = _backbone(inner)
     if kind is None:
         return f"an SSD of pytorch-ssd's form with a backbone that is {UNKNOWN}"
+    for neck, marks in _NECKS:
+        if all(mark in shapes for mark in marks):
+            return _composed(neck, kind, shapes)
     if kind == "vgg16":
         return "vgg16-ssd"
-    lite = "classification_headers.0.0.weight" in shapes  # a sequence, not one convolution
+    if kind == "mb3":
+        return "pytorch-ssd's mb3-ssd-lite, whose blocks are other than those of torchvision's MobileNetV3"
+    lite = any(
+        name.startswith("classification_headers.0.0.") for name in shapes
+    )  # a sequence, not one convolution
     return f"{kind.removesuffix(' of torchvision')}-ssd{'-lite' if lite else ''}{_width_words(inner, kind)}"
+
+
+def _composed(neck: str, kind: str, shapes: Mapping[str, Shape]) -> str:
+    """Beside the zoo's SSD on VGG16, of six boxes a cell on its finest map: pytorch-ssd's and torchvision's, of four."""
+    if "extras.norm.running_mean" in shapes and neck == "ssd":
+        return "vgg16-ssd"
+    if (neck, kind) == ("ssd", "vgg16") and shapes.get("regression_headers.0.bias") == (16,):
+        return "ssd300_vgg16"
+    return f"{neck}-{_COMPOSED.get(kind, kind)}"
 
 
 def _backbone(shapes: Mapping[str, Shape]) -> str | None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vision.messages.advice import UserError
 from vision.messages.terminal import counted
-from vision.nn.weights.signatures import PUBLISHED, looks_like
+from vision.nn.weights.signatures import looks_like, net_in
 
 Weights = dict[str, Tensor]
 
@@ -161,10 +161,10 @@ def _another_net(
     seen = looks_like(weights)
     detail = f"; {few(misshaped, 2)}" if misshaped else f"; its names are {few(weights)}"
     width = re.search(r"^mb2-ssd-lite at (--mb2-width-mult \S+)$", seen)
-    if width:
+    if width and misshaped:
         fix = f"{width[1]} makes this net as wide (pytorch-ssd does not scale its extra layers), or name other weights"
-    elif flag != "--base-net" and seen in PUBLISHED:
-        fix = f"name that net: --net {seen}"
+    elif flag != "--base-net" and net_in(seen):
+        fix = f"name that net: --net {net_in(seen)}"
     elif flag != "--base-net" and ("a classifier" in seen or "backbone of" in seen):
         fix = "a backbone alone is given with --base-net"
     else:

@@ -90,7 +90,7 @@ def _torchvision(
         MapPriors(ssd_shapes(small, large, own), 300 / stride if stride else None)
         for small, large, own, stride in zip(scales[:-1], scales[1:], ratios, strides, strict=True)
     )
-    return PriorProfile("torchvision", maps, centres_inside=False)
+    return PriorProfile("published", maps, centres_inside=False)
 
 
 TORCHVISION_MOBILE = _torchvision([0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0], [(2, 3)] * 6, [None] * 6)
