@@ -34,6 +34,7 @@ _BACKBONES: tuple[tuple[str, Marks], ...] = (
     ("resnet50", (("layer1.0.conv3.weight", None), ("layer3.5.conv1.weight", None))),
     ("resnet34", (("layer1.0.conv2.weight", None), ("layer3.5.conv1.weight", None))),
     ("resnet18", (("layer1.0.conv2.weight", None), ("layer3.1.conv1.weight", None))),
+    ("classroom", (("0.0.weight", None), ("1.conv1.weight", None), ("2.conv1.weight", None))),
     ("darknet53", (("0.0.weight", None), ("2.pair.0.0.weight", None))),
     ("darknet19", (("0.0.weight", None), ("5.0.0.weight", None), ("5.1.0.weight", None))),
 )
@@ -53,6 +54,7 @@ _CLASSIFIERS = {
     "resnet34": "ResNet-34 (a classifier)",
     "resnet18": "ResNet-18 (a classifier)",
     "darknet53": "DarkNet53 (a classifier)",
+    "classroom": "ObjectDetectionFromScratch's backbone",
     "darknet19": "DarkNet19 (a classifier)",
 }
 _COMPOSED = {
@@ -68,6 +70,8 @@ _NECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("fssd", ("extras.transforms.0.0.weight",)),
     ("yolo-v2", ("extras.deepen.0.0.weight",)),
     ("yolo-v3", ("extras.routers.0.0.weight",)),
+    ("ssd-bifpn", ("extras.laterals.0.0.weight", "extras.stacks.0.up.0.0.weight")),
+    ("ssd-fpn", ("extras.laterals.0.0.weight",)),
     ("rfb", ("extras.blocks.0.branches.0.0.0.weight", "extras.blocks.0.shortcut.0.weight")),
     ("rfb-lite", ("extras.blocks.0.branches.0.0.0.weight",)),
     ("ssd-lite", ("extras.norm.weight", "extras.0.6.weight")),
@@ -129,8 +133,8 @@ def _detector(shapes: Mapping[str, Shape]) -> str:
     for neck, marks in _NECKS:
         if all(mark in shapes for mark in marks):
             return _composed(neck, kind, shapes)
-    if kind == "vgg16":
-        return "vgg16-ssd"
+    if kind in ("vgg16", "classroom"):
+        return {"vgg16": "vgg16-ssd"}.get(kind, kind)
     if kind == "mb3":
         return "pytorch-ssd's mb3-ssd-lite, whose blocks are other than those of torchvision's MobileNetV3"
     lite = any(
