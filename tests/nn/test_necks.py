@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+import warnings
 
+import numpy as np
+import onnx
+import onnx.reference
 import pytest
 import torch
 import torch.nn.functional as F
@@ -66,6 +71,30 @@ def test_a_cell_of_zeros_has_a_gradient_that_fits_half_precision():
 def test_length_is_summed_in_float32():
     x = torch.full((1, 512, 1, 1), 300.0, dtype=torch.float16)
     assert float(L2Norm(512)(x).detach().float().norm()) == pytest.approx(20, rel=1e-2)
+
+
+@pytest.mark.parametrize("value", [0.02, 50.0, 150.0])
+def test_a_board_that_computes_in_half_precision_gets_the_length_too(value):
+    """The exported graph with everything in float16, squares as well, by onnx's reference."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(L2Norm(512).eval(), (torch.ones(1, 512, 1, 1),), buffer, dynamo=False, opset_version=13)
+    model = onnx.load_from_string(buffer.getvalue())
+    graph = model.graph
+    held = [a.t for node in graph.node if node.op_type == "Constant" for a in node.attribute]
+    for tensor in (*graph.initializer, *held):
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            half = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(half, tensor.name))
+    for shown in (*graph.input, *graph.output):
+        shown.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    for node in (node for node in graph.node if node.op_type == "Cast"):
+        node.attribute[0].i = onnx.TensorProto.FLOAT16
+    x = np.full((1, 512, 1, 1), value, np.float16)
+    (found,) = onnx.reference.ReferenceEvaluator(model).run(None, {graph.input[0].name: x})
+    assert found.dtype == np.float16
+    assert float(np.linalg.norm(found.astype(np.float64))) == pytest.approx(20, rel=0.02)
 
 
 def test_an_unpadded_convolution_is_the_plain_one_where_the_kernel_fits():

@@ -64,8 +64,11 @@ def conv_bn_relu6(
 class L2Norm(nn.Module):
     """Each cell's channels to length 1, then times a learned number a channel (Liu et al. 2016, section 3.1).
 
-    The length is summed in float32 whatever the input: squares of VGG's channels overflow float16.
+    The length is summed in float32 whatever the input, and of a ``SHRUNK``-th of it, which is exact: a board computes the
+    exported graph in float16, where the squares of VGG's channels overflow above a length of 256 (here 4,096).
     """
+
+    SHRUNK = 16
 
     def __init__(self, channels: int, scale: float = 20.0) -> None:
         super().__init__()
@@ -73,9 +76,10 @@ class L2Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, c, h, w) → the same shape; a cell of zeros stays zero, and its gradient fits float16."""
+        small = x.float() / self.SHRUNK
         # both bounds: TensorRT 7 reads no other clip
-        length = torch.linalg.vector_norm(x.float(), dim=1, keepdim=True).clamp(1e-3, 65504.0)
-        return (x / length * self.weight[:, None, None]).to(x.dtype)
+        length = torch.linalg.vector_norm(small, dim=1, keepdim=True).clamp(1e-3 / self.SHRUNK, 65504.0)
+        return (small / length * self.weight[:, None, None]).to(x.dtype)
 
 
 class UnpaddedConv2d(nn.Conv2d):

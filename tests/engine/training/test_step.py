@@ -47,14 +47,12 @@ def a_batch(images: int = 4, side: int = 64) -> Batch:
 
 
 def make(side: int = 64, **told: Any) -> tuple[TrainState, Session]:
-    """A state and as much of a session as a step needs."""
+    """A state and as much of a session as a step needs, of a narrow net."""
     config = build({"batch_size": 4, "optim_choose": "SGD", "lr": 0.01, "warmup_steps": 0, **told})
     seed_everything(1)
-    model = to_device(
-        build_detector(find("mb2-ssd-lite"), 3, InputSpec(side, side), width_mult=0.1),
-        config,
-        torch.device("cpu"),
-    )
+    row = find(config.net, config.heads)
+    narrow = build_detector(row, 3, InputSpec(side, side), 0.1 if row.scales else 1.0)
+    model = to_device(narrow, config, torch.device("cpu"))
     optimizer, schedule = build_optimizer(model, config), build_schedule(config, 10)
     amp = torch.bfloat16 if config.amp == "bf16" else None
     state = start.create_train_state(model, optimizer, schedule, config, amp)

@@ -1,0 +1,42 @@
+"""Which rows of the table a test looks at: each part once in the default run, all of them behind ``-m slow``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+from vision.ssd.variants import VARIANTS, Variant
+
+Test = TypeVar("Test", bound=Callable[..., object])
+NARROW = 0.1
+"""Width of the nets here, where they have widths."""
+
+
+def narrow(row: Variant) -> float:
+    return NARROW if row.scales else 1.0
+
+
+def parts(row: Variant) -> set[object]:
+    """What a row is made of: its kind of detector, and every part that has a table of its own in ``build.py``."""
+    kind = row.name.removesuffix(f"-{row.backbone}")
+    named = ("backbone", "neck", "heads", "coder", "score_function", "loss")
+    return {("kind", kind), *((name, getattr(row, name)) for name in named)}
+
+
+def few() -> list[str]:
+    """Rows in which every part is found at least once: always the next that adds most, of equals the one that comes first."""
+    left = set[object]().union(*map(parts, VARIANTS.values()))
+    taken = []
+    while left:
+        best = max(VARIANTS.values(), key=lambda row: len(parts(row) & left))
+        taken.append(best.name)
+        left -= parts(best)
+    return taken
+
+
+def of_all_nets(test: Test) -> Test:
+    """``name`` runs over ``few()``, and over the other rows behind the marker ``slow``."""
+    cases = [pytest.param(name, marks=[] if name in few() else [pytest.mark.slow]) for name in sorted(VARIANTS)]
+    return pytest.mark.parametrize("name", cases)(test)  # type: ignore[return-value]
