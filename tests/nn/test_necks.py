@@ -79,7 +79,9 @@ def test_a_board_that_computes_in_half_precision_gets_the_length_too(value):
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(L2Norm(512).eval(), (torch.ones(1, 512, 1, 1),), buffer, dynamo=False, opset_version=13)
+        torch.onnx.export(
+            L2Norm(512).eval(), (torch.ones(1, 512, 1, 1),), buffer, dynamo=False, opset_version=13
+        )
     model = onnx.load_from_string(buffer.getvalue())
     graph = model.graph
     held = [a.t for node in graph.node if node.op_type == "Constant" for a in node.attribute]

@@ -38,5 +38,7 @@ def few() -> list[str]:
 
 def of_all_nets(test: Test) -> Test:
     """``name`` runs over ``few()``, and over the other rows behind the marker ``slow``."""
-    cases = [pytest.param(name, marks=[] if name in few() else [pytest.mark.slow]) for name in sorted(VARIANTS)]
+    cases = [
+        pytest.param(name, marks=[] if name in few() else [pytest.mark.slow]) for name in sorted(VARIANTS)
+    ]
     return pytest.mark.parametrize("name", cases)(test)  # type: ignore[return-value]
