@@ -47,5 +47,6 @@ def test_recipe_is_accepted_and_builds_its_model(recipe: Path, monkeypatch: pyte
     detector = build_from(config, 81).eval()
     with torch.no_grad():
         logits, offsets = detector(torch.zeros(1, config.channels, height, width))
-    assert logits.shape == (1, len(detector.priors_cxcywh), 81)
+    columns = 81 if detector.variant.score_function == "softmax" else 80  # sigmoids need none for background
+    assert logits.shape == (1, len(detector.priors_cxcywh), columns)
     assert offsets.shape == (1, len(detector.priors_cxcywh), 4)
