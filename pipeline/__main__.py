@@ -122,7 +122,11 @@ def verify(arguments: argparse.Namespace, stop: Stop) -> int:
     for decision in wrong:
         print(f"{decision.stage}: {decision.state}: {decision.why}", file=sys.stderr)
     if wrong:
-        print(f"fix: {next_step.run_again(arguments, settings)}", file=sys.stderr)
+        seen = decide_all(all_stages(), settings, stop=stop) if arguments.deep else decisions
+        reads = (
+            "" if all(each in seen for each in wrong) else " --force"
+        )  # without it, a run trusts size and time
+        print(f"fix: {next_step.run_again(arguments, settings)}{reads}", file=sys.stderr)
         return 1
     gone = [path for decision in decisions for path in decision.gone]
     without = f"; not here any more, and not needed: {', '.join(gone)}" if gone else ""

@@ -168,7 +168,9 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         "--workers", type=count, default=DEFAULTS.workers, metavar="N",
         help="processes for a stage that uses several (%(default)s, one per core)",
     )  # fmt: skip
-    group.add_argument("--force", action="store_true", help="run even if nothing has changed")
+    group.add_argument(
+        "--force", action="store_true", help="run even if nothing has changed; reads every byte"
+    )
     add_no_wait(group)
 
 

@@ -188,7 +188,7 @@ def run_stages(
     """
     for stage in stages:
         leftovers.remove_stale(stage, settings, say)
-    observer = Fingerprints(settings.root, stop=stop)
+    observer = Fingerprints(settings.root, deep=force, stop=stop)
     optional = frozenset() if force else _optional_paths(stages, settings, observer)
     decisions = []
     for stage in stages:
@@ -228,6 +228,9 @@ def _act(
     require_room([stage], settings, stop)
     changed = _last_changes(stage, settings)
     began_ns = _disk_time_ns(settings.root / data_layout.STATE)
+    for path in stage.proves(settings) if force and receipt else ():
+        if path in receipt.made:  # the stage itself looks at the list: it has to be that of the content now
+            observer.record(path)
     inputs = _inputs_now(stage, settings, observer)
     plan: dict[str, Any] = {
         "version": stage.version,

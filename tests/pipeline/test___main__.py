@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 import zipfile
@@ -16,6 +17,7 @@ from pipeline.data_root import manifests as trees
 from pipeline.release import COCO_2017, read_release
 from pipeline.stage import StageError
 from pipeline.stages import NAMES
+from tests.printed import ODD, Printed
 from tools.demo import mirror
 
 
@@ -107,6 +109,26 @@ def test_a_damaged_image_is_found_and_mended_from_the_archive(
     assert f"{image.name} has other content" in capsys.readouterr().err
     assert main(["run", "--root", str(own_root), "--workers", "1"]) == 0
     assert image.read_bytes() == good
+
+
+def test_damage_that_size_and_time_do_not_show_is_mended_by_the_printed_command(
+    own_root: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A disk that loses bits changes neither: a run that trusts them finds nothing to do."""
+    root = own_root.rename(own_root.with_name(ODD))
+    assert main(["run", "--root", str(root)]) == 0  # which notes the inodes of the copy
+    image = sorted((root / "val2017").iterdir())[0]
+    good, was = image.read_bytes(), image.stat()
+    image.write_bytes(good[:-100] + bytes(100))
+    os.utime(image, ns=(was.st_atime_ns, was.st_mtime_ns))
+    capsys.readouterr()
+    assert main(["verify", "--deep", "--root", str(root)]) == 1
+    said = capsys.readouterr().err
+    assert f"{image.name} has other content" in said and "--force" in said
+    printed(said, "pipeline/data_root/saved_options.py:spelled", "--workers", "1")
+    assert image.read_bytes() == good
+    assert main(["verify", "--deep", "--root", str(root)]) == 0
+    assert json.loads((root / ".pipeline/validate_images.json").read_text())["dropped"] == {}
 
 
 def test_another_choice_of_splits_is_remembered(own_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
