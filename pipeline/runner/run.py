@@ -229,7 +229,9 @@ def _act(
     changed = _last_changes(stage, settings)
     began_ns = _disk_time_ns(settings.root / data_layout.STATE)
     for path in stage.proves(settings):
-        if force and receipt and path in receipt.made:  # the stage itself looks at the list: it has to be that of the content now
+        if (
+            force and receipt and path in receipt.made
+        ):  # the stage itself looks at the list: it has to be that of the content now
             observer.record(path)
     inputs = _inputs_now(stage, settings, observer)
     plan: dict[str, Any] = {
