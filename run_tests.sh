@@ -4,6 +4,7 @@
 #   ./run_tests.sh                       everything but the markers `faults` and `slow`; some minutes on two cores
 #   ./run_tests.sh tests/ssd -k loss     part of the tests, without format, lint and types
 #   ./run_tests.sh -m faults             the long kill and fault runs
+#   ./run_tests.sh -m slow               minutes: every net of the table trained, resumed and exported
 #   PYTHON=python3 ./run_tests.sh        with this Python and what it has (the same: --no-env), no .venv is made
 #   COCO_MINI=/path ./run_tests.sh       the tests on real images too: a folder with release.json and its files
 set -euo pipefail

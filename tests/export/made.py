@@ -20,11 +20,13 @@ CLASSES = ["BACKGROUND", "traffic light", "dog"]
 HW = (64, 96)
 
 
-def make_opened(folder: Path, seed: int = 0, channels: int = 3, row: Variant | None = None) -> LoadedDetector:
+def make_opened(
+    folder: Path, seed: int = 0, channels: int = 3, row: Variant | None = None, width_mult: float = 0.25
+) -> LoadedDetector:
     """First weights, no training; heads with larger weights, so that scores and boxes differ from prior to prior."""
     torch.manual_seed(seed)
     detector = build_detector(
-        row or find("mb2-ssd-lite"), len(CLASSES), InputSpec(*HW, channels=channels), 0.25
+        row or find("mb2-ssd-lite"), len(CLASSES), InputSpec(*HW, channels=channels), width_mult
     ).eval()
     for headers in (detector.classification_headers, detector.regression_headers):
         for name, parameter in headers.named_parameters():
