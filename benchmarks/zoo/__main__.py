@@ -54,8 +54,8 @@ def tables(found: Found, settings: dict[str, dict[str, Any]], threads: int) -> s
     lines = [
         f"# All nets, {device()}, {threads} threads, torch {torch.__version__}, {today()}", "",
         f"## {IMAGES} drawn images by heart", "",
-        f"{SIDE}×{SIDE} px, width {WIDTH} where the net has widths, from scratch, Adam {RATE:g}, one batch; at most "
-        f"{settings['fit']['steps']} steps and {settings['fit']['seconds']:g} s of processor time. The bar is AP50 ≥ {BAR}.", "",
+        (f"{SIDE}×{SIDE} px, width {WIDTH} where the net has widths, from scratch, Adam {RATE:g}, one batch; at most "
+        f"{settings['fit']['steps']} steps and {settings['fit']['seconds']:g} s of processor time. The bar is AP50 ≥ {BAR}."), "",
         "| net | AP50 | steps | s | bar |", "|---|---|---|---|---|",
     ]  # fmt: skip
     for name, row in found["fit"].items():
@@ -63,12 +63,14 @@ def tables(found: Found, settings: dict[str, dict[str, Any]], threads: int) -> s
         lines.append(f"| {name} | {row['ap50']:.3f} | {row['steps']} | {row['seconds']:.0f} | {reached} |")
     lines += [
         "", "## Milliseconds an image", "",
-        f"Width 1, 81 classes, first weights, one image; median of {settings['speed']['rounds']}. Decode: scores and boxes; NMS: all "
-        "400 candidates, in torch (torchvision); onnxruntime's net decodes too.", "",
+        (f"Width 1, 81 classes, first weights, one image; median of {settings['speed']['rounds']}. Decode: scores and boxes; NMS: all "
+        "400 candidates, in torch (torchvision); onnxruntime's net decodes too."), "",
         "| net | px | priors | net | decode | NMS | end to end | onnxruntime: net | end to end |", "|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for name, row in found["speed"].items():
-        numbers = " | ".join(f"{row[way]:.1f}" for way in ("net", "decode", "nms", "all", "ort_net", "ort_all"))
+        numbers = " | ".join(
+            f"{row[way]:.1f}" for way in ("net", "decode", "nms", "all", "ort_net", "ort_all")
+        )
         lines.append(f"| {name} | {row['size'][0]}×{row['size'][1]} | {row['priors']} | {numbers} |")
     for part in PARTS:
         left = [name for name in VARIANTS if name not in found[part]]
@@ -79,14 +81,27 @@ def tables(found: Found, settings: dict[str, dict[str, Any]], threads: int) -> s
 def build_parser() -> argparse.ArgumentParser:
     assert __doc__ is not None
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.zoo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.zoo",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--folder", type=Path, default=Path("models/zoo"), help="where rows that are done are kept (%(default)s)")
+    add(
+        "--folder",
+        type=Path,
+        default=Path("models/zoo"),
+        help="where rows that are done are kept (%(default)s)",
+    )
     add("--only", nargs="+", choices=list(VARIANTS), metavar="NAME", help="these nets (all)")
     add("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help="of fit, speed (both)")
     add("--quick", action="store_true", help="one net a kind of detector, 20 steps, one round")
-    add("--seconds", type=float, default=120, metavar="S", help="processor time a net trains at most (%(default)s)")
+    add(
+        "--seconds",
+        type=float,
+        default=120,
+        metavar="S",
+        help="processor time a net trains at most (%(default)s)",
+    )
     add("--threads", type=int, default=torch.get_num_threads(), metavar="N", help="CPU threads (%(default)s)")
     return parser
 

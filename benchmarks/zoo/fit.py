@@ -43,7 +43,9 @@ def drawn() -> tuple[Batch, list[int]]:
         boxes[number, : len(things)] = torch.from_numpy(sample.boxes_xyxy_px) / SIDE
         labels[number, : len(things)] = torch.from_numpy(named)
     sizes = torch.full((IMAGES, 2), SIDE)
-    return Batch(torch.stack(images), boxes, labels, torch.zeros(IMAGES, 0, 4), torch.arange(IMAGES), sizes), ids
+    return Batch(
+        torch.stack(images), boxes, labels, torch.zeros(IMAGES, 0, 4), torch.arange(IMAGES), sizes
+    ), ids
 
 
 def truth_of(batch: Batch, ids: list[int]) -> GroundTruth:

@@ -48,7 +48,9 @@ def speed(name: str, rounds: int, threads: int) -> dict[str, Any]:
     laid_out = pixels.contiguous(memory_format=torch.channels_last)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
-    session = onnxruntime.InferenceSession(as_onnx(detector, DEFAULT_OPSET), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        as_onnx(detector, DEFAULT_OPSET), options, providers=["CPUExecutionProvider"]
+    )
     detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def decode(logits: torch.Tensor, offsets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -73,4 +75,8 @@ def speed(name: str, rounds: int, threads: int) -> dict[str, Any]:
         "net": lambda: detector(laid_out), "decode": lambda: decode(*raw), "nms": lambda: suppress(*ready),
         "all": through_torch, "ort_net": lambda: run(array), "ort_all": through_onnxruntime,
     }  # fmt: skip
-    return {"priors": len(priors), "size": [width, height], **{way: milliseconds(ways[way], rounds) for way in ways}}
+    return {
+        "priors": len(priors),
+        "size": [width, height],
+        **{way: milliseconds(ways[way], rounds) for way in ways},
+    }
