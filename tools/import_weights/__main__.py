@@ -8,12 +8,11 @@ from __future__ import annotations
 if __name__ == "__main__":  # before the imports: they take a while
     if not __package__:  # run as a file: as `python -m` has it
         __import__("sys").path[0] = __import__("os").path.realpath(__file__ + "/../../..")
-    from vision.messages.early import guard
+    from vision.messages.early import guard, leave
 
     guard()
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -107,4 +106,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

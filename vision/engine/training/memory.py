@@ -15,6 +15,8 @@ from vision.engine.training.session import Session
 from vision.messages.advice import UserError
 from vision.messages.terminal import counted
 
+UNKNOWN = 1 << 62
+"""Bytes: more than there are anywhere."""
 MOST_A_PIXEL = 4000
 """Bytes a pixel of the input that no net of width 1 needs; mb2-ssd-lite keeps 1,700. Below it nothing has to be measured."""
 STRIDE, SHORTER = 32, 0.7
@@ -39,14 +41,15 @@ def require_room(session: Session, model: nn.Module) -> None:
     A step takes at least what is kept for the backward pass, which is measured with two images: 152 MB an image of 300×300 px
     for mb2-ssd-lite, and 151 MB is what the process grew by with 12 of them.
     """
-    free = free_bytes() if session.device.type == "cpu" else None
+    if session.device.type != "cpu":
+        return
+    own = free_bytes()
     config, part = session.config, images_at_once(session)
     width, height = config.resolution[0], config.resolution[-1]
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     most = part * processes * width * height * MOST_A_PIXEL * max(1, config.mb2_width_mult)
-    if free is None:
-        return
-    free = -session.group.all_reduce_max(-free, device=session.device)[0]  # so that all decide alike
+    # the least of all processes, so that all decide alike; one that cannot tell takes part, too
+    free = -session.group.all_reduce_max(-UNKNOWN if own is None else -own, device=session.device)[0]
     if most < free:
         return
     with torch.autocast("cpu", session.amp_dtype, enabled=session.amp_dtype is not None):
