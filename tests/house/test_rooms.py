@@ -120,6 +120,8 @@ TESTED_BY = {
     "vision/images/turbo.py": "tests/images/test_decode.py",
     "tools/demo.py": "tests/end_to_end/test_demo.py",
     "tools/drawing.py": "tests/tools/detect/test___main__.py",
+    "tools/models/one_net.py": "tests/tools/models/test___main__.py",
+    "tools/models/timing.py": "tests/tools/models/test___main__.py",
     "tools/problem.py": "tests/tools/test_export_onnx.py",
 }
 """Modules that are tested through another one: no test of their room imports them."""
