@@ -13,10 +13,13 @@ import pytest
 import torch
 
 from tests.engine.training.test_step import a_batch, make
+from vision.core.sample import InputSpec
 from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.training import memory, step
 from vision.engine.training.memory import OutOfMemory, what_may_fit
 from vision.engine.training.step import train_step
+from vision.ssd.build import build_detector
+from vision.ssd.variants import VARIANTS
 
 
 class Order:
@@ -168,3 +171,12 @@ def test_free_bytes_are_those_of_the_machine() -> None:
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     found = memory.free_bytes()
     assert found is not None and 0 < found < 4 * pages
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(VARIANTS))
+def test_no_net_keeps_more_than_what_is_not_measured(name: str) -> None:
+    """Of all rows at width 1, where nothing but the channels counts."""
+    spec = InputSpec(128, 128)
+    kept = memory.bytes_kept(build_detector(VARIANTS[name], 81, spec), torch.zeros(2, 3, 128, 128)) / 2
+    assert kept < memory.MOST_A_PIXEL * 128 * 128

@@ -18,7 +18,8 @@ from vision.messages.terminal import counted
 UNKNOWN = 1 << 62
 """Bytes: more than there are anywhere."""
 MOST_A_PIXEL = 4000
-"""Bytes a pixel of the input that no net of width 1 needs; mb2-ssd-lite keeps 1,700. Below it nothing has to be measured."""
+"""Bytes a pixel of the input that no net of width 1 needs; mb2-ssd-lite keeps 1,700, rfb-resnet101 2,900. Below it nothing has
+to be measured."""
 STRIDE, SHORTER = 32, 0.7
 """px that sides are multiples of; a side 0.7 times as long is half the area."""
 
