@@ -81,3 +81,24 @@ def test_coco_profile_covers_what_a_19_by_19_map_can(coco_boxes, split):
     assert found.large > 0.97
     assert found.without_prior == 0
     assert found.without_prior_if_overwritten < 0.07
+
+
+COVERED = {
+    "ssd-mobilenet-v2": (0.14, 0.78, 0.97), "sq-ssd-lite": (0.12, 0.73, 0.97), "vgg16-ssd": (0.35, 0.90, 0.98),
+    "ssd-vgg16": (0.40, 0.90, 0.98), "yolo-v2-mobilenet-v2": (0.03, 0.42, 0.72), "yolo-v3-mobilenet-v2": (0.42, 0.84, 0.94),
+    "ssd-fpn-mobilenet-v2": (0.42, 0.90, 0.98), "classroom": (0.20, 0.83, 0.98),
+}  # fmt: skip
+"""Small, medium, large: one net of each layout of maps, at its own size."""
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_the_coco_profile_of_each_layout_covers_as_docs_say(coco_boxes, name):
+    row = find(name)
+    width, height = row.resolution
+    spec = InputSpec(height, width)
+    priors = make_priors(row.priors["coco"], map_sizes(row, spec), spec)
+    for split in ("train", "val"):
+        found = measure(coco_boxes[split], priors)
+        print(f"{name}, {split}: {found.small:.1%} {found.medium:.1%} {found.large:.1%}")
+        for share, least in zip((found.small, found.medium, found.large), COVERED[name], strict=True):
+            assert share > least

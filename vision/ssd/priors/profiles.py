@@ -189,24 +189,28 @@ S16 = {
 """Of 19, 10, 5, 3, 2 and 1 cells at 300 px: 2,990 boxes."""
 
 
+# With so few boxes a cell every shape counts: those of the "coco" sets of YOLOv2, YOLOv3 and the classroom net were fitted one by
+# one (tools.fit_priors, 208 training images; docs/ssd.md), where the larger sets need only sizes and a few ratios.
+
+
 def _squares_and_boxes(name: str, *maps: Sequence[Shape]) -> PriorProfile:
     return PriorProfile(name, tuple(MapPriors(tuple(shapes)) for shapes in maps))
 
 
 YOLO2 = {
-    "coco": PriorProfile("coco", (_coco_map((0.06, 0.13, 0.25, 0.45, 0.8), (1.0,)),)),
+    "coco": _squares_and_boxes(
+        "coco", [(0.077, 0.123), (0.164, 0.16), (0.18, 0.317), (0.339, 0.511), (0.75, 0.73)]
+    ),
     "published": _squares_and_boxes("published", [(side, side) for side in (0.1, 0.2, 0.3, 0.5, 0.9)]),
 }
 """Of 13 cells at 416 px: 845 boxes."""
 
 YOLO3 = {
-    "coco": PriorProfile(
+    "coco": _squares_and_boxes(
         "coco",
-        (
-            _coco_map((0.03, 0.055, 0.09), (1.0,)),
-            _coco_map((0.14, 0.21, 0.31), (1.0,)),
-            _coco_map((0.44, 0.62, 0.85), (1.0,)),
-        ),
+        [(0.036, 0.042), (0.038, 0.095), (0.1, 0.076)],
+        [(0.077, 0.192), (0.2, 0.152), (0.168, 0.336)],
+        [(0.474, 0.289), (0.279, 0.612), (0.749, 0.752)],
     ),
     "published": _squares_and_boxes(
         "published",
@@ -245,7 +249,23 @@ PYRAMID = {
 
 
 CLASSROOM = {
-    "coco": PriorProfile("coco", (_coco_map((0.09, 0.18, 0.34, 0.62), _EVEN_NARROW_WIDE),)),
+    "coco": _squares_and_boxes(
+        "coco",
+        [
+            (0.03, 0.072),
+            (0.075, 0.064),
+            (0.051, 0.126),
+            (0.102, 0.141),
+            (0.062, 0.25),
+            (0.182, 0.125),
+            (0.147, 0.3),
+            (0.329, 0.187),
+            (0.243, 0.51),
+            (0.602, 0.353),
+            (0.419, 0.791),
+            (0.863, 0.69),
+        ],
+    ),
     "published": PriorProfile(
         "published",
         (
