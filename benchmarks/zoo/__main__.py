@@ -30,6 +30,7 @@ from benchmarks.results import device, publish, today
 from benchmarks.zoo.fit import BAR, IMAGES, RATE, SIDE, WIDTH, fit
 from benchmarks.zoo.speed import speed
 from vision.artefacts.files import publish_json
+from vision.messages.terminal import counted
 from vision.ssd.variants import VARIANTS
 
 PARTS = ("fit", "speed")
@@ -52,7 +53,7 @@ def place(folder: Path, part: str, name: str, told: dict[str, Any]) -> Path:
 
 def tables(found: Found, settings: dict[str, dict[str, Any]], threads: int) -> str:
     lines = [
-        f"# All nets, {device()}, {threads} threads, torch {torch.__version__}, {today()}", "",
+        f"# All nets, {device()}, {counted(threads, 'thread')}, torch {torch.__version__}, {today()}", "",
         f"## {IMAGES} drawn images by heart", "",
         (f"{SIDE}×{SIDE} px, width {WIDTH} where the net has widths, from scratch, Adam {RATE:g}, one batch; at most "
         f"{settings['fit']['steps']} steps and {settings['fit']['seconds']:g} s of processor time. The bar is AP50 ≥ {BAR}."), "",
@@ -63,7 +64,7 @@ def tables(found: Found, settings: dict[str, dict[str, Any]], threads: int) -> s
         lines.append(f"| {name} | {row['ap50']:.3f} | {row['steps']} | {row['seconds']:.0f} | {reached} |")
     lines += [
         "", "## Milliseconds an image", "",
-        (f"Width 1, 81 classes, first weights, one image; median of {settings['speed']['rounds']}. Decode: scores and boxes; NMS: all "
+        (f"Of processor time. Width 1, 81 classes, first weights, one image; median of {settings['speed']['rounds']}. Decode: scores and boxes; NMS: all "
         "400 candidates, in torch (torchvision); onnxruntime's net decodes too."), "",
         "| net | px | priors | net | decode | NMS | end to end | onnxruntime: net | end to end |", "|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
@@ -76,6 +77,15 @@ def tables(found: Found, settings: dict[str, dict[str, Any]], threads: int) -> s
         left = [name for name in VARIANTS if name not in found[part]]
         lines += ["", f"Not run ({part}): {', '.join(left) or 'none'}."]
     return "\n".join(lines)
+
+
+def done(folder: Path, settings: dict[str, dict[str, Any]]) -> Found:
+    """What is in ``folder``, in the order of the table."""
+    paths = {part: {name: place(folder, part, name, settings[part]) for name in VARIANTS} for part in PARTS}
+    return {
+        part: {name: json.loads(path.read_text()) for name, path in of.items() if path.exists()}
+        for part, of in paths.items()
+    }
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -102,7 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="S",
         help="processor time a net trains at most (%(default)s)",
     )
-    add("--threads", type=int, default=torch.get_num_threads(), metavar="N", help="CPU threads (%(default)s)")
+    add("--threads", type=int, default=1, metavar="N", help="CPU threads (%(default)s)")
     return parser
 
 
@@ -115,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     measure = {"fit": fit, "speed": speed}
     wanted = arguments.only or (kinds() if arguments.quick else list(VARIANTS))
-    words = " ".join(sys.argv[1:] if argv is None else argv)
+    command = " ".join(["python -m benchmarks.zoo", *(sys.argv[1:] if argv is None else argv)])
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for part in arguments.parts:
         for name in wanted:
@@ -125,15 +135,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             row = measure[part](name, **settings[part])
             publish_json(path, row)
             print(part, name, json.dumps(row), flush=True)
-    found: Found = {
-        part: {name: json.loads(path.read_text()) for name in VARIANTS
-               if (path := place(arguments.folder, part, name, settings[part])).exists()}
-        for part in PARTS
-    }  # fmt: skip
-    text = tables(found, settings, arguments.threads)
-    print(text)
-    if not arguments.quick:
-        publish("zoo", f"python -m benchmarks.zoo {words}".strip(), text)
+            if not arguments.quick:
+                publish("zoo", command, tables(done(arguments.folder, settings), settings, arguments.threads))
+    found = done(arguments.folder, settings)
+    print(tables(found, settings, arguments.threads))
     return int(not arguments.quick and any(row["ap50"] < BAR for row in found["fit"].values()))
 
 

@@ -1,5 +1,7 @@
 """Milliseconds of one image at the net's own resolution, part by part, by torch as it is and by onnxruntime.
 
+Of processor time, which other programs on the machine do not add to; with one thread that is the time that passes.
+
 Post-processing gets its full number of candidates: without a threshold of scores, as first weights give none above it. A trained
 net has fewer at the threshold of evaluation (0.01), so what is here is the most that it costs.
 """
@@ -27,9 +29,9 @@ def milliseconds(work: Callable[[], object], rounds: int) -> float:
     """Median of ``rounds``, the first of all not counted."""
     spent = []
     for _ in range(rounds + 1):
-        began = time.perf_counter()
+        began = time.process_time()
         work()
-        spent.append(1000 * (time.perf_counter() - began))
+        spent.append(1000 * (time.process_time() - began))
     return statistics.median(spent[1:])
 
 
