@@ -20,7 +20,7 @@ if __name__ == "__main__":  # before the imports: they take a while
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "fit": {"seconds": arguments.seconds, "steps": 20 if arguments.quick else 400},
         "speed": {"rounds": 1 if arguments.quick else 5, "threads": arguments.threads},
     }
-    measure = {"fit": fit, "speed": speed}
+    measure: dict[str, Callable[..., dict[str, Any]]] = {"fit": fit, "speed": speed}
     wanted = arguments.only or (kinds() if arguments.quick else list(VARIANTS))
     command = " ".join(["python -m benchmarks.zoo", *(sys.argv[1:] if argv is None else argv)])
     arguments.folder.mkdir(parents=True, exist_ok=True)

@@ -72,7 +72,8 @@ def fit(name: str, seconds: float, steps: int) -> dict[str, Any]:
         for group in optimizer.param_groups:  # warm-up: the first steps of deep nets are their wildest
             group["lr"] = RATE * min(1.0, (step + 1) / SCORE_EVERY)
         optimizer.zero_grad()
-        loss(*detector(images), batch).total.backward()
+        logits, offsets = detector(images)
+        loss(logits, offsets, batch).total.backward()
         torch.nn.utils.clip_grad_norm_(detector.parameters(), 10.0)
         optimizer.step()
         step += 1

@@ -53,7 +53,7 @@ def speed(name: str, rounds: int, threads: int) -> dict[str, Any]:
     session = onnxruntime.InferenceSession(
         as_onnx(detector, DEFAULT_OPSET), options, providers=["CPUExecutionProvider"]
     )
-    detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    detector.to(memory_format=torch.channels_last)
 
     def decode(logits: torch.Tensor, offsets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return SCORE_FUNCTIONS[row.score_function](logits), detector.coder.decode(offsets, priors)
