@@ -6,7 +6,6 @@ new file holds the same keys in the same order, but for ``categories``, which co
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -96,7 +95,7 @@ class Remapping:
 
     ``ahead`` is where the categories were found by a look ahead: the file is walked over once, and OutOfOrder is
     raised if they are elsewhere or annotations before images. Without it the parts are taken in the needed order.
-    ``selected`` are then the ids of the images with a kept object, no crowd region, whose area is in ``areas``, bounds included.
+    With ``areas``, ``selected`` are then the ids of the images with a kept object, no crowd region, whose area is in ``areas``, bounds included.
     ``folder`` is that of the images, where it is known. AnnotationError: two images are one file, or one id two files.
     """
 
@@ -109,7 +108,7 @@ class Remapping:
         listing: IO[bytes],
         ahead: int | None = None,
         folder: Path | None = None,
-        areas: tuple[float, float] = (0, math.inf),
+        areas: tuple[float, float] | None = None,
     ) -> None:
         self.areas, self.selected = areas, set[int]()
         self.file, self.map, self.check, self.listing = file, map_, check, listing
@@ -218,7 +217,7 @@ class Remapping:
             self._look_for_repeat(index, raw)
             counts.annotations_kept += 1
             counts.crowds += raw["iscrowd"]
-            if self.areas[0] <= raw["area"] <= self.areas[1] and not raw["iscrowd"]:
+            if self.areas and self.areas[0] <= raw["area"] <= self.areas[1] and not raw["iscrowd"]:
                 self.selected.add(raw["image_id"])
             counts.per_label[raw["category_id"]] += 1
             yield dumps(raw)
