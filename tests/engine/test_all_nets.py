@@ -21,7 +21,7 @@ STEPS, SAVED_AT = 5, 3
 @of_all_nets
 def test_five_steps_lower_the_loss_and_a_resumed_run_is_the_same(name: str, tmp_path: Path) -> None:
     """On one fixed batch, with a moving average; the file is read by a net with other weights."""
-    told = {"net": name, "ema": 0.9, "optim_choose": "Adam", "lr": 0.003}
+    told = {"net": name, "ema": 0.9, "optim_choose": "Adam", "lr": 0.001}
     batch, losses = a_batch(), []
     state, session = make(**told)
     order = {"seed": 0, "batch_size": 4, "length": 16}
