@@ -14,7 +14,10 @@ HOME_OF_SOMEBODY = re.compile(r"(?<![\w.~-])/(?:root|home/\w+|Users/\w+)/")
 
 # Rooms of tests that mirror no room of the house, and tests that are of a room and of no single module in it.
 OWN_ROOMS = ("house", "end_to_end", "faults")
-WITHOUT_MODULE = {"tests/nn/weights/test_base_net.py", "tests/ssd/test_published.py"}
+WITHOUT_MODULE = {
+    "tests/nn/weights/test_base_net.py", "tests/ssd/test_published.py",
+    *(f"tests/{room}/test_all_nets.py" for room in ("ssd", "engine", "export")),
+}  # fmt: skip
 ASKS = "from vision.messages import supported_python as supported_python"
 
 

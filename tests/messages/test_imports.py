@@ -18,19 +18,25 @@ from vision.messages.system_errors import said_of
 BARE = [sys.executable, "-S"]
 """Without site-packages: the standard library alone."""
 ON_THEIR_OWN = {
-    "tools.demo", "tools.doctor", "tools.setup", "benchmarks.deliberate_faults",
+    "tools.demo", "tools.doctor", "tools.setup", "benchmarks.deliberate_faults", "pipeline.extract",
 }  # fmt: skip
 """These work with the standard library alone; one of them would install here."""
 THREE_LINES = re.compile(
     r"error: cannot import \w+\n  why: No module named '.+'; .+ lacks these of requirements.txt: torch, .+\n  fix: .+\n"
 )
+IMAGE = "../image.jpg"
+"""One that is there: names are looked up first."""
 ASKED = {
     "train_ssd": ["--datasets=data", "--checkpoint-folder=run"],
-    "tools.detect": ["model.onnx", "image.jpg", "--output=found"],
+    "tools.detect": ["model.onnx", IMAGE, "--output=found"],
     "tools.evaluate": ["run"],
     "tools.export_onnx": ["run"],
     "tools.inspect_checkpoint": ["file.pth"],
     "tools.prior_coverage": ["data"],
+    "tools.fit_priors": ["data", "--net=mb2-ssd-lite", "--output=priors.json"],
+    "tools.import_weights": ["file.pth", "--net=mb2-ssd-lite", "--output=run"],
+    "pipeline": ["list"],
+    "pipeline.download": ["--url=http://127.0.0.1:9/x", f"--sha256={'0' * 64}", "--output=x"],
     "pipeline.miniature": ["--output=mini"],
 }
 
@@ -42,6 +48,7 @@ def benchmarks() -> list[str]:
 
 @pytest.mark.parametrize("program", sorted({*programs(), *benchmarks()} - ON_THEIR_OWN))
 def test_every_program_says_it_in_three_lines(program: str, tmp_path: Path) -> None:
+    (tmp_path / IMAGE).touch()
     done = subprocess.run(
         [*BARE, "-m", program, *ASKED.get(program, [])], cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(imports.REPOSITORY)}, capture_output=True, text=True, check=False, timeout=60,

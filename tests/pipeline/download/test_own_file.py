@@ -168,7 +168,7 @@ def test_a_wrong_size_is_found_out_at_once(
 
 
 @pytest.mark.parametrize(
-    "url", ["file:///etc/passwd", "notaurl", "gopher://x/y", "http://", "http://[bad", ""]
+    "url", ["file:///etc/passwd", "notaurl", "gopher://x/y", "http://", "http://[bad", " "]
 )
 def test_an_address_that_can_never_work_is_refused(
     url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
