@@ -26,6 +26,7 @@ from vision.messages.command_line import Parser, fraction, shortened, whole_from
 from vision.messages.terminal import counted
 
 if TYPE_CHECKING:
+    from vision.engine.checkpoints.checkpoint import Checkpoint
     from vision.engine.checkpoints.open_detector import LoadedDetector
     from vision.engine.evaluation.coco_map import Scores
 
@@ -140,7 +141,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     scores = coco_map.score(results, data, arguments.coco_backend)
     publish_results(folder / found, results)
     publish_json(folder / METRICS, {**metrics_file(scores, opened), **identity(opened, asked)})
-    print(report(scores, opened.checkpoint.step, arguments.score_threshold, folder / METRICS))
+    print(report(scores, opened.checkpoint, arguments.score_threshold, folder / METRICS))
     if arguments.output is None and (beside := comparison(opened.folder, folder)):
         print(f"\n{beside}\n")
     print(f"{folder / METRICS}\n{folder / found} ({counted(len(results), 'detection')})")
@@ -178,10 +179,10 @@ def metrics_file(scores: Scores, opened: LoadedDetector) -> dict[str, object]:
     }  # fmt: skip
 
 
-def report(scores: Scores, step: int, threshold: float, metrics: Path) -> str:
+def report(scores: Scores, of: Checkpoint, threshold: float, metrics: Path) -> str:
     """The table of the classes that the split has, or one line where nothing was found; then the 12 numbers."""
     lines = (
-        [nothing_found(scores, step, threshold)]
+        [nothing_found(scores, of, threshold)]
         if scores.metrics["AP50"] < NOTHING
         else table(scores, metrics)
     )
@@ -194,14 +195,16 @@ def report(scores: Scores, step: int, threshold: float, metrics: Path) -> str:
     return "\n".join(lines)
 
 
-def nothing_found(scores: Scores, step: int, threshold: float) -> str:
+def nothing_found(scores: Scores, of: Checkpoint, threshold: float) -> str:
     """A sentence in the place of a table of zeros."""
     if not scores.boxes:
         return "these images have no boxes: there is nothing that could be found"
-    after = f"after {counted(step, 'step')} of training"
-    if not scores.detections:
-        return f"no detections of a score of {threshold:g} or more {after}: nothing is learned yet"
-    return f"{counted(scores.detections, 'detection')}, none on an object (AP50 0.000) {after}: nothing is learned yet"
+    found = f"no detections of a score of {threshold:g} or more"
+    if scores.detections:
+        found = f"{counted(scores.detections, 'detection')}, none on an object (AP50 0.000)"
+    if of.imported:
+        return f"{found} by imported weights: check what the import took for their labels (in this order), --net and input"
+    return f"{found} after {counted(of.step, 'step')} of training: nothing is learned yet"
 
 
 def table(scores: Scores, metrics: Path) -> list[str]:

@@ -137,6 +137,18 @@ def test_what_is_learned_from_nothing_is_one_line(
     assert "class  " not in said and "0.000" in said, "no table of classes, but the 12 numbers"
 
 
+def test_imported_weights_that_find_nothing_are_not_called_untrained(
+    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run of tools.import_weights knows no data that it was trained on."""
+    content = torch.load(next(small_run.glob("*.pth")), weights_only=True) | {"dataset_digest": ""}
+    torch.save(content, tmp_path / "x.pth")
+    assert main([str(tmp_path / "x.pth"), "--workers", "0", "--score-threshold", "0.9"]) == 0
+    said = capsys.readouterr().out
+    assert "no detections of a score of 0.9 or more by imported weights: check what the import took" in said
+    assert "nothing is learned" not in said
+
+
 @pytest.mark.parametrize("backend", ["auto", "pycocotools", "hotcoco"])
 def test_without_a_scorer_nothing_is_predicted(
     small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str

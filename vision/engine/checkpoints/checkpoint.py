@@ -86,6 +86,11 @@ class Checkpoint:
         return EXIF_CHOICES[bool(self.data["train"]["upright"])] if self.data else None
 
     @property
+    def imported(self) -> bool:
+        """Made by ``tools.import_weights``: it was trained elsewhere, for nobody knows how many steps and on which data."""
+        return not self.dataset_digest
+
+    @property
     def evaluated_weights(self) -> dict[str, Tensor]:
         """The average where there is one, else the raw weights: what evaluation and export use."""
         return self.ema["weights"] if self.ema else self.weights

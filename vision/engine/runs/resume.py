@@ -85,7 +85,7 @@ def _planned(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
         return dataclasses.replace(started, notes=(note, *started.notes))
     checkpoint, file = found
     run = file.parent
-    if not checkpoint.dataset_digest:
+    if checkpoint.imported:
         raise IncompatibleResume(
             f"{shown(run)}: holds imported weights, and no training to resume\n"
             "  why: it has neither an optimiser's state nor data that it was trained on\n"
