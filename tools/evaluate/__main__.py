@@ -182,9 +182,7 @@ def metrics_file(scores: Scores, opened: LoadedDetector) -> dict[str, object]:
 def report(scores: Scores, of: Checkpoint, threshold: float, metrics: Path) -> str:
     """The table of the classes that the split has, or one line where nothing was found; then the 12 numbers."""
     lines = (
-        [nothing_found(scores, of, threshold)]
-        if scores.metrics["AP50"] < NOTHING
-        else table(scores, metrics)
+        [nothing_found(scores, of, threshold)] if scores.metrics["AP50"] < NOTHING else table(scores, metrics)
     )
     names = list(scores.metrics)
     split = f"{counted(scores.images, 'image')}, {counted(scores.boxes, 'box')}"
