@@ -161,7 +161,7 @@ def _session(parsed: Parsed, stop: "StopRequest") -> int:
     except torch.OutOfMemoryError as error:  # outside a step, which says more
         why = str(error).splitlines()[0]
         return failed(
-            f"{why}\n  Try a smaller --batch-size or --resolution, or a narrower --mb2-width-mult.", 1
+            f"{why}\n  Try a smaller --batch-size or --resolution, or a narrower --width-mult.", 1
         )
     except RuntimeError as error:
         if "WORLD_SIZE" not in os.environ:

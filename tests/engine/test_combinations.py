@@ -25,7 +25,7 @@ def test_build_refuses_what_does_not_fit_together() -> None:
 def test_a_width_is_refused_where_the_backbone_has_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(BACKBONE_ROWS, "vgg16", dataclasses.replace(BACKBONE_ROWS["vgg16"], scales=False))
     with pytest.raises(
-        UsageError, match=r"--mb2-width-mult 0\.5: ssd-vgg16 has one width; .*mobilenet-v2.* more"
+        UsageError, match=r"--width-mult 0\.5: ssd-vgg16 has one width; .*mobilenet-v2.* more"
     ):
         build({"net": "ssd-vgg16", "mb2_width_mult": 0.5})
     assert build({"net": "ssd-vgg16", "mb2_width_mult": 1.0}).mb2_width_mult == 1

@@ -202,6 +202,7 @@ def test_a_recipe_that_cannot_be_read_is_said_in_two_lines(
         ("--lr fast", ["--lr", "expected a number", "'fast'"]),
         ("--epochs 0", ["--epochs 0", "at least 1"]),
         ("--lr 0", ["--lr 0", "above 0"]),
+        *((f"{flag} 9", ["error: --width-mult 9.0: must"]) for flag in ("--width-mult", "--mb2-width-mult")),
         ("--optim-choose SDG", ["SDG", "did you mean 'SGD'"]),
         ("--betas 0.9", ["--betas takes two"]),
         ("--betas 0.9 1", ["--betas must be below 1"]),

@@ -31,7 +31,7 @@ def check_together(config: TrainConfig) -> None:
         (len(config.resolution) > 2, "--resolution takes one number, or width and height"),
         (
             config.mb2_width_mult != 1 and not net.scales,
-            f"--mb2-width-mult {config.mb2_width_mult:g}: {net.name} has one width; {scaling} has more",
+            f"--width-mult {config.mb2_width_mult:g}: {net.name} has one width; {scaling} has more",
         ),
         (len(config.betas) != 2, "--betas takes two numbers"),
         (config.base_net and config.pretrained_ssd, "--base-net and --pretrained-ssd: give one of them"),

@@ -75,7 +75,7 @@ class TrainConfig:
     )  # fmt: skip
     mb2_width_mult: float = option(
         1.0, "width multiplier of the whole net, where its backbone has widths", MODEL, "fixed",
-        aliases=("--width-mult",), above=0, high=8,
+        aliases=("--mb2-width-mult",), above=0, high=8,
     )  # fmt: skip
     resolution: tuple[int, ...] = option(
         (300,), "input size in px: one number, or width and height; yolo-* 416, pyramids 320, classroom 128 64 unless told", MODEL, "fixed", metavar="PX",

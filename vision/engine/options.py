@@ -58,8 +58,12 @@ def options_of(cls: type) -> dict[str, Option]:
     return {f.name: f.metadata["option"] for f in dataclasses.fields(cls)}
 
 
+_FLAGS = {"mb2_width_mult": "--width-mult"}
+"""Fields whose flag has another name: every record of a run holds the ancestor's, of when one backbone had widths."""
+
+
 def flag_of(name: str) -> str:
-    return "--" + name.replace("_", "-")
+    return _FLAGS.get(name, "--" + name.replace("_", "-"))
 
 
 @functools.cache

@@ -46,7 +46,7 @@ def session_of(batch_size: int, **told: Any) -> Any:
         (32, {"accumulate": 2}, ["with 16 images", "--accumulate 4 ", "parts of 8", "--batch-size 16 "], []),
         (3, {}, ["--accumulate 3 ", "parts of 1 ", "--batch-size 1 "], []),
         (1, {}, ["--resolution 192"], ["--batch-size ", "--accumulate 2"]),
-        (1, {"resolution": (32,)}, ["--mb2-width-mult"], ["--resolution ", "--batch-size "]),
+        (1, {"resolution": (32,)}, ["--width-mult"], ["--resolution ", "--batch-size "]),
         (32, {"resolution": (32, 64)}, ["32×64 px", "--resolution 32 32"], []),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from vision.engine.config import build
 from vision.engine.training import report
 
 
@@ -26,7 +27,7 @@ def test_one_and_many(
     assert train(*tiny, *line) == 0
     said = capsys.readouterr().out
     for words in ("16 training images, 8 validation images, 80 classes; 1 worker on 0 cores\n", "1 image a step, 16 steps an epoch",
-                  "1 CPU thread\n"):  # fmt: skip
+                  "1 CPU thread\n", "mb2-ssd-lite × 0.1, 64×64 px, "):  # fmt: skip
         assert words in said, said
     assert "stopped after step 1 as asked, and saved at step 1\n" in said
     assert f"resume:    python train_ssd.py --resume {tmp_path / 'run'}\n" in said
@@ -56,3 +57,18 @@ def test_earlier_epochs_of_a_session_are_counted(
 def test_a_score_without_objects_is_a_dash() -> None:
     """APs where no object is small: COCO's −1 looks like a result."""
     assert [report._cell(value, ".3f") for value in (None, -1.0, 0.0, 0.25)] == ["–", "–", "0.000", "0.250"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "mb1-ssd"),
+        ({"heads": "full"}, "mb1-ssd"),
+        ({"heads": "lite"}, "mb1-ssd, lite heads"),
+        ({"mb2_width_mult": 0.25, "heads": "lite"}, "mb1-ssd × 0.25, lite heads"),
+    ],
+)
+def test_a_net_is_named_with_its_width_and_heads_where_they_are_not_its_own(
+    options: dict[str, object], said: str
+) -> None:
+    assert report._named(build({"net": "mb1-ssd", **options})) == said

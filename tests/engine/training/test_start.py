@@ -72,7 +72,7 @@ def test_weights_of_another_width_are_refused_by_name(
     assert train(*tiny, "--checkpoint-folder", tmp_path / "a", "--stop-after-step", 1) == 0
     line = [*tiny, "--mb2-width-mult=0.2", "--pretrained-ssd", checkpoint.find(tmp_path / "a")]
     assert train(*line, "--checkpoint-folder", tmp_path / "b") == 1
-    assert "fix: --mb2-width-mult 0.1 makes this net as wide" in capfd.readouterr().err
+    assert "fix: --width-mult 0.1 makes this net as wide" in capfd.readouterr().err
     assert not (tmp_path / "b" / "checkpoints.json").exists()
 
 

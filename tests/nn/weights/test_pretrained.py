@@ -267,7 +267,7 @@ def test_weights_of_another_width_are_refused_with_theirs(imagenet_net):
     what, why, fix = str(caught.value).splitlines()
     assert what == f"--base-net {file}: 0 of this net's 260 tensors are in it, and 90% have to be"
     assert (
-        "torchvision's MobileNetV2 (a classifier) at --mb2-width-mult 1; 0.0.weight: (32, 3, 3, 3), expected (8,"
+        "torchvision's MobileNetV2 (a classifier) at --width-mult 1; 0.0.weight: (32, 3, 3, 3), expected (8,"
         in why
     )
     assert fix.startswith("  fix: name weights of this net")
@@ -345,7 +345,7 @@ def test_a_detector_of_another_width_is_told_its_own(tmp_path, trained):
     model = build_detector(find("mb2-ssd-lite"), 3, InputSpec(64, 64), 0.5)
     with pytest.raises(
         ValueError,
-        match=r"looks like mb2-ssd-lite at --mb2-width-mult 0\.25(.|\n)*fix: --mb2-width-mult 0\.25",
+        match=r"looks like mb2-ssd-lite at --width-mult 0\.25(.|\n)*fix: --width-mult 0\.25",
     ):
         load(model, tmp_path / "x.pth", CLASSES)
 

@@ -27,10 +27,10 @@ def on_meta(build: Callable[[], nn.Module]) -> dict[str, Tensor]:
 @pytest.mark.parametrize("net", [name for name in VARIANTS if name == "mb2-ssd-lite"])
 def test_ours_with_its_width(net: str, width: float) -> None:
     state = on_meta(lambda: build_detector(find(net), 3, InputSpec(64, 64), width))
-    assert looks_like(state) == f"{net} at --mb2-width-mult {width:g}"
+    assert looks_like(state) == f"{net} at --width-mult {width:g}"
     assert looks_like({f"module.{name}": value for name, value in state.items()}) == looks_like(state)
     trunk = {name: value for name, value in state.items() if name.startswith("base_net.")}
-    assert looks_like(trunk) == f"the backbone of mb2-ssd at --mb2-width-mult {width:g}"
+    assert looks_like(trunk) == f"the backbone of mb2-ssd at --width-mult {width:g}"
 
 
 def of_each_part() -> list[str]:
@@ -64,8 +64,8 @@ def test_every_net_is_named(net: str) -> None:
 @pytest.mark.parametrize(
     ("build", "says"),
     [
-        (lambda: models.mobilenet_v2(weights=None), "torchvision's MobileNetV2 (a classifier) at --mb2-width-mult 1"),
-        (lambda: models.mobilenet_v2(weights=None, width_mult=0.5), "torchvision's MobileNetV2 (a classifier) at --mb2-width-mult 0.5"),
+        (lambda: models.mobilenet_v2(weights=None), "torchvision's MobileNetV2 (a classifier) at --width-mult 1"),
+        (lambda: models.mobilenet_v2(weights=None, width_mult=0.5), "torchvision's MobileNetV2 (a classifier) at --width-mult 0.5"),
         (lambda: models.mobilenet_v3_small(weights=None), "torchvision's MobileNetV3 (a classifier)"),
         (lambda: models.mobilenet_v3_large(weights=None), "torchvision's MobileNetV3 (a classifier)"),
         (lambda: models.vgg16(weights=None), "VGG-16 (a classifier)"),

@@ -90,7 +90,7 @@ def _ways(session: Session, fitting: int) -> str:
     if sides != list(config.resolution):
         ways.append(f"--resolution {' '.join(map(str, sides))} (a new run)")
     return (
-        f"  Each of these needs less: {'; '.join([*ways, 'a narrower --mb2-width-mult (a new run)'])}.\n"
+        f"  Each of these needs less: {'; '.join([*ways, 'a narrower --width-mult (a new run)'])}.\n"
         f"  {session.way_back()}"
     )
 

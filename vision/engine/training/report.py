@@ -19,6 +19,7 @@ from vision.engine.training.session import Session
 from vision.messages.advice import quoted, shown
 from vision.messages.terminal import counted
 from vision.ssd.priors.written import called
+from vision.ssd.variants import find
 
 SHOWN_EPOCHS = 12
 
@@ -57,7 +58,7 @@ def _rows(
         + (f" on {counted(CORES, 'core')}" if config.workers > CORES else "")
     )
     net = (
-        f"{config.net}, {spec}, {counted(parameters, 'parameter')}, "
+        f"{_named(config)}, {spec}, {counted(parameters, 'parameter')}, "
         f"{counted(len(model.priors_cxcywh), 'prior')} ({called(config.priors)})"
     )
     parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
@@ -81,6 +82,13 @@ def _rows(
         ("schedule", _schedule(session, state)),
         ("augmentation", config.augment),
     ]
+
+
+def _named(config: TrainConfig) -> str:
+    """The net, with its width and heads where they are not its own."""
+    width = f" × {config.mb2_width_mult:g}" if config.mb2_width_mult != 1 else ""
+    own = find(config.net, config.heads) is find(config.net)
+    return f"{config.net}{width}" + ("" if own else f", {config.heads} heads")
 
 
 def _no_gpu(session: Session) -> str:

@@ -117,7 +117,7 @@ def looks_like(weights: Mapping[str, Tensor]) -> str:
 
 def net_in(words: str) -> str | None:
     """The name for ``--net`` in what ``looks_like`` has said; None where it is no net with such a name."""
-    name = words.split(" at --mb2-width-mult ")[0]
+    name = words.split(" at --width-mult ")[0]
     return name if re.fullmatch(r"[a-z0-9_-]+", name) else None
 
 
@@ -163,7 +163,7 @@ def _width_words(shapes: Mapping[str, Shape], kind: str) -> str:
     if not kind.startswith("mb2"):
         return ""
     width = mobilenet_v2_width({name: shape for name, shape in shapes.items() if len(shape) == 4})
-    return "" if width is None else f" at --mb2-width-mult {width:g}"
+    return "" if width is None else f" at --width-mult {width:g}"
 
 
 def mobilenet_v2_width(shapes: Mapping[str, Shape]) -> float | None:

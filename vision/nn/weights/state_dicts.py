@@ -160,7 +160,7 @@ def _another_net(
     """Three lines: how little fits, what the file looks like, and what would take it."""
     seen = looks_like(weights)
     detail = f"; {few(misshaped, 2)}" if misshaped else f"; its names are {few(weights)}"
-    width = re.search(r"^mb2-ssd-lite at (--mb2-width-mult \S+)$", seen)
+    width = re.search(r"^mb2-ssd-lite at (--width-mult \S+)$", seen)
     if width and misshaped:
         fix = f"{width[1]} makes this net as wide (pytorch-ssd does not scale its extra layers), or name other weights"
     elif flag != "--base-net" and net_in(seen):
