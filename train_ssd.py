@@ -160,9 +160,7 @@ def _session(parsed: Parsed, stop: "StopRequest") -> int:
         return failed(str(error), 1)
     except torch.OutOfMemoryError as error:  # outside a step, which says more
         why = str(error).splitlines()[0]
-        return failed(
-            f"{why}\n  Try a smaller --batch-size or --resolution, or a narrower --width-mult.", 1
-        )
+        return failed(f"{why}\n  Try a smaller --batch-size or --resolution, or a narrower --width-mult.", 1)
     except RuntimeError as error:
         if "WORLD_SIZE" not in os.environ:
             raise
