@@ -41,15 +41,14 @@ def test_a_net_gives_what_its_shapes_say(name: str) -> None:
     """With numbers, in the order of the priors; the parameters are as many as were counted without them."""
     row, spec = VARIANTS[name], WIDE
     torch.manual_seed(0)
-    detector = build_detector(row, CLASSES, spec, narrow(row)).eval()
+    detector = build_detector(
+        row, CLASSES, spec, narrow(row)
+    ).train()  # statistics of a batch: there are no others yet
     with torch.no_grad():
-        logits, offsets = detector(torch.randn(1, spec.channels, spec.height, spec.width))
+        logits, offsets = detector(torch.randn(2, spec.channels, spec.height, spec.width))
     priors = detector.priors_cxcywh
-    assert logits.shape == (1, len(priors), CLASSES - row.first_class) and offsets.shape == (
-        1,
-        len(priors),
-        4,
-    )
+    assert logits.shape == (2, len(priors), CLASSES - row.first_class)
+    assert offsets.shape == (2, len(priors), 4)
     assert logits.isfinite().all() and offsets.isfinite().all() and priors.isfinite().all()
     counted = cost(row, CLASSES, spec, narrow(row))
     assert counted.parameters == sum(parameter.numel() for parameter in detector.parameters())
