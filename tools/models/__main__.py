@@ -155,8 +155,8 @@ def show_one(arguments: argparse.Namespace, asked: Asked, row: Variant, priors: 
         )
         print("\n".join([*layer_lines(anatomy.layers), "", *map_lines(anatomy.maps)]))
         print(
-            "sees: the px of the image that a cell can depend on (padding included, gates over a whole map left out); "
-            "layers without\nparameters are not listed; batch normalisation is counted in the net's parameters alone."
+            "sees: the px of the image that a cell can depend on, padding included; a gate's layers see all of their map, and what they say\n"
+            "is left out behind them. Layers without parameters are not listed; batch normalisation is counted in the net's parameters alone."
         )
     if arguments.priors_image:
         _draw(arguments.priors_image, row, asked, priors)

@@ -2,8 +2,9 @@
 
 Rule (Araujo et al. 2019, section 2): a field begins as one pixel of step 1. A convolution or pooling of kernel k and dilation d
 makes it larger by (k − 1) · d steps and the step s times as long; of two inputs the larger field counts; interpolation looks one
-cell further, space-to-depth takes the cells it joins. What a gate says of the whole map (squeeze-and-excitation) is left out, since with it every
-layer behind would see the whole image. Padding is seen, too: fields may be larger than the image.
+cell further, space-to-depth takes the cells it joins. A layer behind a mean over a map (the convolutions of a squeeze-and-excitation) sees the whole
+map and has no field: None. What such a gate says is left out where it meets the map again, since with it every layer behind would see the
+whole image. Padding is seen, too: fields may be larger than the image.
 """
 
 from __future__ import annotations
@@ -59,25 +60,28 @@ class Watch(TorchDispatchMode):
     def __init__(self, images: Tensor) -> None:
         super().__init__()
         height, width = images.shape[2:]
-        self.known: dict[int, tuple[Tensor, Field]] = {}
+        self.known: dict[int, tuple[Tensor, Field | None]] = {}
         self._note(images, Field((1, 1), (1, 1), (height, width)))
 
     def field(self, tensor: Tensor) -> Field | None:
-        return self.known[id(tensor)][1] if id(tensor) in self.known else None
+        """None: it sees the whole map."""
+        assert id(tensor) in self.known, "an operation lost the way back to the image"
+        return self.known[id(tensor)][1]
 
-    def _note(self, tensor: Tensor, field: Field) -> None:
+    def _note(self, tensor: Tensor, field: Field | None) -> None:
         self.known[id(tensor)] = (tensor, field)  # kept, so that no other tensor gets its id
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        given = [self.field(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        given = [self.field(leaf) for leaf in tree_leaves((args, kwargs)) if id(leaf) in self.known]
         fields = [field for field in given if field is not None]
         output = func(*args, **(kwargs or {}))
         name = str(func).removeprefix("aten.")
-        if fields and not (name in WHOLE and _spatial(args[0], output)):
-            for tensor in (leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)):
-                self._note(tensor, _after(name, args, fields, tensor))
+        whole = not fields or (name in WHOLE and _spatial(args[0], output))
+        for tensor in tree_leaves(output) if given else ():
+            if isinstance(tensor, Tensor):
+                self._note(tensor, None if whole else _after(name, args, fields, tensor))
         return output
 
 
@@ -117,20 +121,20 @@ def _union(fields: Sequence[Field]) -> Field:
     return Field((size[0], size[1]), (step[0], step[1]), max(field.cells for field in fields))
 
 
-def fields_of(detector: Detector, images: Tensor) -> tuple[list[Field], list[Field]]:
-    """Of each convolution in the order in which they are met, and of the scores of each map, finest first.
+def fields_of(detector: Detector, images: Tensor) -> tuple[list[Field | None], list[Field | None]]:
+    """Of each convolution in the order in which they are met, and of the scores of each map, finest first; None: the whole map.
 
     ``detector`` and ``images`` (1, c, H, W) are on the meta device.
     """
-    layers: list[Field] = []
-    maps: list[Field] = []
+    layers: list[Field | None] = []
+    maps: list[Field | None] = []
     with torch.no_grad(), Watch(images) as watch:
 
         def note(module: nn.Module, given: Any, output: Tensor) -> None:
-            layers.append(_known(watch, output))
+            layers.append(watch.field(output))
 
         def note_maps(module: nn.Module, given: Any, output: list[Tensor]) -> None:
-            maps.extend(_known(watch, one) for one in output)
+            maps.extend(map(watch.field, output))
 
         hooks = [m.register_forward_hook(note) for m in detector.modules() if isinstance(m, nn.Conv2d)]
         hooks.append(detector.classification_headers.register_forward_hook(note_maps))
@@ -138,9 +142,3 @@ def fields_of(detector: Detector, images: Tensor) -> tuple[list[Field], list[Fie
     for hook in hooks:
         hook.remove()
     return layers, maps
-
-
-def _known(watch: Watch, tensor: Tensor) -> Field:
-    field = watch.field(tensor)
-    assert field is not None, "an operation lost the way back to the image"
-    return field

@@ -23,21 +23,21 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Map:
-    """``cells`` (rows, columns), ``step`` and ``field`` (y, x) in px, the shapes of its boxes as fractions, its priors."""
+    """``cells`` (rows, columns), ``step`` and ``field`` (y, x) in px, None where it is all; the shapes of its boxes as fractions, its priors."""
 
     cells: tuple[int, int]
     step: tuple[float, float]
-    field: tuple[float, float]
+    field: tuple[float, float] | None
     shapes: tuple[tuple[float, float], ...]
     priors: int
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution: its ``cost``, and the ``field`` (y, x) of its output in px."""
+    """A convolution: its ``cost``, and the ``field`` (y, x) of its output in px; None: the whole map."""
 
     cost: LayerCost
-    field: tuple[float, float]
+    field: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,15 @@ def take_apart(
         layers, maps = fields_of(detector, torch.empty(1, spec.channels, spec.height, spec.width))
     profile, cells = row.profile(priors), map_sizes(row, spec, width_mult)
     return Anatomy(
-        tuple(Layer(one, field.size) for one, field in zip(counted.layers, layers, strict=True)),
+        tuple(
+            Layer(one, field.size if field else None)
+            for one, field in zip(counted.layers, layers, strict=True)
+        ),
         tuple(
             Map(
                 (h, w),
                 (spec.height / h, spec.width / w),
-                field.size,
+                field.size if field else None,
                 single.shapes,
                 h * w * len(single.shapes),
             )
@@ -106,7 +109,9 @@ def map_lines(maps: Sequence[Map]) -> list[str]:
     return lines
 
 
-def across(pair: tuple[float, float]) -> str:
-    """(y, x) → the number, or x×y where they differ."""
+def across(pair: tuple[float, float] | None) -> str:
+    """(y, x) → the number, or x×y where they differ; None → "all", as a gate sees the map."""
+    if pair is None:
+        return "all"
     y, x = (f"{value:.4g}" if value < 1000 else f"{value:.0f}" for value in pair)
     return x if x == y else f"{x}×{y}"

@@ -70,6 +70,21 @@ def test_one_net_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert any(line.split()[:5] == ["19×19", "15.79", "299", "6", "2,166"] for line in lines)
 
 
+@pytest.mark.parametrize(
+    "name", list({row.backbone: name for name, row in reversed(VARIANTS.items())}.values())
+)
+def test_a_net_on_each_backbone_is_shown_and_gates_see_all(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The convolutions of MobileNetV3's squeeze-and-excitation stand behind a mean over the map; no others do."""
+    assert main([name, "--resolution", "96"]) == 0
+    layers = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert len(layers) > 10
+    gates = {words[0] for words in layers if words[0].endswith((".fc1", ".fc2"))}
+    assert {words[0] for words in layers if words[-1] == "all"} == gates
+    assert bool(gates) == ("mobilenet-v3" in VARIANTS[name].backbone)
+
+
 def test_prior_boxes_are_drawn_and_nothing_is_written_over(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -38,11 +38,12 @@ def test_the_finest_map_sees_what_gradients_touch(name: str, side: int, exact: b
     row, spec = find(name), InputSpec(side, side)
     with torch.device("meta"):
         detector = assemble(row, 2, spec, 0.1, "coco")
-        _, maps = fields_of(detector, torch.empty(1, 3, side, side))
+        _, (finest, *_) = fields_of(detector, torch.empty(1, 3, side, side))
+    assert finest is not None
     detector = shapes_alone(assemble(row, 2, spec, 0.1, "coco")).double()  # type: ignore[assignment]
     for parameter in detector.parameters():
         nn.init.constant_(parameter, 1 / parameter[0].numel())
-    found, expected = seen(detector, side), maps[0].size
+    found, expected = seen(detector, side), finest.size
     assert max(expected) < side, "the image would cut it"
     if exact:
         assert found == expected
