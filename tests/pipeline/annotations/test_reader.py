@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import os
@@ -78,7 +79,7 @@ def second_reader(data: bytes) -> dict[str, Any]:
         raise ValueError(name)
 
     value = json.loads(
-        data.decode("utf-8"), object_pairs_hook=unique, parse_float=finite, parse_int=whole, parse_constant=refuse
+        data.removeprefix(codecs.BOM_UTF8).decode("utf-8"), object_pairs_hook=unique, parse_float=finite, parse_int=whole, parse_constant=refuse
     )  # fmt: skip
     if not isinstance(value, dict):
         raise ValueError("no object on top")
