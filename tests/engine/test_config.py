@@ -178,7 +178,7 @@ def test_a_recipe_that_cannot_be_read_is_said_in_two_lines(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("--net mb2_ssd_lite", ["no net is called 'mb2_ssd_lite': did you mean 'mb2-ssd-lite'?"]),
+        ("--net mb2_ssd", ["no net is called 'mb2_ssd': did you mean 'mb2-ssd-lite' or"]),
         ("--net mb7-ssd-lite", ["no net is called 'mb7-ssd-lite'", "python -m tools.models"]),
         ("--net=", ["--net", "the value is empty"]),
         (
@@ -304,3 +304,13 @@ def test_a_net_has_its_own_size_and_channels_unless_told() -> None:
     told = build({"net": "classroom", "channels": 3, "resolution": (96,), "box_regression": False})
     assert (told.resolution, told.channels, told.box_regression) == ((96,), 3, False)
     assert build({"net": "ssd-fpn-mobilenet-v2"}).resolution == (320,)
+
+
+def test_a_net_in_another_spelling_is_kept_under_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("net: SSD-Mobilenet-v1\n")
+    for words in (["--net=SSD-Mobilenet-v1"], [f"--config={tmp_path / 'recipe.yaml'}"]):
+        parsed = parse(words)
+        assert parsed.config.net == "ssd-mobilenet-v1"
+        assert run_folder(parsed.config) == Path("models/ssd-mobilenet-v1")
+        assert parsed.notes == ("--net SSD-Mobilenet-v1: taken as ssd-mobilenet-v1",)
+    assert parse(["--net=ssd-mobilenet-v1"]).notes == parse([]).notes == ()

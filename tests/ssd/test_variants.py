@@ -25,22 +25,40 @@ from vision.ssd.variants import (
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        ("mb2-ssd", "mb2-ssd-lite"),
-        ("mb2_ssd_lite", "mb2-ssd-lite"),
+        ("mb1_ssd", "mb1-ssd"),
         ("MB2-SSD-Lite", "mb2-ssd-lite"),
         ("ssd_lite_mobilenet_v2", "ssd-lite-mobilenet-v2"),
-        ("ssd_mobilenetv2", "ssd-mobilenet-v2"),
         ("ssdlite-mobilenet_v2", "ssd-lite-mobilenet-v2"),
-        ("mobilenet_v2_ssd_lite_coco_18.5.pth", "ssd-lite-mobilenet-v2"),
-        ("ssd_lite_mobilenetv2_train_coco.yml", "ssd-lite-mobilenet-v2"),
-        ("mobilenet-v2-ssd-lite", "ssd-lite-mobilenet-v2"),
-        ("ssd-lite-mobilnet-v2", "ssd-lite-mobilenet-v2"),
+        ("ssd-mobilenetv2", "ssd-mobilenet-v2"),
+        ("SSD-Mobilenet-v1", "ssd-mobilenet-v1"),
+        ("yolov3-darknet53", "yolo-v3-darknet53"),
+        *((name.upper().replace("-", "_"), name) for name in VARIANTS),
     ],
 )
-def test_a_name_spelled_otherwise_is_answered_with_ours(typed, meant):
-    with pytest.raises(
-        ValueError, match=f"no net is called '{re.escape(typed)}': did you mean '{meant}'\\? "
-    ):
+def test_case_hyphens_and_underscores_tell_no_nets_apart(typed, meant):
+    assert find(typed) is find(meant) is VARIANTS[meant]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("mb2-ssd", "'mb2-ssd-lite' or 'ssd-mobilenet-v2'"),
+        ("mobilenet-v2-ssd", "'ssd-mobilenet-v2'"),
+        ("mobilenet_v2_ssd_lite_coco_18.5.pth", "'mb2-ssd-lite' or 'ssd-lite-mobilenet-v2'"),
+        ("ssd_lite_mobilenetv2_train_coco.yml", "'ssd-lite-mobilenet-v2'"),
+        ("mobilenetv2-ssd-lite", "'mb2-ssd-lite' or 'ssd-lite-mobilenet-v2'"),
+        ("ssd-lite-mobilnet-v2", "'ssd-lite-mobilenet-v2'"),
+        ("mobilenet-ssd", "'mb1-ssd', 'mb1-ssd-lite' or 'mb2-ssd-lite'"),
+        ("mobilenet_ssd", "'mb1-ssd', 'mb1-ssd-lite' or 'mb2-ssd-lite'"),
+        ("ssdlite320", "'ssdlite320_mobilenet_v3_large'"),
+        ("fpn", "'ssd-fpn-mobilenet-v2', 'ssd-fpn-mobilenet-v3-large' or 'ssd-fpn-mobilenet-v3-small'"),
+        ("mb1☃ssd", "'mb1-ssd' or 'ssd-mobilenet-v1'"),
+        ("../mb1-ssd", "'mb1-ssd' or 'ssd-mobilenet-v1'"),
+    ],
+)
+def test_a_name_that_is_nearly_one_is_answered_with_the_nearest(typed, meant):
+    said = re.escape(f"no net is called '{typed}': did you mean {meant}? ")
+    with pytest.raises(ValueError, match=said):
         find(typed)
 
 

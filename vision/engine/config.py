@@ -290,10 +290,11 @@ exit status: 0 done · 1 failed · 2 usage · 130 / 138 / 143 interrupted and sa
 
 @dataclass(frozen=True)
 class Parsed:
-    """The configuration, and the names of the fields that the command line or the recipe gave."""
+    """The configuration, the names of the fields that the command line or the recipe gave, and sentences about them."""
 
     config: TrainConfig
     explicit: frozenset[str]
+    notes: tuple[str, ...] = ()
 
 
 def parse(argv: Sequence[str] | None = None) -> Parsed:
@@ -311,7 +312,9 @@ def parse(argv: Sequence[str] | None = None) -> Parsed:
     if print_config:
         sys.stdout.write(as_yaml(config))
         parser.exit(0)
-    return Parsed(config, frozenset(values))
+    typed = values.get("net", config.net)
+    notes = () if typed == config.net else (f"--net {typed}: taken as {config.net}",)
+    return Parsed(config, frozenset(values), notes)
 
 
 def boxes_of(priors: str) -> str:
@@ -382,7 +385,7 @@ def build(values: dict[str, Any]) -> TrainConfig:
     row = find(values.get("net", DEFAULT_VARIANT))
     width, height = row.resolution
     own = {"resolution": (width,) if width == height else (width, height), "channels": row.channels}
-    config = dataclasses.replace(TrainConfig(), **(own | values))
+    config = dataclasses.replace(TrainConfig(), **(own | values | {"net": row.name}))
     for name, one in options_of(TrainConfig).items():
         check_value(name, getattr(config, name), one)
     check_together(config)

@@ -354,14 +354,17 @@ HEAD_KINDS = {"full": "full", "point": "full", "ssd-lite": "lite", "lite": "lite
 
 
 def find(name: str, heads: str | None = None) -> Variant:
-    """The row called ``name``, with ``full`` or ``lite`` heads in the place of its own.
+    """The row called ``name``, in any case, with hyphens or underscores; with ``full`` or ``lite`` heads for its own.
 
     Raises ValueError: with the name that was probably meant, or with the reason why a combination is not there.
     """
     if name not in VARIANTS:
         kinds = {kind.name: [layout.sources for layout in kind.layouts] for kind in DETECTORS.values()}
         nets = {row.name: row.backbone for row in VARIANTS.values()}
-        raise ValueError(Names(kinds, BACKBONE_ROWS, nets, [row.name for row in _NAMED]).answer(name))
+        names = Names(kinds, BACKBONE_ROWS, nets, [row.name for row in _NAMED])
+        if (ours := names.written_otherwise(name)) is None:
+            raise ValueError(names.answer(name))
+        name = ours
     row = VARIANTS[name]
     if heads is None or HEAD_KINDS.get(row.heads) == heads:
         return row

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from vision.engine.checkpoints.checkpoint import find, load
 from vision.engine.config import build
 from vision.engine.training import report
 
@@ -19,6 +21,7 @@ def test_one_and_many(
     line = [
         "--batch-size=1",
         "--workers=1",
+        "--net=MB2_SSD_Lite",
         "--stop-after-step=1",
         "--checkpoint-folder",
         str(tmp_path / "run"),
@@ -27,8 +30,11 @@ def test_one_and_many(
     assert train(*tiny, *line) == 0
     said = capsys.readouterr().out
     for words in ("16 training images, 8 validation images, 80 classes; 1 worker on 0 cores\n", "1 image a step, 16 steps an epoch",
-                  "1 CPU thread\n", "mb2-ssd-lite × 0.1, 64×64 px, "):  # fmt: skip
+                  "1 CPU thread\n", "mb2-ssd-lite × 0.1, 64×64 px, ",
+                  "note: --net MB2_SSD_Lite: taken as mb2-ssd-lite\n"):  # fmt: skip
         assert words in said, said
+    assert json.loads((tmp_path / "run" / "training_args.json").read_bytes())["net"] == "mb2-ssd-lite"
+    assert load(find(tmp_path / "run")).args["net"] == "mb2-ssd-lite"
     assert "stopped after step 1 as asked, and saved at step 1\n" in said
     assert f"resume:    python train_ssd.py --resume {tmp_path / 'run'}\n" in said
 

@@ -104,5 +104,5 @@ def test_a_run_of_imported_weights_is_not_resumed(
 
 def test_a_name_that_is_nearly_one(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        call(place / "net.pth", net="mb2_ssd_lite")
+        call(place / "net.pth", net="mb2-ssd-lit")
     assert end.value.code == 2 and "did you mean 'mb2-ssd-lite'?" in capsys.readouterr().err

@@ -44,7 +44,8 @@ def plan(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
     """Find the checkpoint and settle the arguments. Raises UsageError, Refused, NoCheckpoint, DamagedCheckpoint."""
     config = parsed.config
     seen = _record(_folder_meant(config))  # before anything is decided by it
-    return dataclasses.replace(_planned(parsed, warn), seen=seen)
+    planned = _planned(parsed, warn)
+    return dataclasses.replace(planned, notes=(*parsed.notes, *planned.notes), seen=seen)
 
 
 def require_unchanged(plan: Plan) -> None:

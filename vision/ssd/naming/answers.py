@@ -1,4 +1,4 @@
-"""What is said of a name that is no net's: the one that was probably meant, or why there is no such net."""
+"""What is said of a name that is no net's: those that were probably meant, or why there is no such net."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Names:
         shown = repr(name if len(name) <= 60 else name[:59] + "…")
         near = self._meant(name)
         if near:
-            return f"no net is called {shown}: did you mean {near!r}? {LIST}"
+            return f"no net is called {shown}: {_question(near)}{LIST}"
         for kind, backbone in self._taken_apart(name):
             return self._why_not(kind, self.backbones[backbone])
         for part, what in (
@@ -45,8 +45,8 @@ class Names:
                 ]
                 nets += [net for net in self.published if self.nets[net] == part]
                 return f"{shown} is a {what}, not a net: {_joined(nets)}; {LIST}"
-        near = self._alike(name[:100].lower())
-        return f"no net is called {shown}: {f'did you mean {near!r}? ' if near else ''}{LIST}"
+        near = self._with(name) or self._alike(name[:100].lower())
+        return f"no net is called {shown}: {_question(near)}{LIST}"
 
     def _why_not(self, kind: str, backbone: BackboneRow) -> str:
         """Three lines: why ``kind`` does not stand on ``backbone``, and what does."""
@@ -77,8 +77,15 @@ class Names:
                 if plain in (parts[0] + parts[1], parts[1] + parts[0]):
                     yield kind, backbone
 
-    def _meant(self, name: str) -> str | None:
-        """The net whose name is ``name`` but for its spelling or its order; mb2 is pytorch-ssd's word, mobilenet the zoo's."""
+    def written_otherwise(self, name: str) -> str | None:
+        """The one net whose name has the same letters and digits, whatever their case, hyphens and underscores."""
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name):
+            return None
+        same = [known for known in self.nets if _plain(known) == _plain(name)]
+        return same[0] if len(same) == 1 else None
+
+    def _meant(self, name: str) -> list[str]:
+        """The nets whose names are ``name`` but for spelling or order, the likeliest first: mb2 is pytorch-ssd's word."""
         plain, short = _squeezed(name), "mb" in name[:100].lower()
         same = [known for known in self.nets if _squeezed(known) == plain]
         same += [net for pair in self._taken_apart(name) if (net := "-".join(pair)) in self.nets]
@@ -86,12 +93,27 @@ class Names:
             same += difflib.get_close_matches(
                 name[:100].lower(), [net for net in self.published if _digits(net) == _digits(name)], n=1
             )
-        return min(same, key=lambda known: ("mb" in known) != short, default=None)
+        return sorted(dict.fromkeys(same), key=lambda known: short and "mb" not in known)
 
-    def _alike(self, name: str) -> str | None:
+    def _with(self, name: str) -> list[str]:
+        """The first nets that ``name`` is a part of: all of it, its beginning, any; without digits it means all of them."""
+        part, places = _squeezed(name), {}
+        for known in self.nets if len(_plain(name)) > 2 else ():
+            whole = _squeezed(known) if _digits(name) else re.sub(r"\d", "", _squeezed(known))
+            if part and part in whole:
+                places[known] = (part != whole, not whole.startswith(part))
+        return sorted(places, key=places.__getitem__)[:3]
+
+    def _alike(self, name: str) -> list[str]:
         """The nearest name; another digit is another net (mb1, mb2), not a slip of the finger."""
         near = [known for known in self.nets if _digits(name) in ("", _digits(known))]
-        return next(iter(difflib.get_close_matches(name, near, n=1, cutoff=0.75)), None)
+        return difflib.get_close_matches(name, near, n=1, cutoff=0.75)
+
+
+def _question(near: Sequence[str]) -> str:
+    """``did you mean 'a', 'b' or 'c'? ``, or nothing."""
+    first = ", ".join(map(repr, near[:-1]))
+    return f"did you mean {first}{' or ' if first else ''}{near[-1]!r}? " if near else ""
 
 
 def _joined(names: Sequence[object]) -> str:
@@ -100,7 +122,7 @@ def _joined(names: Sequence[object]) -> str:
 
 def _squeezed(name: str) -> str:
     """Only what tells nets apart: ``ssd_lite_mobilenetv2_train_coco.yml`` and ``ssd-lite-mobilenet-v2`` → ``ssdlitemb2``."""
-    plain = re.sub(r"[^a-z0-9]", "", re.sub(r"(\.pth|\.ya?ml)$", "", name[:100].lower()))
+    plain = _plain(re.sub(r"(\.pth|\.ya?ml)$", "", name[:100].lower()))
     plain = (
         re.sub(r"(train|test)?(coco|voc)?[\d.]*(train|test)?$", "", plain)
         if "coco" in plain or "voc" in plain
@@ -109,6 +131,10 @@ def _squeezed(name: str) -> str:
     for long, short in _SPELLINGS.items():
         plain = plain.replace(long, short)
     return plain
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name[:100].lower())
 
 
 def _digits(name: str) -> str:
