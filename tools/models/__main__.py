@@ -15,6 +15,7 @@ if __name__ == "__main__":  # before the imports: they take a while
 import argparse
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,18 +88,33 @@ def build_parser() -> Parser:
     return parser
 
 
-def show_all(arguments: argparse.Namespace, asked: Asked) -> int:
-    """Prints a line a net as it is counted."""
-    from tools.models.catalogue import COLUMNS, as_plain, cells_of, look_at, markdown, names_of, text_row
+def names_of(part: str | None) -> list[str]:
+    """All nets, or those of a kind of detector or a backbone."""
+    if part is None:
+        return list(VARIANTS)
+    kind = {f"{part}-{backbone}" for backbone in BACKBONE_ROWS}
+    return [name for name, row in VARIANTS.items() if row.backbone == part or name in kind]
+
+
+def say_how_long(count: int, time: bool) -> None:
+    """Before torch is imported, which takes seconds."""
+    how_long = "and measuring them, seconds each" if time else f"about {5 + count // 4} s"
+    print(f"counting {counted(count, 'net')}, {how_long}", file=sys.stderr, flush=True)
+
+
+def show_all(arguments: argparse.Namespace, asked: Asked, names: Sequence[str]) -> int:
+    """Prints a line a net as it is counted, above a bar where stderr is a terminal."""
+    from pipeline.bar import bar
+    from tools.models.catalogue import COLUMNS, as_plain, cells_of, look_at, markdown, text_row
     from tools.models.timing import cpu_ms
 
-    names = names_of(arguments.name)
     time = cpu_ms if arguments.time else None
     quiet = arguments.json or arguments.markdown
     if not quiet:
         print(text_row([*COLUMNS, "CPU ms"] if time else COLUMNS), flush=True)
     found, without = [], []
-    for name in names:
+    progress = bar("nets", unit="net", iterable=names, leave=False)
+    for name in progress:
         try:
             net = look_at(name, asked, time)
         except ValueError as error:
@@ -106,7 +122,8 @@ def show_all(arguments: argparse.Namespace, asked: Asked) -> int:
             continue
         found.append(net)
         if not quiet:
-            print(text_row(cells_of(net)), flush=True)
+            progress.write(text_row(cells_of(net)))
+            sys.stdout.flush()
     if arguments.markdown:
         print(markdown(found), end="")
     elif arguments.json:
@@ -214,6 +231,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(str(error))
 
     def show() -> int:
+        names = names_of(arguments.name) if part else []
+        if part:
+            say_how_long(len(names), arguments.time)
         from tools.models.catalogue import Asked
 
         asked = Asked(
@@ -223,7 +243,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.heads,
             arguments.classes + 1,
         )
-        return show_all(arguments, asked) if row is None else show_one(arguments, asked, row, priors)
+        return show_all(arguments, asked, names) if row is None else show_one(arguments, asked, row, priors)
 
     return run_tool(show)
 

@@ -9,7 +9,7 @@ from typing import Any
 from vision.core.sample import InputSpec
 from vision.ssd.build import map_sizes
 from vision.ssd.cost import cost
-from vision.ssd.variants import BACKBONE_ROWS, DEFAULT_PRIORS, VARIANTS, Variant, find
+from vision.ssd.variants import DEFAULT_PRIORS, VARIANTS, Variant, find
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,6 @@ class Asked:
     def spec(self, row: Variant) -> InputSpec:
         width, *_, height = [*(self.resolution or row.resolution)] * 2
         return InputSpec(height=height, width=width, channels=self.channels or row.channels)
-
-
-def names_of(part: str | None) -> list[str]:
-    """All nets, or those of a kind of detector or a backbone."""
-    if part is None:
-        return list(VARIANTS)
-    kind = {f"{part}-{backbone}" for backbone in BACKBONE_ROWS}
-    return [name for name, row in VARIANTS.items() if row.backbone == part or name in kind]
 
 
 def look_at(name: str, asked: Asked, time: Callable[..., float] | None = None) -> Net:
@@ -101,7 +93,7 @@ def cells_of(net: Net) -> list[str]:
 
 RIGHT = ("M par.", "GMAC", "priors", "CPU ms")
 """Columns of numbers."""
-WIDTHS = (30, 12, 7, 6, 7, 20, 6, 7)
+WIDTHS = (max(map(len, VARIANTS)), 14, 7, 9, 9, 20, 6, 7)
 """Of the text; fixed, so that rows can be printed one by one while others are measured."""
 
 

@@ -16,10 +16,16 @@ from vision.ssd.variants import VARIANTS
 
 
 def test_a_table_has_every_net_of_a_kind_or_a_backbone(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["ssd-fpn", "--classes", "3"]) == 0
-    header, *rows, last = capsys.readouterr().out.splitlines()
+    """Columns stand under their heads, behind the longest name there is too; what takes so long is said on stderr."""
+    assert main(["fssd-depthwise", "--classes", "3", "--channels", "1", "--resolution", "1024"]) == 0
+    said = capsys.readouterr()
+    header, *rows, last = said.out.splitlines()
     assert header.split()[:2] == ["net", "input"]
-    assert [row.split()[0] for row in rows] == [name for name in VARIANTS if name.startswith("ssd-fpn-")]
+    names = [name for name in VARIANTS if name.startswith("fssd-depthwise-")]
+    assert [row.split()[0] for row in rows] == names and max(VARIANTS, key=len) in names
+    for column, first in (("input", "1024"), ("strides", "8"), ("export", "yes")):
+        assert [row[header.index(column) :].split()[0].split("×")[0] for row in rows] == [first] * len(rows)
+    assert said.err.startswith(f"counting {len(rows)} nets, about ")
     assert last.startswith(f"{len(rows)} nets, 3 classes and background")
 
 
