@@ -14,6 +14,7 @@ if __name__ == "__main__":  # before the imports: they take a while
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from tools.problem import run_tool
@@ -28,7 +29,8 @@ EXAMPLES = """examples:
                                                     with labels.txt beside it, the classes are told
 
 Taken are state dicts of pytorch-ssd (qfgaohao, dusty-nv, kaboom-labs; plain, in a checkpoint, from several GPUs) and of
-torchvision's detectors. The file is data: a scheduler or other object in it is named and never made.
+torchvision's detectors. A plain state dict of this toolkit has pytorch-ssd's names, and is taken for pytorch-ssd's unless
+--from this-toolkit says otherwise; its checkpoint tells by itself. The file is data: a scheduler or other object in it is named and never made.
 
 Every weight of the net has to be in the file. Its input, such as (pixel − 127) / 128, is folded into the first layer: the
 imported net takes pixel / 127.5 − 1, as every net here and as detectNet feeds it; only in the outermost row of cells, where
@@ -62,6 +64,10 @@ def build_parser() -> Parser:
         "needed where no labels.txt is beside FILE",
     )  # fmt: skip
     add(
+        "--from", dest="origin", choices=("pytorch-ssd", "this-toolkit"),
+        help="who made a file whose names both have: it decides the input and the prior boxes of the weights (pytorch-ssd)",
+    )  # fmt: skip
+    add(
         "--resolution", type=whole_from(32), nargs="+", default=(), metavar="PX",
         help="input size in px: one number, or width and height (that of the net)",
     )  # fmt: skip
@@ -82,11 +88,10 @@ def import_weights(arguments: argparse.Namespace) -> int:
 
     run = arguments.output
     run_folder.require_new(run)
-    source = imported.open_foreign(arguments.file)
+    source = imported.told_from(imported.open_foreign(arguments.file), arguments.origin)
+    imported.require_net(source, arguments.net, partial(_again, arguments))
     config = imported.configuration(source, arguments.net, tuple(arguments.resolution), run)
-    asked = (arguments.file, "--net", arguments.net, "--output", run)
-    size = ("--resolution", *arguments.resolution) if arguments.resolution else ()
-    source, told_by = imported.with_classes(source, arguments.labels, command(PROGRAM, *asked, *size))
+    source, told_by = imported.with_classes(source, arguments.labels, _again(arguments))
     result = imported.load_whole(source, config, told_by)
     print(result.describe())
     checkpoint = run_folder.publish(result, config, run)
@@ -98,6 +103,15 @@ def import_weights(arguments: argparse.Namespace) -> int:
         f"  trained on from it: {start_from(checkpoint, config)} --datasets DATA, a data root with any classes"
     )
     return 0
+
+
+def _again(arguments: argparse.Namespace, **changed: object) -> str:
+    """The command that is running, with some of its options changed."""
+    now = {**vars(arguments), **changed}
+    words = [now["file"], "--net", now["net"], "--output", now["output"]]
+    for flag, name in (("--labels", "labels"), ("--from", "origin")):
+        words += [flag, now[name]] if now[name] else []
+    return command(PROGRAM, *words, *(("--resolution", *now["resolution"]) if now["resolution"] else ()))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
+from vision.core.sample import InputSpec
 from vision.engine.checkpoints.data_place import with_absolute_data
 from vision.engine.config import TrainConfig, build
 from vision.engine.model import build_from
 from vision.messages.advice import UserError, command, shown
 from vision.messages.terminal import counted
 from vision.nn.weights import class_names
+from vision.nn.weights.normalisation import DEPLOYED
 from vision.nn.weights.pretrained import HEADS, DetectorFile, load_detector, open_detector_file
-from vision.nn.weights.state_dicts import LoadReport, few
+from vision.nn.weights.signatures import looks_like, net_in
+from vision.nn.weights.state_dicts import COUNTER, LoadReport, few
+from vision.ssd.build import assemble
 from vision.ssd.model import Detector
-from vision.ssd.variants import find
+from vision.ssd.variants import DEFAULT_PRIORS, Variant, find
 
 NAMES_SHOWN = 6
 PARTS = ("base_net.", "extras.", *HEADS)
@@ -26,6 +33,7 @@ PARTS = ("base_net.", "extras.", *HEADS)
 class Imported:
     """A net with the weights of ``source``, whose heads speak of ``classes`` (background first)."""
 
+    net: str
     detector: Detector
     source: DetectorFile
     classes: list[str]
@@ -36,7 +44,10 @@ class Imported:
         """A line each: what was found, taken and left; the input; the classes; the priors."""
         report, form = self.report, self.source.form
         numbers = f"{len(report.missing)} missing, {len(report.unexpected)} unexpected, {len(report.misshaped)} of another shape"
-        lines = [f"{shown(self.source.path)}: {form.title if form else 'of this toolkit'}"]
+        lines = [f"{shown(self.source.path)}: {_maker(self.source)}"]
+        if form and not self.source.assumed and (seen := net_in(form.title)) not in (None, self.net):
+            lines += [f"  --net {each}: {_words_of(each)}" for each in (self.net, str(seen))]
+            lines[-1] += ", as torchvision has it"
         lines.append(f"  {counted(len(report.loaded), 'tensor')} taken, {numbers}")
         if report.unexpected:
             lines.append(f"  unexpected, left out: {few(report.unexpected, NAMES_SHOWN)}")
@@ -60,15 +71,76 @@ def open_foreign(path: Path) -> DetectorFile:
     return source
 
 
-def configuration(source: DetectorFile, net: str, resolution: tuple[int, ...], run: Path) -> TrainConfig:
-    """The arguments of a run that stands where the weights were trained. Raises UserError where the net has not their boxes."""
+def _maker(source: DetectorFile) -> str:
+    ours = f"input {DEPLOYED.words}, priors {DEFAULT_PRIORS}"
+    if source.form is None:
+        return "of this toolkit"
+    if not source.assumed:
+        return source.form.title
+    return (
+        f"taken for {source.form.title} (input {source.form.normalisation.words}, priors {source.priors}); "
+        f"if this toolkit made it, use its checkpoint, or --from this-toolkit ({ours})"
+    )
+
+
+def _words_of(net: str) -> str:
+    """What differs between nets that take the same weights."""
     row = find(net)
-    if source.priors not in row.priors:
+    return f"{row.resolution[0]}×{row.resolution[1]} px, NMS at IoU {row.postprocess.iou_threshold:g} of {row.postprocess.candidates}"
+
+
+def told_from(source: DetectorFile, origin: str | None) -> DetectorFile:
+    """The file as ``--from`` says: this toolkit's plain state dicts have pytorch-ssd's names. Raises UserError."""
+    if origin is None or source.assumed:
+        ours = origin == "this-toolkit"
+        return dataclasses.replace(source, form=None, priors=DEFAULT_PRIORS) if ours else source
+    told = (
+        f"{source.form.title} by its names" if source.form else "of this toolkit by what is recorded with it"
+    )
+    raise UserError(
+        f"--from {origin}: {shown(source.path)} is {told}\n"
+        "  why: --from is for files whose maker nothing tells\n  fix: leave --from out"
+    )
+
+
+def require_net(source: DetectorFile, net: str, again: Callable[..., str]) -> None:
+    """Raises UserError where the weights are of another net, or the net has not their boxes.
+
+    ``again`` gives the command with some of its options changed.
+    """
+    row, seen = find(net), net_in(looks_like(source.original))
+    known, fits = source.priors in row.priors, _has_the_names_of(source, row)
+    if seen not in (None, net) and not (fits and (known or source.assumed)):
+        raise UserError(
+            f"--net {net}: these are weights of {seen}: {shown(source.path)}\n"
+            f"  why: its names are {few(source.original, NAMES_SHOWN)}\n  fix: {again(net=seen)}"
+        )
+    if not known and source.assumed and (fits or seen == net):
+        raise UserError(
+            f"--net {net}: {shown(source.path)} is not taken for pytorch-ssd's, which has no prior boxes for this net\n"
+            "  why: its names are those of this toolkit, too, and nothing recorded tells who made it\n"
+            f"  fix: {again(origin='this-toolkit')}"
+        )
+    if not known:
         raise UserError(
             f"--net {net}: its prior boxes are {', '.join(row.priors)}, and those of {shown(source.path)} are {source.priors}\n"
             f"  why: {source.form.title if source.form else 'the file'}: its heads say where objects are from these boxes\n"
             "  fix: name the net that these weights are of with --net"
         )
+
+
+def _has_the_names_of(source: DetectorFile, row: Variant) -> bool:
+    with torch.device("meta"):
+        own = assemble(row, 2, InputSpec(64, 64), 1.0, DEFAULT_PRIORS).state_dict()
+    meant = {name for name in source.weights if name.startswith(PARTS)}
+    return {name for name in own if not name.endswith(COUNTER)} == {
+        name for name in meant if not name.endswith(COUNTER)
+    }
+
+
+def configuration(source: DetectorFile, net: str, resolution: tuple[int, ...], run: Path) -> TrainConfig:
+    """The arguments of a run that stands where the weights were trained."""
+    row = find(net)
     width, height = row.resolution
     values = {
         "net": net, "priors": source.priors, "resolution": resolution or ((width,) if width == height else row.resolution),
@@ -124,4 +196,4 @@ def load_whole(source: DetectorFile, config: TrainConfig, told_by: str) -> Impor
             f"{len(report.misshaped)} of another shape\n  why: {few(apart, NAMES_SHOWN)}\n"
             "  fix: name another net with --net, or a file that is whole; train_ssd.py --pretrained-ssd takes what fits"
         )
-    return Imported(detector, source, classes, report, told_by)
+    return Imported(config.net, detector, source, classes, report, told_by)

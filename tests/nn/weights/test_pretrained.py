@@ -66,7 +66,7 @@ def test_every_wrapping_loads_whole(tmp_path, trained, key, prefix):
     assert _equal(model, _published(trained)) and not _equal(model, trained)
     assert not (report.missing or report.unexpected or report.misshaped)
     assert "heads kept for 3 of 3 classes" in str(report)
-    assert "its input, (pixel − 127) / 128, folded into the first layer" in str(report)
+    assert "its input, taken to be (pixel − 127) / 128, folded into the first layer" in str(report)
 
 
 def test_of_a_checkpoint_with_an_average_that_is_taken(tmp_path, trained):

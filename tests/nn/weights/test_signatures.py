@@ -77,7 +77,7 @@ def test_every_net_is_named(net: str) -> None:
         (lambda: models.detection.ssd300_vgg16(weights=None, weights_backbone=None), "torchvision's ssd300_vgg16"),
         (
             lambda: models.detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None),
-            "torchvision's ssdlite320_mobilenet_v3",
+            "torchvision's ssdlite320_mobilenet_v3_large",
         ),
         (
             lambda: models.detection.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None),

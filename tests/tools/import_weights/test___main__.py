@@ -64,12 +64,12 @@ def test_each_printed_command_works(
     assert call(place / "net.pth") == 1
     assert not (place / "run").exists()
     labels: dict[str, object] = {"LABELS": place / "names of mine"}
-    printed(capsys.readouterr().err, "tools/import_weights/__main__.py:import_weights", fill=labels)
+    printed(capsys.readouterr().err, "tools/import_weights/__main__.py:_again", fill=labels)
     said = capsys.readouterr().out
     data: dict[str, object] = {"DATA": miniature_root}
-    printed(said, "tools/import_weights/__main__.py:import_weights#2", "--datasets", miniature_root)
+    printed(said, "tools/import_weights/__main__.py:import_weights", "--datasets", miniature_root)
     scoring = ("--workers=0", "--device=cpu")
-    printed(said, "tools/import_weights/__main__.py:import_weights#3", *scoring, fill=data)
+    printed(said, "tools/import_weights/__main__.py:import_weights#2", *scoring, fill=data)
     training = (
         "--workers=0",
         "--device=cpu",

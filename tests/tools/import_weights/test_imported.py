@@ -9,9 +9,17 @@ from typing import Any
 
 import pytest
 import torch
+from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
 from tests.printed import Printed
-from tests.tools.import_weights.conftest import NAMES, call
+from tests.tools.import_weights.conftest import NAMES, NET, call
+from vision.core.sample import InputSpec
+from vision.engine.checkpoints.open_detector import open_detector
+from vision.nn.weights.signatures import looks_like
+from vision.ssd.build import build_detector
+from vision.ssd.variants import find
+
+AGAIN = "tools/import_weights/__main__.py:_again"
 
 
 def short(state: dict[str, Any]) -> dict[str, Any]:
@@ -70,3 +78,81 @@ def test_a_checkpoint_of_this_toolkit_needs_no_import(
     assert call(next((place / "trained").glob("*.pth"))) == 1
     printed(capsys.readouterr().err, "tools/import_weights/imported.py:open_foreign")
     assert list((place / "trained").glob("*.onnx"))
+
+
+def test_who_made_a_file_of_shared_names_is_taken_not_known(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plain state dict of this toolkit has pytorch-ssd's names, and another input and other boxes."""
+    own = build_detector(find(NET), len(NAMES), InputSpec(96, 96), 1.0, "coco").state_dict()
+    torch.save(own, place / "net.pth")
+    (place / "labels.txt").write_text("\n".join(NAMES))
+    assert call(place / "net.pth") == 0
+    assert (
+        "net.pth: taken for pytorch-ssd's (input (pixel − 127) / 128, priors ancestor); if this toolkit made it, "
+        "use its checkpoint, or --from this-toolkit (input pixel / 127.5 − 1, priors coco)\n"
+    ) in capsys.readouterr().out
+    shutil.rmtree(place / "run")
+    assert call(place / "net.pth", "--from", "this-toolkit") == 0
+    said, opened = capsys.readouterr().out, open_detector(place / "run")
+    assert "net.pth: of this toolkit\n" in said and "folded" not in said and "prior boxes: coco" in said
+    assert all(torch.equal(value, own[name]) for name, value in opened.detector.state_dict().items())
+    assert opened.checkpoint.config.priors == "coco"
+
+
+@pytest.fixture(scope="module")
+def torchvisions() -> dict[str, torch.Tensor]:
+    return ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None).state_dict()
+
+
+@pytest.mark.parametrize("net", [NET, "ssd300_vgg16"])
+def test_the_net_of_a_file_is_named_before_its_boxes_and_the_command_imports_it(
+    place: Path, torchvisions: dict[str, torch.Tensor], net: str, printed: Printed,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(place.parent)
+    torch.save(torchvisions, place / "net.pth")
+    assert call(place / "net.pth", net=net) == 1
+    said = capsys.readouterr().err
+    assert (
+        f"--net {net}: these are weights of ssdlite320_mobilenet_v3_large: " in said and "prior" not in said
+    )
+    assert "--net ssdlite320_mobilenet_v3_large" in printed(said, AGAIN)
+    assert "as torchvision has it" not in capsys.readouterr().out
+
+
+def test_torchvisions_weights_in_a_net_of_other_settings_are_said(
+    place: Path, torchvisions: dict[str, torch.Tensor], capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(torchvisions, place / "net.pth")
+    assert call(place / "net.pth", net="mb3-large-ssd-lite") == 0
+    said = capsys.readouterr().out
+    assert f"net.pth: {looks_like(torchvisions)}\n" in said
+    assert "  --net mb3-large-ssd-lite: 300×300 px, NMS at IoU 0.45 of 400\n" in said
+    assert (
+        "  --net ssdlite320_mobilenet_v3_large: 320×320 px, NMS at IoU 0.55 of 2000, as torchvision has it\n"
+        in said
+    )
+
+
+def test_a_plain_file_of_a_net_that_pytorch_ssd_has_not(
+    place: Path, printed: Printed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place.parent)
+    net = "ssd-lite-mobilenet-v2"
+    own = build_detector(find(net), len(NAMES), InputSpec(96, 96), 1.0, "coco").state_dict()
+    torch.save(own, place / "net.pth")
+    (place / "labels.txt").write_text("\n".join(NAMES))
+    assert call(place / "net.pth", net=net) == 1
+    printed(capsys.readouterr().err, AGAIN)
+    assert open_detector(place / "run").checkpoint.config.priors == "coco"
+
+
+@pytest.mark.parametrize("origin", ["pytorch-ssd", "this-toolkit"])
+def test_from_does_not_gainsay_what_the_names_tell(
+    place: Path, torchvisions: dict[str, torch.Tensor], origin: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(torchvisions, place / "net.pth")
+    assert call(place / "net.pth", "--from", origin, net="ssdlite320_mobilenet_v3_large") == 1
+    said = capsys.readouterr().err
+    assert f"--from {origin}: " in said and "fix: leave --from out" in said and not (place / "run").exists()

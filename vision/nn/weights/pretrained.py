@@ -155,6 +155,7 @@ def _without_last_layers(base_net: nn.Module, weights: Weights) -> tuple[Weights
 class DetectorFile:
     """A detector's weights in a file, by the names of this toolkit, and what the file or its folder tells of them.
 
+    * original: the same by the names in the file
     * classes: background first; None where they are not told, and then its heads mean nothing
     * priors: the name of the prior profile that its heads were trained with
     * form: whose weights they are; None for those of this toolkit, which records the priors
@@ -165,6 +166,7 @@ class DetectorFile:
 
     path: Path
     weights: Weights
+    original: Weights
     classes: tuple[str, ...] | None
     priors: str
     form: Form | None
@@ -176,21 +178,28 @@ class DetectorFile:
     def ours(self) -> bool:
         return self.form is None
 
+    @property
+    def assumed(self) -> bool:
+        """Its names tell no form from a plain state dict of this toolkit, which keeps pytorch-ssd's names."""
+        return self.form is not None and self.weights.keys() == self.original.keys()
+
 
 def open_detector_file(path: Path | str) -> DetectorFile:
     """A plain state dict or a checkpoint, of this toolkit or published. Raises FileNotFoundError, BadWeights, ValueError."""
     path = Path(path)
     file = read(path)
     file.require_no_code()
-    weights = weights_in(file.content, path)
+    original = weights_in(file.content, path)
     content = file.content if isinstance(file.content, Mapping) else {}
     recorded = content.get("args")
     told = recorded.get("priors") if isinstance(recorded, Mapping) else _told_beside(path)
-    form = None if isinstance(told, str) else form_of(weights) or UNKNOWN
-    weights, priors = (weights, str(told)) if form is None else (form.renamed(weights), form.priors)
+    form = None if isinstance(told, str) else form_of(original) or UNKNOWN
+    weights, priors = (original, str(told)) if form is None else (form.renamed(original), form.priors)
     averaged = average_in(file.content) is not None
     classes = _classes_of(content, weights, path, form)
-    return DetectorFile(path, weights, classes, priors, form, averaged, file.strangers, "format" in content)
+    return DetectorFile(
+        path, weights, original, classes, priors, form, averaged, file.strangers, "format" in content
+    )
 
 
 def _told_beside(path: Path) -> Any:
@@ -226,14 +235,14 @@ def load_detector(
             0,
             f"heads kept for {len(kept)} of {counted(len(classes), 'class')} (background included), by name",
         )
-        return load_fitting(model, moved, str(source.path), notes, HEADS, flag)
+        return load_fitting(model, moved, str(source.path), notes, HEADS, flag, source.original)
     if source.classes is None:
         why = "its classes are unknown (no labels.txt beside it)"
     else:
         why = f"they were trained on the prior boxes {shortened(source.priors, 40)!r}, and this run has {shortened(priors, 40)!r}"
     notes.insert(0, f"the heads are initialised anew: {why}")
     trunk = {name: value for name, value in weights.items() if not name.startswith(HEADS)}
-    report = load_fitting(model, trunk, str(source.path), notes, HEADS, flag, source.weights)
+    report = load_fitting(model, trunk, str(source.path), notes, HEADS, flag, source.original)
     return replace(report, missing=tuple(name for name in report.missing if not name.startswith(HEADS)))
 
 
@@ -246,7 +255,8 @@ def _in_our_range(source: DetectorFile, model: nn.Module) -> tuple[Weights, list
     theirs = source.form.normalisation
     names = (f"base_net.{conv}", None if norm is None else f"base_net.{norm}")
     folded = fold(source.weights, *names, theirs, model_.input_spec, model_.variant.zero)
-    return folded, [f"its input, {theirs.words}, folded into the first layer: the net takes {DEPLOYED.words}"]
+    words = f"taken to be {theirs.words}" if source.assumed else theirs.words
+    return folded, [f"its input, {words}, folded into the first layer: the net takes {DEPLOYED.words}"]
 
 
 def _classes_of(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vision.nn.backbones.mobilenet_v2 import STAGES, STEM_CHANNELS
 from vision.nn.blocks import make_divisible
+from vision.nn.weights.key_maps import form_of
 
 Shape = tuple[int, ...]
 PUBLISHED_WIDTHS = (1.0, 0.1, 0.2, 0.25, 0.35, 0.5, 0.75, 1.3, 1.4)
@@ -79,11 +80,6 @@ _NECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """Detector → names that its neck has, all of them; pytorch-ssd's nets have none of these."""
 _OTHERS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (
-        "torchvision's ssdlite320_mobilenet_v3",
-        ("backbone.features.0.0.", "head.classification_head.", "backbone.extra."),
-    ),
-    ("torchvision's ssd300_vgg16", ("backbone.scale_weight", "head.classification_head.")),
     ("torchvision's Faster R-CNN or its kin", ("rpn.head.", "roi_heads.")),
     ("torchvision's RetinaNet or FCOS", ("backbone.fpn.", "head.regression_head.")),
     ("a YOLO of Ultralytics", ("model.0.conv.weight",)),
@@ -98,6 +94,8 @@ def looks_like(weights: Mapping[str, Tensor]) -> str:
     shapes = {name.removeprefix("module."): tuple(value.shape) for name, value in weights.items()}
     if any(name.startswith("classification_headers.") for name in names):
         return _detector(shapes)
+    if form := form_of(names):
+        return form.title
     for net, beginnings in _OTHERS:
         if all(any(name.startswith(beginning) for name in names) for beginning in beginnings):
             return net
@@ -117,7 +115,7 @@ def looks_like(weights: Mapping[str, Tensor]) -> str:
 
 def net_in(words: str) -> str | None:
     """The name for ``--net`` in what ``looks_like`` has said; None where it is no net with such a name."""
-    name = words.split(" at --width-mult ")[0]
+    name = words.split(" at --width-mult ")[0].removeprefix("torchvision's ")
     return name if re.fullmatch(r"[a-z0-9_-]+", name) else None
 
 
