@@ -34,6 +34,7 @@ from pipeline.stop import Stop
 from vision.messages.advice import command
 from vision.messages.command_line import Parser
 from vision.messages.output import words_are_the_result
+from vision.messages.system_errors import instead_of
 from vision.messages.terminal import counted
 
 CLEAN = """Removes what the stages made. Without --yes it only lists what would go, with bytes. A file goes when
@@ -101,7 +102,7 @@ def status(arguments: argparse.Namespace, stop: Stop) -> int:
 def say_if_absent(root: Path) -> None:
     """A root that was mistyped looks like one in which nothing has run."""
     if not root.is_dir():
-        print(f"there is no folder {root}: nothing has run there", file=sys.stderr)
+        print(f"note: {instead_of('folder', root)}\n  nothing has run there", file=sys.stderr)
 
 
 def as_plain(decision: Decision) -> dict[str, Any]:

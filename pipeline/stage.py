@@ -18,7 +18,7 @@ from pipeline.stop import Interrupted as Interrupted
 from pipeline.stop import NoSuchChoice as NoSuchChoice
 from pipeline.stop import StageError as StageError
 from pipeline.stop import Stop
-from vision.artefacts.data_layout import SPLITS
+from vision.artefacts.data_layout import DEFAULT_ROOT, SPLITS
 from vision.images.formats import EXIF_CHOICES
 
 
@@ -83,7 +83,7 @@ class Settings:
     * accept_missing: leave out images that are missing or cannot be read, however many
     """
 
-    root: Path = Path("coco-data")
+    root: Path = Path(DEFAULT_ROOT)
     choices: Choices = Choices()
     workers: int = field(default_factory=_cores)
     connections: int = 4

@@ -26,7 +26,7 @@ from pipeline.stage import StageError
 from pipeline.transfer.partial import bytes_here
 from tools.doctor import ENVIRONMENT_BYTES, GB, OWN_PYTHON, REPOSITORY, Need, examine, say
 from tools.machine import gigabytes, read_machine
-from vision.artefacts.data_layout import ANNOTATIONS, SPLITS, image_folder
+from vision.artefacts.data_layout import ANNOTATIONS, DEFAULT_ROOT, SPLITS, image_folder
 from vision.messages.addresses import redacted_text
 from vision.messages.advice import command as spelled
 from vision.messages.advice import quoted
@@ -34,7 +34,7 @@ from vision.messages.command_line import Parser
 from vision.messages.system_errors import instead_of
 
 DEMO_BYTES = 300_000_000
-DEFAULT_ROOT, DEMO_ROOT, SAMPLE = "coco-data", "demo-data", "val"
+DEMO_ROOT, SAMPLE = "demo-data", "val"
 FETCH_BYTES_PER_MINUTE = 100e6 / 8 * 60  # a line of 100 Mbit/s
 WORK_BYTES_PER_MINUTE = 4e9  # four cores: unpack, decode every image once, remap, index
 

@@ -23,7 +23,7 @@ from typing import Any
 from pipeline.annotations.rules import id_problem
 from pipeline.command.options import count, name_list
 from pipeline.index.schema import LARGE_PX, READABLE_VERSIONS, SMALL_PX, USER_VERSION
-from vision.artefacts.data_layout import INDEX
+from vision.artefacts.data_layout import DEFAULT_ROOT, INDEX
 from vision.messages.advice import quoted
 from vision.messages.command_line import Parser, comma_joined
 from vision.messages.output import words_are_the_result
@@ -54,7 +54,7 @@ def parser() -> Parser:
     )
     made.words = f"it takes filters and no SQL: --classes person --limit 20, --show images, …; for SQL: sqlite3 ROOT/{INDEX}"
     made.add_argument(
-        "--root", type=Path, default=Path("coco-data"), help="the data folder (default: coco-data)"
+        "--root", type=Path, default=Path(DEFAULT_ROOT), help="the data folder (%(default)s)"
     )
     made.add_argument(
         "--classes",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vision.artefacts.data_layout import data_at, require_no_data
+from vision.artefacts.data_layout import data_at, require_no_data, root_meant
 from vision.messages.advice import UserError
 
 
@@ -40,6 +40,16 @@ def test_no_tool_writes_into_a_data_root(
         what, why, fix = capsys.readouterr().err.splitlines()
         assert what.endswith("is no place for results") and "data root" in why and "--output" in fix
     assert sorted(root.rglob("*")) == before
+
+
+def test_a_data_root_that_was_meant(root: Path, tmp_path: Path) -> None:
+    """Of nearly the name, above or below what was typed; never one far away, nor in the place of a data root."""
+    for typed in ("owns", "onw", "own/val2017", "own/val207", "wn/val2017/more", "."):
+        assert root_meant(tmp_path / typed) == root, typed
+    (tmp_path / "onward/train2017").mkdir(parents=True)
+    (tmp_path / "zoo").mkdir()
+    for typed in ("own", "onward", "zoo", "nothing/like/it"):
+        assert root_meant(tmp_path / typed) is None, typed
 
 
 def test_beside_it_and_in_other_folders_of_it_there_is_room(root: Path, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_coco_opens_at_once_and_travels_without_its_arrays(tmp_path: Path) -> No
 def test_missing_arrays_name_the_command_that_makes_them(root: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"python -m pipeline run --root .*data --splits train,val"):
         CocoDetection(root, "val")
-    with pytest.raises(DatasetError, match=r"there is no folder .*nowhere(.|\n)*setup_coco"):
+    with pytest.raises(DatasetError, match=r"there is no folder .*nowhere(.|\n)*pipeline status --root"):
         CocoDetection(tmp_path / "nowhere")
     (tmp_path / "file").touch()
     with pytest.raises(DatasetError, match=r"file is a file, not a folder\n"):

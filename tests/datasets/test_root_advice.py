@@ -68,4 +68,5 @@ def test_where_there_is_neither_both_ways_are_named(root: Path) -> None:
 def test_a_folder_inside_a_data_folder_is_told_from_one_without_data(root: Path) -> None:
     by_hand(root, "train", "val")
     (root / ".pipeline").mkdir()
-    assert said(root / "train2017") == f"name the data folder itself, not a folder in it: '{root}'"
+    for typed in (root / "train2017", root.parent):
+        assert said(typed) == f"name the data folder itself: '{root}'"

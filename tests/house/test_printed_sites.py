@@ -21,6 +21,7 @@ NOT_RUN = {
     "vision/engine/training/report.py:end#4": "it serves pages until it is ended",
     "vision/datasets/root_advice.py:_sources": "two paths, and no command",
     "vision/datasets/root_advice.py:arrays_wanted": "a path, and no command",
+    "vision/datasets/root_advice.py:root_wanted": "a path, and no command",
     "tools/doctor.py:check_installer": INSTALLS,
     "tools/doctor.py:check_packages": INSTALLS,
     "tools/doctor.py:check_compiler": INSTALLS,

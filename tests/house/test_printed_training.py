@@ -20,6 +20,7 @@ from vision.datasets.splits import open_splits
 from vision.engine import distributed, machine
 from vision.engine.checkpoints.checkpoint import DamagedCheckpoint, load
 from vision.engine.runs.initial import require_as_recorded
+from vision.messages.advice import quoted
 
 
 @pytest.fixture
@@ -188,9 +189,28 @@ def test_arrays_that_are_damaged(root: Path, printed: Printed) -> None:
     assert len(opened(root)) == 2
 
 
-def test_a_root_that_is_not_there(tmp_path: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_root_that_is_not_there(
+    tmp_path: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """COCO is fetched into its own folder only: what else was typed is looked at, and nothing is made."""
     monkeypatch.chdir(tmp_path)
-    printed(refused(tmp_path / ODD), "vision/datasets/coco.py:_missing")
+    said = refused(tmp_path / ODD)
+    printed(said, "vision/datasets/root_advice.py:root_wanted#3")
+    assert "missing" in capsys.readouterr().out and "setup_coco" not in said and not any(tmp_path.iterdir())
+    printed(refused(tmp_path / ODD / "coco-data"), "vision/datasets/root_advice.py:root_wanted#2")
+
+
+def test_a_root_that_was_mistyped(
+    root: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for typed in (root.with_name(f"{ODD}s"), root / "train207", root.with_name(f"{ODD}s") / "val2017"):
+        assert refused(typed).endswith(f"fix: name the data folder that is there: {quoted(root)}")
+        for look, code in (("status", 0), ("verify", 1)):
+            assert call("pipeline", look, "--root", typed) == code
+            said = "".join(capsys.readouterr())
+            assert "pipeline run" not in said
+            printed(said, "pipeline/command/next_step.py:run_again")
+            assert "done" in capsys.readouterr().out
 
 
 RUN = "vision/datasets/root_advice.py:_run"
@@ -245,8 +265,8 @@ def test_the_doctor_says_why_there_is_no_gpu(
     asked: dict[str, Any] = {
         "vision/engine/machine.py:choose_device": lambda: machine.choose_device("cuda:0"),
         "vision/engine/distributed.py:check": lambda: distributed.check(
-            SimpleNamespace(sync_bn=True, device="cpu"),
-            torch.device("cpu"),  # type: ignore[arg-type]
+            SimpleNamespace(sync_bn=True, device="cpu"),  # type: ignore[arg-type]
+            torch.device("cpu"),
         ),
     }
     lines = {printed.line(report._no_gpu(_on_the_cpu()), "vision/engine/training/report.py:_no_gpu")}

@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from vision.messages.advice import UserError, shown
+from vision.messages.system_errors import MOST_NAMES, nearest_path
 from vision.messages.terminal import counted
+
+DEFAULT_ROOT = "coco-data"
 
 SPLITS = ("train", "val", "test")
 
@@ -89,6 +93,18 @@ def is_data_root(folder: Path) -> bool:
         or any(folder.glob(original_path("*")))
         or any(folder.glob(f"{ARRAYS}/*/{ARRAYS_RECORD}"))
     )
+
+
+def root_meant(place: Path) -> Path | None:
+    """The data root that was probably meant by ``place``, which is none: one of nearly its name, above or right below it."""
+    if is_data_root(place):
+        return None
+    near = nearest_path(place) or place
+    try:
+        below = sorted(islice((path for path in near.iterdir() if path.is_dir()), MOST_NAMES))
+    except OSError:
+        below = []
+    return next(filter(is_data_root, (near, *near.absolute().parents[:2], *below)), None)
 
 
 def data_at(folder: Path) -> str | None:

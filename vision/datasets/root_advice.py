@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vision.artefacts.data_layout import CHOICES, STATE, claim_name, image_folder, original_path, receipt_name
+from vision.artefacts.data_layout import (
+    CHOICES,
+    DEFAULT_ROOT,
+    STATE,
+    claim_name,
+    image_folder,
+    original_path,
+    receipt_name,
+    root_meant,
+)
 from vision.artefacts.records import RecordError, read_json
 from vision.messages.advice import command, quoted
 
 SPLITS = ("train", "val")
+
+
+def root_wanted(root: Path) -> str:
+    """For a data root that is not there: 20 GB are fetched only into the folder that every command takes for COCO."""
+    if meant := root_meant(root):
+        return f"name the data folder that is there: {quoted(meant)}"
+    if root.name == DEFAULT_ROOT:
+        return f"{command('./setup_coco.sh', '--root', root)}, or name another one"
+    return f"check the path; what a data folder of that name would take: {command('python -m pipeline status --root', root)}"
 
 
 def arrays_wanted(root: Path, split: str) -> str:
@@ -22,9 +40,8 @@ def arrays_wanted(root: Path, split: str) -> str:
     splits = ",".join(_with(root, split))
     if (root / STATE).is_dir():
         return _run(root, "--splits", splits)
-    above = root.absolute().parent
-    if (above / STATE).is_dir():
-        return f"name the data folder itself, not a folder in it: {quoted(above)}"
+    if meant := root_meant(root):
+        return f"name the data folder itself: {quoted(meant)}"
     return (
         f"for COCO, which is fetched: {_run(root, '--splits', splits)}\n"
         f"       for your own: put {_sources(root, 'train')} there, the same for val, then: "

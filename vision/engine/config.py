@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vision.artefacts.data_layout import DEFAULT_ROOT
 from vision.artefacts.records import NOT_UTF8, is_no_utf8
 from vision.engine.combinations import UsageError as UsageError
 from vision.engine.combinations import check_together
@@ -52,7 +53,7 @@ class TrainConfig:
         later=("voc", "open_images", "yolo"),
     )
     datasets: tuple[str, ...] = option(
-        ("coco-data",), "data root(s) as made by ./setup_coco.sh", DATA, "free",
+        (DEFAULT_ROOT,), "data root(s) as made by ./setup_coco.sh", DATA, "free",
         aliases=("--data",), metavar="DIR",
     )  # fmt: skip
     augment: str = option(

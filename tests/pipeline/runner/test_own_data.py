@@ -77,7 +77,7 @@ def test_what_status_prints_next_is_right_for_it(
     by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["status", "--root", str(by_hand)]) == 0
-    line = printed(capsys.readouterr().out, "pipeline/command/next_step.py:run_again", "--workers", "1")
+    line = printed(capsys.readouterr().out, "pipeline/command/next_step.py:run_again#2", "--workers", "1")
     assert "--from validate_images" in line
 
 
