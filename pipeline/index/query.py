@@ -53,9 +53,7 @@ def parser() -> Parser:
         epilog=EXAMPLES,
     )
     made.words = f"it takes filters and no SQL: --classes person --limit 20, --show images, …; for SQL: sqlite3 ROOT/{INDEX}"
-    made.add_argument(
-        "--root", type=Path, default=Path(DEFAULT_ROOT), help="the data folder (%(default)s)"
-    )
+    made.add_argument("--root", type=Path, default=Path(DEFAULT_ROOT), help="the data folder (%(default)s)")
     made.add_argument(
         "--classes",
         type=name_list,

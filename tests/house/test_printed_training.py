@@ -200,9 +200,7 @@ def test_a_root_that_is_not_there(
     printed(refused(tmp_path / ODD / "coco-data"), "vision/datasets/root_advice.py:root_wanted#2")
 
 
-def test_a_root_that_was_mistyped(
-    root: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_root_that_was_mistyped(root: Path, printed: Printed, capsys: pytest.CaptureFixture[str]) -> None:
     for typed in (root.with_name(f"{ODD}s"), root / "train207", root.with_name(f"{ODD}s") / "val2017"):
         assert refused(typed).endswith(f"fix: name the data folder that is there: {quoted(root)}")
         for look, code in (("status", 0), ("verify", 1)):
