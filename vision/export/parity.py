@@ -1,8 +1,9 @@
 """The same images through torch and through onnxruntime: what is shipped is what was trained.
 
 Both compute in float32 and both round, the more the larger the net's logits are. So neither is held against the other: the
-same network in float64 says what is right, torch's own distance from it says how much rounding costs this net on this image,
-and onnxruntime may be a few times as far away.
+same network in float64 says what is right, torch's own distance from it says how much rounding costs this net, and
+onnxruntime may be a few times as far away. One run of torch is one draw of that cost, and may be small by luck (measured: 4
+times less than of the same net in another layout of memory), so the largest of all images in two layouts counts.
 
 Legend: P priors, C classes with background.
 """
@@ -10,7 +11,7 @@ Legend: P priors, C classes with background.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,8 @@ class ParityBroken(NotPublished):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Of one output on one image, from float64: how far onnxruntime is, how far torch in float32, and what is allowed."""
+    """Of one output on one image, from float64: how far onnxruntime is, and torch in float32 at most on any image; what is
+    allowed."""
 
     image: int
     onnxruntime: float
@@ -92,15 +94,18 @@ def compare(onnx_path: Path, detector: Detector, images: Iterable[np.ndarray]) -
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(onnx_path), options, providers=["CPUExecutionProvider"])
     graph = DetectNetGraph(detector.cpu()).eval()
+    other_layout = copy.deepcopy(graph).to(memory_format=torch.channels_last)
     exact = copy.deepcopy(graph).double()
     scores, boxes, largest = [], [], []
     for number, image in enumerate(images):
         found = session.run([SCORES, BOXES], {INPUT: image})
-        expected, loudest = _through_torch(graph, torch.from_numpy(image))
-        right, _ = _through_torch(exact, torch.from_numpy(image).double())
+        pixels = torch.from_numpy(image)
+        expected, loudest = _through_torch(graph, pixels)
+        again, _ = _through_torch(other_layout, pixels.contiguous(memory_format=torch.channels_last))
+        right, _ = _through_torch(exact, pixels.double())
         _require_meaning(found, expected, number, detector.variant.score_function)
-        scores.append(_gap_of_scores(found[0], expected, right, number))
-        boxes.append(_gap_of_boxes(found[1], expected, right, number))
+        scores.append(_errors_of_scores(found[0], (expected, again), right))
+        boxes.append(_errors_of_boxes(found[1], (expected, again), right))
         largest.append(loudest)
     if not largest:
         raise ParityBroken(
@@ -108,13 +113,14 @@ def compare(onnx_path: Path, detector: Detector, images: Iterable[np.ndarray]) -
             ["the list of images is empty"],
             "name a data root with images: --datasets",
         )
-    for what, gaps in (("scores", scores), ("boxes", boxes)):
-        _require_a_right_answer(what, max(gaps, key=lambda gap: gap.allowed))
-        _require_rounding_only(onnx_path, what, _worst(gaps))
+    worst = {what: _worst(errors) for what, errors in (("scores", scores), ("boxes", boxes))}
+    for what, gap in worst.items():
+        _require_a_right_answer(what, gap)
+        _require_rounding_only(onnx_path, what, gap)
     return ParityReport(
         images=len(largest),
-        scores=_worst(scores),
-        boxes=_worst(boxes),
+        scores=worst["scores"],
+        boxes=worst["boxes"],
         largest_activation=max(largest),
         loudest_image=_require_half_precision(largest),
         runtime=f"onnxruntime {onnxruntime.__version__}",
@@ -152,32 +158,40 @@ def _through_torch(graph: DetectNetGraph, image: Tensor) -> tuple[_Outputs, floa
     return _Outputs(*(tensor.double().numpy() for tensor in (logits[0], scores, boxes))), max(seen)
 
 
-def _gap_of_scores(found: np.ndarray, expected: _Outputs, right: _Outputs, image: int) -> Gap:
+@dataclass(frozen=True, slots=True)
+class _Errors:
+    """Of one output on one image, from float64: of onnxruntime, of torch in float32, and what rounding explains at least."""
+
+    onnxruntime: float
+    torch_float32: float
+    rounding: float
+
+
+def _errors_of_scores(found: np.ndarray, expected: Sequence[_Outputs], right: _Outputs) -> _Errors:
     """Judged by the logits too: where softmax is nearly 0 or 1, what torch lost there says nothing."""
-    own = _distance(expected.scores, right.scores)
-    rounding = max(own, SOFTMAX_PASSES_ON * _distance(expected.logits, right.logits))
-    return Gap(image, _distance(found, right.scores), own, TIMES_THE_ROUNDING * rounding + LAST_DIGITS)
+    own = max(_distance(way.scores, right.scores) for way in expected)
+    of_logits = max(_distance(way.logits, right.logits) for way in expected)
+    return _Errors(_distance(found, right.scores), own, max(own, SOFTMAX_PASSES_ON * of_logits))
 
 
-def _gap_of_boxes(found: np.ndarray, expected: _Outputs, right: _Outputs, image: int) -> Gap:
-    rounding = _distance(expected.boxes, right.boxes)
+def _errors_of_boxes(found: np.ndarray, expected: Sequence[_Outputs], right: _Outputs) -> _Errors:
+    """As a share of the largest corner, where one is beyond the image."""
     scale = max(1.0, float(np.abs(right.boxes).max()))
-    return Gap(
-        image,
-        _distance(found, right.boxes) / scale,
-        rounding / scale,
-        TIMES_THE_ROUNDING * rounding / scale + LAST_DIGITS,
-    )
+    own = max(_distance(way.boxes, right.boxes) for way in expected) / scale
+    return _Errors(_distance(found, right.boxes) / scale, own, own)
 
 
-def _worst(gaps: list[Gap]) -> Gap:
-    return max(gaps, key=lambda gap: gap.share)
+def _worst(errors: list[_Errors]) -> Gap:
+    """Of the image on which onnxruntime is farthest from float64."""
+    image = int(np.argmax([of.onnxruntime for of in errors]))
+    allowed = TIMES_THE_ROUNDING * max(of.rounding for of in errors) + LAST_DIGITS
+    return Gap(image, errors[image].onnxruntime, max(of.torch_float32 for of in errors), allowed)
 
 
 def _require_a_right_answer(what: str, gap: Gap) -> None:
     if gap.allowed > LARGEST_ROUNDING:
         raise ParityBroken(
-            f"image {gap.image}: torch in float32 is {gap.torch_float32:.2e} away from float64 in {what}; nothing was published",
+            f"torch in float32 is {gap.torch_float32:.2e} away from float64 in {what}; nothing was published",
             [
                 (
                     f"as much would have to be allowed that a fault could hide ({gap.allowed:.2e}, at most {LARGEST_ROUNDING:g}); "
