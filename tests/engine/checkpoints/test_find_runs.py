@@ -93,6 +93,27 @@ def test_a_mistyped_run_or_checkpoint_is_answered_with_the_one_that_was_meant(
         find("zzz/street")
 
 
+def test_a_run_of_the_net_that_was_named_is_offered_and_another_one_is_called_so(
+    train: Train, tiny: list[str], tmp_path: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    models = Path(ODD)
+    assert train(*tiny, "--checkpoint-folder", models / "mine", "--stop-after-step=1") == 0
+    begun(models / "newest", 1 << 40)
+    (models / "newest/training_args.json").write_text('{"net": "classroom"}')
+    site = "vision/engine/checkpoints/find_runs.py:resume_with"
+    for typed in (models, models / "other", models / "minne"):
+        capsys.readouterr()
+        assert train("--resume", typed, "--net", "mb2-ssd-lite") == 1
+        assert printed.line(capsys.readouterr().err, site) == f"python train_ssd.py --resume '{models}/mine'"
+        assert train("--resume", typed, "--net", "mb1-ssd-lite") == 1
+        said = capsys.readouterr().err
+        net = "mb2-ssd-lite" if typed.name == "minne" else "classroom"
+        assert f"fix: leave out --net mb1-ssd-lite, this is a run of {net}: " in said
+    printed(said, site, "--stop-after-step=2")
+
+
 @pytest.mark.parametrize(
     "name", ["labels.txt", "training_args.json", "checkpoints.json", "net.onnx", "metrics.jsonl"]
 )

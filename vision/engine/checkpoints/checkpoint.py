@@ -258,20 +258,20 @@ class _Walk:
             raise DamagedCheckpoint(f"{self.path}: {where} {wrong}")
 
 
-def find(path_or_run: Path | str, ask: Ask = resume_with) -> Path:
+def find(path_or_run: Path | str, ask: Ask = resume_with, net: str | None = None) -> Path:
     """A file → itself, held against its record; a run folder → its newest good checkpoint.
 
     Raises DamagedCheckpoint for a file that is not as recorded, NoCheckpoint where there is none; damaged
-    newer ones in a folder are named in a warning. ``ask`` spells the command that is advised.
+    newer ones in a folder are named in a warning. ``ask`` spells the command that is advised, for a run of ``net`` if that is given.
     """
     path = Path(path_or_run)
     if path.is_dir():
         newest = RunFolder(path).newest_valid(warn=_warn, check=load)
         if newest is None:
-            raise no_checkpoint_in(path, ask)
+            raise no_checkpoint_in(path, ask, net)
         return newest
     if not path.is_file():
-        raise no_checkpoint_at(path, ask)
+        raise no_checkpoint_at(path, ask, net)
     run = RunFolder(path.parent)
     for record in run.records():
         if record.file == path.name:

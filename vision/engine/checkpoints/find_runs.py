@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vision.artefacts.data_layout import is_data_root
 from vision.artefacts.file_kinds import kind_of_place
+from vision.artefacts.records import RecordError, read_json
 from vision.engine.checkpoints.folder import RECORD_NAME, NoCheckpoint, RunFolder
 from vision.messages.advice import command, shown
 from vision.messages.system_errors import nearest_path
@@ -42,15 +43,15 @@ def _folders_below(folder: Path, levels: int) -> Iterator[Path]:
         yield from _folders_below(path, levels - 1)
 
 
-def no_checkpoint_in(folder: Path, ask: Ask) -> NoCheckpoint:
-    """Three lines about a folder without recorded checkpoints."""
+def no_checkpoint_in(folder: Path, ask: Ask, net: str | None = None) -> NoCheckpoint:
+    """Three lines about a folder without recorded checkpoints; ``net``: the only one that is looked for."""
     runs, strays = runs_below(folder), RunFolder(folder).strays()
     if strays:
         why, fix = f"it has {strays[-1].name}, but no {RECORD_NAME}", ask(strays[-1])
     elif runs:
         names = ", ".join(shown(run.relative_to(folder)) for run in runs[:SHOWN_RUNS])
         more = f", … {len(runs) - SHOWN_RUNS} more" if len(runs) > SHOWN_RUNS else ""
-        why, fix = f"it is no run folder; below it, newest first: {names}{more}", ask(runs[0])
+        why, fix = f"it is no run folder; below it, newest first: {names}{more}", _advised(runs, ask, net)
     elif is_data_root(folder):
         why, fix = "it is a data root; runs are where --checkpoint-folder put them", "name a run folder"
     else:
@@ -61,25 +62,43 @@ def no_checkpoint_in(folder: Path, ask: Ask) -> NoCheckpoint:
     return NoCheckpoint(f"{shown(folder)}: holds no checkpoint\n  why: {why}\n  fix: {fix}")
 
 
-def no_checkpoint_at(path: Path, ask: Ask) -> NoCheckpoint:
-    """Three lines about what is neither a file nor a folder."""
+def no_checkpoint_at(path: Path, ask: Ask, net: str | None = None) -> NoCheckpoint:
+    """Three lines about what is neither a file nor a folder; ``net``: the only one that is looked for."""
     try:
         why = f"it is {kind_of_place(path)}"
     except OSError:
         why = "there is no such file or run folder"
-    meant = _meant(path)
     return NoCheckpoint(
-        f"{shown(path)}: holds no checkpoint\n  why: {why}\n  fix: {ask(meant) if meant else 'check the path'}"
+        f"{shown(path)}: holds no checkpoint\n  why: {why}\n  fix: {_advised(_meant(path), ask, net)}"
     )
 
 
-def _meant(path: Path) -> Path | None:
-    """The run or checkpoint of nearly that name; else the newest run below a folder of nearly that name, or beside it."""
+def _meant(path: Path) -> list[Path]:
+    """The run or checkpoint of nearly that name; else the runs below a folder of nearly that name, or beside it."""
     near = nearest_path(path)
     if near and ((near.suffix == ".pth" and near.is_file()) or (near / RECORD_NAME).is_file()):
-        return near
+        return [near]
     places = filter(None, (near, nearest_path(path.parent)))
-    return next((runs[0] for place in places if (runs := runs_below(place))), None)
+    return next(filter(None, map(runs_below, places)), [])
+
+
+def _advised(meant: list[Path], ask: Ask, net: str | None) -> str:
+    """The command for the first of ``meant`` that is a run of ``net``; one of another net would be refused with it."""
+    for place in meant:
+        if net is None or _net_of(place) in (net, None):
+            return ask(place)
+    if not meant:
+        return "check the path"
+    return f"leave out --net {net}, this is a run of {_net_of(meant[0])}: {ask(meant[0])}"
+
+
+def _net_of(place: Path) -> str | None:
+    """What the arguments of a run, or of the one that a checkpoint lies in, say; None where they say nothing."""
+    run = place if place.is_dir() else place.parent
+    try:
+        return shown(read_json(run / "training_args.json", max_bytes=1 << 20)["net"])
+    except (OSError, RecordError, LookupError, TypeError):
+        return None
 
 
 def with_run_of(error: Exception, path: Path, ask: Ask) -> str:

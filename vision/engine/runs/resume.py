@@ -79,7 +79,7 @@ def _planned(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
     config = parsed.config
     if config.resume is None:
         return _fresh(parsed)
-    found = _find(config, warn)
+    found = _find(parsed, warn)
     if found is None:
         started = _fresh(parsed)
         note = f"nothing to resume in {started.run}: a fresh start"
@@ -138,13 +138,14 @@ def _fresh(parsed: Parsed) -> Plan:
     return Plan(config, run, None, None, tuple(notes), initial=initial)
 
 
-def _find(config: TrainConfig, warn: Callable[[str], None]) -> tuple[Checkpoint, Path] | None:
+def _find(parsed: Parsed, warn: Callable[[str], None]) -> tuple[Checkpoint, Path] | None:
     """The checkpoint that ``--resume`` means; None for ``auto`` without any record."""
     from vision.engine.checkpoints.checkpoint import find
     from vision.engine.checkpoints.find_runs import no_checkpoint_in, resume_with, with_run_of
     from vision.engine.checkpoints.fit import load_to_go_on
     from vision.engine.checkpoints.folder import DamagedCheckpoint, NoCheckpoint, RunFolder
 
+    config = parsed.config
     if config.resume == "auto":
         run = run_folder(config)
         found = _newest(run, warn)
@@ -156,16 +157,16 @@ def _find(config: TrainConfig, warn: Callable[[str], None]) -> tuple[Checkpoint,
                 f"  fix: {command(RESUME, strays[-1])}, or choose another --checkpoint-folder"
             )
         return found
-    path = Path(str(config.resume))
+    path, net = Path(str(config.resume)), config.net if "net" in parsed.explicit else None
     if not path.is_dir():
         try:
-            file = find(path)
+            file = find(path, net=net)
             return load_to_go_on(file), file
         except DamagedCheckpoint as error:
             raise DamagedCheckpoint(with_run_of(error, path, resume_with)) from None
     found = _newest(path, warn)
     if found is None:
-        raise no_checkpoint_in(path, resume_with)
+        raise no_checkpoint_in(path, resume_with, net)
     return found
 
 
