@@ -78,3 +78,18 @@ def test_a_net_is_named_with_its_width_and_heads_where_they_are_not_its_own(
     options: dict[str, object], said: str
 ) -> None:
     assert report._named(build({"net": "mb1-ssd", **options})) == said
+
+
+def test_a_validation_that_is_left_is_not_called_nothing(
+    train: Callable[..., int], tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stopped behind the last step: the resume validates and says so, the next one has nothing to do."""
+    run, left = tmp_path / "run", "the validation of the last epoch is missing, and comes now"
+    assert train(*tiny, "--epochs=1", "--stop-after-step=4", "--checkpoint-folder", run) == 0
+    told = []
+    for more in (["--stop-after-step=4"], [], []):
+        capsys.readouterr()
+        assert train("--resume", run, *more) == 0
+        said = capsys.readouterr().out
+        told.append((left in said, "epoch 0 done" in said, "nothing to do" in said))
+    assert told == [(False, False, False), (True, True, False), (False, False, True)]

@@ -39,10 +39,12 @@ def begin(session: Session, state: TrainState, plan: Plan, machine: Machine, ini
             f"the learning rate is 0 from here on: the schedule ended with step {state.schedule.horizon:,}; "
             "--t-max EPOCHS gives it another end"
         )
-    if state.step >= session.total_steps:
+    if state.epoch >= session.config.epochs:
         session.console.say(
             "  nothing to do: all epochs are done; --epochs N goes further, with --t-max N for a schedule as long"
         )
+    elif state.step >= session.total_steps and not _planned_stop(session.config, state):
+        session.console.say("  every step is done; the validation of the last epoch is missing, and comes now")
 
 
 def _rows(
