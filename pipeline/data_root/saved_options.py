@@ -138,13 +138,18 @@ def _say_all_of_it(root: Path) -> str:
     return f"say all of it once, with what was chosen in the place of these{where}: {line}"
 
 
+def class_words(names: tuple[str, ...]) -> str:
+    """What ``--classes`` reads as ``names``; as every class where there are none."""
+    return f'"{ALL}"' if names == (ALL,) else comma_joined(names) or ALL
+
+
 def spelled(arguments: Namespace) -> str:
     """``--root`` and the choices that ``arguments`` name, for a command that is printed."""
     words: list[Word] = ["--root", arguments.root]
     for name in ("release", "splits", "mirror", "classes", *AREAS, "exif"):
         value = getattr(arguments, name, None)
         if isinstance(value, tuple):
-            value = f'"{ALL}"' if value == (ALL,) else comma_joined(value) or ALL
+            value = class_words(value)
         for each in value if isinstance(value, list) else [] if value is None else [value]:
             word = Path(each) if name == "release" else redacted(each) if name == "mirror" else str(each)
             words += [f"--{name.replace('_', '-')}", word]

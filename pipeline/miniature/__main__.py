@@ -15,8 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.miniature.render import MiniatureSpec, write_release
+from vision.messages.advice import command
 from vision.messages.command_line import Parser
 from vision.messages.terminal import counted
+
+ADDRESS, PORT = "127.0.0.1", 8001
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -24,7 +27,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser(
         prog="python -m pipeline.miniature",
         description="Render the miniature COCO release: zips, annotations and release.json, as a server holds them.",
-        epilog="serve it: python -m http.server 8001 --bind 127.0.0.1 --directory FOLDER",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where to write")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="same seed, same bytes (%(default)s)")
@@ -42,7 +44,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     release = write_release(arguments.output, spec)
     print(f"rendered {spec.train} + {counted(spec.val, 'image')}; release table: {release}")
+    print(next_steps(arguments.output, release))
     return 0
+
+
+def next_steps(output: Path, release: Path) -> str:
+    """The command that serves what was rendered, and the one that makes a data root of it meanwhile, beside it."""
+    serve = ("--bind", ADDRESS, "--directory", output)
+    root = Path(f"{output.absolute()}-data" if output.name in ("", "..") else f"{output}-data")
+    run = ("--root", root, "--release", release, "--mirror", f"http://{ADDRESS}:{PORT}")
+    return (
+        f"serve it, in another terminal: {command(f'python -m http.server {PORT}', *serve)}\n"
+        f"next: {command('python -m pipeline run', *run)}"
+    )
 
 
 if __name__ == "__main__":

@@ -31,6 +31,10 @@ class NoSuchClass(AnnotationError):
     """What was asked for is not in the file; the file itself may be sound."""
 
 
+class NoSuchImage(NoSuchClass):
+    """The classes are there, but no image has an object of them within the bounds of its area."""
+
+
 @dataclass(frozen=True, slots=True)
 class Category:
     """One category as a file has it; ``original_id`` differs from ``id`` in files that were remapped before.

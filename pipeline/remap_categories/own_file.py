@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ from pipeline.annotations.reader import AnnotationError, AnnotationFile
 from pipeline.annotations.rules import Change, Drop, file_name_of, image_fault
 from pipeline.command.run_stage import reported, say
 from pipeline.command.working_folder import working_folder
+from pipeline.data_root.saved_options import class_words
 from pipeline.remap_categories.category_map import (
     Category,
     CategoryMap,
     NoSuchClass,
+    NoSuchImage,
     check_agrees,
     choose,
     given_map,
@@ -34,7 +36,6 @@ from pipeline.stop import Stop
 from vision.artefacts.targets import not_ours, require_file_place
 from vision.images.formats import EXIF_CHOICES, FITS_UPRIGHT
 from vision.messages.advice import Word, command, shown
-from vision.messages.command_line import comma_joined
 from vision.messages.system_errors import instead_of
 from vision.messages.terminal import counted
 
@@ -71,16 +72,19 @@ class FileRemap:
     def beside(self, what: str) -> Path:
         return self.output.with_name(self.output.name.removesuffix(".json") + BESIDE[what])
 
-    def to_apply(self) -> str:
-        """The command that uses photographs upright that were labelled so."""
+    def again(self, **other: Any) -> str:
+        """The command, with ``other`` values for some of its fields."""
+        if other:
+            return replace(self, **other).again()
         words: list[Word] = ["--annotations", self.annotations, "--images", self.images]
         words += ["--output", self.output]
-        words += ["--classes", comma_joined(self.classes)] if self.classes else []
+        words += ["--classes", class_words(tuple(self.classes))] if self.classes else []
         for flag, bound in zip(("--min-area", "--max-area"), self.areas or (), strict=False):
             words += [flag, str(bound)] if math.isfinite(bound) else []
         words += ["--category-map", self.category_map] if self.category_map else []
         words += ["--accept-missing"] if self.accept_missing else []
-        return command("python -m pipeline.remap_categories", *words, "--exif", "apply")
+        words += ["--exif", self.exif] if self.exif != EXIF_CHOICES[0] else []
+        return command("python -m pipeline.remap_categories", *words)
 
     def problem(self) -> str | None:
         """What is wrong with the command, before anything is read."""
@@ -110,8 +114,9 @@ def remap_file(asked: FileRemap) -> int:
                     say(_remap(asked, working, stop))
             except NoSuchClass as error:
                 why = f"the classes asked for are {', '.join(asked.classes or ('all',))}"
-                areas = ", --min-area and --max-area" if asked.areas else ""
-                fix = f"name others with --classes{areas}, or leave it out"
+                fix = f"name others with --classes, or take all of them: {asked.again(classes=None, areas=None)}"
+                if isinstance(error, NoSuchImage):
+                    fix = f"choose other bounds, or none: {asked.again(areas=None)}"
                 raise StageError(str(error), why, fix) from error
             except AnnotationError as error:
                 raise StageError(
@@ -198,7 +203,7 @@ def _image_check(
         raise StageError(
             f"no image of {asked.images} can be used",
             f"the first that is labelled upright: {shown(upright[0].name)}: {found[upright[0]].reason}",
-            f"use those upright that are labelled so: {asked.to_apply()}",
+            f"use those upright that are labelled so: {asked.again(exif='apply')}",
         )
 
     def check(raw: dict[str, Any]) -> Drop | Change | None:
@@ -206,5 +211,5 @@ def _image_check(
         return judged(raw["file_name"], of.verdict, of.reason, of.orientation)
 
     if upright:
-        notes.append(f"to use {counted(len(upright), 'image')} labelled upright: {asked.to_apply()}")
+        notes.append(f"to use {counted(len(upright), 'image')} labelled upright: {asked.again(exif='apply')}")
     return check, notes

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.annotations.reader import AnnotationError, AnnotationFile, Part
-from pipeline.remap_categories.category_map import Category, CategoryMap, NoSuchClass, read_categories
+from pipeline.remap_categories.category_map import Category, CategoryMap, NoSuchImage, read_categories
 from pipeline.remap_categories.writer import ImageCheck, OutOfOrder, Remapping, SplitCounts, among
 
 MapOf = Callable[[tuple[Category, ...]], CategoryMap]
@@ -73,7 +73,7 @@ def _selecting(
         return check
     if not looking.selected:
         upper = f" to {areas[1]:.12g} px²" if math.isfinite(areas[1]) else " px² on"
-        raise NoSuchClass(
+        raise NoSuchImage(
             f"{file.path}: no image has an object of {', '.join(map_.classes[1:4])}{' …' * (len(map_.classes) > 4)} "
             f"with an area from {areas[0]:.12g}{upper}"
         )

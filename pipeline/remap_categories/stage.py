@@ -16,9 +16,16 @@ from typing import Any
 
 from pipeline.annotations.reader import AnnotationError, AnnotationFile
 from pipeline.annotations.rules import Change, Drop
-from pipeline.data_root.saved_options import AREAS, NONE
+from pipeline.data_root.saved_options import ALL, AREAS, NONE, class_words
 from pipeline.image_check.verdicts import Verdict, read_verdicts
-from pipeline.remap_categories.category_map import Category, CategoryMap, NoSuchClass, check_agrees, choose
+from pipeline.remap_categories.category_map import (
+    Category,
+    CategoryMap,
+    NoSuchClass,
+    NoSuchImage,
+    check_agrees,
+    choose,
+)
 from pipeline.remap_categories.published_together import published_together
 from pipeline.remap_categories.remap import remap_one
 from pipeline.remap_categories.report import counts_of, report_text
@@ -139,11 +146,13 @@ def _run(context: StageContext) -> Counts:
         )
     except NoSuchClass as error:
         no_bound = ("--min-area", NONE, "--max-area", NONE) if settings.choices.areas else ()
+        in_bounds = isinstance(error, NoSuchImage)
+        classes = class_words(settings.choices.classes or ()) if in_bounds else ALL
         raise NoSuchChoice(
             str(error),
             f"the classes asked for are {', '.join(_classes(settings) or ('all',))}",
-            "name others, or take all of them: "
-            + command("python -m pipeline run", "--root", context.root, "--classes", "all", *no_bound),
+            ("choose other bounds, or none: " if in_bounds else "name others, or take all of them: ")
+            + command("python -m pipeline run", "--root", context.root, "--classes", classes, *no_bound),
         ) from error
     except AnnotationError as error:
         raise StageError(

@@ -12,11 +12,14 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from pipeline.miniature import __main__ as command_line
 from pipeline.miniature.__main__ import main
 from pipeline.miniature.coco_categories import CATEGORIES
 from pipeline.miniature.render import MiniatureSpec, annotation_file, write_release
 from pipeline.miniature.scene import render, run_lengths
 from pipeline.miniature.shapes import SHAPES
+from tests.printed import ODD, Printed
+from tools.demo import mirror
 from vision.artefacts.files import sha256_of
 
 SPEC = MiniatureSpec(seed=7, train=5, val=3)
@@ -101,3 +104,18 @@ def test_run_lengths_by_hand(rows: list[list[int]], expected: list[int]) -> None
 def test_an_empty_split_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--output", str(tmp_path), "--val", "0"]) == 2
     assert "--val 0" in capsys.readouterr().err
+
+
+def test_the_printed_command_makes_a_data_root_beside_what_is_served(
+    tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ODD
+    monkeypatch.chdir(tmp_path)
+    with mirror(folder) as url:
+        monkeypatch.setattr(command_line, "PORT", int(url.rpartition(":")[2]))
+        assert main(["--output", ODD, "--train", "2", "--val", "1"]) == 0
+        said = capsys.readouterr().out
+        assert f"terminal: python -m http.server {command_line.PORT} --bind 127.0.0.1 --directory '{ODD}'\n" in said
+        printed(said, "pipeline/miniature/__main__.py:next_steps", "--workers", 1)
+    assert len(list((tmp_path / f"{ODD}-data/train2017").iterdir())) == 2
+    assert f"--root {tmp_path.parent}" in command_line.next_steps(Path(), Path("release.json"))

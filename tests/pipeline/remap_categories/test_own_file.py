@@ -363,7 +363,7 @@ def test_photographs_that_are_labelled_upright_are_taken_by_the_printed_command(
     else:
         assert [row[:3] for row in dropped(folder) if row[0] == "image"] == [("image", 2, "rejected")]
         assert "to use 1 image labelled upright: " in said.out
-    printed(said.out + said.err, "pipeline/remap_categories/own_file.py:FileRemap.to_apply")
+    printed(said.out + said.err, "pipeline/remap_categories/own_file.py:FileRemap.again")
     assert [one["id"] for one in load(folder / "made.json")["images"]] == [1, 2]
     assert [one["name"] for one in load(folder / "made.json")["categories"]] == ["red", "blue"]
     listed = [row for row in map(json.loads, (folder / "made.dropped.jsonl").read_text().splitlines())]

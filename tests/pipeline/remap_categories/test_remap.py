@@ -14,6 +14,7 @@ from pipeline.remap_categories import __main__ as command
 from pipeline.remap_categories.stage import remap
 from tests.pipeline.annotation_root import NAMES, REJECTED, make_root
 from tests.pipeline.remap_categories.test_own_file import arguments, load, own
+from tests.printed import ODD, Printed, main_of
 from vision.artefacts.data_layout import IMAGE_REPORT, LISTING, original_path, remapped_path
 
 SPLITS = ("train", "val")
@@ -97,3 +98,23 @@ def test_what_selects_nothing_or_is_no_area_is_refused(
         found = int(str(end.code))
     assert found == status and said in capsys.readouterr().err
     assert not (tmp_path / "made.json").exists()
+
+
+@pytest.mark.parametrize("classes", ["person", "prson"])
+def test_the_printed_command_has_no_bound_that_excludes_all(
+    classes: str, tmp_path: Path, own_root: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The classes that are there stay chosen: of a data root, and of a file of one's own."""
+    root = own_root.rename(own_root.with_name(ODD))
+    run, site = main_of("pipeline"), "pipeline/remap_categories/stage.py:_run"
+    assert run(["run", "--root", str(root), "--workers", "1", "--classes", classes, "--min-area", "1e9"]) == 1
+    line = printed(capsys.readouterr().err, site, "--workers", 1)
+    known = ["person"] if classes == "person" else None
+    assert line.endswith(f"--classes {classes if known else 'all'} --min-area none --max-area none")
+    assert len(load(root / remapped_path("val"))["categories"]) == (1 if known else 80)
+
+    words = own(tmp_path / ODD / "own")
+    assert command.main([*words, "--classes", classes, "--min-area", "1e9", "--accept-missing"]) == 1
+    line = printed(capsys.readouterr().err, "pipeline/remap_categories/own_file.py:FileRemap.again")
+    assert ("--classes" in line, "--min-area" in line) == (bool(known), False)
+    assert len(load(tmp_path / ODD / "own/made.json")["images"]) == 2
