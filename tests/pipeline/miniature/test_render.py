@@ -115,7 +115,10 @@ def test_the_printed_command_makes_a_data_root_beside_what_is_served(
         monkeypatch.setattr(command_line, "PORT", int(url.rpartition(":")[2]))
         assert main(["--output", ODD, "--train", "2", "--val", "1"]) == 0
         said = capsys.readouterr().out
-        assert f"terminal: python -m http.server {command_line.PORT} --bind 127.0.0.1 --directory '{ODD}'\n" in said
+        assert (
+            f"terminal: python -m http.server {command_line.PORT} --bind 127.0.0.1 --directory '{ODD}'\n"
+            in said
+        )
         printed(said, "pipeline/miniature/__main__.py:next_steps", "--workers", 1)
     assert len(list((tmp_path / f"{ODD}-data/train2017").iterdir())) == 2
     assert f"--root {tmp_path.parent}" in command_line.next_steps(Path(), Path("release.json"))

@@ -44,7 +44,9 @@ def begin(session: Session, state: TrainState, plan: Plan, machine: Machine, ini
             "  nothing to do: all epochs are done; --epochs N goes further, with --t-max N for a schedule as long"
         )
     elif state.step >= session.total_steps and not _planned_stop(session.config, state):
-        session.console.say("  every step is done; the validation of the last epoch is missing, and comes now")
+        session.console.say(
+            "  every step is done; the validation of the last epoch is missing, and comes now"
+        )
 
 
 def _rows(
