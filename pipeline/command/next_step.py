@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from argparse import Namespace
 from contextlib import suppress
@@ -20,6 +21,12 @@ from vision.messages.advice import command, quoted, shown
 RECIPE = "configs/coco_mb2_ssd_lite.yaml"
 """What README trains with; the trainer's bare defaults are those of the ancestors, kept for their commands."""
 COCO_RUN = "my-experiment-1"
+SMALL_RECIPE, SMALL_BATCH, SMALL_EPOCHS = "configs/demo.yaml", 16, 10
+"""A small net that a CPU trains, and what its recipe says."""
+SMALL, LEAST_STEPS = 10_000, 500
+"""Fewer images are trained with it, in at least so many steps: the warm-up of RECIPE alone has 2,000 of 128 images."""
+GPUS = tuple(map(Path, ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/dxg")))
+"""One is there where a driver has found a GPU: of a computer, a Jetson, Windows' Linux."""
 TRAINED_ON = ("train", "val")
 """The splits that the trainer reads."""
 
@@ -30,8 +37,7 @@ def after_all(settings: Settings) -> list[str]:
     if not absent and (empty := _without_boxes(settings)):
         return [_for_boxes(settings, empty)]
     if not absent:
-        train = ("--config", RECIPE, "--datasets", root, "--checkpoint-folder", run_folder(root))
-        return ["next: " + command("python train_ssd.py", *train)]
+        return _training(settings)
     wanted = [split for split in SPLITS if split in {*settings.splits, *TRAINED_ON}]
     run = command("python -m pipeline run", "--root", root, "--splits", ",".join(wanted))
     look = "next: " + command("python -m pipeline.index query", "--root", root, "--limit", 5)
@@ -41,12 +47,32 @@ def after_all(settings: Settings) -> list[str]:
     return [f"training takes train and val, and {' and '.join(absent)} is not here: {run}", look]
 
 
-def _without_boxes(settings: Settings) -> list[str]:
-    """The splits that the trainer would refuse, by the last receipt."""
+def _training(settings: Settings) -> list[str]:
+    """The recipe for a GPU; for few images, or as a choice where there is no GPU, the one for a CPU."""
+    images = _noted(settings, "train", "images", SMALL)
+    has_gpu, is_small = any(path.exists() for path in GPUS), images < SMALL
+    words = ("--datasets", settings.root, "--checkpoint-folder", run_folder(settings.root))
+    epochs = math.ceil(LEAST_STEPS / max(1, images // SMALL_BATCH))
+    more = ("--epochs", epochs) if epochs > SMALL_EPOCHS else ()
+    device = ("--device", "auto") if has_gpu else ()
+    small = command("python train_ssd.py --config", SMALL_RECIPE, *words, *more, *device)
+    if is_small:
+        return [f"next: {small}"]
+    lines = ["next: " + command("python train_ssd.py --config", RECIPE, *words)]
+    return lines if has_gpu else [*lines, f"on this machine, which has no GPU, a small net: {small}"]
+
+
+def _noted(settings: Settings, split: str, what: str, unknown: int) -> int:
+    """What the last receipt has counted of ``split``."""
     made = None
     with suppress(RecordError):  # one that is damaged says nothing
         made = receipts.read(settings.root, "index")
-    return [split for split in TRAINED_ON if made and not made.notes.get(split, {}).get("annotations", 1)]
+    return int(made.notes.get(split, {}).get(what, unknown)) if made else unknown
+
+
+def _without_boxes(settings: Settings) -> list[str]:
+    """The splits that the trainer would refuse, by the last receipt."""
+    return [split for split in TRAINED_ON if not _noted(settings, split, "annotations", 1)]
 
 
 def _for_boxes(settings: Settings, empty: list[str]) -> str:

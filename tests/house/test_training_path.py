@@ -23,7 +23,7 @@ ANCESTORS = (
 
 def test_all_places_tell_the_same_command(repository: Path) -> None:
     settings = Settings()
-    assert after_all(settings) == [f"next: {COMMAND}"]
+    assert after_all(settings)[0] == f"next: {COMMAND}"
     readme = (repository / "README.md").read_text(encoding="utf-8")
     path = readme[readme.index("## The one path") :]
     assert f"\n{COMMAND}\n" in path and path.index("train_ssd.py") == path.index(COMMAND) + len("python ")
@@ -52,7 +52,7 @@ def test_the_ancestors_bare_command_works_and_is_told_too(repository: Path) -> N
 
 def test_a_root_of_an_odd_name_is_quoted() -> None:
     root = Path("a b$(touch X)")
-    (line,) = after_all(Settings(root))
+    line = after_all(Settings(root))[0]
     words = shlex.split(line.removeprefix("next: python train_ssd.py "))
     told = config.parse(words).config
     assert (told.datasets, told.checkpoint_folder) == ((str(root),), f"models/{root}")

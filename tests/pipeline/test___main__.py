@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.command.next_step import RECIPE
+from pipeline.command.next_step import SMALL_RECIPE
 from pipeline.data_root import manifests as trees
 from pipeline.release import COCO_2017, read_release
 from pipeline.stage import StageError
@@ -35,7 +35,8 @@ def test_every_stage_is_done_and_a_second_run_is_quick(
     assert main(["run", "--root", str(miniature_root)]) == 0
     assert time.monotonic() - started < 2
     assert (
-        f"next: python train_ssd.py --config {RECIPE} --datasets {miniature_root} " in capsys.readouterr().out
+        f"next: python train_ssd.py --config {SMALL_RECIPE} --datasets {miniature_root} "
+        in capsys.readouterr().out
     )
     assert main(["run", "--until", "extract", "--root", str(miniature_root)]) == 0
     assert "next:" not in capsys.readouterr().out

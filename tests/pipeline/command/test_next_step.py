@@ -14,6 +14,7 @@ from pipeline.stage import Choices, Settings
 from tests.faults.harness import REPOSITORY
 from tests.printed import ODD, Printed
 from tools.demo import mirror
+from vision.engine.config import parse
 from vision.messages.advice import shown
 
 
@@ -27,30 +28,48 @@ def test_of_val_alone_both_printed_commands_work(
         assert main(["run", "--root", str(root), "--splits", "val", *words]) == 0
         said = capsys.readouterr().out
         assert "train_ssd.py" not in said
-        printed(said, "pipeline/command/next_step.py:after_all#3")
+        printed(said, "pipeline/command/next_step.py:after_all#2")
         assert "rows" in capsys.readouterr().out
-        printed(said, "pipeline/command/next_step.py:after_all#2", "--workers", "1")
+        printed(said, "pipeline/command/next_step.py:after_all", "--workers", "1")
     assert "next: python train_ssd.py " in capsys.readouterr().out
 
 
+COCO, SMALL = "pipeline/command/next_step.py:_training#2", "pipeline/command/next_step.py:_training"
+
+
+@pytest.mark.parametrize(("limit", "gpu", "sites"), [
+    (10_000, False, [SMALL]), (10_000, True, [SMALL]), (16, False, [COCO, SMALL]), (16, True, [COCO]),
+])  # fmt: skip
 def test_with_both_splits_the_printed_command_trains(
-    miniature_root: Path, tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    limit: int, gpu: bool, sites: list[str], miniature_root: Path, tmp_path: Path, printed: Printed,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """By the recipe, which stands in the repository; with fewer steps of a smaller net."""
+    """By the recipe for what is there, which stands in the repository; with fewer steps of a smaller net."""
+    monkeypatch.setattr(next_step, "GPUS", [tmp_path if gpu else tmp_path / "none"])
+    monkeypatch.setattr(next_step, "SMALL", limit)
     root = tmp_path / ODD
     root.symlink_to(miniature_root)
     monkeypatch.chdir(REPOSITORY)
     assert main(["run", "--root", str(root), "--workers", "1"]) == 0
     small = [
-        f"--checkpoint-folder={tmp_path / 'run'}",
         "--resolution=64",
         "--mb2-width-mult=0.1",
         "--batch-size=4",
     ]
     small += ["--workers=0", "--device=cpu", "--threads=1", "--stop-after-step=1", "--amp=off"]
-    printed(capsys.readouterr().out, "pipeline/command/next_step.py:after_all", *small)
-    assert (tmp_path / "run/labels.txt").is_file()
+    said = capsys.readouterr().out
+    assert said.count("train_ssd.py") == len(sites)
+    for site in sites:
+        run = tmp_path / site[-2:]
+        line = printed(said, site, *small, f"--checkpoint-folder={run}")
+        assert (run / "labels.txt").is_file()
+        assert ("--device auto" in line, "--epochs 500" in line) == ((gpu, True) if site == SMALL else (False, False))
+
+
+def test_the_recipe_for_few_images_is_what_is_counted_with() -> None:
+    told = parse(["--config", str(REPOSITORY / next_step.SMALL_RECIPE)]).config
+    assert (told.batch_size, told.epochs) == (next_step.SMALL_BATCH, next_step.SMALL_EPOCHS)
+    assert told.warmup_steps < next_step.LEAST_STEPS / 2
 
 
 @pytest.mark.parametrize("classes", [True, False])

@@ -110,7 +110,7 @@ def test_a_split_that_is_not_there_is_left_out_as_printed(
     said = capsys.readouterr().err
     assert "val2017" in said and "nothing is fetched" in said
     printed(said, "pipeline/runner/own_data.py:require_splits", "--workers", "1")
-    printed(capsys.readouterr().out, "pipeline/command/next_step.py:after_all#3")
+    printed(capsys.readouterr().out, "pipeline/command/next_step.py:after_all#2")
     assert states(by_hand, capsys) == ["own", "own", "done", "done", "done"]
 
 
