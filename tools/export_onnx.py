@@ -97,7 +97,10 @@ def comparison_images(named: Path | None, opened: LoadedDetector) -> tuple[list[
     except (DatasetError, SampleError) as error:
         if named:
             raise
-        print(f"note: {str(error).splitlines()[0]}; comparing on photographs that ship with scikit-image")
+        why = str(error).splitlines()[0]
+        if opened.checkpoint.imported:
+            why = "imported weights name no data (--datasets DIR compares on the validation images of a data root)"
+        print(f"note: {why}; comparing on photographs that ship with scikit-image")
         found, source = list(_photographs()), "photographs of scikit-image"
     spec = opened.detector.input_spec
     return [detectnet.network_input(detectnet.resize(image, spec)) for image in found], source

@@ -108,6 +108,8 @@ def _row(label: str, value: str) -> str:
 
 
 def _data_of(checkpoint: Checkpoint) -> str:
+    if checkpoint.imported:
+        return "none: imported weights"
     parts = [counted(checkpoint.sampler["length"], "image")]
     if checkpoint.data:
         made = checkpoint.data["train"]

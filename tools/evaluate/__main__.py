@@ -119,9 +119,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     print(opened.describe())
     root = Path(arguments.datasets or opened.data_root)
     if arguments.datasets is None and not root.is_dir():
-        raise moved(
-            root, opened.path, command("python -m tools.evaluate", arguments.model, *which, "--datasets")
-        )
+        line = command("python -m tools.evaluate", arguments.model, *which, "--datasets")
+        raise moved(root, opened.path, line, opened.checkpoint.imported)
     data = CocoDetection(root, arguments.split)
     _require_same_classes(opened, data.classes)
     coco_map.choose_backend(arguments.coco_backend)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.printed import Printed
+from tests.printed import Printed, main_of
 from tests.tools.import_weights.conftest import NAMES, NET, call
+from tools import export_onnx
 from vision.core.sample import InputSpec
 from vision.datasets.coco import CocoDetection
 from vision.engine.checkpoints.open_detector import open_detector
@@ -100,6 +101,27 @@ def test_a_run_of_imported_weights_is_not_resumed(
     assert call(place / "net.pth") == 0
     assert train(["--resume", str(place / "run")]) == 1
     assert "holds imported weights, and no training to resume" in capsys.readouterr().err
+
+
+def test_data_that_nobody_named_are_not_called_gone(
+    place: Path, published: dict[str, torch.Tensor], capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """By export, evaluation and inspection of an imported run, where there is no coco-data."""
+    monkeypatch.chdir(place)
+    torch.save(published, place / "net.pth")
+    (place / "labels.txt").write_text("\n".join(NAMES))
+    assert call(place / "net.pth") == 0
+    capsys.readouterr()
+    images, source = export_onnx.comparison_images(None, open_detector(place / "run"))
+    said = capsys.readouterr().out
+    assert len(images) == 4 and source == "photographs of scikit-image"
+    assert said.startswith("note: imported weights name no data (--datasets DIR compares") and "coco-data" not in said
+    assert main_of("tools.evaluate")([str(place / "run")]) == 1
+    why, fix = capsys.readouterr().err.splitlines()[1:]
+    assert "holds imported weights, which name no data" in why and fix.endswith("a data root with the classes of these weights")
+    assert main_of("tools.inspect_checkpoint")([str(place / "run")]) == 0
+    assert "data       none: imported weights\n" in capsys.readouterr().out
 
 
 def test_a_name_that_is_nearly_one(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

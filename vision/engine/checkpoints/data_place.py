@@ -42,12 +42,13 @@ def located(
     return dataclasses.replace(config, datasets=tuple(map(str, places))), notes
 
 
-def moved(root: Path, run: Path, line: str) -> DatasetError:
-    """For the data of ``run`` that are not at ``root`` any more; ``line`` is a command that wants to be told their folder."""
-    return DatasetError(
-        f"{instead_of('folder', root)}\n  why: {shown(run)} names the data there\n"
-        f"  fix: {line} FOLDER, where they are now"
-    )
+def moved(root: Path, run: Path, line: str, imported: bool = False) -> DatasetError:
+    """For the data of ``run`` that are not at ``root`` (any more); ``line`` is a command that wants to be told their folder."""
+    why, where = f"{shown(run)} names the data there", "where they are now"
+    if imported:
+        why = f"{shown(run)} holds imported weights, which name no data: this folder is what is looked for then"
+        where = "a data root with the classes of these weights"
+    return DatasetError(f"{instead_of('folder', root)}\n  why: {why}\n  fix: {line} FOLDER, {where}")
 
 
 def recorded_root(root: str, run: Path) -> Path:
