@@ -63,7 +63,9 @@ def test_with_both_splits_the_printed_command_trains(
         run = tmp_path / site[-2:]
         line = printed(said, site, *small, f"--checkpoint-folder={run}")
         assert (run / "labels.txt").is_file()
-        assert ("--device auto" in line, "--epochs 500" in line) == ((gpu, True) if site == SMALL else (False, False))
+        assert ("--device auto" in line, "--epochs 500" in line) == (
+            (gpu, True) if site == SMALL else (False, False)
+        )
 
 
 def test_the_recipe_for_few_images_is_what_is_counted_with() -> None:

@@ -116,10 +116,15 @@ def test_data_that_nobody_named_are_not_called_gone(
     images, source = export_onnx.comparison_images(None, open_detector(place / "run"))
     said = capsys.readouterr().out
     assert len(images) == 4 and source == "photographs of scikit-image"
-    assert said.startswith("note: imported weights name no data (--datasets DIR compares") and "coco-data" not in said
+    assert (
+        said.startswith("note: imported weights name no data (--datasets DIR compares")
+        and "coco-data" not in said
+    )
     assert main_of("tools.evaluate")([str(place / "run")]) == 1
     why, fix = capsys.readouterr().err.splitlines()[1:]
-    assert "holds imported weights, which name no data" in why and fix.endswith("a data root with the classes of these weights")
+    assert "holds imported weights, which name no data" in why and fix.endswith(
+        "a data root with the classes of these weights"
+    )
     assert main_of("tools.inspect_checkpoint")([str(place / "run")]) == 0
     assert "data       none: imported weights\n" in capsys.readouterr().out
 

@@ -46,7 +46,9 @@ def moved(root: Path, run: Path, line: str, imported: bool = False) -> DatasetEr
     """For the data of ``run`` that are not at ``root`` (any more); ``line`` is a command that wants to be told their folder."""
     why, where = f"{shown(run)} names the data there", "where they are now"
     if imported:
-        why = f"{shown(run)} holds imported weights, which name no data: this folder is what is looked for then"
+        why = (
+            f"{shown(run)} holds imported weights, which name no data: this folder is what is looked for then"
+        )
         where = "a data root with the classes of these weights"
     return DatasetError(f"{instead_of('folder', root)}\n  why: {why}\n  fix: {line} FOLDER, {where}")
 
