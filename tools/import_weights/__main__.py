@@ -71,6 +71,14 @@ def build_parser() -> Parser:
         "--resolution", type=whole_from(32), nargs="+", default=(), metavar="PX",
         help="input size in px: one number, or width and height (that of the net)",
     )  # fmt: skip
+    add(
+        "--width-mult", "--mb2-width-mult", type=float, default=1.0, metavar="X",
+        help="width of the backbone that the weights are of (%(default)s)",
+    )  # fmt: skip
+    add(
+        "--priors", metavar="NAME|FILE",
+        help="prior boxes that the weights were trained with: a profile of the net, or a file of tools.fit_priors (those of the form)",
+    )  # fmt: skip
     return parser
 
 
@@ -84,13 +92,18 @@ def _net(name: str) -> str:
 def import_weights(arguments: argparse.Namespace) -> int:
     print("importing torch …", flush=True)
     from tools.import_weights import imported, run_folder
+    from vision.engine.config import boxes_of
     from vision.engine.runs.initial import start_from
 
     run = arguments.output
     run_folder.require_new(run)
     source = imported.told_from(imported.open_foreign(arguments.file), arguments.origin)
+    if arguments.priors:
+        source = imported.with_priors(source, arguments.net, boxes_of(arguments.priors))
     imported.require_net(source, arguments.net, partial(_again, arguments))
-    config = imported.configuration(source, arguments.net, tuple(arguments.resolution), run)
+    config = imported.configuration(
+        source, arguments.net, tuple(arguments.resolution), arguments.width_mult, run
+    )
     source, told_by = imported.with_classes(source, arguments.labels, _again(arguments))
     result = imported.load_whole(source, config, told_by)
     print(result.describe())
@@ -109,8 +122,9 @@ def _again(arguments: argparse.Namespace, **changed: object) -> str:
     """The command that is running, with some of its options changed."""
     now = {**vars(arguments), **changed}
     words = [now["file"], "--net", now["net"], "--output", now["output"]]
-    for flag, name in (("--labels", "labels"), ("--from", "origin")):
+    for flag, name in (("--labels", "labels"), ("--from", "origin"), ("--priors", "priors")):
         words += [flag, now[name]] if now[name] else []
+    words += ["--width-mult", now["width_mult"]] if now["width_mult"] != 1 else []
     return command(PROGRAM, *words, *(("--resolution", *now["resolution"]) if now["resolution"] else ()))
 
 

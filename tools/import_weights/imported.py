@@ -22,6 +22,7 @@ from vision.nn.weights.signatures import looks_like, net_in
 from vision.nn.weights.state_dicts import COUNTER, LoadReport, few
 from vision.ssd.build import assemble
 from vision.ssd.model import Detector
+from vision.ssd.priors.written import called
 from vision.ssd.variants import DEFAULT_PRIORS, Variant, find
 
 NAMES_SHOWN = 6
@@ -55,7 +56,7 @@ class Imported:
             lines.append(f"  objects, never made nor run: {few(self.source.skipped, NAMES_SHOWN)}")
         lines += [f"  {note}" for note in report.notes]
         lines.append(f"  {counted(len(self.classes), 'class')} with background, {self.told_by}")
-        lines.append(f"  prior boxes: {self.source.priors}")
+        lines.append(f"  prior boxes: {called(self.source.priors)}")
         return "\n".join(lines)
 
 
@@ -78,7 +79,7 @@ def _maker(source: DetectorFile) -> str:
     if not source.assumed:
         return source.form.title
     return (
-        f"taken for {source.form.title} (input {source.form.normalisation.words}, priors {source.priors}); "
+        f"taken for {source.form.title} (input {source.form.normalisation.words}, priors {called(source.priors)}); "
         f"if this toolkit made it, use its checkpoint, or --from this-toolkit ({ours})"
     )
 
@@ -103,13 +104,22 @@ def told_from(source: DetectorFile, origin: str | None) -> DetectorFile:
     )
 
 
+def with_priors(source: DetectorFile, net: str, priors: str) -> DetectorFile:
+    """The file whose heads know these boxes, a profile's or fitted ones. Raises UserError where the net has no such boxes."""
+    try:
+        find(net).profile(priors)
+    except ValueError as error:
+        raise UserError(f"--priors: {error}") from None
+    return dataclasses.replace(source, priors=priors)
+
+
 def require_net(source: DetectorFile, net: str, again: Callable[..., str]) -> None:
     """Raises UserError where the weights are of another net, or the net has not their boxes.
 
     ``again`` gives the command with some of its options changed.
     """
     row, seen = find(net), net_in(looks_like(source.original))
-    known, fits = source.priors in row.priors, _has_the_names_of(source, row)
+    known, fits = _knows(row, source.priors), _has_the_names_of(source, row)
     if seen not in (None, net) and not (fits and (known or source.assumed)):
         raise UserError(
             f"--net {net}: these are weights of {seen}: {shown(source.path)}\n"
@@ -123,10 +133,19 @@ def require_net(source: DetectorFile, net: str, again: Callable[..., str]) -> No
         )
     if not known:
         raise UserError(
-            f"--net {net}: its prior boxes are {', '.join(row.priors)}, and those of {shown(source.path)} are {source.priors}\n"
+            f"--net {net}: its prior boxes are {', '.join(row.priors)}, and those of {shown(source.path)} are {called(source.priors)}\n"
             f"  why: {source.form.title if source.form else 'the file'}: its heads say where objects are from these boxes\n"
             "  fix: name the net that these weights are of with --net"
         )
+
+
+def _knows(row: Variant, priors: str) -> bool:
+    """Whether they are boxes of the net: of a profile's name, or fitted ones, as many a cell as it has."""
+    try:
+        row.profile(priors)
+    except ValueError:
+        return False
+    return True
 
 
 def _has_the_names_of(source: DetectorFile, row: Variant) -> bool:
@@ -138,13 +157,15 @@ def _has_the_names_of(source: DetectorFile, row: Variant) -> bool:
     }
 
 
-def configuration(source: DetectorFile, net: str, resolution: tuple[int, ...], run: Path) -> TrainConfig:
+def configuration(
+    source: DetectorFile, net: str, resolution: tuple[int, ...], width_mult: float, run: Path
+) -> TrainConfig:
     """The arguments of a run that stands where the weights were trained."""
     row = find(net)
     width, height = row.resolution
     values = {
         "net": net, "priors": source.priors, "resolution": resolution or ((width,) if width == height else row.resolution),
-        "ema": 0.0, "checkpoint_folder": str(run),
+        "mb2_width_mult": width_mult, "ema": 0.0, "checkpoint_folder": str(run),
     }  # fmt: skip
     return with_absolute_data(build(values))
 

@@ -8,6 +8,7 @@ import torchvision
 from torch import Tensor, nn
 
 from vision.core.sample import InputSpec
+from vision.messages.advice import UserError
 from vision.nn.weights import normalisation
 from vision.nn.weights.normalisation import (
     DEPLOYED,
@@ -51,12 +52,25 @@ def test_features_are_equal_away_from_the_padding(theirs: Normalisation, with_no
     assert torch.equal(ours[0].weight, published[0].weight) == (theirs is DEPLOYED)
 
 
-@pytest.mark.parametrize("shape", [None, (8, 1, 3, 3), (8,)])
+@pytest.mark.parametrize("shape", [None, (8, 2, 3, 3), (8,)])
 def test_what_is_no_first_layer_for_rgb_stays_as_it_is(shape: tuple[int, ...] | None) -> None:
     weights = {"0.bias": torch.ones(8)} | ({} if shape is None else {"0.weight": torch.ones(shape)})
     assert fold(weights, "0", None, PYTORCH_SSD, InputSpec()) == weights
     no_bias = {"0.weight": torch.ones(8, 3, 3, 3)}
     assert fold(no_bias, "0", None, PYTORCH_SSD, InputSpec()).keys() == no_bias.keys()
+
+
+@torch.no_grad()
+def test_a_grey_first_layer_is_folded_where_its_numbers_are_told_and_else_refused() -> None:
+    torch.manual_seed(3)
+    published, ours = nn.Conv2d(1, 4, 3), nn.Conv2d(1, 4, 3)
+    spec, pixels = InputSpec(9, 9), torch.randint(0, 256, (2, 1, 9, 9)).float()
+    folded = fold(nn.Sequential(published).state_dict(), "0", None, PYTORCH_SSD, spec)
+    nn.Sequential(ours).load_state_dict(folded)
+    torch.testing.assert_close(ours((pixels - spec.mean) / spec.std), published((pixels - 127) / 128))
+    for theirs, zero in ((IMAGENET, None), (PYTORCH_SSD_VGG, None), (PYTORCH_SSD, (123.0, 117.0, 104.0))):
+        with pytest.raises(UserError, match="looks at one grey channel\n  why: .*\n  fix: take weights that look at RGB"):
+            fold(nn.Sequential(published).state_dict(), "0", None, theirs, spec, zero)
 
 
 def test_constants_are_torchvisions() -> None:

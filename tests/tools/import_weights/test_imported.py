@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -146,6 +148,55 @@ def test_a_plain_file_of_a_net_that_pytorch_ssd_has_not(
     assert call(place / "net.pth", net=net) == 1
     printed(capsys.readouterr().err, AGAIN)
     assert open_detector(place / "run").checkpoint.config.priors == "coco"
+
+
+@pytest.mark.parametrize("told", ["by --priors", "beside the file"])
+def test_a_narrow_net_of_fitted_boxes_is_told_by_its_options(
+    told: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its plain state dict of this toolkit: what nothing records is named, and the run holds all of it."""
+    row = find(NET)
+    maps = [",".join(["0.2x0.3"] * number) for number in row.profile("coco").shapes_per_cell]
+    own = build_detector(row, len(NAMES), InputSpec(96, 96), 0.25, ";".join(maps)).state_dict()
+    torch.save(own, place / "net.pth")
+    (place / "labels.txt").write_text("\n".join(NAMES))
+    (place / "boxes.json").write_text(json.dumps({"maps": maps}))
+    words: list[object] = ["--from", "this-toolkit", "--priors", place / "boxes.json"]
+    if told == "beside the file":
+        (place / "training_args.json").write_text(json.dumps({"priors": ";".join(maps)}))
+        words = []
+    assert call(place / "net.pth", *words) == 1
+    assert "fix: --width-mult 0.25 makes this net as wide" in capsys.readouterr().err and not (place / "run").exists()
+    assert call(place / "net.pth", *words, "--width-mult", "0.25") == 0
+    assert "prior boxes: fitted " in capsys.readouterr().out
+    opened = open_detector(place / "run")
+    assert all(torch.equal(value, own[name]) for name, value in opened.detector.state_dict().items())
+    assert opened.checkpoint.config.priors == ";".join(maps) and opened.checkpoint.config.mb2_width_mult == 0.25
+
+
+def test_boxes_of_another_net_and_a_width_that_is_none_are_refused(
+    place: Path, published: dict[str, torch.Tensor], printed: Printed, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(place.parent)
+    torch.save(published, place / "net.pth")
+    (place / "boxes.json").write_text('{"maps": ["0.2x0.3"]}')
+    for words, said in (
+        (("--priors", place / "boxes.json"), "--priors: the prior boxes are made for another net than mb2-ssd-lite"), (("--width-mult", "0"), "--width-mult 0"),
+        (("--priors", place / "gone.json"), "cannot be read: there is no file"), (("--priors", "cocoo"), "no prior profile is called 'cocoo'"),
+    ):  # fmt: skip
+        assert call(place / "net.pth", *words) == 1
+        assert re.search(said, capsys.readouterr().err) and not (place / "run").exists(), words
+    maps = [",".join(["0.2x0.3"] * number) for number in find(NET).profile("coco").shapes_per_cell]
+    (place / "boxes.json").write_text(json.dumps({"maps": maps}))
+    assert call(place / "net.pth", "--priors", place / "boxes.json") == 1
+    line = printed(capsys.readouterr().err, AGAIN, fill={"LABELS": _labels(place)})
+    assert "--priors" in line and open_detector(place / "run").checkpoint.config.priors == ";".join(maps)
+
+
+def _labels(place: Path) -> Path:
+    (place / "names").write_text("\n".join(NAMES))
+    return place / "names"
 
 
 @pytest.mark.parametrize("origin", ["pytorch-ssd", "this-toolkit"])

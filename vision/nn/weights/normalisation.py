@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vision.core.sample import InputSpec
+from vision.messages.advice import UserError
 
 RGB = tuple[float, float, float]
 
@@ -54,21 +55,30 @@ def fold(
     the outermost row of cells, where padding means another grey, do they differ: not where the net itself moves its input, so
     that the pixel ``zero`` is 0, and that is ``mean``.)
 
-    A first layer that is not there, or does not look at RGB, stays as it is: for the report to name.
+    A first layer that is not there, or has other channels than RGB or grey, stays as it is: for the report to name. One
+    that looks at grey is folded where ``theirs`` is the same for red, green and blue; else raises UserError: nobody tells
+    what its grey was trained on.
     """
     kernel = weights.get(f"{conv}.weight")
     name, sign = (f"{conv}.bias", 1) if norm is None else (f"{norm}.running_mean", -1)
     if (
         kernel is None
         or name not in weights
-        or kernel.shape[1:2] != (3,)
         or kernel.ndim != 4
+        or kernel.shape[1] not in (1, 3)
         or not kernel.is_floating_point()
     ):
         return dict(weights)
-    mean, std = (torch.tensor(each, dtype=torch.float64) for each in (theirs.mean, theirs.std))
-    kernel = kernel.double()  # (c, 3, k, k)
-    moved = torch.tensor(zero or (spec.mean,) * 3, dtype=torch.float64) - mean
+    given = (theirs.mean, theirs.std, zero or (spec.mean,) * 3)
+    if kernel.shape[1] == 1 and any(len({*each}) > 1 for each in given):
+        raise UserError(
+            f"the first layer of these weights looks at one grey channel\n  why: their input, {theirs.words}, is one of red, "
+            "green and blue, and nobody tells what it was in grey\n"
+            "  fix: take weights that look at RGB: their first layer is summed for a grey net"
+        )
+    mean, std, at = (torch.tensor(each, dtype=torch.float64)[: kernel.shape[1]] for each in given)
+    kernel = kernel.double()  # (c, 3 or 1, k, k)
+    moved = at - mean
     constant = (kernel.sum(dim=(2, 3)) * moved / std).sum(dim=1)  # (c,)
     return dict(weights) | {
         f"{conv}.weight": (kernel * (spec.std / std)[None, :, None, None]).float(),
