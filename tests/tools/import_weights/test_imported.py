@@ -166,12 +166,17 @@ def test_a_narrow_net_of_fitted_boxes_is_told_by_its_options(
         (place / "training_args.json").write_text(json.dumps({"priors": ";".join(maps)}))
         words = []
     assert call(place / "net.pth", *words) == 1
-    assert "fix: --width-mult 0.25 makes this net as wide" in capsys.readouterr().err and not (place / "run").exists()
+    assert (
+        "fix: --width-mult 0.25 makes this net as wide" in capsys.readouterr().err
+        and not (place / "run").exists()
+    )
     assert call(place / "net.pth", *words, "--width-mult", "0.25") == 0
     assert "prior boxes: fitted " in capsys.readouterr().out
     opened = open_detector(place / "run")
     assert all(torch.equal(value, own[name]) for name, value in opened.detector.state_dict().items())
-    assert opened.checkpoint.config.priors == ";".join(maps) and opened.checkpoint.config.mb2_width_mult == 0.25
+    assert (
+        opened.checkpoint.config.priors == ";".join(maps) and opened.checkpoint.config.mb2_width_mult == 0.25
+    )
 
 
 def test_boxes_of_another_net_and_a_width_that_is_none_are_refused(
