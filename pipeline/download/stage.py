@@ -7,34 +7,42 @@ A file of your own: ``python -m pipeline.download --url URL --sha256 HEX --outpu
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipeline.data_root import brought
 from pipeline.download.logins import below, named_again, usable
 from pipeline.release import COCO_SERVER, ReleaseFile, archive_path
 from pipeline.runner.own_data import nothing_to_bring
+from pipeline.runner.owners_files import free_name, is_remains
 from pipeline.space import require_space
 from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
 from pipeline.stop import Stop
 from pipeline.transfer.partial import bytes_here, remove_traces, was_just_published
 from pipeline.transfer.progress import Progress, size
 from vision.artefacts.data_layout import image_folder
-from vision.artefacts.files import sha256_of
+from vision.artefacts.files import fsync_folder, sha256_of
 from vision.messages.advice import command
 
 
 def _run(context: StageContext) -> Counts:
     files = context.settings.choices.files()
     counts = Counts(taken_in=len(files))
-    missing = [file for file in files if not _is_here(context, file)]
+    aside: dict[Path, Path] = {}
+    missing = [file for file in files if not _is_here(context, file, aside)]
     servers = _servers(context) if missing else []
     _require_space(context, files, missing)
     total = sum(file.bytes for file in missing)
     with Progress("download", total, context.say) as progress:
         Transfers(context, servers, progress).fetch_all(missing)
+    for path, other in aside.items():
+        if is_remains(other, path):
+            other.unlink()
+            context.say(f"{other} was only damaged, and is removed")
     counts.kept = len(files)
     counts.notes = {"bytes": sum(file.bytes for file in files), "fetched": [file.path for file in missing]}
     return counts
@@ -94,17 +102,24 @@ class Transfers:
             self.context.say(line)
 
 
-def _is_here(context: StageContext, file: ReleaseFile) -> bool:
+def _is_here(context: StageContext, file: ReleaseFile, aside: dict[Path, Path]) -> bool:
+    """Whether the archive is there. Another file in its place that this stage has not put there moves ``aside``."""
     path = context.root / archive_path(file)
     if not path.is_file():
         return False
-
-    if path.stat().st_size == file.bytes and sha256_of(path, context.stop.check) == file.sha256:
+    digest = sha256_of(path, context.stop.check)
+    if digest == file.sha256:
         if was_just_published(path):  # a kill between the last steps of a fetch
             brought.note(context.root, archive_path(file), file.sha256)
         remove_traces(path)
         return True
-    context.say(f"{path} is not the file of the release; it is fetched again")
+    kept = ""
+    if digest not in brought.read(context.root).get(archive_path(file), ()):
+        aside[path] = context.root / free_name(context.root, archive_path(file))
+        os.replace(path, aside[path])
+        fsync_folder(path.parent)
+        kept = f", and kept as {aside[path].name}"
+    context.say(f"{path} is not the file of the release{kept}; it is fetched again")
     return False
 
 
@@ -119,7 +134,7 @@ def _is_of_release(settings: Settings, path: str, stop: Stop) -> bool:
 def _require_space(context: StageContext, files: list[ReleaseFile], missing: list[ReleaseFile]) -> None:
     """What is still to come, and what will come out of all that is not unpacked yet: archives stay until then.
 
-    Those that are proven wrong make room where there is none for both: they would be replaced anyway.
+    Those of an earlier release make room where there is none for both: they would be replaced anyway.
     """
     here = sum(bytes_here(context.root / archive_path(file)) for file in missing)
     packed = [file for file in files if file in missing or not _is_unpacked(context, file)]

@@ -118,7 +118,7 @@ def edited(older: Path, folder: Path, own: trees.Brought) -> list[str]:
 
     def holds_more(name: str) -> bool:
         one, other = older / name, folder / name
-        return not (_is_same(one, other) or is_ours(one, name, own) or _is_remains(one, other))
+        return not (_is_same(one, other) or is_ours(one, name, own) or is_remains(one, other))
 
     return [name for name in names if holds_more(name)]
 
@@ -130,7 +130,7 @@ def _is_same(one: Path, other: Path) -> bool:
         return False
 
 
-def _is_remains(path: Path, whole: Path) -> bool:
+def is_remains(path: Path, whole: Path) -> bool:
     """Whether ``path`` is no more than a part of ``whole``: each sector is the same, or zeros; it may end early."""
     if not whole.is_file() or path.stat().st_size > whole.stat().st_size:
         return False

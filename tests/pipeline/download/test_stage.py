@@ -15,6 +15,7 @@ import pytest
 
 from pipeline import space
 from pipeline.__main__ import main
+from pipeline.data_root import brought
 from pipeline.download import __main__ as download_command
 from pipeline.download import stage as download
 from pipeline.release import archive_path, read_release
@@ -119,7 +120,7 @@ def test_when_one_fails_the_others_stop_and_keep_what_they_have(
     assert part.stat().st_size > 0 and not part.with_name("one.zip").exists()
 
 
-def test_a_wrong_archive_makes_room_only_where_there_is_none_for_both(
+def test_an_archive_of_an_earlier_release_makes_room_only_where_there_is_none_for_both(
     fault_server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = table_of(tmp_path, fault_server.body, ARCHIVES[0])
@@ -128,6 +129,7 @@ def test_a_wrong_archive_makes_room_only_where_there_is_none_for_both(
     for free, goes_first in ((5 * size, False), (2 * size, True), (size // 2, None)):
         archive.parent.mkdir(parents=True, exist_ok=True)
         archive.write_bytes(b"y" * size)
+        brought.note(root, f"archives/{ARCHIVES[0]}", hashlib.sha256(b"y" * size).hexdigest())
         monkeypatch.setattr(space.shutil, "disk_usage", lambda folder, free=free: SimpleNamespace(free=free))
         context, said = context_of(root, table, fault_server.url)
         if goes_first is None:
@@ -138,6 +140,38 @@ def test_a_wrong_archive_makes_room_only_where_there_is_none_for_both(
             download.STAGE.run(context)
             assert archive.read_bytes() == fault_server.body
             assert any("is removed first" in line for line in said) == goes_first
+            assert not list(archive.parent.glob("*.replaced-*"))
+
+
+@pytest.mark.parametrize("own", ["an edited copy", "another file", "a link"])
+def test_a_file_of_ones_own_under_the_name_of_an_archive_is_kept_and_a_damaged_archive_is_not(
+    own: str, fault_server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Download made one there earlier; what stands there now is proven to be other bytes."""
+    body = fault_server.body
+    table, root = table_of(tmp_path, body, ARCHIVES[0]), tmp_path / "root"
+    archive, kept = (root / "archives" / (ARCHIVES[0] + more) for more in ("", ".replaced-1"))
+    context, said = context_of(root, table, fault_server.url)
+    download.STAGE.run(context)
+    for damaged in (body[:-7], b"\0" * 512 + body[512:]):
+        archive.write_bytes(damaged)
+        download.STAGE.run(context)
+        assert archive.read_bytes() == body and not kept.exists() and "only damaged" in said[-1]
+    theirs = {"an edited copy": body + b"mine", "another file": b"mine", "a link": b"elsewhere"}[own]
+    archive.unlink()
+    if own == "a link":
+        (tmp_path / "elsewhere").write_bytes(theirs)
+        archive.symlink_to(tmp_path / "elsewhere")
+    else:
+        archive.write_bytes(theirs)
+    monkeypatch.setattr(space.shutil, "disk_usage", lambda folder: SimpleNamespace(free=len(body) // 2))
+    with pytest.raises(StageError, match="not enough space"):
+        download.STAGE.run(context)
+    assert kept.read_bytes() == theirs, "also where there is no room for both"
+    monkeypatch.undo()
+    download.STAGE.run(context)
+    assert (archive.read_bytes(), kept.read_bytes()) == (body, theirs)
+    assert any(line.endswith(f"and kept as {kept.name}; it is fetched again") for line in said)
 
 
 # ---------------------------------------------------------------- the optional split
@@ -223,7 +257,7 @@ def test_size_and_digest_say_which_archive_it_is(tmp_path: Path) -> None:
     path = context.root / archive_path(file)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"wrong")
-    assert not download._is_here(context, file) and "is not the file of the release" in said[0]
+    assert not download._is_here(context, file, {}) and "is not the file of the release" in said[0]
     path.write_bytes(b"right")
-    assert download._is_here(context, file)
+    assert download._is_here(context, file, {})
     assert download.STAGE.params(context.settings) != download.STAGE.params(other.settings), "it runs again"
