@@ -27,6 +27,11 @@ def mirror(text: str) -> str:
     return text if text == choices.DEFAULT else web_address(text)
 
 
+def release(text: str) -> str | Path:
+    """The word for COCO's own release, or a file; one that is called so is ``./coco``."""
+    return text if text == choices.COCO else Path(text)
+
+
 def own_output(text: str) -> Path:
     """A name on the disk for what gets its name when it is whole."""
     if text == "-":
@@ -81,7 +86,7 @@ def split_list(text: str) -> tuple[str, ...]:
 
 OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "--release": (("download", "extract"), {
-        "type": Path, "metavar": "FILE",
+        "type": release, "metavar": "FILE",
         "help": "use the files of this table, not COCO's (JSON: path, bytes, sha256 of each); the word coco for COCO's (that "
         "of the last run)",
     }),

@@ -88,7 +88,7 @@ def chosen(arguments: Namespace) -> Choices:
     remembered = _remembered(arguments.root, named)
     if "release" in named:
         remembered = replace(remembered, own=False)
-        named["release"] = COCO_2017 if str(named["release"]) == COCO else read_release(named["release"])
+        named["release"] = COCO_2017 if named["release"] == COCO else read_release(named["release"])
         if named["release"] != remembered.release:  # a mirror holds one release
             remembered = replace(remembered, mirror=())
     if "mirror" in named:
@@ -152,6 +152,7 @@ def spelled(arguments: Namespace) -> str:
             value = class_words(value)
         for each in value if isinstance(value, list) else [] if value is None else [value]:
             word = Path(each) if name == "release" else redacted(each) if name == "mirror" else str(each)
+            word = f"./{word}" if word == Path(COCO) and each != COCO else word
             words += [f"--{name.replace('_', '-')}", word]
     for name in ("thorough", "keep_archives"):
         value = getattr(arguments, name, None)

@@ -107,6 +107,7 @@ def test_another_digit_is_another_thing() -> None:
     [
         ("a", ["a"]), (" a , b\t", ["a", "b"]), ('"a, b",c', ["a, b", "c"]), ('c, "a,b"', ["c", "a,b"]),
         ('"say ""a"""', ['say "a"']), ('5" nail,b', ['5" nail', "b"]), ("ä,'b'", ["ä", "'b'"]),
+        ('"a, b" ,c', ["a, b", "c"]), ('c, "a,b"\t', ["c", "a,b"]), ('"say ""a"" , ok",b', ['say "a" , ok', "b"]),
     ],
 )  # fmt: skip
 def test_names_with_commas_between_them(text: str, names: list[str]) -> None:

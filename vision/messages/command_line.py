@@ -6,6 +6,7 @@ Standard library only, for any Python from 3.8 on: ``setup_coco.sh`` comes throu
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import difflib
 import io
@@ -184,10 +185,12 @@ def comma_list(text: str) -> list[str]:
 
     Raises ValueError with what was expected: quotes that do not end, an empty name.
     """
-    try:
-        (row,) = csv.reader([text], skipinitialspace=True, strict=True)
-    except (csv.Error, ValueError):
-        raise ValueError(f"{shortened(text)!r}: expected {COMMA_LIST}; its quotes do not fit") from None
+    for line in (text, re.sub(r'"\s+(?=,|$)', '"', text)):  # blanks behind quotes, which csv does not take
+        with contextlib.suppress(csv.Error, ValueError):
+            (row,) = csv.reader([line], skipinitialspace=True, strict=True)
+            break
+    else:
+        raise ValueError(f"{shortened(text)!r}: expected {COMMA_LIST}; its quotes do not fit")
     names = [name.strip() for name in row]
     if not names or not all(names):
         raise ValueError(f"{shortened(text)!r}: expected {COMMA_LIST}; one is empty")

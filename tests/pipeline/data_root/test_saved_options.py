@@ -90,6 +90,19 @@ def own_table(tmp_path: Path) -> str:
     return str(table)
 
 
+def test_a_file_that_is_called_as_the_word_for_cocos_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(own_table(tmp_path)).rename("coco")
+    own = choices.read_release(Path("coco"))
+    for word, release in (("./coco", own), ("coco", COCO_2017), (str(tmp_path / "coco"), own)):
+        assert chosen(tmp_path / "root", "--release", word, "--splits", "val").release == release
+        typed = build_parser().parse_args(["run", "--release", word])
+        again = shlex.split(choices.spelled(typed))
+        assert build_parser().parse_args(["run", *again]).release == typed.release, "as it is printed"
+
+
 def test_every_choice_that_defines_the_root_holds_until_another_is_named(tmp_path: Path) -> None:
     root, table = tmp_path / "root", own_table(tmp_path)
     first = chosen(root, "--release", table, *NAMED, "--no-keep-archives")
