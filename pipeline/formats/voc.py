@@ -1,0 +1,201 @@
+"""Pascal VOC: ``Annotations/*.xml``, ``JPEGImages/``, ``ImageSets/Main/*.txt``, ``labels.txt`` where there is one.
+
+Corners are 1-based whole pixels, both inclusive: xmin, ymin, xmax, ymax become x0 = xmin − 1, y0 = ymin − 1, x1 = xmax,
+y1 = ymax (right and bottom exclusive), here and nowhere else. A box with xmin = xmax is one pixel wide.
+
+Training takes ``trainval.txt``, or ``train.txt``, or CVAT's ``default.txt``; validation takes ``test.txt``. Where there is no
+``test.txt`` that names an image it takes ``val.txt``, and training ``train.txt`` before ``trainval.txt``, which holds both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.formats.contract import Foreign, ForeignBox, ForeignImage, Problem, Source
+from pipeline.formats.documents import Unreadable, lines_of, number, read_xml, side
+from pipeline.formats.image_files import SUFFIXES, ImageFiles
+from pipeline.stop import StageError
+from vision.messages.advice import shown
+from vision.messages.command_line import comma_list, shortened
+from vision.messages.system_errors import instead_of
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+Lists = dict[str, list[str]]
+
+
+def read(source: Source) -> Foreign:
+    """Raises StageError where there is no ``Annotations`` folder, or a list cannot be read."""
+    root = _root(source.path)
+    lists, notes = _splits(root)
+    files = ImageFiles([source.images] if source.images else [root / "JPEGImages", root / "images", root])
+
+    def images() -> Iterator[ForeignImage]:
+        taken: set[str] = set()
+        for split, ids in lists:
+            for each in ids:
+                source.stop.check()
+                taken.add(each)
+                yield _image(root, files, split, each)
+        beside = [
+            path for path, _ in files.everything if path.stem not in {Path(each).name for each in taken}
+        ]
+        if beside and files.folders:
+            notes.append(
+                f"images that no list and no annotation names, which are not taken: {len(beside):,}, such as {shown(beside[0].name)!r}"
+            )
+
+    return Foreign(_classes(root), images(), lambda: notes)
+
+
+def _root(path: Path) -> Path:
+    """``path``, or the one folder below it that is a VOC data set (VOCdevkit/VOC2007)."""
+    if not path.is_dir():
+        raise StageError(
+            instead_of("folder", path), "--source takes the folder that holds Annotations/", "check the path"
+        )
+    if (path / "Annotations").is_dir():
+        return path
+    below = sorted(found.parent for found in [*path.glob("*/Annotations"), *path.glob("*/*/Annotations")])
+    if len(below) == 1:
+        return below[0]
+    if below:
+        raise StageError(
+            f"{shown(path)} holds {len(below)} data sets",
+            f"{shown(below[0])}, {shown(below[1])} …",
+            f"name one: --source {below[0].name}",
+        )
+    raise StageError(
+        f"there is no Annotations/ in {shown(path)}",
+        "that is where VOC has its XML files",
+        "name the folder above Annotations/",
+    )
+
+
+def _classes(root: Path) -> tuple[str, ...]:
+    """The names in ``labels.txt``: one a line (dusty-nv), or separated by commas (qfgaohao)."""
+    path = root / "labels.txt"
+    if not path.is_file():
+        return ()
+    lines = lines_of(path)
+    if len(lines) == 1 and "," in lines[0]:
+        try:
+            return tuple(comma_list(lines[0]))
+        except ValueError as error:
+            raise StageError(f"{shown(path)} cannot be read", str(error), "write a class a line") from None
+    return tuple(lines)
+
+
+def _splits(root: Path) -> tuple[list[tuple[str | None, list[str]]], list[str]]:
+    """(split, ids) of each list that is used, and what is to be said."""
+    folder = root / "ImageSets" / "Main"
+    lists = {path.stem: lines_of(path) for path in sorted(folder.glob("*.txt"))} if folder.is_dir() else {}
+    named: Lists = {name: ids for name, ids in lists.items() if ids}
+    held_out = next((name for name in ("test", "val") if name in named), None)
+    order = ("trainval", "train", "default") if held_out != "val" else ("train", "trainval", "default")
+    learned = next((name for name in order if name in named), None)
+    if learned is None and held_out is None:
+        ids = [path.relative_to(root / "Annotations").with_suffix("").as_posix() for path in _xml_files(root)]
+        return [(None, ids)], [
+            "ImageSets/Main has no list with a name in it: every file of Annotations/ is taken"
+        ]
+    splits: list[tuple[str | None, list[str]]] = []
+    notes = [
+        f"lists of ImageSets/Main that are used: {', '.join(f'{name}.txt' for name in (learned, held_out) if name)}"
+    ]
+    if learned:
+        splits.append(("train", _without(named, learned, held_out, notes)))
+    if held_out:
+        splits.append(("val", named[held_out]))
+    return splits, notes
+
+
+def _without(named: Lists, learned: str, held_out: str | None, notes: list[str]) -> list[str]:
+    """``trainval.txt`` holds ``val.txt``: what is measured is not learned. Equal lists are left as they are, and said."""
+    if learned != "trainval" or held_out != "val" or set(named["trainval"]) == set(named["val"]):
+        return named[learned]
+    notes.append("trainval.txt without what val.txt names is taken to learn from")
+    return [each for each in named["trainval"] if each not in set(named["val"])]
+
+
+def _xml_files(root: Path) -> list[Path]:
+    found = (root / "Annotations").rglob("*")
+    return sorted(path for path in found if path.suffix.lower() == ".xml" and not path.name.startswith("."))
+
+
+def _image(root: Path, files: ImageFiles, split: str | None, listed_as: str) -> ForeignImage:
+    """``listed_as``: an id as a list has it, maybe with folders, with a suffix or with a column behind it."""
+    stem, xml = _annotation(root, listed_as)
+    found = files.find_stem(stem)
+    path = None if isinstance(found, Problem) else found
+    where = f"Annotations/{stem}.xml"
+    name = stem if path is None else files.name_of(path)
+    make = partial(ForeignImage, path, name, split, where=where)
+    if isinstance(found, Problem):
+        return make(None, fault=found)
+    if xml is None:
+        return make(None, fault=Problem("no_annotation", f"{where} is not there", where))
+    try:
+        tree = read_xml(xml)
+        if tree.tag != "annotation":
+            raise Unreadable("bad_xml", f"expected <annotation> on top, found <{shortened(shown(tree.tag))}>")
+    except Unreadable as error:
+        return make(None, fault=Problem(error.reason, error.detail, where))
+    boxes, problems = [], []
+    for index, each in enumerate(tree.findall("object")):
+        place = f"{where}: object {index}"
+        try:
+            boxes.append(_box(each, place))
+        except Unreadable as error:
+            problems.append(Problem(error.reason, error.detail, place))
+    height, width = side(tree.findtext("size/height")), side(tree.findtext("size/width"))
+    return make((height, width) if height and width else None, tuple(boxes), tuple(problems))
+
+
+def _annotation(root: Path, listed_as: str) -> tuple[str, Path | None]:
+    """The id without a suffix or column, and its XML file; names with blanks come before columns."""
+    for candidate in dict.fromkeys((listed_as, listed_as.rpartition(" ")[0].strip(), listed_as.split()[0])):
+        stem = candidate.removeprefix("./")
+        stem = next((stem.removesuffix(end) for end in SUFFIXES if stem.endswith(end)), stem)
+        path = root / "Annotations" / f"{stem}.xml"
+        if (
+            stem
+            and ".." not in stem.split("/")
+            and not stem.startswith("/")
+            and "\0" not in stem
+            and _is_there(path)
+        ):
+            return stem, path
+    return listed_as.removeprefix("./"), None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long for a file
+        return False
+
+
+def _box(element: Element, where: str) -> ForeignBox:
+    name = (element.findtext("name") or "").strip()
+    if not name:
+        raise Unreadable("no_name", "an <object> without a <name>")
+    found = element.findall("bndbox")
+    if len(found) != 1:
+        raise Unreadable(
+            "no_box" if not found else "several_boxes",
+            f"{len(found)} <bndbox> in the <object> {shortened(shown(name))!r}",
+        )
+    for corner in CORNERS:
+        if found[0].find(corner) is None:
+            raise Unreadable("no_box", f"<bndbox> without <{corner}>")
+    x0, y0, x1, y1 = (number(found[0].findtext(corner), corner) for corner in CORNERS)
+    swapped = "swapped_corners" if x0 > x1 or y0 > y1 else ""
+    (x0, x1), (y0, y1) = sorted((x0, x1)), sorted((y0, y1))
+    difficult = (element.findtext("difficult") or "").strip().lower() in ("1", "true", "yes")
+    return ForeignBox(name, (x0 - 1, y0 - 1, x1, y1), ignored=difficult, where=where, changed=swapped)

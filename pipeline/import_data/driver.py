@@ -1,0 +1,235 @@
+"""An import from end to end: read → judge → unite classes → split → place images → write → receipt.
+
+Other commands call ``import_data`` with a ``Request``: it takes the lock of the root, and gives what came of it.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timezone
+from importlib import import_module
+
+from pipeline.data_root import receipts, saved_options
+from pipeline.data_root.lock import root_lock
+from pipeline.data_root.receipts import Receipt, Recorded
+from pipeline.formats.contract import Foreign, Source
+from pipeline.import_data import classes as names
+from pipeline.import_data import writer
+from pipeline.import_data.images import Placing, size_reader
+from pipeline.import_data.judge import Judge
+from pipeline.import_data.report import REPORT, Report
+from pipeline.import_data.request import NAME, SPLITS, Imported, Request
+from pipeline.import_data.split import Halves, divide
+from pipeline.stage import Choices, Settings
+from pipeline.stop import StageError, Stop
+from vision.artefacts.data_layout import image_folder, original_path
+from vision.artefacts.files import facts_of, remove_entry
+from vision.artefacts.records import RecordError
+from vision.messages.advice import shown
+from vision.messages.command_line import listed
+from vision.messages.system_errors import instead_of
+from vision.messages.terminal import counted
+
+VERSION = 1
+Say = Callable[[str], None]
+
+
+def import_data(request: Request, say: Say, stop: Stop, wait: bool = True) -> Imported:
+    """Makes the root, or finds that it holds the same already. ``wait``: for another process that works there.
+
+    Raises:
+        StageError: the source cannot be read, nothing of it can be used, or the root is not free.
+        Interrupted: asked to stop; the same command resumes. OSError, OutOfSpace.
+    """
+    _require_apart(request)
+    if not request.source.exists():
+        raise StageError(
+            instead_of("folder", request.source), "--source takes the data set to import", "check the path"
+        )
+    made = _require_place(request)
+    if made is None:
+        writer.require_free(request.root)
+    with root_lock(request.root, wait, say, stop):
+        return _import(request, _require_place(request), say, stop)
+
+
+def _import(request: Request, made: Receipt | None, say: Say, stop: Stop) -> Imported:
+    started = time.monotonic()
+    if made is None:
+        writer.require_free(request.root)
+    report = Report()
+    foreign = _opened(request, stop)
+    judge = Judge(size_reader(request.exif), request.difficult, report)
+    kept = judge.judge_all(foreign)
+    classes = names.unite(foreign.classes, judge.used)
+    _require_some(request, report, classes)
+    names.require(request.classes, classes)
+    halves = divide(kept, request, classes, report, stop)
+    texts = writer.documents(halves, classes, f"{request.format} by python -m pipeline.import_data")
+    digest = writer.digest_of(halves, texts)
+    for line in (
+        *report.summary(),
+        *foreign.notes(),
+        *classes.notes,
+        *halves.notes,
+        _of_classes(halves, classes),
+    ):
+        say(line)
+    result = Imported(
+        request.root, made is None, classes.names, {split: len(halves[split]) for split in SPLITS},
+        {split: sum(len(image.boxes) for image in halves[split]) for split in SPLITS},
+    )  # fmt: skip
+    if made is not None:
+        _require_same(request, made, digest)
+        say(f"{shown(request.root)} holds this import already, of {made.finished}: nothing was changed")
+        return result
+    placed = _write(request, halves, texts, digest, report, stop)
+    saved_options.write(Settings(request.root, Choices(own=True, exif=request.exif)))
+    counts = report.counts()
+    notes = {
+        "images": result.images,
+        "boxes": result.boxes,
+        "classes": list(classes.names),
+        "placed": placed.made,
+        "leak": halves.leak,
+    }
+    receipts.write(request.root, Receipt(
+        receipts.SCHEMA, NAME, VERSION, {**request.place(), **request.choices(), "digest": digest}, {}, _recorded(request),
+        counts.taken_in, counts.kept, counts.dropped, notes, round(time.monotonic() - started, 3),
+        datetime.now(timezone.utc).isoformat(timespec="seconds"), {"python": platform.python_version()},
+    ))  # fmt: skip
+    remove_entry(writer.staging_of(request.root))
+    say(_of_placing(placed))
+    say(f"what was dropped or changed, and why, a line each: {shown(request.root / REPORT)}")
+    return result
+
+
+def _opened(request: Request, stop: Stop) -> Foreign:
+    reader = import_module(f"pipeline.formats.{request.format}")
+    source = Source(
+        request.source, request.images, size_reader(request.exif), stop, request.include_depiction
+    )
+    foreign: Foreign = reader.read(source)
+    return foreign
+
+
+def _require_apart(request: Request) -> None:
+    """The root is not inside what is read, nor the other way round: the next import would read its own work."""
+    root, source = request.root.resolve(), request.source.resolve()
+    for place in filter(None, (source, request.images and request.images.resolve())):
+        if root == place or root.is_relative_to(place) or place.is_relative_to(root):
+            raise StageError(
+                f"the root {shown(request.root)} and the source {shown(place)} are one in the other",
+                "originals and what is made of them stay apart",
+                "name a folder beside the source with --root",
+            )
+
+
+def _require_place(request: Request) -> Receipt | None:
+    """The receipt of the import that the root holds; None where it holds none. Raises StageError for one of another source."""
+    try:
+        made = receipts.read(request.root, NAME)
+    except RecordError as error:
+        raise StageError(
+            f"{shown(request.root)} holds an import whose receipt cannot be read", str(error), _elsewhere()
+        ) from None
+    if made is None:
+        return None
+    before = {key: made.params.get(key) for key in request.place()}
+    if before != request.place():
+        raise StageError(
+            f"{shown(request.root)} holds another import",
+            f"it was made --from {before['from']} --source {shown(str(before['source']))}"
+            + (f" --images {shown(str(before['images']))}" if before["images"] else "") + "; nothing was changed",
+            _elsewhere(),
+        )  # fmt: skip
+    return made
+
+
+def _elsewhere() -> str:
+    return "name another folder with --root"
+
+
+def _require_same(request: Request, made: Receipt, digest: str) -> None:
+    if made.params.get("digest") == digest:
+        return
+    now = request.choices()
+    others = [
+        f"--{key.replace('_', '-')} {made.params.get(key)}" for key in now if made.params.get(key) != now[key]
+    ]
+    why = (
+        f"it was made with {', '.join(others)}" if others else f"the source has changed since {made.finished}"
+    )
+    raise StageError(
+        f"{shown(request.root)} holds an earlier import of the same source",
+        f"{why}, and another split would move images between train and val; nothing was changed",
+        _elsewhere(),
+    )
+
+
+def _require_some(request: Request, report: Report, classes: names.Classes) -> None:
+    if report.kept["image"] and classes.names:
+        return
+    said = report.summary()
+    raise StageError(
+        f"nothing of {shown(request.source)} can be used",
+        f"{said[0]}; {said[1]}" + (f"; the first: {_first(report)}" if report.rows else ""),
+        "name the folder of the images with --images, or the layout with --from, and look at docs/custom-data.md",
+    )
+
+
+def _first(report: Report) -> str:
+    row = report.rows[0]
+    return shown(f"{row['where'] or row['file']}: {row['reason']}: {row['detail']}")
+
+
+def _of_classes(halves: Halves, classes: names.Classes) -> str:
+    """Boxes of each class on both sides; a class that only one of them has is said by its 0."""
+    counts = {
+        split: Counter(classes.label(box.name) for image in halves[split] for box in image.boxes)
+        for split in SPLITS
+    }
+    each = [
+        f"{name} {counts['train'][label]:,} + {counts['val'][label]:,}"
+        for label, name in enumerate(classes.names, 1)
+    ]
+    return f"{counted(len(each), 'class')} (boxes of train + val): {listed(each, 20)}"
+
+
+def _write(
+    request: Request, halves: Halves, texts: dict[str, bytes], digest: str, report: Report, stop: Stop
+) -> Placing:
+    staging = writer.prepare(request.root, digest)
+    placing = Placing(staging, request.link, stop)
+    for split in SPLITS:
+        folder = image_folder(split)
+        (staging / folder).mkdir(exist_ok=True)
+        placing.place_all((image.path, f"{folder}/{image.name}") for image in halves[split])
+        writer.write(staging / original_path(split), texts[split])
+    rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in report.rows)
+    writer.write(staging / REPORT, rows.encode("utf-8", "replace"))
+    writer.publish(request.root, stop)
+    return placing
+
+
+def _recorded(request: Request) -> dict[str, Recorded]:
+    """Files alone: the images are their owner's, and the manifests of the stages know them."""
+    found = {}
+    for path in (*map(original_path, SPLITS), REPORT):
+        facts = facts_of(request.root / path)
+        found[path] = Recorded("file", facts.bytes, 1, facts.sha256, facts.mtime_ns, facts.inode)
+    return found
+
+
+def _of_placing(placing: Placing) -> str:
+    words = {
+        "hard": "as hard links (the same file under a second name)", "soft": "as links", "copy": "as copies",
+        "kept": "there already, of a run that was stopped",
+    }  # fmt: skip
+    parts = [f"{count:,} {words[how]}" for how, count in sorted(placing.made.items())]
+    why = f"; no hard links there ({placing.no_links}), so copies" if placing.no_links else ""
+    return f"images: {', '.join(parts)}{why}"

@@ -1,0 +1,108 @@
+"""Images of the owner: their sizes, their digests, and a second name or a copy in the data root. None is ever written to."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.stop import Stop
+from vision.artefacts.files import sha256_of, space_errors
+from vision.images.decode import read_header
+from vision.images.formats import BadImage
+from vision.images.orientation import is_turned
+
+HEAD = 1 << 18
+"""Bytes that hold the header of nearly every image."""
+NO_SECOND_NAME = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES, errno.ENOSYS)
+
+
+def size_reader(exif: str) -> Callable[[Path], tuple[int, int]]:
+    """What measures an image: (height, width) of the stored frame, or upright with ``exif`` ``apply``; raises BadImage."""
+
+    def size_of(path: Path) -> tuple[int, int]:
+        try:
+            with path.open("rb") as file:
+                data = file.read(HEAD)
+                try:
+                    header = read_header(data)
+                except BadImage:
+                    header = read_header(data + file.read())
+        except OSError as error:
+            raise BadImage(f"unreadable: {error.strerror or error}") from None
+        hw = header.height, header.width
+        return hw[::-1] if exif == "apply" and is_turned(header.orientation) else hw
+
+    return size_of
+
+
+def same_content(paths: Collection[Path], stop: Stop) -> list[list[Path]]:
+    """Groups of files that are the same to the byte, two or more each; only files of one size are read."""
+    by_size: dict[int, list[Path]] = defaultdict(list)
+    for path in dict.fromkeys(paths):
+        by_size[path.stat().st_size].append(path)
+    by_digest: dict[str, list[Path]] = defaultdict(list)
+    for alike in by_size.values():
+        for path in alike if len(alike) > 1 else ():
+            by_digest[sha256_of(path, stop.check)].append(path)
+    return [group for group in by_digest.values() if len(group) > 1]
+
+
+@dataclass(slots=True)
+class Placing:
+    """Gives images their names below ``folder``; ``made`` counts how: hard, soft, copy, or kept of a run that was stopped."""
+
+    folder: Path
+    link: str
+    stop: Stop
+    made: dict[str, int] = field(default_factory=dict)
+    no_links: str = ""
+    """Why hard links became copies; "" where none did."""
+
+    def place_all(self, pairs: Iterable[tuple[Path, str]]) -> None:
+        """(file, name below the folder) of each."""
+        for source, name in pairs:
+            self.stop.check()
+            target = self.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            how = "kept" if self._is_placed(source, target) else self._place(source.resolve(), target)
+            self.made[how] = self.made.get(how, 0) + 1
+
+    def _is_placed(self, source: Path, target: Path) -> bool:
+        """Of a run that was stopped: the same file, the same link, or a whole copy (its time comes last)."""
+        if not os.path.lexists(target):
+            return False
+        here, there = target.lstat(), source.stat()
+        if self.link == "soft":
+            return target.is_symlink() and target.resolve() == source.resolve()
+        if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
+            return self.link == "hard"
+        return not target.is_symlink() and (here.st_size, here.st_mtime_ns) == (
+            there.st_size,
+            there.st_mtime_ns,
+        )
+
+    def _place(self, source: Path, target: Path) -> str:
+        target.unlink(
+            missing_ok=True
+        )  # in our own folder: never opened, since it may be a second name of an original
+        if self.link == "soft":
+            target.symlink_to(source)
+            return "soft"
+        if self.link == "hard" and not self.no_links:
+            try:
+                os.link(source, target)
+                return "hard"
+            except OSError as error:
+                if error.errno not in NO_SECOND_NAME:
+                    raise
+                self.no_links = error.strerror or str(error)
+        with space_errors(target):
+            shutil.copyfile(source, target)
+            shutil.copystat(source, target)
+            target.chmod(0o644)
+        return "copy"

@@ -1,0 +1,144 @@
+"""What is kept of what a reader gives: images with a file and a size, boxes with an area in them and a class."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.annotations.rules import MAX_COORDINATE, MAX_SIDE, Drop, check_box, file_name_problem
+from pipeline.formats.contract import Foreign, ForeignBox, ForeignImage, Problem
+from pipeline.import_data.classes import fault_of
+from pipeline.import_data.report import Report
+from pipeline.plain_paths import folded
+from vision.images.formats import BadImage, may_be_image
+
+
+@dataclass(slots=True)
+class Kept:
+    """An image that is used. ``name`` below its folder in the root; ``boxes``: xyxy within the image."""
+
+    path: Path
+    name: str
+    split: str | None
+    hw: tuple[int, int]
+    boxes: list[ForeignBox]
+    where: str
+
+
+@dataclass(slots=True)
+class Judge:
+    """Goes through the images once; ``used`` counts the boxes of each class name as written."""
+
+    size_of: Callable[[Path], tuple[int, int]]
+    difficult: str
+    report: Report
+    kept: list[Kept] = field(default_factory=list)
+    used: Counter[str] = field(default_factory=Counter)
+    _files: set[tuple[str | None, Path]] = field(default_factory=set)
+    _names: dict[str | None, set[str]] = field(default_factory=dict)
+
+    def judge_all(self, foreign: Foreign) -> list[Kept]:
+        for image in foreign.images:
+            self._judge(image)
+        for orphan in foreign.orphans():
+            self.report.taken_in["box"] += 1
+            self.report.drop("box", "", orphan)
+        return self.kept
+
+    def _judge(self, image: ForeignImage) -> None:
+        report = self.report
+        report.taken_in["image"] += 1
+        report.taken_in["box"] += len(image.boxes) + len(image.problems)
+        file = image.name or image.where
+        for problem in image.problems:
+            report.drop("box", file, problem)
+        found = self._usable(image)
+        if isinstance(found, Problem):
+            report.drop("image", file, found)
+            for box in image.boxes:
+                report.drop("box", file, Problem("image_dropped", found.reason, box.where))
+            return
+        boxes = [kept for box in image.boxes if (kept := self._box(box, found, file)) is not None]
+        assert image.path is not None
+        report.kept["image"] += 1
+        report.kept["box"] += len(boxes)
+        self.used.update(box.name for box in boxes)
+        self.kept.append(
+            Kept(image.path, self._free_name(image, file), image.split, found, boxes, image.where or file)
+        )
+
+    def _usable(self, image: ForeignImage) -> tuple[int, int] | Problem:
+        """(height, width), or why not."""
+        where = image.where or image.name
+        if image.fault is not None or image.path is None:
+            return image.fault or Problem("missing_image", "there is no file", where)
+        path = image.path
+        if not path.is_file():
+            return Problem("not_a_file", f"{path.name}: no regular file", where)
+        if not may_be_image(path.name):
+            return Problem("not_an_image", f"{path.name!r} is not called like an image", where)
+        if (image.split, path.resolve()) in self._files:
+            return Problem("duplicate_image", f"{path.name} was named before", where)
+        self._files.add((image.split, path.resolve()))
+        try:
+            hw = image.hw or self.size_of(path)
+        except BadImage as error:
+            code, _, words = error.reason.partition(": ")
+            return Problem(code, words or "no image that can be used", where)
+        if max(hw) > MAX_SIDE:
+            return Problem("bad_size", f"{hw[1]}×{hw[0]}: a side is longer than {MAX_SIDE} px", where)
+        return hw
+
+    def _box(self, box: ForeignBox, hw: tuple[int, int], file: str) -> ForeignBox | None:
+        report = self.report
+        if (fault := fault_of(box.name)) is not None:
+            report.drop("box", file, Problem(*fault, box.where))
+            return None
+        if box.ignored and self.difficult == "drop":
+            report.drop(
+                "box",
+                file,
+                Problem("difficult", "marked as difficult (--difficult keep or ignore)", box.where),
+            )
+            return None
+        (x0, y0, x1, y1), changed = box.xyxy, box.changed
+        if not all(-MAX_COORDINATE <= side <= MAX_COORDINATE for side in box.xyxy):
+            report.drop(
+                "box", file, Problem("bad_box", f"{box.xyxy} is beyond ±{MAX_COORDINATE:.0f} px", box.where)
+            )
+            return None
+        if x0 > x1 or y0 > y1:
+            changed, (x0, x1), (y0, y1) = "swapped_corners", sorted((x0, x1)), sorted((y0, y1))
+        found = check_box([x0, y0, x1 - x0, y1 - y0], hw[1], hw[0])
+        if isinstance(found, Drop):
+            report.drop("box", file, Problem(found.reason, found.detail, box.where))
+            return None
+        if changed:
+            report.change("box", file, Problem(changed, f"{box.xyxy}", box.where))
+        if found[1] is not None:
+            report.change("box", file, Problem(found[1].reason, found[1].detail, box.where))
+            x, y, w, h = found[0]
+            x0, y0, x1, y1 = x, y, x + w, y + h
+        area = min(box.area, (x1 - x0) * (y1 - y0)) if box.area else None
+        crowd = box.crowd or (box.ignored and self.difficult == "ignore")
+        return ForeignBox(box.name, (x0, y0, x1, y1), crowd, False, box.where, area)
+
+    def _free_name(self, image: ForeignImage, file: str) -> str:
+        """A plain path that no other image of the split has on any disk; as it is, nearly always."""
+        taken = self._names.setdefault(image.split, set())
+        name = image.name
+        if file_name_problem(name) is not None or name.startswith("-") or not may_be_image(name):
+            assert image.path is not None
+            name = re.sub(r"[^\w.-]", "_", image.path.name, flags=re.ASCII).lstrip("-._") or "image.jpg"
+        stem, dot, end = name.rpartition(".")
+        number = 1
+        while folded(name) in taken:
+            number += 1
+            name = f"{stem}-{number}{dot}{end}"
+        taken.add(folded(name))
+        if name != image.name:
+            self.report.change("image", file, Problem("renamed", f"{name} in the data root", image.where))
+        return name
