@@ -49,13 +49,13 @@ def read_bytes(path: Path, most: int = MAX_TEXT) -> bytes:
     return data
 
 
-def read_text(path: Path, empty: bool = False) -> str:
+def read_text(path: Path, empty: bool = False, most: int = MAX_TEXT) -> str:
     """UTF-8 with or without a byte order mark, or UTF-16 with one; lines end in ``\\n``. ``empty``: "" for an empty file.
 
     Raises Unreadable, also ``bad_encoding`` for anything else.
     """
     try:
-        data = read_bytes(path)
+        data = read_bytes(path, most)
     except Unreadable as error:
         if empty and error.reason == "empty_file":
             return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from vision.messages.command_line import shortened
 from vision.messages.system_errors import instead_of
 
 SPLITS = ("train", "val", "test")
+MAX_YAML, MAX_DEPTH = 1 << 20, 32
 NAME_LISTS = ("classes.txt", "obj.names", "labels.txt")
 
 
@@ -97,9 +99,12 @@ def _from_folders(root: Path) -> Layout:
 
 def _from_yaml(path: Path) -> Layout:
     try:
-        text = read_text(path)
+        text = read_text(path, most=MAX_YAML)
     except Unreadable as error:
         raise _bad_yaml(path, error.detail) from None
+    opened = accumulate((letter in "[{") - (letter in "]}") for letter in text if letter in "[]{}")
+    if max(opened, default=0) > MAX_DEPTH:  # the parser would take minutes
+        raise _bad_yaml(path, f"nested deeper than {MAX_DEPTH}")
     import yaml  # --help does not wait for it
 
     try:

@@ -104,5 +104,4 @@ class Placing:
         with space_errors(target):
             shutil.copyfile(source, target)
             shutil.copystat(source, target)
-            target.chmod(0o644)
         return "copy"
