@@ -4,6 +4,6 @@
 * ``documents.py``    text, numbers and XML out of files that nobody vouches for
 * ``coco.py``         COCO JSON of any tool (Roboflow, CVAT, Label Studio)
 * ``voc.py``          Pascal VOC (LabelImg, CVAT, camera-capture)
-* ``yolo.py``         YOLO's rows      * ``yolo_layout.py``  its data.yaml, folders and lists
+* ``yolo.py``         YOLO: data.yaml, folders and lists, rows
 * ``open_images.py``  Open Images CSV  * ``cvat.py``  CVAT for images 1.1      * ``labelme.py``  LabelMe JSON
 """

@@ -20,7 +20,7 @@ from pipeline.formats.image_files import ImageFiles
 from pipeline.stop import StageError, Stop
 from vision.messages.advice import shown
 from vision.messages.command_line import listed
-from vision.messages.system_errors import instead_of
+from vision.messages.system_errors import in_words, instead_of
 
 OURS = (".remapped.json", "category_map.json")
 
@@ -98,7 +98,7 @@ def _document(path: Path, stop: Stop) -> Document | None:
                     _take(document, part.key, part)
     except (AnnotationError, OSError) as error:
         raise StageError(
-            f"{shown(path)} cannot be read", str(error), "repair the file, or export it again"
+            f"{shown(path)} cannot be read", in_words(error), "repair the file, or export it again"
         ) from None
     return document if {"images", "categories"} <= seen else None
 

@@ -13,7 +13,7 @@ from pipeline.stop import StageError
 from vision.artefacts.records import RecordError, open_regular
 from vision.messages.advice import shown
 from vision.messages.command_line import shortened
-from vision.messages.system_errors import instead_of
+from vision.messages.system_errors import instead_of, reason
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -41,7 +41,7 @@ def read_bytes(path: Path, most: int = MAX_TEXT) -> bytes:
     except RecordError as error:
         raise Unreadable("not_a_file", shown(str(error))) from None
     except OSError as error:
-        raise Unreadable("unreadable", f"{shown(path)}: {error.strerror or error}") from None
+        raise Unreadable("unreadable", f"{shown(path)}: {reason(error)}") from None
     if len(data) > most:
         raise Unreadable("too_many_bytes", f"{shown(path)}: more than {most:,} bytes")
     if not data.strip():
@@ -138,7 +138,7 @@ def stream_xml(path: Path, stop: Any) -> Iterator[tuple[str, Element]]:
     except DefusedXmlException as error:
         raise _entities(path, error) from None
     except OSError as error:
-        raise Unreadable("unreadable", f"{shown(path)}: {error.strerror or error}") from None
+        raise Unreadable("unreadable", f"{shown(path)}: {reason(error)}") from None
     except (SyntaxError, ValueError, LookupError, RecursionError, AssertionError) as error:
         raise Unreadable("bad_xml", f"{shown(path)}: {error}") from None
 

@@ -94,7 +94,7 @@ class ImageFiles:
         if found:
             return Problem(
                 "ambiguous_image",
-                f"{shown(name)!r} may be {len(found)} files, such as {shown(found[0])} and {shown(found[1])}",
+                f"{shown(name)!r} may be {shown(found[0])} or {shown(found[1])}",
             )
         return Problem("missing_image", f"{shown(name)!r} is not below {places}")
 

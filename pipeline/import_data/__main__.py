@@ -17,13 +17,13 @@ from pathlib import Path
 from pipeline.command import next_step
 from pipeline.command.options import OPTIONS, add_no_wait, count, data_folder
 from pipeline.command.run_stage import reported, run_and_report, say, settings_of
-from pipeline.data_root import saved_options
 from pipeline.formats.contract import FORMATS
 from pipeline.import_data.request import DIFFICULT, LINKS, Request
 from pipeline.runner import own_data
 from pipeline.stage import Settings
 from pipeline.stages import NAMES, named
 from pipeline.stop import Stop
+from vision.messages.advice import command
 from vision.messages.command_line import Parser, fraction
 
 DEFAULTS = Request("", Path(), Path())
@@ -138,7 +138,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if code:
         return code
     if arguments.no_run:
-        print(f"next: python -m pipeline run {saved_options.spelled(arguments)}")
+        more = ("--thorough",) if arguments.thorough else ()
+        print(f"next: {command('python -m pipeline run', '--root', arguments.root, *more)}")
         return 0
     arguments.force = False
     code = run_and_report([named(name) for name in NAMES[NAMES.index(own_data.FIRST) :]], arguments)

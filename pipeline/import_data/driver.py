@@ -69,7 +69,7 @@ def _import(request: Request, made: Receipt | None, say: Say, stop: Stop) -> Imp
     _require_some(request, report, classes)
     names.require(request.classes, classes)
     halves = divide(kept, request, classes, report, stop)
-    texts = writer.documents(halves, classes, f"{request.format} by python -m pipeline.import_data")
+    texts = writer.documents(halves, classes, f"{request.format}")
     digest = writer.digest_of(halves, texts)
     for line in (
         *report.summary(),
@@ -88,7 +88,7 @@ def _import(request: Request, made: Receipt | None, say: Say, stop: Stop) -> Imp
         say(f"{shown(request.root)} holds this import already, of {made.finished}: nothing was changed")
         return result
     placed = _write(request, halves, texts, digest, report, stop)
-    saved_options.write(Settings(request.root, Choices(own=True, exif=request.exif)))
+    saved_options.write(Settings(request.root, Choices(own=True, exif=request.exif, classes=request.classes)))
     counts = report.counts()
     notes = {
         "images": result.images,

@@ -15,6 +15,7 @@ from vision.artefacts.files import sha256_of, space_errors
 from vision.images.decode import read_header
 from vision.images.formats import BadImage
 from vision.images.orientation import is_turned
+from vision.messages.system_errors import reason
 
 HEAD = 1 << 18
 """Bytes that hold the header of nearly every image."""
@@ -33,7 +34,7 @@ def size_reader(exif: str) -> Callable[[Path], tuple[int, int]]:
                 except BadImage:
                     header = read_header(data + file.read())
         except OSError as error:
-            raise BadImage(f"unreadable: {error.strerror or error}") from None
+            raise BadImage(f"unreadable: {reason(error)}") from None
         hw = header.height, header.width
         return hw[::-1] if exif == "apply" and is_turned(header.orientation) else hw
 
@@ -100,7 +101,7 @@ class Placing:
             except OSError as error:
                 if error.errno not in NO_SECOND_NAME:
                     raise
-                self.no_links = error.strerror or str(error)
+                self.no_links = reason(error)
         with space_errors(target):
             shutil.copyfile(source, target)
             shutil.copystat(source, target)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.formats import yolo, yolo_layout
+from pipeline.formats import yolo
 from pipeline.formats.contract import Source
 from pipeline.import_data.images import size_reader
 from pipeline.stop import NEVER, StageError
@@ -171,7 +171,7 @@ def test_two_yaml_files_are_refused_and_one_is_named(tmp_path: Path) -> None:
 
 def test_the_label_of_the_last_images_folder(tmp_path: Path) -> None:
     put(tmp_path / "images/x/labels/1.txt", GOOD)
-    assert yolo_layout.label_file(tmp_path / "images/x/images/1.jpg") == tmp_path / "images/x/labels/1.txt"
+    assert yolo.label_file(tmp_path / "images/x/images/1.jpg") == tmp_path / "images/x/labels/1.txt"
 
 
 def test_the_formula(tmp_path: Path) -> None:
