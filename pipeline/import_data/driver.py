@@ -1,4 +1,4 @@
-"""An import from end to end: read → judge → unite classes → split → place images → write → receipt.
+"""An import from end to end: read → judge → unite classes → split → name → place images → write → receipt.
 
 Other commands call ``import_data`` with a ``Request``: it takes the lock of the root, and gives what came of it.
 """
@@ -10,6 +10,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import import_module
 
@@ -19,8 +20,8 @@ from pipeline.data_root.receipts import Receipt, Recorded
 from pipeline.formats.contract import Foreign, Source
 from pipeline.import_data import classes as names
 from pipeline.import_data import writer
-from pipeline.import_data.images import Placing, size_reader
-from pipeline.import_data.judge import Judge
+from pipeline.import_data.images import Placing, Sizes
+from pipeline.import_data.judge import Judge, give_names
 from pipeline.import_data.report import REPORT, Report
 from pipeline.import_data.request import NAME, SPLITS, Imported, Request
 from pipeline.import_data.split import Halves, divide
@@ -50,71 +51,84 @@ def import_data(request: Request, say: Say, stop: Stop, wait: bool = True) -> Im
         raise StageError(
             instead_of("folder", request.source), "--source takes the data set to import", "check the path"
         )
-    made = _require_place(request)
-    if made is None:
+    if _require_place(request) is None:
         writer.require_free(request.root)
-    with root_lock(request.root, wait, say, stop):
-        return _import(request, _require_place(request), say, stop)
-
-
-def _import(request: Request, made: Receipt | None, say: Say, stop: Stop) -> Imported:
     started = time.monotonic()
-    if made is None:
-        writer.require_free(request.root)
-    report = Report()
-    foreign = _opened(request, stop)
-    judge = Judge(size_reader(request.exif), request.difficult, report)
+    plan = _plan(request, stop)
+    for line in plan.said:
+        say(line)
+    with root_lock(request.root, wait, say, stop):  # only now: of what is refused nothing is left
+        made = _require_place(request)
+        if made is None:
+            writer.require_free(request.root)
+            _make(request, plan, started, say, stop)
+        else:
+            _require_same(request, made, plan.digest)
+            say(f"{shown(request.root)} holds this import already, of {made.finished}: nothing was changed")
+    return Imported(request.root, made is None, plan.classes.names, plan.images, plan.boxes)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the root will hold, before anything of it is made. ``said``: lines for people."""
+
+    report: Report
+    classes: names.Classes
+    halves: Halves
+    texts: dict[str, bytes]
+    digest: str
+    said: list[str]
+
+    @property
+    def images(self) -> dict[str, int]:
+        return {split: len(self.halves[split]) for split in SPLITS}
+
+    @property
+    def boxes(self) -> dict[str, int]:
+        return {split: sum(len(image.boxes) for image in self.halves[split]) for split in SPLITS}
+
+
+def _plan(request: Request, stop: Stop) -> Plan:
+    report, sizes = Report(), Sizes(request.exif)
+    reader = import_module(f"pipeline.formats.{request.format}")
+    foreign: Foreign = reader.read(
+        Source(request.source, request.images, sizes, stop, request.include_depiction)
+    )
+    judge = Judge(sizes, request.difficult, report)
     kept = judge.judge_all(foreign)
     classes = names.unite(foreign.classes, judge.used)
     _require_some(request, report, classes)
     names.require(request.classes, classes)
     halves = divide(kept, request, classes, report, stop)
-    texts = writer.documents(halves, classes, f"{request.format}")
-    digest = writer.digest_of(halves, texts)
-    for line in (
+    for split in SPLITS:
+        give_names(halves[split], report)
+    texts = writer.documents(halves, classes, request.format)
+    said = [
         *report.summary(),
         *foreign.notes(),
+        *sizes.notes(),
         *classes.notes,
         *halves.notes,
         _of_classes(halves, classes),
-    ):
-        say(line)
-    result = Imported(
-        request.root, made is None, classes.names, {split: len(halves[split]) for split in SPLITS},
-        {split: sum(len(image.boxes) for image in halves[split]) for split in SPLITS},
-    )  # fmt: skip
-    if made is not None:
-        _require_same(request, made, digest)
-        say(f"{shown(request.root)} holds this import already, of {made.finished}: nothing was changed")
-        return result
-    placed = _write(request, halves, texts, digest, report, stop)
+    ]
+    return Plan(report, classes, halves, texts, writer.digest_of(halves, texts), said)
+
+
+def _make(request: Request, plan: Plan, started: float, say: Say, stop: Stop) -> None:
+    placed = _write(request, plan, stop)
     saved_options.write(Settings(request.root, Choices(own=True, exif=request.exif, classes=request.classes)))
-    counts = report.counts()
+    counts = plan.report.counts()
     notes = {
-        "images": result.images,
-        "boxes": result.boxes,
-        "classes": list(classes.names),
-        "placed": placed.made,
-        "leak": halves.leak,
-    }
+        "images": plan.images, "boxes": plan.boxes, "classes": list(plan.classes.names), "placed": placed.made, "leak": plan.halves.leak,
+    }  # fmt: skip
     receipts.write(request.root, Receipt(
-        receipts.SCHEMA, NAME, VERSION, {**request.place(), **request.choices(), "digest": digest}, {}, _recorded(request),
+        receipts.SCHEMA, NAME, VERSION, {**request.place(), **request.choices(), "digest": plan.digest}, {}, _recorded(request),
         counts.taken_in, counts.kept, counts.dropped, notes, round(time.monotonic() - started, 3),
         datetime.now(timezone.utc).isoformat(timespec="seconds"), {"python": platform.python_version()},
     ))  # fmt: skip
     remove_entry(writer.staging_of(request.root))
     say(_of_placing(placed))
     say(f"what was dropped or changed, and why, a line each: {shown(request.root / REPORT)}")
-    return result
-
-
-def _opened(request: Request, stop: Stop) -> Foreign:
-    reader = import_module(f"pipeline.formats.{request.format}")
-    source = Source(
-        request.source, request.images, size_reader(request.exif), stop, request.include_depiction
-    )
-    foreign: Foreign = reader.read(source)
-    return foreign
 
 
 def _require_apart(request: Request) -> None:
@@ -200,17 +214,15 @@ def _of_classes(halves: Halves, classes: names.Classes) -> str:
     return f"{counted(len(each), 'class')} (boxes of train + val): {listed(each, 20)}"
 
 
-def _write(
-    request: Request, halves: Halves, texts: dict[str, bytes], digest: str, report: Report, stop: Stop
-) -> Placing:
-    staging = writer.prepare(request.root, digest)
+def _write(request: Request, plan: Plan, stop: Stop) -> Placing:
+    staging = writer.prepare(request.root, plan.digest)
     placing = Placing(staging, request.link, stop)
     for split in SPLITS:
         folder = image_folder(split)
         (staging / folder).mkdir(exist_ok=True)
-        placing.place_all((image.path, f"{folder}/{image.name}") for image in halves[split])
-        writer.write(staging / original_path(split), texts[split])
-    rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in report.rows)
+        placing.place_all((image.path, f"{folder}/{image.name}") for image in plan.halves[split])
+        writer.write(staging / original_path(split), plan.texts[split])
+    rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in plan.report.rows)
     writer.write(staging / REPORT, rows.encode("utf-8", "replace"))
     writer.publish(request.root, stop)
     return placing

@@ -6,14 +6,14 @@ import errno
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.stop import Stop
 from vision.artefacts.files import sha256_of, space_errors
 from vision.images.decode import read_header
-from vision.images.formats import BadImage
+from vision.images.formats import MAX_BYTES, BadImage
 from vision.images.orientation import is_turned
 from vision.messages.system_errors import reason
 
@@ -22,23 +22,44 @@ HEAD = 1 << 18
 NO_SECOND_NAME = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES, errno.ENOSYS)
 
 
-def size_reader(exif: str) -> Callable[[Path], tuple[int, int]]:
-    """What measures an image: (height, width) of the stored frame, or upright with ``exif`` ``apply``; raises BadImage."""
+class Sizes:
+    """Measures images: (height, width) of the stored frame, or upright with ``exif`` ``apply``. Raises BadImage.
 
-    def size_of(path: Path) -> tuple[int, int]:
+    ``turned``: those that a camera marked as turned by a quarter, so that the two frames differ.
+    """
+
+    def __init__(self, exif: str) -> None:
+        self.exif = exif
+        self.turned: set[Path] = set()
+
+    def __call__(self, path: Path) -> tuple[int, int]:
         try:
             with path.open("rb") as file:
                 data = file.read(HEAD)
                 try:
                     header = read_header(data)
                 except BadImage:
-                    header = read_header(data + file.read())
+                    header = read_header(data + file.read(MAX_BYTES))
         except OSError as error:
             raise BadImage(f"unreadable: {reason(error)}") from None
         hw = header.height, header.width
-        return hw[::-1] if exif == "apply" and is_turned(header.orientation) else hw
+        if not is_turned(header.orientation):
+            return hw
+        self.turned.add(path)
+        return hw[::-1] if self.exif == "apply" else hw
 
-    return size_of
+    def notes(self) -> list[str]:
+        """What is to be said of boxes whose frame only the option tells."""
+        if not self.turned:
+            return []
+        frame = (
+            "upright, as viewers show them (--exif apply)"
+            if self.exif == "apply"
+            else "as stored; --exif apply takes them upright, as viewers show them"
+        )
+        return [
+            f"photographs that their camera marked as turned and no size tells which way they were labelled: {len(self.turned):,}, taken {frame}"
+        ]
 
 
 def same_content(paths: Collection[Path], stop: Stop) -> list[list[Path]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from vision.images.formats import BadImage, may_be_image
 
 @dataclass(slots=True)
 class Kept:
-    """An image that is used. ``name`` below its folder in the root; ``boxes``: xyxy within the image."""
+    """An image that is used. ``name`` below its folder: as the layout has it until ``give_names``; ``boxes``: xyxy within the image."""
 
     path: Path
     name: str
@@ -38,7 +38,6 @@ class Judge:
     kept: list[Kept] = field(default_factory=list)
     used: Counter[str] = field(default_factory=Counter)
     _files: set[tuple[str | None, Path]] = field(default_factory=set)
-    _names: dict[str | None, set[str]] = field(default_factory=dict)
 
     def judge_all(self, foreign: Foreign) -> list[Kept]:
         for image in foreign.images:
@@ -66,9 +65,7 @@ class Judge:
         report.kept["image"] += 1
         report.kept["box"] += len(boxes)
         self.used.update(box.name for box in boxes)
-        self.kept.append(
-            Kept(image.path, self._free_name(image, file), image.split, found, boxes, image.where or file)
-        )
+        self.kept.append(Kept(image.path, file, image.split, found, boxes, image.where or file))
 
     def _usable(self, image: ForeignImage) -> tuple[int, int] | Problem:
         """(height, width), or why not."""
@@ -126,13 +123,15 @@ class Judge:
         crowd = box.crowd or (box.ignored and self.difficult == "ignore")
         return ForeignBox(box.name, (x0, y0, x1, y1), crowd, False, box.where, area)
 
-    def _free_name(self, image: ForeignImage, file: str) -> str:
-        """A plain path that no other image of the split has on any disk; as it is, nearly always."""
-        taken = self._names.setdefault(image.split, set())
+
+def give_names(images: Iterable[Kept], report: Report) -> None:
+    """Each image of one split gets a plain path that no other one has on any disk: its own, nearly always."""
+    taken: set[str] = set()
+    for image in images:
         name = image.name
         if file_name_problem(name) is not None or name.startswith("-") or not may_be_image(name):
-            assert image.path is not None
-            name = re.sub(r"[^\w.-]", "_", image.path.name, flags=re.ASCII).lstrip("-._") or "image.jpg"
+            plain = re.sub(r"[^\w.-]", "_", image.path.stem, flags=re.ASCII).lstrip("-._")
+            name = (plain or "image") + image.path.suffix
         stem, dot, end = name.rpartition(".")
         number = 1
         while folded(name) in taken:
@@ -140,5 +139,5 @@ class Judge:
             name = f"{stem}-{number}{dot}{end}"
         taken.add(folded(name))
         if name != image.name:
-            self.report.change("image", file, Problem("renamed", f"{name} in the data root", image.where))
-        return name
+            report.change("image", image.name, Problem("renamed", f"{name} in the data root", image.where))
+            image.name = name

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.formats.contract import Source
-from pipeline.import_data.images import size_reader
+from pipeline.import_data.images import Sizes
 from pipeline.import_data.judge import Judge
 from pipeline.import_data.report import Report
 from pipeline.stop import NEVER
@@ -38,7 +38,7 @@ def put(path: Path, content: str | bytes) -> Path:
 
 def judge(layout: str, source: Path, images: Path | None = None, **more: bool) -> Judge:
     """Everything that was read and judged; in = kept + dropped, for images and for boxes."""
-    size_of = size_reader("stored")
+    size_of = Sizes("stored")
     foreign = import_module(f"pipeline.formats.{layout}").read(Source(source, images, size_of, NEVER, **more))
     found = Judge(size_of, "ignore", Report())
     found.judge_all(foreign)

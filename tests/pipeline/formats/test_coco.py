@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.formats import coco
 from pipeline.formats.contract import Source
-from pipeline.import_data.images import size_reader
+from pipeline.import_data.images import Sizes
 from pipeline.stop import NEVER, StageError
 from tests.pipeline.formats.judged import H, W, codes, image, judge, put
 
@@ -129,10 +129,10 @@ def test_a_supercategory_without_a_box_is_left_out_aloud(tmp_path: Path) -> None
         {"id": 2, "name": "dog"},
     ]
     put(tmp_path / "_annotations.coco.json", document(categories=rows))
-    foreign = coco.read(Source(tmp_path, None, size_reader("stored"), NEVER))
+    foreign = coco.read(Source(tmp_path, None, Sizes("stored"), NEVER))
     assert foreign.classes == ("cat", "dog") and "'pets'" in foreign.notes()[0]
     put(tmp_path / "_annotations.coco.json", document(categories=rows, boxes=[BOX | {"category_id": 0}]))
-    assert "pets" in coco.read(Source(tmp_path, None, size_reader("stored"), NEVER)).classes
+    assert "pets" in coco.read(Source(tmp_path, None, Sizes("stored"), NEVER)).classes
 
 
 def test_crowds_and_the_areas_of_masks_are_kept(tmp_path: Path) -> None:

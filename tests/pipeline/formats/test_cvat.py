@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.formats import cvat
 from pipeline.formats.contract import Source
-from pipeline.import_data.images import size_reader
+from pipeline.import_data.images import Sizes
 from pipeline.stop import NEVER, StageError
 from tests.pipeline.formats.judged import BOMB, OUTSIDE, H, W, codes, image, judge, put
 
@@ -94,7 +94,7 @@ def test_what_is_no_cvat_file_is_refused(name: str, tmp_path: Path) -> None:
 
 def test_labels_keep_the_order_of_the_task(tmp_path: Path) -> None:
     path = put(tmp_path / "annotations.xml", document(GOOD))
-    assert cvat.read(Source(path, None, size_reader("stored"), NEVER)).classes == ("dog", "cat")
+    assert cvat.read(Source(path, None, Sizes("stored"), NEVER)).classes == ("dog", "cat")
 
 
 def test_a_turned_box_is_the_box_around_it(tmp_path: Path) -> None:

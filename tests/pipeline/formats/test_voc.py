@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.formats import voc
 from pipeline.formats.contract import Source
-from pipeline.import_data.images import size_reader
+from pipeline.import_data.images import Sizes
 from pipeline.stop import NEVER, StageError
 from tests.pipeline.foreign import as_voc, draw, voc_object, voc_xml
 from tests.pipeline.formats.judged import BOMB, OUTSIDE, H, W, codes, image, judge, put
@@ -193,7 +193,7 @@ def test_trainval_gives_what_val_has_not(tmp_path: Path) -> None:
 def test_labels_keep_their_order(text: str, tmp_path: Path) -> None:
     root = root_with(tmp_path, xml(GOOD))
     put(root / "labels.txt", text)
-    assert voc.read(Source(root, None, size_reader("stored"), NEVER)).classes == ("dog", "cat")
+    assert voc.read(Source(root, None, Sizes("stored"), NEVER)).classes == ("dog", "cat")
 
 
 def test_difficult_is_ignored_kept_or_dropped(tmp_path: Path) -> None:

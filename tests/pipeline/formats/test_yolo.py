@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.formats import yolo
 from pipeline.formats.contract import Source
-from pipeline.import_data.images import size_reader
+from pipeline.import_data.images import Sizes
 from pipeline.stop import NEVER, StageError
 from tests.pipeline.foreign import CLASSES, as_yolo, draw
 from tests.pipeline.formats.judged import H, W, codes, image, judge, put
@@ -86,7 +86,7 @@ def test_names(name: str, tmp_path: Path) -> None:
     text, expected = NAMES[name]
     head = text if isinstance(text, bytes) else text.encode()
     root = root_with(tmp_path, GOOD, head + b"\ntrain: images\n")
-    assert yolo.read(Source(root, None, size_reader("stored"), NEVER)).classes == expected
+    assert yolo.read(Source(root, None, Sizes("stored"), NEVER)).classes == expected
 
 
 REFUSED: dict[str, str | bytes] = {

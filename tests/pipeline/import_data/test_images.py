@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.import_data import images
-from pipeline.import_data.images import Placing, same_content, size_reader
+from pipeline.import_data.images import Placing, Sizes, same_content
 from pipeline.stop import NEVER, Interrupted, Stop
 from tests.photographs import Photograph, encoded
 from tests.pipeline.formats.judged import image, put
@@ -98,9 +98,14 @@ def test_asked_to_stop(tmp_path: Path, original: Path) -> None:
 
 def test_sizes_of_frames(tmp_path: Path) -> None:
     turned = put(tmp_path / "turned.jpg", encoded(Photograph("turned.jpg", 6)))
-    assert size_reader("stored")(turned) == (48, 64) and size_reader("apply")(turned) == (64, 48)
+    for exif, hw in (("stored", (48, 64)), ("apply", (64, 48))):
+        sizes = Sizes(exif)
+        assert sizes(turned) == hw and sizes(tmp_path.parent / turned.relative_to(tmp_path.parent)) == hw
+        assert "turned" in sizes.notes()[0] and ": 1, taken" in sizes.notes()[0]
+    upright = Sizes("stored")
+    assert upright(image(tmp_path / "upright.jpg")) == (40, 60) and not upright.notes()
     (tmp_path / "x.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     with pytest.raises(BadImage):
-        size_reader("stored")(tmp_path / "x.jpg")
+        Sizes("stored")(tmp_path / "x.jpg")
     with pytest.raises(BadImage, match="unreadable"):
-        size_reader("stored")(tmp_path)
+        Sizes("stored")(tmp_path)

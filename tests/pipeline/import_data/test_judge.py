@@ -1,0 +1,60 @@
+"""Names in the data root: plain, each once on any disk; what is no image by its kind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.formats.contract import Foreign, ForeignBox, ForeignImage
+from pipeline.import_data.images import Sizes
+from pipeline.import_data.judge import Judge, Kept, give_names
+from pipeline.import_data.report import Report
+from tests.pipeline.formats.judged import image
+
+
+def test_names_are_plain_and_each_once() -> None:
+    given = {
+        "a.jpg": "a.jpg", "sub/a.jpg": "sub/a.jpg", "A.JPG": "A-2.JPG", "../x.jpg": "x.jpg", "x.jpg": "x-2.jpg", "c:\\y.png": "c__y.png",
+        "-rf.jpg": "rf.jpg", "a\nb.jpg": "a_b.jpg", "\udcff.jpg": "image.jpg", "photo 1.jpg": "photo 1.jpg", "žluť.jpg": "žluť.jpg",
+    }  # fmt: skip
+    images = [Kept(Path(name), name, None, (1, 1), [], name) for name in given]
+    report = Report()
+    give_names(images, report)
+    assert {before: image.name for before, image in zip(given, images, strict=True)} | {
+        "\udcff.jpg": "jpg"
+    } == given
+    assert report.changed["renamed"] == sum(before != after for before, after in given.items())
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "text", "link to nothing"])
+def test_what_is_no_image_file(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / ("x.txt" if kind == "text" else "x.jpg")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "text":
+        path.write_text("x")
+    else:
+        path.symlink_to(tmp_path / "gone")
+    report = Report()
+    judge = Judge(Sizes("stored"), "ignore", report)
+    judge.judge_all(
+        Foreign((), [ForeignImage(path, path.name, None, None, (ForeignBox("cat", (0, 0, 1, 1)),))])
+    )
+    assert {reason for _, reason in report.dropped} == {
+        "not_an_image" if kind == "text" else "not_a_file",
+        "image_dropped",
+    }
+
+
+@pytest.mark.parametrize(
+    ("difficult", "crowds"), [("ignore", [True, False]), ("keep", [False, False]), ("drop", [False])]
+)
+def test_difficult(difficult: str, crowds: list[bool], tmp_path: Path) -> None:
+    boxes = (ForeignBox("cat", (0, 0, 9, 9), ignored=True), ForeignBox("cat", (0, 0, 9, 9)))
+    judge = Judge(Sizes("stored"), difficult, Report())
+    kept = judge.judge_all(Foreign((), [ForeignImage(image(tmp_path / "a.jpg"), "a.jpg", None, None, boxes)]))
+    assert [box.crowd for box in kept[0].boxes] == crowds
