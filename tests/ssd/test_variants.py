@@ -54,6 +54,14 @@ def test_case_hyphens_and_underscores_tell_no_nets_apart(typed, meant):
         ("fpn", "'ssd-fpn-mobilenet-v2', 'ssd-fpn-mobilenet-v3-large' or 'ssd-fpn-mobilenet-v3-small'"),
         ("mb1☃ssd", "'mb1-ssd' or 'ssd-mobilenet-v1'"),
         ("../mb1-ssd", "'mb1-ssd' or 'ssd-mobilenet-v1'"),
+        ("mobilenetv3-ssd-lite", "'mb3-large-ssd-lite', 'mb3-small-ssd-lite' or 'ssdlite320_mobilenet_v3_large'"),
+        ("mb3-ssd-lite", "'mb3-small-ssd-lite' or 'mb3-large-ssd-lite'"),
+        ("fpnlite", "'ssd-fpn-mobilenet-v2', 'ssd-fpn-mobilenet-v3-large' or 'ssd-fpn-mobilenet-v3-small'"),
+        ("ssd_mobilenet_v2_fpnlite_320x320", "'ssd-fpn-mobilenet-v2'"),
+        ("resnet-ssd", "'ssd-resnet18', 'ssd-resnet34' or 'ssd-resnet50'"),
+        ("rfb-vgg16-lite", "'rfb-lite-vgg16'"),
+        ("RFBNet", "'rfb-vgg16', 'rfb-mobilenet-v1' or 'rfb-mobilenet-v2'"),
+        ("yolov3-tiny", "'yolo-v3-mobilenet-v1', 'yolo-v3-mobilenet-v2' or 'yolo-v3-resnet18'"),
     ],
 )
 def test_a_name_that_is_nearly_one_is_answered_with_the_nearest(typed, meant):
@@ -63,7 +71,7 @@ def test_a_name_that_is_nearly_one_is_answered_with_the_nearest(typed, meant):
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "-", "a" * 100_000, "NaN", "ssd-lite-mobilenet-v9", "mb7-ssd-lite", "☃"]
+    "typed", ["", "-", "a" * 100_000, "NaN", "retinanet", "ssd-inception", "ssd-lite-mobilenet-v9", "mb7-ssd-lite", "☃"]
 )
 def test_a_name_of_nothing_is_answered_shortly(typed):
     with pytest.raises(ValueError, match=r"no net is called .*python -m tools.models") as caught:
@@ -81,7 +89,7 @@ def test_a_combination_without_sense_is_refused_with_those_that_have_it(monkeypa
         first, why, there = str(caught.value).splitlines()
         assert first == "ssd-lite does not stand on bare"
         assert why == "  why: it takes maps of stride 8, 16 or 16, 32, and bare offers 16"
-        assert "there is: ssd-lite on " in there and "mobilenet-v2" in there
+        assert there == "  there is: ssd-lite-vgg16, ssd-lite-mobilenet-v1; all nets: python -m tools.models"
     monkeypatch.setitem(BACKBONE_ROWS, "bare", dataclasses.replace(bare, strides={"8": 8, "16": 16}))
     with pytest.raises(
         ValueError, match="why: nobody has said how its extra layers and prior boxes fit bare"
@@ -98,8 +106,16 @@ def test_a_combination_without_sense_is_refused_with_those_that_have_it(monkeypa
     ],
 )
 def test_a_part_alone_is_answered_with_its_nets(typed, said):
-    with pytest.raises(ValueError, match=re.escape(said)):
+    with pytest.raises(ValueError, match=re.escape(said)) as caught:
         find(typed)
+    assert len(str(caught.value)) < 160
+
+
+@pytest.mark.parametrize("typed", ["yolo-v2-vgg16", "fssd-squeezenet", "ssd-fpn-mobilenet-v1"])
+def test_what_there_is_instead_is_short(typed):
+    with pytest.raises(ValueError, match="does not stand on") as caught:
+        find(typed)
+    assert max(map(len, str(caught.value).splitlines())) <= 120
 
 
 def test_heads_are_exchanged_by_kind():

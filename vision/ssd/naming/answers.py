@@ -12,7 +12,14 @@ from vision.nn.backbone_rows import BackboneRow
 LIST = "all nets: python -m tools.models"
 _SPELLINGS = {
     "mobilenetv": "mb", "mobilenet": "mb", "mbv": "mb", "yolov": "yolo", "squeezenet": "sq", "vgg16": "vgg",
+    "fpnlite": "fpn",
 }  # fmt: skip
+_WORDS = re.compile(
+    r"bifpn|fpn|fssd|rfb|ssd|yolo\d?|lite|depthwise|mb\d?|resnet\d*|darknet\d*|vgg|sq|large|small|classroom"
+)
+"""What squeezed names are made of."""
+MOST = 3
+"""Names of nets that an answer shows."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +51,13 @@ class Names:
                     if net in (f"{part}-{self.nets[net]}", *(f"{kind}-{part}" for kind in self.kinds))
                 ]
                 nets += [net for net in self.published if self.nets[net] == part]
-                return f"{shown} is a {what}, not a net: {_joined(nets)}; {LIST}"
-        near = self._with(name) or self._alike(name[:100].lower())
+                more = ", …" * (len(nets) > MOST)
+                return f"{shown} is a {what}, not a net: {_joined(nets[:MOST])}{more}; {LIST}"
+        near = self._with(name) or self._of_its_words(name) or self._alike(name[:100].lower())
         return f"no net is called {shown}: {_question(near)}{LIST}"
 
     def _why_not(self, kind: str, backbone: BackboneRow) -> str:
         """Three lines: why ``kind`` does not stand on ``backbone``, and what does."""
-        kinds = [name for name in self.kinds if f"{name}-{backbone.name}" in self.nets]
-        backbones = [name for name in self.backbones if f"{kind}-{name}" in self.nets]
-        others = [name for name in self.published if self.nets[name] == backbone.name]
         if any(set(sources) <= set(backbone.strides) for sources in self.kinds[kind]):
             why = f"nobody has said how its extra layers and prior boxes fit {backbone.name}"
         else:
@@ -61,12 +66,9 @@ class Names:
             why = (
                 f"it takes maps of stride {taken}, and {backbone.name} offers {_joined(strides) or 'others'}"
             )
-        there = [f"{kind} on {_joined(backbones)}"] if backbones else []
-        there += [f"{backbone.name} with {_joined(kinds)}"] if kinds else []
-        there += [f"{_joined(others)}"] if others else []
-        return (
-            f"{kind} does not stand on {backbone.name}\n  why: {why}\n  there is: {'; '.join(there)}; {LIST}"
-        )
+        near = [net for net, its in self.nets.items() if net == f"{kind}-{its}"][: MOST - 1]
+        near = [*near, *(net for net, its in self.nets.items() if its == backbone.name)][:MOST]
+        return f"{kind} does not stand on {backbone.name}\n  why: {why}\n  there is: {_joined(near)}; {LIST}"
 
     def _taken_apart(self, name: str) -> Iterator[tuple[str, str]]:
         """The kind of detector and the backbone that ``name`` may mean, in either order."""
@@ -91,7 +93,7 @@ class Names:
         same += [net for pair in self._taken_apart(name) if (net := "-".join(pair)) in self.nets]
         if short:
             same += difflib.get_close_matches(
-                name[:100].lower(), [net for net in self.published if _digits(net) == _digits(name)], n=1
+                name[:100].lower(), [net for net in self.published if _digits(net) == _digits(name)], n=2
             )
         return sorted(dict.fromkeys(same), key=lambda known: short and "mb" not in known)
 
@@ -102,7 +104,21 @@ class Names:
             whole = _squeezed(known) if _digits(name) else re.sub(r"\d", "", _squeezed(known))
             if part and part in whole:
                 places[known] = (part != whole, not whole.startswith(part))
-        return sorted(places, key=places.__getitem__)[:3]
+        return sorted(places, key=places.__getitem__)[:MOST]
+
+    def _of_its_words(self, name: str) -> list[str]:
+        """The first nets that have all words of ``name``, in any order, the shortest first; little may be left of it."""
+        plain = _squeezed(name)
+        words = _WORDS.findall(plain)
+        if not words or len(re.sub(r"\d|x", "", _WORDS.sub("", plain))) > 4:
+            return []
+        theirs = {known: _WORDS.findall(_squeezed(known)) for known in self.nets}
+        fitting = [
+            known
+            for known, has in theirs.items()
+            if all(word in has or any(re.fullmatch(rf"{word}\d+", each) for each in has) for word in words)
+        ]
+        return sorted(fitting, key=lambda known: len(theirs[known]))[:MOST]
 
     def _alike(self, name: str) -> list[str]:
         """The nearest name; another digit is another net (mb1, mb2), not a slip of the finger."""
