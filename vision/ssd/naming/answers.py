@@ -93,7 +93,9 @@ class Names:
         same += [net for pair in self._taken_apart(name) if (net := "-".join(pair)) in self.nets]
         if short:
             same += difflib.get_close_matches(
-                name[:100].lower(), [net for net in self.published if _digits(net) == _digits(name)], n=2
+                name[:100].lower(),
+                [net for net in self.published if _digits(net) == _digits(name)],
+                n=1 if same else 2,
             )
         return sorted(dict.fromkeys(same), key=lambda known: short and "mb" not in known)
 
