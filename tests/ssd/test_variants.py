@@ -54,7 +54,10 @@ def test_case_hyphens_and_underscores_tell_no_nets_apart(typed, meant):
         ("fpn", "'ssd-fpn-mobilenet-v2', 'ssd-fpn-mobilenet-v3-large' or 'ssd-fpn-mobilenet-v3-small'"),
         ("mb1☃ssd", "'mb1-ssd' or 'ssd-mobilenet-v1'"),
         ("../mb1-ssd", "'mb1-ssd' or 'ssd-mobilenet-v1'"),
-        ("mobilenetv3-ssd-lite", "'mb3-large-ssd-lite', 'mb3-small-ssd-lite' or 'ssdlite320_mobilenet_v3_large'"),
+        (
+            "mobilenetv3-ssd-lite",
+            "'mb3-large-ssd-lite', 'mb3-small-ssd-lite' or 'ssdlite320_mobilenet_v3_large'",
+        ),
         ("mb3-ssd-lite", "'mb3-small-ssd-lite' or 'mb3-large-ssd-lite'"),
         ("fpnlite", "'ssd-fpn-mobilenet-v2', 'ssd-fpn-mobilenet-v3-large' or 'ssd-fpn-mobilenet-v3-small'"),
         ("ssd_mobilenet_v2_fpnlite_320x320", "'ssd-fpn-mobilenet-v2'"),
@@ -71,7 +74,18 @@ def test_a_name_that_is_nearly_one_is_answered_with_the_nearest(typed, meant):
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "-", "a" * 100_000, "NaN", "retinanet", "ssd-inception", "ssd-lite-mobilenet-v9", "mb7-ssd-lite", "☃"]
+    "typed",
+    [
+        "",
+        "-",
+        "a" * 100_000,
+        "NaN",
+        "retinanet",
+        "ssd-inception",
+        "ssd-lite-mobilenet-v9",
+        "mb7-ssd-lite",
+        "☃",
+    ],
 )
 def test_a_name_of_nothing_is_answered_shortly(typed):
     with pytest.raises(ValueError, match=r"no net is called .*python -m tools.models") as caught:
