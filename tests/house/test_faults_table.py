@@ -13,6 +13,7 @@ PARTS = {
     "Every stage": 10,
     "Download": 8,
     "Extract": 4,
+    "Import of foreign data": 7,
     "Validate": 8,
     "Remap and index": 8,
     "Train": 12,
