@@ -37,6 +37,7 @@ ASKED = {
     "tools.import_weights": ["file.pth", "--net=mb2-ssd-lite", "--output=run"],
     "pipeline": ["list"],
     "pipeline.download": ["--url=http://127.0.0.1:9/x", f"--sha256={'0' * 64}", "--output=x"],
+    "pipeline.import_data": ["--from=voc", "--source=photos", "--root=data"],
     "pipeline.miniature": ["--output=mini"],
 }
 
