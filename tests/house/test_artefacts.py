@@ -46,7 +46,11 @@ def test_every_file_of_a_data_root_is_in_the_document_and_the_other_way_round(
     assert not unknown
     under_way = {"archives/….part", "….part.jsonl", ".pipeline/staging/<stage>/"}
     under_way |= {"report/bad_images.png", "report/in_two_splits.jsonl"}  # there is nothing to put into them
-    under_way |= {"report/import.jsonl", ".pipeline/import_data.json", ".pipeline/claims/import_data.json"}  # of an import
+    under_way |= {
+        "report/import.jsonl",
+        ".pipeline/import_data.json",
+        ".pipeline/claims/import_data.json",
+    }  # of an import
     absent = [name for name, p in patterns.items() if not any(p.fullmatch(found) for found in there)]
     assert set(absent) <= under_way, f"in the document and not on the disk: {absent}"
 
