@@ -61,10 +61,10 @@ def _one_at_a_time(large_image_lock: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def thumbnail_of(job: ImageJob) -> np.ndarray | None:
+def thumbnail_of(job: ImageJob, most_wh: tuple[int, int]) -> np.ndarray | None:
     """What can be seen of a bad image, see ``vision.images.contact_sheet``; None for nothing."""
     try:
         data, _ = read_image(job.folder, job.name)
-        return thumbnail(data)
+        return thumbnail(data, most_wh)
     except BadImage:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pipeline.image_check.settings import JOURNAL, NAME, PLAIN, How, check_setti
 from pipeline.image_check.worker_pool import WorkerCrash, WorkerPool, WorkFailed
 from pipeline.stage import StageError
 from pipeline.stop import NEVER, Stop
+from vision.images.contact_sheet import THUMBNAIL_WH
 from vision.images.decode import ImageVerdict
 from vision.messages.terminal import counted
 
@@ -89,14 +90,20 @@ def _changed(found: Mapping[ImageJob, Checked], stop: Stop) -> list[ImageJob]:
 
 
 def thumbnails_of(
-    jobs: Iterable[ImageJob], workers: int, stop: Stop = NEVER
+    jobs: Iterable[ImageJob], workers: int, stop: Stop = NEVER, most_wh: tuple[int, int] = THUMBNAIL_WH
 ) -> dict[ImageJob, np.ndarray | None]:
-    """What can be seen of bad images; in processes again, since they may crash a lenient decoder."""
-    found: dict[ImageJob, np.ndarray | None] = {}
-    with WorkerPool(thumbnail_of, workers, PRELOAD) as pool:
+    """What can be seen of images that may be bad, (H, W, 3) uint8 of at most ``most_wh`` px; None for nothing."""
+    seen = by_workers(partial(thumbnail_of, most_wh=most_wh), jobs, workers, stop)
+    return {job: None if isinstance(result, WorkerCrash) else result for job, result in seen}
+
+
+def by_workers(
+    work: Callable[[ImageJob], Any], jobs: Iterable[ImageJob], workers: int, stop: Stop = NEVER
+) -> Iterator[tuple[ImageJob, Any]]:
+    """(job, result of ``work`` or WorkerCrash) as they are done; in processes, since images may crash a lenient decoder."""
+    with WorkerPool(work, workers, PRELOAD) as pool:
         for chunk in _said(pool, dict.fromkeys(jobs), stop):
-            found.update((job, None if isinstance(result, WorkerCrash) else result) for job, result in chunk)
-    return found
+            yield from chunk
 
 
 def _said(pool: WorkerPool, jobs: Iterable[ImageJob], stop: Stop) -> Iterator[list[tuple[ImageJob, Any]]]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
 
 from pipeline.command.run_stage import reported, say
+from pipeline.command.sinks import is_sink, write_into_sink
 from pipeline.command.working_folder import working_folder
 from pipeline.image_check.check import ImageJob
 from pipeline.image_check.check_many import check_all
@@ -82,37 +80,13 @@ def _is_row(line: bytes) -> bool:
     return isinstance(row, dict) and tuple(row) == ROW
 
 
-_STREAMS = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
-_STREAM = re.compile(r"/(?:dev|proc/(?:self|thread-self))/fd/(\d{1,9})")
-
-
-def is_sink(report: Path) -> bool:
-    """``-`` and other names of a stream that the shell has opened, and /dev/null: written to and never replaced."""
-    return str(report) == os.devnull or stream_of(report) is not None
-
-
-def stream_of(report: Path) -> int | None:
-    """The descriptor that ``report`` is a name of; those that this program has opened itself are none."""
-    named = _STREAM.fullmatch(str(report))
-    number = int(named[1]) if named else _STREAMS.get(str(report))
-    with suppress(OSError):
-        if number is not None and os.get_inheritable(number):
-            return number
-    return None
-
-
 def _check_into_sink(images: Path, report: Path, workers: int, how: How, stop: Stop) -> None:
     """The lines on stdout, or none at all, and the summary on stderr: there is no report to resume."""
     with tempfile.TemporaryDirectory() as folder:
         names = list(_entries(images, report, Path(folder)))
         found = check_all([_job(images, name) for name in names], Path(folder), workers, how, stop)
     verdicts = [(name, found[_job(images, name)]) for name in names]
-    stream = stream_of(report)
-    if stream == 1:
-        _write(sys.stdout, verdicts)
-    elif stream is not None:
-        with os.fdopen(os.dup(stream), "w", encoding="utf-8") as file:
-            _write(file, verdicts)
+    write_into_sink(report, _lines(verdicts))
     print(_summary(verdicts, report), file=sys.stderr)
 
 
@@ -136,13 +110,13 @@ def _job(images: Path, name: str) -> ImageJob:
 
 def _publish(report: Path, verdicts: list[tuple[str, ImageVerdict]]) -> None:
     with atomic_publish(report) as temporary, temporary.open("w", encoding="utf-8") as file:
-        _write(file, verdicts)
+        file.writelines(_lines(verdicts))
 
 
-def _write(file: TextIO, verdicts: list[tuple[str, ImageVerdict]]) -> None:
+def _lines(verdicts: list[tuple[str, ImageVerdict]]) -> Iterator[str]:
     for name, of in verdicts:
         row = {"file": printable(name), "verdict": of.verdict, "reason": of.reason}
-        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def _summary(verdicts: list[tuple[str, ImageVerdict]], report: Path) -> str:

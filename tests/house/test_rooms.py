@@ -107,6 +107,7 @@ TESTED_BY = {
     "pipeline/remap_categories/remap.py": "tests/pipeline/remap_categories/test_stage.py",
     "pipeline/remap_categories/report.py": "tests/pipeline/remap_categories/test_stage.py",
     "pipeline/runner/leftovers.py": "tests/pipeline/runner/test_owners_files.py",
+    "vision/artefacts/arrays/mapped.py": "tests/datasets/test_coco.py",
     "vision/artefacts/holder.py": "tests/pipeline/data_root/test_lock.py",
     "pipeline/validate_images/entry.py": "tests/pipeline/validate_images/test_table.py",
     "vision/datasets/splits.py": "tests/house/test_printed_training.py",

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from vision.artefacts.data_layout import ARRAYS_RECORD, UPRIGHT_SCHEMA, ArraysRecord, arrays_path
-from vision.artefacts.records import RecordError, from_plain, read_json
+from vision.artefacts.arrays.mapped import map_arrays, read_record
+from vision.artefacts.data_layout import ArraysRecord, arrays_path
+from vision.artefacts.records import RecordError
 from vision.core.sample import Sample
 from vision.datasets import root_advice
 from vision.datasets.contract import DatasetError, SampleError
@@ -20,12 +21,6 @@ from vision.images.decode import BadImage, decode_rgb, orientation_of
 from vision.images.formats import STORED
 from vision.messages.advice import command
 from vision.messages.system_errors import in_words, instead_of, reason
-
-_DTYPES = {
-    "image_ids": "int64", "heights": "int32", "widths": "int32", "first_box": "int64",
-    "boxes_xyxy_px": "float32", "labels": "int64", "is_crowd": "bool", "area": "float32",
-}  # fmt: skip
-_OPTIONAL = {"orientations": "uint8"}
 
 
 class CocoDetection:
@@ -50,10 +45,7 @@ class CocoDetection:
 
     def _map_arrays(self) -> None:
         try:
-            optional = ("orientations",) if self._record.schema == UPRIGHT_SCHEMA else ()
-            names = (*_DTYPES, "file_names", *optional)
-            self._arrays = {name: _map(self.arrays_folder, name) for name in names}
-            _check_arrays(self._arrays, self._record.counts, len(self.classes))
+            self._arrays = map_arrays(self.arrays_folder, self._record)
         except (OSError, ValueError) as error:
             raise _damaged(self.arrays_folder, in_words(error), self.root) from None
 
@@ -157,9 +149,8 @@ def _damaged(folder: Path, problem: str, root: Path) -> DatasetError:
 
 
 def _read_record(folder: Path, root: Path, split: str) -> ArraysRecord:
-    path = folder / ARRAYS_RECORD
     try:
-        return from_plain(ArraysRecord, read_json(path), str(path))
+        return read_record(folder)
     except (FileNotFoundError, NotADirectoryError):
         raise DatasetError(_missing(folder, root, split)) from None
     except (OSError, RecordError) as error:
@@ -174,34 +165,3 @@ def _missing(folder: Path, root: Path, split: str) -> str:
         f"{folder}: no arrays of the split {split!r} here; the index stage makes them\n"
         f"  fix: {root_advice.arrays_wanted(root, split)}"
     )
-
-
-def _map(folder: Path, name: str) -> np.ndarray:
-    array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-    expected = (_DTYPES | _OPTIONAL).get(name)
-    if str(array.dtype) != expected if expected else array.dtype.kind != "S":
-        raise ValueError(f"{name}.npy: expected {expected or 'bytes'}, found {array.dtype}")
-    return np.asarray(array)  # a plain view of the same pages: np.memmap costs a Python call an access
-
-
-def _check_arrays(arrays: dict[str, np.ndarray], counts: dict[str, int], classes: int) -> None:
-    images, boxes = counts.get("images", -1), counts.get("boxes", -1)
-    shapes = {name: (images,) for name in ("image_ids", "heights", "widths", "file_names")}
-    shapes |= {name: (boxes,) for name in ("labels", "is_crowd", "area")}
-    shapes["first_box"] = (images + 1,)
-    for name, expected in {**shapes, "boxes_xyxy_px": (boxes, 4)}.items():
-        if arrays[name].shape != expected:
-            raise ValueError(f"{name}.npy: expected shape {expected}, found {arrays[name].shape}")
-    turned = arrays.get("orientations")
-    if turned is not None and (
-        turned.shape != (images,) or (images and not 1 <= turned.min() <= turned.max() <= 8)
-    ):
-        raise ValueError(f"orientations.npy: expected {images} numbers from 1 to 8")
-    first_box = arrays["first_box"]
-    if images and (first_box[0] != 0 or first_box[-1] != boxes or (np.diff(first_box) < 0).any()):
-        raise ValueError(f"first_box.npy: expected rising offsets from 0 to {boxes}")
-    labels = arrays["labels"]
-    if len(labels) and not (labels.min() >= 1 and labels.max() < classes):
-        raise ValueError(
-            f"labels.npy: expected labels from 1 to {classes - 1}, found {labels.min()} to {labels.max()}"
-        )

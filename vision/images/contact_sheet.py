@@ -24,27 +24,27 @@ _MARGIN, _TITLE, _CAPTION, _LINES, _LETTERS = 12, 40, 60, 4, 30
 _PAPER, _INK, _RED, _NOTHING = (255, 255, 255), (30, 30, 30), (170, 20, 20), (225, 225, 225)
 
 
-def thumbnail(data: bytes) -> np.ndarray | None:
-    """(H, W, 3) uint8 of what a lenient decoder sees of a bad image, at most THUMBNAIL_WH; None for nothing.
+def thumbnail(data: bytes, most_wh: tuple[int, int] = THUMBNAIL_WH) -> np.ndarray | None:
+    """(H, W, 3) uint8 of what a lenient decoder sees of an image that may be bad, at most ``most_wh`` px; None for nothing.
 
-    Only for the eyes: it is grey where data are lost. For a process that makes thumbnails and nothing else.
+    Not for training: it is grey where data are lost. For a process that makes thumbnails and nothing else.
     """
     try:
         image_size(data)  # refuses what is too large
-        return _lenient(data)
+        return _lenient(data, most_wh)
     except (BadImage, *DECODER_ERRORS):
         return None
 
 
-def _lenient(data: bytes) -> np.ndarray:
+def _lenient(data: bytes, most_wh: tuple[int, int]) -> np.ndarray:
     if data.startswith(b"\xff\xd8"):
-        width, height = THUMBNAIL_WH
+        width, height = most_wh
         pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width, strict=False)
         image = Image.fromarray(pixels)
     else:
         ImageFile.LOAD_TRUNCATED_IMAGES = True
         image = Image.open(io.BytesIO(data)).convert("RGB")
-    image.thumbnail(THUMBNAIL_WH)
+    image.thumbnail(most_wh)
     return np.asarray(image)
 
 
