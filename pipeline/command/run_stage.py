@@ -86,13 +86,16 @@ def say_what_is_left_out(stages: Sequence[Stage], settings: Settings, stop: Stop
             say(f"note: {decision.stage} is {decision.state} and not part of this run: {decision.why}")
 
 
-def reported(work: Callable[[], None], stop: Stop) -> int:
+RESUMES = "interrupted; finished work is kept: run the same command to resume"
+
+
+def reported(work: Callable[[], None], stop: Stop, interrupted: str = RESUMES) -> int:
     """Calls ``work``; returns 0, or says what went wrong and returns its exit code."""
     try:
         work()
         return 0
     except Interrupted:
-        print("interrupted; finished work is kept: run the same command to resume", file=sys.stderr)
+        print(interrupted, file=sys.stderr)
         return 128 + (stop.signal or signal.SIGINT)
     except KeyboardInterrupt:
         return 130

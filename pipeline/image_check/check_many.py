@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from vision.images.contact_sheet import THUMBNAIL_WH
 from vision.images.decode import ImageVerdict
 from vision.messages.terminal import counted
 
+Job = TypeVar("Job")
+"""Hashable, with the ``folder`` and ``name`` of an image."""
 PRELOAD = "pipeline.image_check.check"
 BAR = {"mininterval": 0.5, "smoothing": 0.05, "dynamic_ncols": True}
 ROUNDS = 3
@@ -98,15 +100,15 @@ def thumbnails_of(
 
 
 def by_workers(
-    work: Callable[[ImageJob], Any], jobs: Iterable[ImageJob], workers: int, stop: Stop = NEVER
-) -> Iterator[tuple[ImageJob, Any]]:
+    work: Callable[[Job], Any], jobs: Iterable[Job], workers: int, stop: Stop = NEVER
+) -> Iterator[tuple[Job, Any]]:
     """(job, result of ``work`` or WorkerCrash) as they are done; in processes, since images may crash a lenient decoder."""
     with WorkerPool(work, workers, PRELOAD) as pool:
         for chunk in _said(pool, dict.fromkeys(jobs), stop):
             yield from chunk
 
 
-def _said(pool: WorkerPool, jobs: Iterable[ImageJob], stop: Stop) -> Iterator[list[tuple[ImageJob, Any]]]:
+def _said(pool: WorkerPool, jobs: Iterable[Job], stop: Stop) -> Iterator[list[tuple[Job, Any]]]:
     try:
         yield from pool.run(jobs, stop)
     except WorkFailed as failure:

@@ -22,8 +22,8 @@ from typing import Any
 
 from pipeline.annotations.rules import id_problem
 from pipeline.command.options import count, name_list
-from pipeline.index.schema import LARGE_PX, READABLE_VERSIONS, SMALL_PX, USER_VERSION
-from vision.artefacts.data_layout import DEFAULT_ROOT, INDEX
+from pipeline.index.schema import READABLE_VERSIONS, USER_VERSION
+from vision.artefacts.data_layout import DEFAULT_ROOT, INDEX, LARGE_PX, SMALL_PX
 from vision.messages.advice import quoted
 from vision.messages.command_line import Parser, comma_joined
 from vision.messages.output import words_are_the_result

@@ -12,9 +12,10 @@ from typing import Any
 
 from pipeline.image_check.verdicts import Verdict
 from pipeline.index.columns import Columns
-from pipeline.index.schema import LARGE_PX, SMALL_PX, USER_VERSION
+from pipeline.index.schema import USER_VERSION
 from pipeline.stage import Interrupted
 from pipeline.stop import NEVER, Stop
+from vision.artefacts.data_layout import LARGE_PX, SMALL_PX
 from vision.artefacts.files import space_errors
 from vision.images.formats import STORED
 

@@ -44,6 +44,8 @@ ARRAYS_SCHEMA = 1
 UPRIGHT_SCHEMA = 2
 """The same with ``orientations.npy``: some images are used as their EXIF orientation turns them."""
 BACKGROUND = "BACKGROUND"
+SMALL_PX, LARGE_PX = 32**2, 96**2
+"""COCO's bounds of an object's area between small, medium and large, px²."""
 
 
 def image_folder(split: str) -> str:
