@@ -8,6 +8,7 @@ command/       what all commands share                           transfer/      
 archives/      hostile zips, read safely (library)               annotations/   COCO JSON as a strict stream (library)
 image_check/   the check of images by processes (library)        miniature/     the rendered release, to try all of it on
 import_data/   a foreign data set → a data root           formats/       a reader a foreign layout
+statistics/    what is in a root: numbers, duplicates, suspicions (a command that makes nothing there)
 download/, extract/, validate_images/, remap_categories/, index/   a room a stage: __main__.py, stage.py, own_*.py
 """
 

@@ -54,8 +54,7 @@ def _boxes(split: Split, test: Callable[[np.ndarray, np.ndarray], np.ndarray]) -
 
 def _whole_image(boxes: np.ndarray, wh: np.ndarray) -> np.ndarray:
     inside = (boxes[:, :2] > EDGE_PX) | (boxes[:, 2:] < wh - EDGE_PX)
-    touches: np.ndarray = ~inside.any(axis=1)
-    return touches
+    return np.asarray(~inside.any(axis=1))
 
 
 def _one_pixel(boxes: np.ndarray, _wh: np.ndarray) -> np.ndarray:

@@ -103,6 +103,7 @@ TESTED_BY = {
     "pipeline/extract/already_unpacked.py": "tests/pipeline/extract/test_stage.py",
     "pipeline/image_check/fork_server.py": "tests/pipeline/validate_images/test_own_folder.py",
     "pipeline/index/schema.py": "tests/pipeline/index/test_stage.py",
+    "pipeline/statistics/duplicates.py": "tests/pipeline/statistics/test___main__.py",
     "pipeline/remap_categories/category_map.py": "tests/pipeline/remap_categories/test_own_file.py",
     "pipeline/remap_categories/remap.py": "tests/pipeline/remap_categories/test_stage.py",
     "pipeline/remap_categories/report.py": "tests/pipeline/remap_categories/test_stage.py",
