@@ -62,7 +62,7 @@ def truth_of(batch: Batch, ids: list[int]) -> GroundTruth:
 def fit(name: str, seconds: float, steps: int) -> dict[str, Any]:
     """Trains until AP50 reaches ``BAR``, or for so many steps or seconds of processor time; the best AP50 that was seen."""
     row, (batch, ids) = VARIANTS[name], drawn()
-    truth, width = truth_of(batch, ids), WIDTH if row.scales else 1.0
+    truth, width = truth_of(batch, ids), WIDTH
     torch.manual_seed(0)
     detector = build_detector(row, len(ids) + 1, InputSpec(SIDE, SIDE), width).train()
     loss, optimizer = build_loss(detector), torch.optim.Adam(detector.parameters(), lr=RATE)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from vision.engine.combinations import UsageError, unused
 from vision.engine.config import build, parse
-from vision.ssd.variants import BACKBONE_ROWS
 
 
 def test_options_without_effect_are_named() -> None:
@@ -20,16 +17,6 @@ def test_options_without_effect_are_named() -> None:
 def test_build_refuses_what_does_not_fit_together() -> None:
     with pytest.raises(UsageError, match="--nesterov"):
         build({"nesterov": True, "momentum": 0.0})
-
-
-def test_a_width_is_refused_where_the_backbone_has_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BACKBONE_ROWS, "vgg16", dataclasses.replace(BACKBONE_ROWS["vgg16"], scales=False))
-    with pytest.raises(
-        UsageError, match=r"--width-mult 0\.5: ssd-vgg16 has one width; .*mobilenet-v2.* more"
-    ):
-        build({"net": "ssd-vgg16", "mb2_width_mult": 0.5})
-    assert build({"net": "ssd-vgg16", "mb2_width_mult": 1.0}).mb2_width_mult == 1
-    assert parse(["--net=ssd-lite-mobilenet-v2", "--width-mult=0.5"]).config.mb2_width_mult == 0.5
 
 
 def test_the_input_size_is_the_nets_own_unless_told() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from tests.export.made import CLASSES, HW, make_opened
-from tests.ssd.all_nets import narrow, of_all_nets
+from tests.ssd.all_nets import NARROW, of_all_nets
 from vision.export.onnx import export
 from vision.ssd.model import Detector
 from vision.ssd.variants import VARIANTS
@@ -18,7 +18,7 @@ from vision.ssd.variants import VARIANTS
 @of_all_nets
 def test_a_net_exports_at_both_opsets(name: str, tmp_path: Path) -> None:
     row, images = VARIANTS[name], [coarse(1, seed).numpy() for seed in (0, 1)]
-    opened = make_opened(tmp_path, row=row, width_mult=narrow(row))
+    opened = make_opened(tmp_path, row=row, width_mult=NARROW)
     settle(opened.detector)
     for opset in (11, 13):
         report = export(opened, tmp_path / f"{opset}.onnx", images, opset)

@@ -11,11 +11,7 @@ from vision.ssd.variants import VARIANTS, Variant
 
 Test = TypeVar("Test", bound=Callable[..., object])
 NARROW = 0.1
-"""Width of the nets here, where they have widths."""
-
-
-def narrow(row: Variant) -> float:
-    return NARROW if row.scales else 1.0
+"""Width of the nets here."""
 
 
 def parts(row: Variant) -> set[object]:

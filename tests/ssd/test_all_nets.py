@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.ssd.all_nets import few, narrow, of_all_nets, parts
+from tests.ssd.all_nets import NARROW, few, of_all_nets, parts
 from vision.core.sample import InputSpec
 from vision.ssd.build import assemble, build_detector, map_sizes, shapes_alone
 from vision.ssd.cost import cost
@@ -21,7 +21,7 @@ def test_priors_and_outputs_agree_and_sides_are_not_exchanged(name: str) -> None
     row, maps = VARIANTS[name], {}
     shapes = row.priors[DEFAULT_PRIORS].shapes_per_cell
     with torch.device("meta"), torch.no_grad():
-        net = shapes_alone(assemble(row, CLASSES, WIDE, narrow(row), DEFAULT_PRIORS))
+        net = shapes_alone(assemble(row, CLASSES, WIDE, NARROW, DEFAULT_PRIORS))
         for spec in (WIDE, TALL, SQUARE):
             images = torch.empty(2, spec.channels, spec.height, spec.width)
             maps[spec] = [tuple(each.shape[2:]) for each in net.extras(net.base_net(images))]
@@ -30,7 +30,7 @@ def test_priors_and_outputs_agree_and_sides_are_not_exchanged(name: str) -> None
             assert logits.shape == (2, priors, CLASSES - row.first_class) and offsets.shape == (2, priors, 4)
             if spec == WIDE:
                 assert net.priors_cxcywh.shape == (priors, 4) and maps[spec] == map_sizes(
-                    row, spec, narrow(row)
+                    row, spec, NARROW
                 )
     assert all(h == w for h, w in maps[SQUARE]) and all(h <= w for h, w in maps[WIDE])
     assert [(w, h) for h, w in maps[WIDE]] == maps[TALL] != maps[WIDE]
@@ -42,7 +42,7 @@ def test_a_net_gives_what_its_shapes_say(name: str) -> None:
     row, spec = VARIANTS[name], WIDE
     torch.manual_seed(0)
     detector = build_detector(
-        row, CLASSES, spec, narrow(row)
+        row, CLASSES, spec, NARROW
     ).train()  # statistics of a batch: there are no others yet
     with torch.no_grad():
         logits, offsets = detector(torch.randn(2, spec.channels, spec.height, spec.width))
@@ -50,7 +50,7 @@ def test_a_net_gives_what_its_shapes_say(name: str) -> None:
     assert logits.shape == (2, len(priors), CLASSES - row.first_class)
     assert offsets.shape == (2, len(priors), 4)
     assert logits.isfinite().all() and offsets.isfinite().all() and priors.isfinite().all()
-    counted = cost(row, CLASSES, spec, narrow(row))
+    counted = cost(row, CLASSES, spec, NARROW)
     assert counted.parameters == sum(parameter.numel() for parameter in detector.parameters())
     assert counted.priors == len(priors)
     expected = 1 - row.initial_objects if row.score_function == "softmax" else row.initial_objects

@@ -149,7 +149,7 @@ def test_every_row_builds_with_every_profile(name):
     row = find(name)
     assert row.name == name
     width, height = row.resolution
-    spec, width_mult = InputSpec(height, width), 0.25 if row.scales else 1.0
+    spec, width_mult = InputSpec(height, width), 0.25
     with torch.device("meta"):
         detector = assemble(row, 3, spec, width_mult, DEFAULT_PRIORS)
         build_loss(detector)
@@ -175,7 +175,7 @@ def test_backbones_offer_what_their_rows_say(name):
     row = BACKBONE_ROWS[name]
     for source, stride in row.strides.items():
         with torch.device("meta"):
-            net = shapes_alone(BACKBONES[name]((source,), 0.5 if row.scales else 1.0, 1))
+            net = shapes_alone(BACKBONES[name]((source,), 0.5, 1))
             (features,) = net(torch.empty(1, 1, 256, 384))
         lost = int(name == "squeezenet")  # it pads nothing
         expected = (1, *net.out_channels, 256 // stride - lost, 384 // stride - lost)

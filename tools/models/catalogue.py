@@ -46,10 +46,8 @@ class Asked:
 
 
 def look_at(name: str, asked: Asked, time: Callable[..., float] | None = None) -> Net:
-    """Counts one net, and measures it with ``time``. Raises ValueError for heads or a width that it has not."""
+    """Counts one net, and measures it with ``time``. Raises ValueError for heads that it has not."""
     row = find(name, asked.heads)
-    if asked.width_mult != 1 and not row.scales:
-        raise ValueError(f"--width-mult {asked.width_mult:g}: {name} has one width")
     spec = asked.spec(row)
     counted = cost(row, asked.num_classes, spec, asked.width_mult)
     cells = map_sizes(row, spec, asked.width_mult)

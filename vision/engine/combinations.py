@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vision.engine.options import flag_of
 from vision.messages.advice import UserError
 from vision.messages.terminal import counted
-from vision.ssd.variants import BACKBONE_ROWS, find
+from vision.ssd.variants import find
 
 if TYPE_CHECKING:
     from vision.engine.config import TrainConfig
@@ -24,15 +24,10 @@ class UsageError(UserError):
 def check_together(config: TrainConfig) -> None:
     """What no single option can tell. Raises ``UsageError`` that names the flags."""
     net = find(config.net, config.heads)
-    scaling = " or ".join(name for name, row in BACKBONE_ROWS.items() if row.scales)
     cpu = config.device == "cpu" or (config.device == "auto" and not config.use_cuda)
     rules = (
         (len(config.datasets) != 1, "--datasets takes one data root for now"),
         (len(config.resolution) > 2, "--resolution takes one number, or width and height"),
-        (
-            config.mb2_width_mult != 1 and not net.scales,
-            f"--width-mult {config.mb2_width_mult:g}: {net.name} has one width; {scaling} has more",
-        ),
         (len(config.betas) != 2, "--betas takes two numbers"),
         (config.base_net and config.pretrained_ssd, "--base-net and --pretrained-ssd: give one of them"),
         (

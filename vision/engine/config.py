@@ -75,7 +75,7 @@ class TrainConfig:
         MODEL, "fixed", choices=("full", "lite"),
     )  # fmt: skip
     mb2_width_mult: float = option(
-        1.0, "width multiplier of the whole net, where its backbone has widths", MODEL, "fixed",
+        1.0, "width multiplier of the whole net", MODEL, "fixed",
         aliases=("--mb2-width-mult",), above=0, high=8,
     )  # fmt: skip
     resolution: tuple[int, ...] = option(

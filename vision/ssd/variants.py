@@ -104,11 +104,6 @@ class Variant:
         """The profile of that name, or of the boxes that ``priors`` spells. Raises ValueError as ``profile_of``."""
         return profile_of(priors, self.priors, self.name)
 
-    @property
-    def scales(self) -> bool:
-        """Whether the net follows a width multiplier."""
-        return BACKBONE_ROWS[self.backbone].scales
-
 
 @dataclass(frozen=True)
 class Layout:

@@ -51,7 +51,7 @@ def make(side: int = 64, **told: Any) -> tuple[TrainState, Session]:
     config = build({"batch_size": 4, "optim_choose": "SGD", "lr": 0.01, "warmup_steps": 0, **told})
     seed_everything(1)
     row = find(config.net, config.heads)
-    narrow = build_detector(row, 3, InputSpec(side, side), 0.1 if row.scales else 1.0)
+    narrow = build_detector(row, 3, InputSpec(side, side), 0.1)
     model = to_device(narrow, config, torch.device("cpu"))
     optimizer, schedule = build_optimizer(model, config), build_schedule(config, 10)
     amp = torch.bfloat16 if config.amp == "bf16" else None
