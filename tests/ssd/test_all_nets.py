@@ -29,9 +29,7 @@ def test_priors_and_outputs_agree_and_sides_are_not_exchanged(name: str) -> None
             logits, offsets = net(images)
             assert logits.shape == (2, priors, CLASSES - row.first_class) and offsets.shape == (2, priors, 4)
             if spec == WIDE:
-                assert net.priors_cxcywh.shape == (priors, 4) and maps[spec] == map_sizes(
-                    row, spec, NARROW
-                )
+                assert net.priors_cxcywh.shape == (priors, 4) and maps[spec] == map_sizes(row, spec, NARROW)
     assert all(h == w for h, w in maps[SQUARE]) and all(h <= w for h, w in maps[WIDE])
     assert [(w, h) for h, w in maps[WIDE]] == maps[TALL] != maps[WIDE]
 

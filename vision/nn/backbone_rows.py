@@ -65,9 +65,7 @@ BACKBONE_ROWS: dict[str, BackboneRow] = {
             )
             for depth in (18, 34, 50, 101)
         ),
-        BackboneRow(
-            name="classroom", title="ObjectDetectionFromScratch's backbone", strides={"4": 4}
-        ),
+        BackboneRow(name="classroom", title="ObjectDetectionFromScratch's backbone", strides={"4": 4}),
         BackboneRow(name="darknet19", title="DarkNet19", strides={"8": 8, "16": 16, "32": 32}),
         BackboneRow(name="darknet53", title="DarkNet53", strides={"8": 8, "16": 16, "32": 32}),
     )
