@@ -129,7 +129,16 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
 def main(argv: "list[str] | None" = None) -> int:
     """0 done, 1 failed, 2 usage, 130 / 138 / 143 interrupted and saved."""
     parsed = parse(argv)
+    from tools.foreign.data import NotImported, with_data_roots
     from vision.engine.interrupt import StopRequest
+    from vision.messages.advice import UserError
+
+    try:
+        parsed = with_data_roots(parsed, say)
+    except NotImported as error:
+        return int(error.args[0])
+    except UserError as error:
+        return failed(str(error), 2 if isinstance(error, UsageError) else 1)
 
     with StopRequest() as stop:  # before torch is imported, which takes seconds
         try:
@@ -169,6 +178,12 @@ def _session(parsed: Parsed, stop: "StopRequest") -> int:
             f"another process is gone, or: {error}\n  fix: start all of them again with --resume auto", 1
         )
     return stop.exit_status
+
+
+def say(line: str) -> None:
+    """Once, however many processes train."""
+    if os.environ.get("RANK", "0") == "0":
+        print(line, flush=True)
 
 
 def failed(why: str, status: int) -> int:

@@ -1,9 +1,10 @@
-"""Options that do not go together, and options that have no effect with the others. No torch."""
+"""Options that do not go together, that have no effect with the others, or that meant something in pytorch-ssd. No torch."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from vision.engine.options import flag_of
 from vision.messages.advice import UserError
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
 
 NO_RUN = ("no", "false", "off", "yes", "true", "on")
 """Words that people put in the place of a run; a folder of such a name is ``./no``."""
+
+
+NOT_THERE = {
+    "--balance-data": "is not there yet: train on the data as they are",
+    "--validation-dataset": "is not there yet: every data root's own val split is used",
+}
+"""Options of pytorch-ssd that are refused: without them it would be another training."""
+TAKEN = {
+    "--tensorboard": "starts no process here: event files are always written; tensorboard --logdir models",
+    "--log-level": "changes nothing here: the console shows the progress, metrics.jsonl everything",
+    "--profile": "writes no table here: metrics.jsonl has images a second, and the share of the time that waits for data",
+    "--viz-inputs": "opens no window here: docs/augmentation.md says what becomes of an image",
+}
+"""Options of pytorch-ssd that change no number of a training: they are taken, and this is said."""
 
 
 class UsageError(UserError):
@@ -64,6 +79,16 @@ def check_together(config: TrainConfig) -> None:
         net.profile(config.priors)
     except ValueError as error:
         raise UsageError(f"--priors: {error}") from None
+
+
+def defaults_of(named: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults that depend on what is ``named``: those who have VOC or Open Images have commands of qfgaohao's and dusty-nv's
+    trainers, which know SGD alone; Adam at a constant rate is kaboom-labs', whose data are COCO."""
+    if named.get("dataset_type") not in ("voc", "open_images") or "optim_choose" in named:
+        return {}
+    tuned = "pretrained_ssd" in named and "lr" not in named
+    rates = {"lr": 0.01, "base_net_lr": 0.001} if tuned else {"lr": 0.01}
+    return {"optim_choose": "SGD", "weight_decay": 5e-4, "scheduler": "cosine", **rates}
 
 
 def is_device(text: str) -> bool:

@@ -6,6 +6,7 @@ Order of strength: default < ``--config`` recipe < command line. On ``--resume``
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import os
 import sys
@@ -16,8 +17,8 @@ from typing import Any
 
 from vision.artefacts.data_layout import DEFAULT_ROOT
 from vision.artefacts.records import NOT_UTF8, is_no_utf8
+from vision.engine.combinations import NOT_THERE, TAKEN, check_together, defaults_of
 from vision.engine.combinations import UsageError as UsageError
-from vision.engine.combinations import check_together
 from vision.engine.options import (
     Parser,
     check_value,
@@ -45,13 +46,9 @@ class TrainConfig:
 
     # -- data
     dataset_type: str = option(
-        "coco",
-        "layout of the data folders",
-        DATA,
-        "fixed",
-        choices=("coco",),
-        later=("voc", "open_images", "yolo"),
-    )
+        "coco", "layout of --datasets; what is no data root yet is imported once, into FOLDER-imported beside it",
+        DATA, "fixed", choices=("coco", "voc", "open_images", "yolo", "cvat", "labelme"),
+    )  # fmt: skip
     datasets: tuple[str, ...] = option(
         (DEFAULT_ROOT,), "data root(s) as made by ./setup_coco.sh", DATA, "free",
         aliases=("--data",), metavar="DIR",
@@ -265,16 +262,6 @@ class TrainConfig:
     )
 
 
-LATER: dict[str, str] = {
-    "--balance-data": "is not there yet: train on the data as they are",
-    "--validation-dataset": "is not there yet: every data root's own val split is used",
-    "--log-level": "is not there: the console shows the progress, metrics.jsonl everything",
-    "--tensorboard": "starts no process here: event files are always written; tensorboard --logdir models",
-    "--profile": "is not there yet",
-    "--viz-inputs": "is not there yet",
-}
-"""Flags of the ancestors that are refused by name, with what to do."""
-
 EXAMPLES = """\
 examples:
   python train_ssd.py --config configs/coco_mb2_ssd_lite.yaml --datasets coco-data --checkpoint-folder models/my-experiment-1
@@ -303,6 +290,7 @@ def parse(argv: Sequence[str] | None = None) -> Parsed:
     parser = _parser()
     named = parser.parse_named(sys.argv[1:] if argv is None else argv)
     recipe, print_config = named.pop("config", None), named.pop("print_config", False)
+    notes = [f"{flag} {said}" for flag, said in TAKEN.items() if named.pop(flag, None) is not None]
     try:
         values = {**(read_recipe(Path(recipe)) if recipe else {}), **named}
         if "priors" in values:
@@ -314,8 +302,8 @@ def parse(argv: Sequence[str] | None = None) -> Parsed:
         sys.stdout.write(as_yaml(config))
         parser.exit(0)
     typed = values.get("net", config.net)
-    notes = () if typed == config.net else (f"--net {typed}: taken as {config.net}",)
-    return Parsed(config, frozenset(values), notes)
+    notes += [] if typed == config.net else [f"--net {typed}: taken as {config.net}"]
+    return Parsed(config, frozenset(values), tuple(notes))
 
 
 def boxes_of(priors: str) -> str:
@@ -333,7 +321,7 @@ def boxes_of(priors: str) -> str:
 def _parser() -> Parser:
     parser = Parser(
         TrainConfig,
-        LATER,
+        NOT_THERE,
         prog="python train_ssd.py",
         usage="python train_ssd.py [--config FILE.yaml] [options]",
         description="Train an SSD detector, and resume exactly where it stopped. Defaults in [brackets].",
@@ -343,6 +331,8 @@ def _parser() -> Parser:
         "--config", metavar="FILE.yaml", default=None, help="a recipe: option names and values"
     )
     parser.add_argument("--print-config", action="store_true", help="print all options as a recipe and leave")
+    for flag in TAKEN:
+        parser.add_argument(flag, dest=flag, nargs="?", const=True, help=argparse.SUPPRESS)
     return parser
 
 
@@ -386,6 +376,7 @@ def build(values: dict[str, Any]) -> TrainConfig:
     row = find(values.get("net", DEFAULT_VARIANT))
     width, height = row.resolution
     own = {"resolution": (width,) if width == height else (width, height), "channels": row.channels}
+    own |= defaults_of(values)
     config = dataclasses.replace(TrainConfig(), **(own | values | {"net": row.name}))
     for name, one in options_of(TrainConfig).items():
         check_value(name, getattr(config, name), one)

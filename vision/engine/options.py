@@ -29,17 +29,13 @@ RESUME_RULES = ("session", "free", "named", "fixed")
 
 @dataclass(frozen=True)
 class Option:
-    """What a field's metadata says. ``low`` and ``high`` are inclusive; ``above`` is exclusive.
-
-    ``later``: values that the ancestors take and this project does not take yet.
-    """
+    """What a field's metadata says. ``low`` and ``high`` are inclusive; ``above`` is exclusive."""
 
     help: str
     group: str
     resume: str
     aliases: tuple[str, ...] = ()
     choices: tuple[Any, ...] | None = None
-    later: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     above: float | None = None
@@ -151,9 +147,6 @@ def check_value(name: str, value: Any, option: Option) -> None:
         return
     for item in value if isinstance(value, tuple) else (value,):
         if option.choices is not None and item not in option.choices:
-            if item in option.later:
-                there = command_line.listed(list(map(str, option.choices)))
-                raise UserError(f"{flag_of(name)} {item}: not there yet; what there is: {there}")
             raise UserError(f"{flag_of(name)} {command_line.no_such_choice(item, option.choices)}")
         if isinstance(item, (int, float)) and not isinstance(item, bool):
             _check_range(name, item, option)
@@ -212,9 +205,9 @@ def to_mapping(config: Any) -> dict[str, Any]:
 class Parser(command_line.Parser):
     """The fields of a dataclass as options; those of the ancestors that are not there are refused by name."""
 
-    def __init__(self, cls: type, later: Mapping[str, str], **rest: Any) -> None:
+    def __init__(self, cls: type, not_there: Mapping[str, str], **rest: Any) -> None:
         super().__init__(**rest)
-        self.later = later
+        self.not_there = not_there
         groups: dict[str, Any] = {}
         defaults = {f.name: f.default for f in dataclasses.fields(cls)}
         for name, option in options_of(cls).items():
@@ -227,8 +220,8 @@ class Parser(command_line.Parser):
         """Only what was named: field name → value. Leaves with 2 on a mistake."""
         for word in argv:
             flag = word.split("=", 1)[0].replace("_", "-")
-            if flag in self.later:
-                self.error(f"{flag} {self.later[flag]}")
+            if flag in self.not_there:
+                self.error(f"{flag} {self.not_there[flag]}")
         return {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in vars(self.parse_args(argv)).items()

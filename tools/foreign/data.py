@@ -1,0 +1,138 @@
+"""A folder in another layout → a data root: imported once, into a folder beside it, and found there the next time.
+
+Whose rule it is where the import goes: ``data/fruit`` → ``data/fruit-imported`` (hard links need the same disk); in the
+current folder where nothing can be made beside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from vision.artefacts.data_layout import DEFAULT_ROOT, is_data_root, receipt_name, root_meant
+from vision.engine.combinations import UsageError, defaults_of
+from vision.engine.config import Parsed, build
+from vision.engine.options import flag_of
+from vision.messages.advice import UserError, command, shown
+
+Say = Callable[[str], None]
+IMPORT = "python -m pipeline.import_data"
+DUSTY_NV = "data"
+"""Where dusty-nv's scripts look for data unless told."""
+MARKS = {
+    "voc": ("Annotations/*.xml",),
+    "open_images": ("*-annotations-bbox.csv",),
+    "yolo": ("data.yaml", "data.yml", "dataset.yaml"),
+    "cvat": ("annotations.xml",),
+    "coco": ("_annotations.coco.json", "*/_annotations.coco.json", "annotations/*.json", "result.json"),
+}
+"""Layout → what only it has."""
+
+
+class NotImported(Exception):
+    """The import ended early and has said why; ``args[0]`` is its exit status."""
+
+
+def recognised(folder: Path) -> str | None:
+    """The layout of ``folder`` by its marks; None for none, or a data root."""
+    if is_data_root(folder):
+        return None
+    return next(
+        (kind for kind, marks in MARKS.items() if any(any(folder.glob(mark)) for mark in marks)), None
+    )
+
+
+def root_for(source: Path) -> Path:
+    """Where the import of ``source`` is, or goes."""
+    place = source if source.name not in ("", "..") else Path(os.path.abspath(source))  # noqa: PTH100
+    name = f"{place.stem if place.is_file() else place.name}-imported"
+    beside = place.with_name(name)
+    return beside if beside.exists() or os.access(place.parent, os.W_OK) else Path(name)
+
+
+def data_root(
+    kind: str | None, source: Path, say: Say, workers: int | None = None
+) -> tuple[Path, str | None]:
+    """The data root that ``source`` is, or that it is imported into, and the layout it was read in (None: it is one).
+
+    ``kind``: the layout that was named. Raises NotImported, and UserError for a name of what is not there.
+    """
+    if not source.exists() and source.parts[:1] == ("~",):  # --data=~/x: no shell expands that
+        source = source.expanduser()
+    kind = kind if kind != "coco" or recognised(source) else None
+    kind = None if is_data_root(source) else kind or recognised(source)
+    if kind is None:
+        return source, None
+    root = root_for(source)
+    made = (root / receipt_name("import_data")).is_file()
+    if not source.exists():
+        if made:
+            say(f"{shown(source)} is gone; its import is used: {shown(root)}")
+            return root, kind
+        raise UserError(
+            f"{shown(source)}: no such folder\n  why: --dataset-type {kind} reads its images and labels\n"
+            f"  fix: {_meant(source)}"
+        )
+    say(f"{shown(source)}: {kind}, {'imported already' if made else 'imported once'} into {shown(root)}")
+    words: list[str | Path] = ["--from", kind, "--source", source, "--root", root]
+    if status := _imported([*map(str, words), *(() if workers is None else ("--workers", str(workers)))]):
+        if made and status == 1:
+            say(
+                f"  to train on the import as it is: --datasets {shown(root)}\n"
+                f"  to take the changes in: {command(IMPORT, *words[:-1], root.with_name(f'{root.name}-2'))}, and train on that"
+            )
+        raise NotImported(status)
+    return root, kind
+
+
+def _meant(source: Path) -> str:
+    root = root_meant(source)
+    return f"name the data folder that is there: {shown(root)}" if root else "check the path"
+
+
+def _imported(words: list[str]) -> int:
+    from pipeline.import_data.__main__ import main
+
+    return main(words)
+
+
+def with_data_roots(parsed: Parsed, say: Say) -> Parsed:
+    """The options of a training with data roots in the place of foreign folders. Raises NotImported, UserError."""
+    config, named = parsed.config, "datasets" in parsed.explicit
+    kind = config.dataset_type if "dataset_type" in parsed.explicit else None
+    if not named and config.resume not in (None, "auto"):
+        return dataclasses.replace(parsed, config=dataclasses.replace(config, dataset_type="coco"))
+    folders = list(map(Path, config.datasets))
+    if not named and not folders[0].exists() and (kind or recognised(Path(DUSTY_NV))):
+        if not Path(DUSTY_NV).is_dir():
+            raise UsageError(f"--dataset-type {kind}: its folder is to be named with --data FOLDER")
+        say(
+            f"--data is not given and there is no {DEFAULT_ROOT}: {DUSTY_NV}/ is taken, as dusty-nv's trainer does"
+        )
+        folders = [Path(DUSTY_NV)]
+    found = [data_root(kind, folder, say, config.workers) for folder in folders]
+    return _settled(parsed, [root for root, _ in found], next((kind for _, kind in found if kind), None), say)
+
+
+def _settled(parsed: Parsed, roots: list[Path], kind: str | None, say: Say) -> Parsed:
+    """With the defaults of the trainers that the layout is known from."""
+    if kind is None:
+        return dataclasses.replace(parsed, config=dataclasses.replace(parsed.config, dataset_type="coco"))
+    named = {name: getattr(parsed.config, name) for name in parsed.explicit} | {"dataset_type": kind}
+    config = dataclasses.replace(build(named), dataset_type="coco", datasets=tuple(map(str, roots)))
+    if config.resume is None:
+        _say_defaults(named, say)
+    return dataclasses.replace(parsed, config=config, explicit=parsed.explicit | {"datasets"})
+
+
+def _say_defaults(named: dict[str, object], say: Say) -> None:
+    taken = [f"{flag_of(name)} {value}" for name, value in defaults_of(named).items() if name not in named]
+    if taken:
+        say(f"as pytorch-ssd trains on {named['dataset_type']} unless told: {', '.join(taken)}")
+    if not {"pretrained_ssd", "base_net"} & named.keys():
+        say(
+            "from scratch, which wants thousands of images; dusty-nv's trainer starts from a net that knows VOC: "
+            "--net mb1-ssd --pretrained-ssd models/mobilenet-v1-ssd-mp-0_675.pth"
+        )
