@@ -19,6 +19,7 @@ NOT_RUN = {
     "tools/demo.py:report": "it fetches 20 GB; that setup_coco.sh starts is a test of its own",
     "tools/export_onnx.py:report": "it runs on the board; tests/tools/test_export_onnx.py holds its words",
     "vision/engine/training/report.py:end#4": "it serves pages until it is ended",
+    "vision/nn/weights/published.py:require_there": "a path, and no command",
     "vision/datasets/root_advice.py:_sources": "two paths, and no command",
     "vision/datasets/root_advice.py:arrays_wanted": "a path, and no command",
     "vision/datasets/root_advice.py:root_wanted": "a path, and no command",

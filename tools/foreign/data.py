@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from vision.artefacts.data_layout import DEFAULT_ROOT, is_data_root, receipt_name, root_meant
@@ -16,6 +17,7 @@ from vision.engine.combinations import UsageError, defaults_of
 from vision.engine.config import Parsed, build
 from vision.engine.options import flag_of
 from vision.messages.advice import UserError, command, shown
+from vision.nn.weights.published import require_there
 
 Say = Callable[[str], None]
 IMPORT = "python -m pipeline.import_data"
@@ -93,14 +95,15 @@ def _meant(source: Path) -> str:
 
 
 def _imported(words: list[str]) -> int:
-    from pipeline.import_data.__main__ import main
-
+    main: Callable[[list[str]], int] = import_module("pipeline.import_data.__main__").main
     return main(words)
 
 
 def with_data_roots(parsed: Parsed, say: Say) -> Parsed:
-    """The options of a training with data roots in the place of foreign folders. Raises NotImported, UserError."""
+    """The options of a training with data roots in the place of foreign folders. Raises NotImported, UserError, OSError."""
     config, named = parsed.config, "datasets" in parsed.explicit
+    for weights in filter(None, (config.pretrained_ssd, config.base_net)):
+        require_there(Path(weights))  # before an import that takes minutes
     kind = config.dataset_type if "dataset_type" in parsed.explicit else None
     if not named and config.resume not in (None, "auto"):
         return dataclasses.replace(parsed, config=dataclasses.replace(config, dataset_type="coco"))

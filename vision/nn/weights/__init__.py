@@ -4,6 +4,6 @@
 * ``state_dicts.py``  finds a state dict, copies what fits, reports the rest
 * ``normalisation.py``  the numbers that weights expect, folded into a first layer
 * ``key_maps.py``    published forms as data: their names, their input       * ``class_names.py``  lists of classes beside files
-* ``signatures.py``   which net a state dict looks like
+* ``signatures.py``   which net a state dict looks like      * ``published.py``  files that pytorch-ssd's commands name
 * ``pretrained.py``   ImageNet weights into a backbone, a detector's weights into one for the same or other classes
 """

@@ -23,6 +23,7 @@ from vision.artefacts.file_kinds import HEAD_BYTES, kind_by_head, kind_of_place,
 from vision.artefacts.pickled import MAX_BYTES as MAX_PICKLE_BYTES
 from vision.artefacts.pickled import BadPickle, Machine, Stranger
 from vision.messages.advice import UserError, shown
+from vision.nn.weights.published import require_there
 from vision.nn.weights.storages import CHUNK, TYPES, Storages, Wrong
 
 MAX_BYTES = 16 << 30
@@ -103,6 +104,7 @@ class WeightFile:
 def read(path: Path | str) -> WeightFile:
     """Reads and checks all of ``path``. Raises FileNotFoundError, BadWeights, and OSError of the disk."""
     path = Path(path)
+    require_there(path)
     place = kind_of_place(path)
     if place:
         raise _no_weights(path, place)
