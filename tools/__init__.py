@@ -5,6 +5,7 @@
 * ``export_onnx.py``         an ONNX file that detectNet loads, proven first
 * ``import_weights/``        a run folder of weights that were trained elsewhere
 * ``inspect_checkpoint.py``  what is inside a checkpoint      * ``prior_coverage.py``  which priors fit a data set
+* ``foreign/``               data and weights of other trainers, made ready once and found again
 * ``models/``, ``fit_priors/``  what nets there are; prior boxes fitted to a data set
 * ``doctor.py``, ``machine.py``  what this machine has, and what would stop the work
 * ``setup.py``               what ``./setup_coco.sh`` says first; ``environment.sh`` makes ``.venv``

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vision.engine.config import LATER, TrainConfig, build, parse, run_folder
+from vision.engine.combinations import NOT_THERE, TAKEN
+from vision.engine.config import TrainConfig, build, parse, run_folder
 from vision.engine.options import check_value, flag_of, options_of, read_mapping, to_mapping
 
 
@@ -228,11 +229,11 @@ def test_a_wrong_command_line_is_refused_by_name(
     assert all(word in message for word in said), message
 
 
-@pytest.mark.parametrize("flag", sorted(LATER))
+@pytest.mark.parametrize("flag", sorted(NOT_THERE))
 def test_flags_of_the_ancestors_that_are_not_there_are_refused_with_a_sentence(
     flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert f"{flag} {LATER[flag]}" in refused([f"{flag}=1"], capsys)
+    assert f"{flag} {NOT_THERE[flag]}" in refused([f"{flag}=1"], capsys)
 
 
 def test_every_option_has_help_and_a_resume_rule() -> None:
@@ -314,3 +315,22 @@ def test_a_net_in_another_spelling_is_kept_under_its_own_name(tmp_path: Path) ->
         assert run_folder(parsed.config) == Path("models/ssd-mobilenet-v1")
         assert parsed.notes == ("--net SSD-Mobilenet-v1: taken as ssd-mobilenet-v1",)
     assert parse(["--net=ssd-mobilenet-v1"]).notes == parse([]).notes == ()
+
+
+@pytest.mark.parametrize("flag", TAKEN)
+def test_what_changes_no_number_is_taken_and_said(flag: str) -> None:
+    for words in ([flag], [f"{flag}=true"], [flag.replace("-", "_").replace("__", "--"), "debug", "--lr=1"]):
+        parsed = parse(words)
+        assert parsed.notes == (f"{flag} {TAKEN[flag]}",) and parsed.explicit <= {"lr"}
+
+
+def test_voc_and_open_images_have_the_defaults_of_their_trainers() -> None:
+    """qfgaohao's and dusty-nv's know SGD alone; a net that is named to start from has a slower backbone, as there."""
+    plain = parse(["--dataset-type=open_images"]).config
+    assert (plain.optim_choose, plain.lr, plain.base_net_lr, plain.scheduler) == ("SGD", 0.01, None, "cosine")
+    tuned = ["--dataset-type=voc", "--pretrained-ssd=x.pth"]
+    assert parse(tuned).config.base_net_lr == 0.001 and parse([*tuned, "--lr=0.1"]).config.base_net_lr is None
+    assert parse([*tuned, "--optim-choose=Adam"]).config == dataclasses.replace(
+        TrainConfig(), dataset_type="voc", pretrained_ssd="x.pth"
+    )
+    assert parse(["--dataset-type=yolo"]).config.optim_choose == parse([]).config.optim_choose == "Adam"

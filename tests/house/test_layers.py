@@ -52,7 +52,7 @@ def test_the_table_is_read_as_it_is_meant(law: list[Room]) -> None:
     assert {"numpy", "PIL", "cv2", "skimage"} <= (by_number["0b"].libraries or set())
     assert by_number["7"].rooms == {"0", "0b", "2", "3", "4", "5", "6", "7"}
     assert by_number["2"].libraries is None and "1" not in by_number["8"].rooms
-    assert by_number["9"].places == ("train_ssd.py", "tools/", "benchmarks/")
+    assert by_number["9"].places == ("train_ssd.py", "tools/", "compat/", "benchmarks/")
 
 
 def test_imports_point_up(law: list[Room], imports: list[Import]) -> None:

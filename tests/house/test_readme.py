@@ -88,7 +88,7 @@ def as_program(command: Command) -> tuple[str, list[str]] | None:
         return None
     if words[1] == "-m" and len(words) > 2 and words[2].partition(".")[0] in PROGRAMS:
         return words[2], words[3:]
-    return (words[1].removesuffix(".py"), words[2:]) if words[1].endswith(".py") else None
+    return (words[1].removesuffix(".py").replace("/", "."), words[2:]) if words[1].endswith(".py") else None
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from tests.house.law import REPOSITORY, file_of, imports_of
 
 MOST_FILES, LONGEST_MAP = 10, 20
-ROOTS = ("pipeline", "vision", "tools", "benchmarks")
+ROOTS = ("pipeline", "vision", "tools", "compat", "benchmarks")
 COMPOSES = ("pipeline/__main__.py",)
 """Programs in a folder whose rooms they put together: nobody imports them."""
 STAGES = ("download", "extract", "validate_images", "remap_categories", "index", "miniature", "import_data")

@@ -34,7 +34,7 @@ DECODERS = "vision/images/"
 
 def files(repository: Path, *kinds: str) -> Iterator[Path]:
     """What people read, beside the tests."""
-    tops = ("pipeline", "vision", "tools", "benchmarks", "configs", "docs", "models")
+    tops = ("pipeline", "vision", "tools", "compat", "benchmarks", "configs", "docs", "models")
     found = [path for top in tops for path in (repository / top).rglob("*")]
     for path in sorted([*found, *repository.glob("*")]):
         name = path.relative_to(repository).as_posix()

@@ -16,7 +16,7 @@ from vision.artefacts.data_layout import DEFAULT_ROOT, is_data_root, receipt_nam
 from vision.engine.combinations import UsageError, defaults_of
 from vision.engine.config import Parsed, build
 from vision.engine.options import flag_of
-from vision.messages.advice import UserError, command, shown
+from vision.messages.advice import UserError, command, quoted, shown
 from vision.nn.weights.published import require_there
 
 Say = Callable[[str], None]
@@ -82,7 +82,7 @@ def data_root(
     if status := _imported([*map(str, words), *(() if workers is None else ("--workers", str(workers)))]):
         if made and status == 1:
             say(
-                f"  to train on the import as it is: --datasets {shown(root)}\n"
+                f"  to train on the import as it is: --datasets {quoted(root)}\n"
                 f"  to take the changes in: {command(IMPORT, *words[:-1], root.with_name(f'{root.name}-2'))}, and train on that"
             )
         raise NotImported(status)

@@ -1,0 +1,228 @@
+"""A folder in another layout is imported once, beside itself, and found there; the trainer then has a data root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.foreign_layouts import voc_of
+from tests.printed import ODD, Printed
+from tools.foreign import data
+from tools.foreign.data import NotImported, data_root, recognised, root_for, with_data_roots
+from vision.engine.combinations import UsageError
+from vision.engine.config import parse
+from vision.messages.advice import UserError
+
+Calls = list[list[str]]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """The words of each import, none of which is made; its root appears."""
+    seen: Calls = []
+
+    def imported(words: list[str]) -> int:
+        seen.append(words)
+        receipt = Path(words[words.index("--root") + 1], ".pipeline/import_data.json")
+        receipt.parent.mkdir(parents=True, exist_ok=True)
+        receipt.touch()
+        return 0
+
+    monkeypatch.setattr(data, "_imported", imported)
+    return seen
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """What the trainer sets for the process is put back."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mark"),
+    [
+        ("voc", "Annotations/a.xml"),
+        ("open_images", "sub-train-annotations-bbox.csv"),
+        ("yolo", "data.yaml"),
+        ("cvat", "annotations.xml"),
+        ("coco", "train/_annotations.coco.json"),
+        (None, "notes.txt"),
+        (None, "train2017/a.jpg"),
+    ],
+)
+def test_a_layout_is_known_by_its_marks(kind: str | None, mark: str, tmp_path: Path) -> None:
+    (tmp_path / mark).parent.mkdir(exist_ok=True)
+    (tmp_path / mark).touch()
+    assert recognised(tmp_path) == kind
+
+
+def test_the_import_is_beside_what_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("fruit").mkdir()
+    Path("labels.json").touch()
+    assert root_for(Path("fruit/")) == Path("fruit-imported") and root_for(Path("labels.json")) == Path(
+        "labels-imported"
+    )
+    assert root_for(Path("x/fruit")) == Path("fruit-imported"), "nothing can be made beside it: here"
+    monkeypatch.chdir("fruit")
+    assert root_for(Path()) == tmp_path / "fruit-imported" == root_for(Path("../fruit/").absolute()).resolve()
+    assert root_for(Path("..")).name == f"{tmp_path.name}-imported"
+
+
+def test_it_is_imported_once_and_found_again(
+    calls: Calls, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / ODD
+    (source / "Annotations").mkdir(parents=True)
+    first = data_root("voc", source, print, workers=0)
+    assert first == data_root("voc", source, print) == (tmp_path / f"{ODD}-imported", "voc")
+    assert calls[0] == ["--from", "voc", "--source", str(source), "--root", str(first[0]), "--workers", "0"]
+    said = capsys.readouterr().out
+    assert "imported once into" in said and "imported already into" in said
+    source.rename(tmp_path / "elsewhere")
+    assert data_root("voc", source, print) == first and len(calls) == 2
+    assert "is gone; its import is used" in capsys.readouterr().out
+
+
+def test_a_data_root_is_taken_as_it_is(calls: Calls, miniature_root: Path) -> None:
+    for kind in ("voc", "coco", None):
+        assert data_root(kind, miniature_root, print) == (miniature_root, None)
+    assert data_root("coco", Path("nowhere"), print) == (Path("nowhere"), None), (
+        "the trainer says what is wrong"
+    )
+    assert not calls
+
+
+def test_what_is_not_there_is_said(calls: Calls, tmp_path: Path, miniature_root: Path) -> None:
+    with pytest.raises(UserError, match=r"(?s)no such folder.*--dataset-type voc.*check the path"):
+        data_root("voc", tmp_path / "nix" / "nix", print)
+    assert not calls
+
+
+def test_an_import_that_ends_early_ends_the_training(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from train_ssd import main
+
+    (tmp_path / "Annotations").mkdir()
+    monkeypatch.setattr(data, "_imported", lambda words: 143)
+    assert main(["--dataset-type=voc", "--data", str(tmp_path)]) == 143
+    with pytest.raises(NotImported):
+        data_root("voc", tmp_path, print)
+    assert "torch" not in capsys.readouterr().out
+
+
+def test_a_changed_source_is_said_with_both_ways_on(
+    miniature_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: Printed,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    pytest.importorskip("pipeline.import_data.driver")
+    monkeypatch.chdir(tmp_path)
+    source = voc_of(miniature_root, Path(ODD))
+    assert (
+        data._imported(["--from=voc", "--source", str(source), "--root", f"{ODD}-imported", "--no-run"]) == 0
+    )
+    kept = source / "ImageSets/Main/test.txt"
+    kept.write_text("".join(kept.read_text().splitlines(keepends=True)[1:]))
+    with pytest.raises(NotImported):
+        data_root("voc", source, print)
+    said = capsys.readouterr()
+    assert f"--datasets '{ODD}-imported'\n" in said.out and "has changed" in said.err
+    printed(said.out, "tools/foreign/data.py:data_root", "--no-run")
+    assert Path(f"{ODD}-imported-2").is_dir()
+
+
+# ---------------------------------------------------------------- the options of a training
+
+
+def test_voc_trains_as_its_trainers_did(
+    calls: Calls, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "Annotations").mkdir()
+    parsed = with_data_roots(parse(["--dataset_type", "voc", "--data", str(tmp_path)]), print)
+    config = parsed.config
+    assert (config.dataset_type, config.datasets) == ("coco", (f"{tmp_path}-imported",))
+    assert (config.optim_choose, config.lr, config.weight_decay, config.scheduler) == (
+        "SGD",
+        0.01,
+        5e-4,
+        "cosine",
+    )
+    said = capsys.readouterr().out
+    assert "--optim-choose SGD" in said and "from scratch" in said and "datasets" in parsed.explicit
+
+
+def test_what_is_named_wins_over_the_old_defaults(calls: Calls, tmp_path: Path) -> None:
+    (tmp_path / "Annotations").mkdir()
+    line = ["--dataset-type=voc", f"--data={tmp_path}", "--lr=0.1"]
+    assert with_data_roots(parse(line), print).config.lr == 0.1
+    config = with_data_roots(parse([*line, "--optim-choose=Adam"]), print).config
+    assert (config.optim_choose, config.weight_decay, config.scheduler) == ("Adam", 0.0, "none")
+
+
+def test_dusty_nvs_bare_command_finds_its_data(
+    calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``train_ssd.py --data=data/fruit`` means Open Images there, and without ``--data`` the folder ``data``."""
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    Path("data/sub-train-annotations-bbox.csv").touch()
+    for line in (["--data=data"], []):
+        config = with_data_roots(parse([*line, "--batch-size=4"]), print).config
+        assert (
+            config.datasets == ("data-imported",) and config.optim_choose == "SGD" and config.batch_size == 4
+        )
+    assert "data/ is taken" in capsys.readouterr().out
+
+
+def test_no_data_at_all_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="--data FOLDER"):
+        with_data_roots(parse(["--dataset-type=voc"]), print)
+
+
+def test_published_weights_are_asked_for_before_the_import(calls: Calls, tmp_path: Path) -> None:
+    (tmp_path / "Annotations").mkdir()
+    line = [
+        "--dataset-type=voc",
+        f"--data={tmp_path}",
+        "--pretrained-ssd=models/mobilenet-v1-ssd-mp-0_675.pth",
+    ]
+    with pytest.raises(FileNotFoundError, match=r"fix: fetch https://.*save it as models/mobilenet"):
+        with_data_roots(parse(line), print)
+    assert not calls
+
+
+def test_a_voc_folder_is_trained_on_and_resumed(
+    miniature_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None
+) -> None:
+    pytest.importorskip("pipeline.import_data.driver")
+    from train_ssd import main as train
+
+    monkeypatch.chdir(tmp_path)
+    voc_of(miniature_root, Path("data") / ODD)
+    small = [
+        "--resolution=64",
+        "--width-mult=0.1",
+        "--device=cpu",
+        "--threads=1",
+        "--validation-map=false",
+        "--workers=1",
+    ]
+    line = [
+        "--dataset-type=voc",
+        f"--data=data/{ODD}",
+        "--model-dir=models/x",
+        "--batch-size=4",
+        "--epochs=1",
+        *small,
+    ]
+    assert train([*line, "--stop-after-step=1"]) == 0
+    assert Path("data", f"{ODD}-imported", "index.sqlite").is_file()
+    assert train([*line, "--resume=models/x"]) == 0, "the same words again"
+    assert Path("models/x/labels.txt").read_text().startswith("BACKGROUND\napple\n")
