@@ -138,9 +138,10 @@ def main(argv: "list[str] | None" = None) -> int:
         parsed = with_data_roots(parsed, say)
     except NotImported as error:
         return int(error.args[0])
-    except (UserError, OSError) as error:
-        said = said_of(error) if isinstance(error, OSError) else str(error)
-        return failed(said, 2 if isinstance(error, UsageError) else 1)
+    except OSError as error:
+        return failed(said_of(error), 1)
+    except UserError as error:
+        return failed(str(error), 2 if isinstance(error, UsageError) else 1)
 
     with StopRequest() as stop:  # before torch is imported, which takes seconds
         try:

@@ -112,6 +112,7 @@ TESTED_BY = {
     "vision/artefacts/holder.py": "tests/pipeline/data_root/test_lock.py",
     "pipeline/validate_images/entry.py": "tests/pipeline/validate_images/test_table.py",
     "vision/datasets/splits.py": "tests/house/test_printed_training.py",
+    "vision/nn/weights/published.py": "tests/tools/foreign/test_weights.py",
     "vision/nn/backbones/tapped.py": "tests/nn/backbones/test_mobilenet_v1.py",
     "vision/engine/runs/plan.py": "tests/engine/runs/test_resume.py",
     "vision/nn/backbone_rows.py": "tests/ssd/test_variants.py",
@@ -120,6 +121,16 @@ TESTED_BY = {
     "vision/images/jpeg.py": "tests/images/test_decode.py",
     "vision/images/raster.py": "tests/images/test_decode.py",
     "vision/images/turbo.py": "tests/images/test_decode.py",
+    **{
+        f"compat/{script}.py": "tests/compat/test_old_options.py"
+        for script in (
+            "coco_downloader",
+            "fix_coco_annotations",
+            "open_images_downloader",
+            "run_ssd_example",
+            "validate_image_files",
+        )
+    },
     "tools/demo.py": "tests/end_to_end/test_demo.py",
     "tools/drawing.py": "tests/tools/detect/test___main__.py",
     "tools/models/one_net.py": "tests/tools/models/test___main__.py",
