@@ -8,13 +8,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.engine.tiny_runs import TINY
+from tests.engine.tiny_runs import TINY, WITH_STATISTICS
 
 
 @pytest.fixture
 def tiny(miniature_root: Path) -> list[str]:
     """The command line of a run over the rendered miniature, without its run folder."""
     return ["--datasets", str(miniature_root), *TINY]
+
+
+@pytest.fixture
+def with_statistics(miniature_root: Path) -> list[str]:
+    """The same of a net with batch normalisation."""
+    return ["--datasets", str(miniature_root), *WITH_STATISTICS]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tests.engine.ranks import ends, free_port, train_ranks
 from tests.engine.test_interrupt import REPOSITORY, wait_for_step
-from tests.engine.tiny_runs import TINY, step_rows
+from tests.engine.tiny_runs import WITH_STATISTICS, step_rows
 from vision.artefacts import log
 from vision.core.sample import Batch
 from vision.engine.checkpoints.checkpoint import find, load
@@ -76,19 +76,19 @@ STEPS = 8
 def alone(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run of one process, and beside it the images of its steps."""
     folder = tmp_path_factory.mktemp("alone")
-    line = ["--datasets", miniature_root, *TINY, *FIXED, "--checkpoint-folder", folder / "run"]
+    line = ["--datasets", miniature_root, *WITH_STATISTICS, *FIXED, "--checkpoint-folder", folder / "run"]
     ((status, said),) = ends(train_ranks(1, folder, *line, before=noting, given=(folder / "images",)))
     assert status == 0, said
     return folder / "run"
 
 
 @pytest.mark.faults
-def test_two_launchers_that_meet_are_one_process(tiny: list[str], alone: Path, tmp_path: Path) -> None:
+def test_two_launchers_that_meet_are_one_process(with_statistics: list[str], alone: Path, tmp_path: Path) -> None:
     """Two torchrun, as on two nodes, with a rendezvous on loopback."""
     run, port = tmp_path / "run", free_port()
     line = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
     line += ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=test"]
-    line += ["train_ssd.py", *tiny, *FIXED, "--checkpoint-folder", str(run), "--resume=auto"]
+    line += ["train_ssd.py", *with_statistics, *FIXED, "--checkpoint-folder", str(run), "--resume=auto"]
     launchers = [
         subprocess.Popen(
             line,
@@ -107,10 +107,10 @@ def test_two_launchers_that_meet_are_one_process(tiny: list[str], alone: Path, t
 
 
 def test_a_signal_to_one_stops_all_at_one_step_and_others_go_on(
-    tiny: list[str], train: Callable[..., int], alone: Path, tmp_path: Path
+    with_statistics: list[str], train: Callable[..., int], alone: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    line = [*tiny, *FIXED, "--checkpoint-folder", run, "--resume=auto", "--debug-steps=1"]
+    line = [*with_statistics, *FIXED, "--checkpoint-folder", run, "--resume=auto", "--debug-steps=1"]
     ranks = train_ranks(3, tmp_path, *line)
     wait_for_step(run, 2, ranks[0])
     ranks[1].send_signal(signal.SIGTERM)
@@ -124,11 +124,11 @@ def test_a_signal_to_one_stops_all_at_one_step_and_others_go_on(
 
 
 def test_more_and_more_processes_go_on_with_the_same_images(
-    tiny: list[str], alone: Path, tmp_path: Path
+    with_statistics: list[str], alone: Path, tmp_path: Path
 ) -> None:
     """One for two steps, two on two nodes until the second epoch has begun, then three on one."""
     run, images = tmp_path / "run", tmp_path / "images"
-    line = [*tiny, *FIXED, "--checkpoint-folder", run, "--resume=auto"]
+    line = [*with_statistics, *FIXED, "--checkpoint-folder", run, "--resume=auto"]
     for world, more in ((1, ["--stop-after-step=2"]), (2, ["--stop-after-step=5"]), (3, [])):
         told = {"before": noting, "given": (images,), "nodes": world == 2}
         for status, said in ends(train_ranks(world, tmp_path, *line, *more, **told)):
@@ -140,10 +140,10 @@ def test_more_and_more_processes_go_on_with_the_same_images(
 
 
 def test_the_peers_of_a_killed_one_leave_and_the_next_start_goes_on(
-    tiny: list[str], train: Callable[..., int], alone: Path, tmp_path: Path
+    with_statistics: list[str], train: Callable[..., int], alone: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    line = [*tiny, *FIXED, "--checkpoint-folder", run, "--resume=auto", "--debug-steps=1"]
+    line = [*with_statistics, *FIXED, "--checkpoint-folder", run, "--resume=auto", "--debug-steps=1"]
     line += ["--save-every-steps=1"]
     ranks = train_ranks(2, tmp_path, *line)
     wait_for_step(run, 2, ranks[0])
@@ -155,11 +155,11 @@ def test_the_peers_of_a_killed_one_leave_and_the_next_start_goes_on(
 
 
 def test_a_signal_during_validation_is_followed_with_the_batch(
-    tiny: list[str], train: Callable[..., int], alone: Path, tmp_path: Path
+    with_statistics: list[str], train: Callable[..., int], alone: Path, tmp_path: Path
 ) -> None:
     """Both leave after one of two batches, saved as after the last step; the validation is made anew."""
     run, seen = tmp_path / "run", tmp_path / "seen"
-    line = [*tiny, *FIXED, "--checkpoint-folder", run, "--resume=auto"]
+    line = [*with_statistics, *FIXED, "--checkpoint-folder", run, "--resume=auto"]
     ranks = train_ranks(2, tmp_path, *line, before=slow_validation, given=(seen, 1.0))
     until(seen.exists, ranks[1], limit_s=200)
     ranks[1].send_signal(signal.SIGUSR1)
@@ -172,10 +172,10 @@ def test_a_signal_during_validation_is_followed_with_the_batch(
     assert_close_runs(run, alone)
 
 
-def test_a_signal_while_the_first_one_scores_ends_all_alike(tiny: list[str], tmp_path: Path) -> None:
+def test_a_signal_while_the_first_one_scores_ends_all_alike(with_statistics: list[str], tmp_path: Path) -> None:
     """It reaches the other one, which waits; the last epoch is done all the same, so nothing is left to do."""
     run, seen = tmp_path / "run", tmp_path / "seen"
-    line = [*tiny, *FIXED, "--epochs=1", "--checkpoint-folder", run]
+    line = [*with_statistics, *FIXED, "--epochs=1", "--checkpoint-folder", run]
     ranks = train_ranks(2, tmp_path, *line, before=slow_scoring, given=(seen, 1.5))
     until(seen.exists, ranks[1], limit_s=200)
     ranks[1].send_signal(signal.SIGTERM)
@@ -290,10 +290,10 @@ def processes_of(run: Path) -> list[int]:
 )
 @pytest.mark.faults
 def test_a_signalled_launcher_saves_and_leaves_no_process(
-    to: str, number: int, tiny: list[str], slurm: dict[str, str], tmp_path: Path
+    to: str, number: int, with_statistics: list[str], slurm: dict[str, str], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    words = [*tiny, "--epochs=1000", "--debug-steps=1", "--checkpoint-folder", str(run)]
+    words = [*with_statistics, "--epochs=1000", "--debug-steps=1", "--checkpoint-folder", str(run)]
     alone = ["torchrun", "--standalone", "--nproc-per-node", "2", "train_ssd.py", *words]
     job = subprocess.Popen(
         ["bash", "-c", slurm_script(), "slurm.sh", *words] if to == "script" else alone,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -21,15 +22,16 @@ def parts(row: Variant) -> set[object]:
     return {("kind", kind), *((name, getattr(row, name)) for name in named)}
 
 
-def few() -> list[str]:
+@functools.cache
+def few() -> tuple[str, ...]:
     """Rows in which every part is found at least once: always the next that adds most, of equals the one that comes first."""
-    left = set[object]().union(*map(parts, VARIANTS.values()))
-    taken = []
+    rows = {name: parts(row) for name, row in VARIANTS.items()}
+    left = set[object]().union(*rows.values())
+    taken = list[str]()
     while left:
-        best = max(VARIANTS.values(), key=lambda row: len(parts(row) & left))
-        taken.append(best.name)
-        left -= parts(best)
-    return taken
+        taken.append(max(rows, key=lambda name: len(rows[name] & left)))
+        left -= rows[taken[-1]]
+    return tuple(taken)
 
 
 def of_all_nets(test: Test) -> Test:

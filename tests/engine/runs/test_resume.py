@@ -14,7 +14,14 @@ import torch
 from PIL import Image
 
 from pipeline.__main__ import main as pipeline
-from tests.engine.tiny_runs import TINY, assert_same_run, end_state, seen_in_tensorboard, step_rows
+from tests.engine.tiny_runs import (
+    TINY,
+    WITH_STATISTICS,
+    assert_same_run,
+    end_state,
+    seen_in_tensorboard,
+    step_rows,
+)
 from tests.printed import ODD, Printed
 from vision.datasets.coco import CocoDetection
 from vision.engine.checkpoints.checkpoint import load
@@ -33,26 +40,26 @@ def uninterrupted(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory
     from train_ssd import main
 
     run = tmp_path_factory.mktemp("uninterrupted") / "run"
-    assert main(["--datasets", str(miniature_root), *TINY, "--checkpoint-folder", str(run)]) == 0
+    assert main(["--datasets", str(miniature_root), *WITH_STATISTICS, "--checkpoint-folder", str(run)]) == 0
     assert [row["step"] for row in step_rows(run)] == list(range(1, 17))
     return run
 
 
 def test_resume_at_an_epoch_boundary(
-    train: Train, tiny: list[str], uninterrupted: Path, tmp_path: Path
+    train: Train, with_statistics: list[str], uninterrupted: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    assert train(*tiny, "--checkpoint-folder", run, "--workers", 2, "--stop-after-epoch", 2) == 0
+    assert train(*with_statistics, "--checkpoint-folder", run, "--workers", 2, "--stop-after-epoch", 2) == 0
     assert end_state(run)["step"] == 8
     assert train("--resume", run) == 0
     assert_same_run(run, uninterrupted)
 
 
-def test_resume_at_any_step(train: Train, tiny: list[str], uninterrupted: Path, tmp_path: Path) -> None:
+def test_resume_at_any_step(train: Train, with_statistics: list[str], uninterrupted: Path, tmp_path: Path) -> None:
     """After the first one, in the middle of an epoch, at its end, just behind it, in a later one."""
     run = tmp_path / "run"
     for stop in (1, 3, 4, 5, 10):
-        line = [*tiny, "--checkpoint-folder", run, "--resume", "auto", "--stop-after-step", stop]
+        line = [*with_statistics, "--checkpoint-folder", run, "--resume", "auto", "--stop-after-step", stop]
         assert train(*line) == 0
         assert end_state(run)["step"] == stop
     assert train("--resume", run) == 0
@@ -60,10 +67,10 @@ def test_resume_at_any_step(train: Train, tiny: list[str], uninterrupted: Path, 
 
 
 def test_a_resume_from_an_older_file_moves_later_records_aside(
-    train: Train, tiny: list[str], uninterrupted: Path, tmp_path: Path
+    train: Train, with_statistics: list[str], uninterrupted: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    assert train(*tiny, "--checkpoint-folder", run) == 0
+    assert train(*with_statistics, "--checkpoint-folder", run) == 0
     second = RunFolder(run).records()[1].file
     assert train("--resume", run / second) == 0
     assert_same_run(run, uninterrupted)
@@ -310,7 +317,7 @@ def test_a_checkpoint_that_does_not_tell_its_validation_data_goes_on_with_a_note
     line = ["--resume", tmp_path / "older" / "COMBO_CHECKPOINT_x-Step-2.pth", "--stop-after-step", 3]
     assert train(*line) == 0
     assert "note: the checkpoint is older and does not tell its validation data" in capsys.readouterr().out
-    assert load(tmp_path / "older" / "COMBO_CHECKPOINT_mb2-ssd-lite-Step-3.pth").validation_digest
+    assert load(tmp_path / "older" / "COMBO_CHECKPOINT_sq-ssd-lite-Step-3.pth").validation_digest
 
 
 def test_a_run_is_not_made_shorter_than_it_is(
