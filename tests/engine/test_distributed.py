@@ -83,7 +83,9 @@ def alone(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.mark.faults
-def test_two_launchers_that_meet_are_one_process(with_statistics: list[str], alone: Path, tmp_path: Path) -> None:
+def test_two_launchers_that_meet_are_one_process(
+    with_statistics: list[str], alone: Path, tmp_path: Path
+) -> None:
     """Two torchrun, as on two nodes, with a rendezvous on loopback."""
     run, port = tmp_path / "run", free_port()
     line = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
@@ -172,7 +174,9 @@ def test_a_signal_during_validation_is_followed_with_the_batch(
     assert_close_runs(run, alone)
 
 
-def test_a_signal_while_the_first_one_scores_ends_all_alike(with_statistics: list[str], tmp_path: Path) -> None:
+def test_a_signal_while_the_first_one_scores_ends_all_alike(
+    with_statistics: list[str], tmp_path: Path
+) -> None:
     """It reaches the other one, which waits; the last epoch is done all the same, so nothing is left to do."""
     run, seen = tmp_path / "run", tmp_path / "seen"
     line = [*with_statistics, *FIXED, "--epochs=1", "--checkpoint-folder", run]

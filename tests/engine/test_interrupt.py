@@ -29,7 +29,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 def words_of(root: Path, run: Path, *more: object) -> list[str]:
     """The same command line each time, as a scheduler would run it."""
-    line = ["--datasets", str(root), *WITH_STATISTICS, "--save-every-steps=1", "--checkpoint-folder", str(run)]
+    line = [
+        "--datasets",
+        str(root),
+        *WITH_STATISTICS,
+        "--save-every-steps=1",
+        "--checkpoint-folder",
+        str(run),
+    ]
     return [*line, "--resume=auto", *map(str, more)]
 
 
@@ -84,7 +91,7 @@ def test_a_signal_saves_at_the_step_and_loses_none(
     wait_for_step(run, 3, process)
     asked = time.monotonic()
     process.send_signal(number)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=200)
     assert process.returncode == status, said
     assert time.monotonic() - asked < 30
     assert "interrupted and saved" in said
@@ -107,7 +114,7 @@ def test_a_signal_before_the_first_step_is_no_traceback(
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=200)
     assert process.returncode == 130 and "Traceback" not in said, said
     if not (run / "checkpoints.json").exists():
         assert "before the first step" in said and "saved at step" not in said and "--resume" not in said
@@ -120,7 +127,7 @@ def test_killed_and_run_again_until_it_is_done(miniature_root: Path, reference: 
         process = start(miniature_root, run, f"--workers={workers}")
         wait_for_step(run, step, process)
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=200)
         assert process.returncode == -signal.SIGKILL
     run_through(miniature_root, run)
     assert_equal_ends(run, reference)
@@ -187,7 +194,7 @@ def test_many_kills_at_random_moments(seed: int, device: str, miniature_root: Pa
         time.sleep(draw.random() * 0.4)
         delivered += process.poll() is None
         process.send_signal(number)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=200)
         assert process.returncode in (-signal.SIGKILL, 143, 0, -signal.SIGTERM), said
     assert delivered >= 35
     run_through(miniature_root, run, *longer)
@@ -221,7 +228,7 @@ def test_a_killed_worker_ends_the_run_with_its_name_and_leaves_no_orphan(
     ]
     assert len(workers) >= 2
     os.kill(workers[0], signal.SIGKILL)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=200)
     assert process.returncode == 1 and "data worker" in said and "SIGKILL" in said, said
     time.sleep(1)
     assert all(gone(pid) for pid in workers)

@@ -19,7 +19,7 @@ def small_run(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) ->
     run = tmp_path_factory.mktemp("models") / "small"
     arguments = [
         "--datasets", str(miniature_root), "--checkpoint-folder", str(run), "--epochs", "1", "--batch-size", "8",
-        "--resolution", "96", "64", "--mb2-width-mult", "0.25", "--ema", "0.5", "--workers", "0",
+        "--net", "sq-ssd-lite", "--resolution", "96", "64", "--mb2-width-mult", "0.25", "--ema", "0.5", "--workers", "0",
         "--augment", "light", "--device", "cpu", "--threads", "1",
     ]  # fmt: skip
     assert main(arguments) == 0

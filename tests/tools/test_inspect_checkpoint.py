@@ -46,7 +46,7 @@ def test_it_tells_what_is_inside_and_refuses_what_is_damaged(
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
     assert main([str(run)]) == 0
     said = capsys.readouterr().out
-    assert "epoch 0, step 2" in said and "mb2-ssd-lite" in said and "average    2 updates" in said
+    assert "epoch 0, step 2" in said and "sq-ssd-lite" in said and "average    2 updates" in said
     assert "no image turned upright (EXIF)" in " ".join(said.split()) and "--exif" not in said
     assert main([str(run), "--digest"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 11

@@ -55,7 +55,9 @@ def test_resume_at_an_epoch_boundary(
     assert_same_run(run, uninterrupted)
 
 
-def test_resume_at_any_step(train: Train, with_statistics: list[str], uninterrupted: Path, tmp_path: Path) -> None:
+def test_resume_at_any_step(
+    train: Train, with_statistics: list[str], uninterrupted: Path, tmp_path: Path
+) -> None:
     """After the first one, in the middle of an epoch, at its end, just behind it, in a later one."""
     run = tmp_path / "run"
     for stop in (1, 3, 4, 5, 10):
