@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -18,24 +19,36 @@ settings.load_profile("no clock")
 
 
 LONG = [
+    "test_all_nets.py",
+    "test_parity.py",
     "test_distributed.py",
     "test_interrupt.py",
     "test_resume.py",
-    "test_parity.py",
-    "test_schema.py",
     "test_environment.py",
+    "test_schema.py",
     "test_printed_training.py",
     "test_export_onnx.py",
-    "test_not_finite.py",
-    "test_loop.py",
-    "test_entries.py",
     "test_demo.py",
+    "test_loop.py",
+    "test_not_finite.py",
+    "test_classroom.py",
+    "test_torchvision_imports.py",
+    "test_entries.py",
 ]
 """Files that take longest: begun first, so that no process works alone at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
+def pytest_collection_finish() -> None:
+    """What stays to the end (modules of torch, the tests themselves) is not looked through for garbage again and again."""
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # libraries that count what is left at the end find nothing
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.engine.tiny_runs import TINY, differences
+from tests.engine.tiny_runs import WITH_STATISTICS, differences
 from tests.engine.training.test_step import a_batch, make
 from vision.artefacts import files
 from vision.artefacts.records import RecordError
@@ -40,7 +40,7 @@ def finished(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     line = [
         "--datasets",
         str(miniature_root),
-        *TINY,
+        *WITH_STATISTICS,
         "--checkpoint-folder",
         str(run),
         "--stop-after-epoch",
@@ -177,7 +177,7 @@ def test_a_record_names_nothing_outside_its_folder(name: str, run: Path) -> None
 def test_loads_with_weights_only_and_holds_plain_types(run: Path) -> None:
     content = torch.load(newest(run), weights_only=True)
     assert content["format"] == 1 and content["epoch"] == 1 and content["sampler"]["epoch"] == 2
-    assert content["classes"][0] == "BACKGROUND" and content["args"]["net"] == "mb2-ssd-lite"
+    assert content["classes"][0] == "BACKGROUND" and content["args"]["net"] == "mb1-ssd-lite"
     assert not [name for name in content["weights"] if name.startswith("module.")]
 
 
