@@ -58,17 +58,17 @@ def pages_tiles(splits: Sequence[Split], report: dict[str, Any]) -> list[tuple[s
     suspicious = report["suspicions"] | {"outside": report["outside"] or []}
     sections = []
     for kind, rows in suspicious.items():
-        tiles = [tile for row in rows if (tile := _tile(by_name[row["split"]], row)) is not None]
-        sections.append((f"{kind}: {counted(len(rows), 'box')}, {WORDS[kind]}", _spread(tiles, OF_A_KIND)))
+        tiles = [_tile(by_name[row["split"]], row) for row in _spread(rows, OF_A_KIND)]
+        sections.append((f"{kind}: {counted(len(rows), 'box')}, {WORDS[kind]}", list(filter(None, tiles))))
     for kind in ("exact", "near") if report["duplicates"] else ():
         groups = sorted(report["duplicates"][kind], key=lambda group: -len(group["splits"]))
         for number, group in enumerate(groups[:OF_A_KIND], 1):
             many = counted(len(group["images"]), "image")
-            found = [_tile(by_name[row["split"]], row) for row in group["images"][:OF_A_GROUP]]
+            tiles = [_tile(by_name[row["split"]], row) for row in group["images"][:OF_A_GROUP]]
             heading = (
                 f"images twice ({kind}), {number} of {len(groups)}: {many} of {' and '.join(group['splits'])}"
             )
-            sections.append((heading, list(filter(None, found))))
+            sections.append((heading, list(filter(None, tiles))))
     return [section for section in [*sections, *_of_classes(splits)] if section[1]]
 
 

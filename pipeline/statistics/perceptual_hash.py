@@ -77,9 +77,9 @@ def _buckets(known: np.ndarray, bands: int) -> Iterator[np.ndarray]:
     for low, high in itertools.pairwise(edges):
         keys = (known >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
         order = np.argsort(keys, kind="stable")
-        for bucket in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
-            if len(bucket) > 1:
-                yield bucket
+        starts = np.flatnonzero(np.diff(keys[order], prepend=~keys[order[:1]], append=~keys[order[-1:]]))
+        for start in np.flatnonzero(np.diff(starts) > 1).tolist():
+            yield order[starts[start] : starts[start + 1]]
 
 
 def _squared(known: np.ndarray, bucket: np.ndarray, bits: int) -> Iterator[tuple[int, int]]:

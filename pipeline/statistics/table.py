@@ -108,7 +108,7 @@ def _few_and_missing(classes: dict[str, Any]) -> Iterator[str]:
     yield ""
     learned = classes["split"]
     few = [f"{name(row['name'], 30)} ({row['objects']})" for row in classes["few"]]
-    words = f"classes with fewer than {classes['fewer_than']:,} objects in {learned}: "
+    words = f"classes with fewer than {counted(classes['fewer_than'], 'object')} in {learned}: "
     yield from _wrapped(words + (_some(few) or "none"))
     elsewhere = [
         f"{name(row['name'], 30)} ({row['split']}: {row['objects']})" for row in classes["only_elsewhere"]
