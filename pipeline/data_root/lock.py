@@ -17,14 +17,16 @@ POLL_S = 0.2
 
 
 @contextmanager
-def root_lock(root: Path, wait: bool, say: Callable[[str], None], stop: Stop) -> Iterator[None]:
-    """Holds ``root/.pipeline/lock``; where another process has it, waits for it, or fails naming that process.
+def root_lock(
+    root: Path, wait: bool, say: Callable[[str], None], stop: Stop, name: str = LOCK
+) -> Iterator[None]:
+    """Holds ``root/.pipeline/lock`` (or the lock ``name``); where another process has it, waits for it, or fails naming that process.
 
     Raises:
         StageError: held by somebody else, and ``wait`` is false.
         Interrupted: asked to stop while waiting.
     """
-    path = root / LOCK
+    path = root / name
     said = False
     while (descriptor := take_lock(path)) is None:
         holder = holder_of(path)

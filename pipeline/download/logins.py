@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from pipeline.stage import StageError
 from vision.messages.addresses import HIDDEN, has_hidden, host_of
@@ -36,12 +36,6 @@ def _in_netrc(address: str) -> bool:
     from requests.utils import get_netrc_auth  # requests takes its time
 
     return get_netrc_auth(address) is not None
-
-
-def below(server: str, path: str) -> str:
-    """The address of the file ``path`` on a mirror; a query of the mirror, such as a signature, stays behind it."""
-    parts = urlsplit(server)
-    return parts._replace(path=f"{parts.path.rstrip('/')}/{quote(path)}", fragment="").geturl()
 
 
 def named_again(command: str, option: str, address: str) -> str:

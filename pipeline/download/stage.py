@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data_root import brought
-from pipeline.download.logins import below, named_again, usable
+from pipeline.download.logins import named_again, usable
 from pipeline.release import COCO_SERVER, ReleaseFile, archive_path
 from pipeline.runner.own_data import nothing_to_bring
 from pipeline.runner.owners_files import free_name, is_remains
 from pipeline.space import require_space
 from pipeline.stage import Counts, Interrupted, Settings, Stage, StageContext, StageError
 from pipeline.stop import Stop
+from pipeline.transfer.mirrors import below
 from pipeline.transfer.partial import bytes_here, remove_traces, was_just_published
 from pipeline.transfer.progress import Progress, size
 from vision.artefacts.data_layout import image_folder

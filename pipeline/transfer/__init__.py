@@ -3,7 +3,8 @@
 * ``fetch.py``           several connections, mirrors, retries: where a retry is decided
 * ``partial.py``         ``NAME.part`` and its journal: which bytes are here
 * ``request.py``         one GET with a range, redirects followed, the head checked
-* ``mirrors.py``         which mirror is asked next
+* ``small_file.py``      a file that fits into the memory, for many of them
+* ``mirrors.py``         the address of a file on a mirror; which mirror is asked next
 * ``network_errors.py``  what went wrong, in a few words
 * ``progress.py``        the bar, or a line every ten seconds
 """

@@ -2,7 +2,8 @@
 
 The first connection finds out whether the server gives ranges of an object that it can name; only then others join.
 Where a server does not, one connection fetches all. Bytes are believed only from the offset that was asked for and of
-the same object (If-Range); size and SHA-256 decide at the end.
+the same object (If-Range); size and SHA-256 decide at the end; where nobody published a SHA-256, the MD5 that the server
+tells.
 """
 
 from __future__ import annotations
@@ -38,7 +39,6 @@ CHUNK = 1 << 16
 SPAN_BYTES = 64 << 20
 """Bytes of a span; files of less than two spans come in one piece."""
 TRIES = 6
-"""Failures of a connection without progress, for each mirror, before the fetch fails."""
 PROGRESS = 1 << 16
 """Bytes a connection must deliver to reset its failure count, so that a server that sends one byte at a time is not retried forever."""
 MIN_RATE, RATE_WINDOW_S = 1024, 60.0
@@ -56,8 +56,10 @@ TRANSFER_ERRORS = (TransientError, requests.RequestException, urllib3.exceptions
 class Fetch:
     """One file to fetch.
 
-    * urls: mirrors, in order of preference; bytes: None where nobody knows; sha256: in hex, small
-    * progress: called with bytes that arrived, negative where some have to come again; from any thread
+    * urls: mirrors, in order of preference; bytes: None where nobody knows; sha256: in hex, small, "" where nobody knows
+    * progress: called with bytes that arrived, negative where some have to come again; from any thread; expect: with
+      the size, once a server has told one that nobody knew
+    * tries: failures of a connection without progress, for each mirror, before the fetch fails
     * connections: at most so many at a time; another: how one names a further mirror;
       wrong_size: what to do where each has a file of another size
     * require: raises where ``output`` must not be replaced
@@ -74,6 +76,8 @@ class Fetch:
     another: str = "--mirror URL"
     wrong_size: str = "name the release whose files the server has (--release FILE)"
     require: Callable[[Path], None] = require_file_place
+    expect: Callable[[int], None] = lambda total: None
+    tries: int = TRIES
     mirrors: Mirrors = field(init=False)
 
     def __post_init__(self) -> None:
@@ -101,7 +105,7 @@ class Fetch:
                     if not (part.complete or part.can_go_on):
                         with suppress(OSError):
                             part.remove()
-                url, wrong = self.mirrors.current, self._wrong(part.path)
+                url, wrong = self.mirrors.current, self._wrong(part)
                 if wrong is None:
                     self.require(self.output)
                     part.publish(self.output)
@@ -121,7 +125,7 @@ class Fetch:
         """Returns when all bytes are there."""
         part.open(SPAN_BYTES if connections > 1 else None)
         self.progress(part.have)
-        for _ in range(TRIES):
+        for _ in range(self.tries):
             if part.complete:
                 return
             try:
@@ -137,21 +141,24 @@ class Fetch:
                 connections = 1
         raise StageError(
             f"{self.output.name} could not be fetched",
-            f"begun {TRIES} times from the start: {why}",
+            f"begun {self.tries} times from the start: {why}",
             f"name another mirror ({self.another})",
         )
 
-    def _wrong(self, path: Path) -> str | None:
-        have = path.stat().st_size
+    def _wrong(self, part: PartialFile) -> str | None:
+        have = part.path.stat().st_size
         if self.bytes is not None and have != self.bytes:
             return f"{have:,} bytes instead of {self.bytes:,}"
-        sha256 = hashlib.sha256()
-        with path.open("rb") as stream:
+        name, expected = ("sha256", self.sha256) if self.sha256 else ("md5", part.md5)
+        if not expected:
+            return None
+        found = hashlib.new(name, usedforsecurity=False)
+        with part.path.open("rb") as stream:
             while chunk := stream.read(1 << 22):
-                sha256.update(chunk)
+                found.update(chunk)
                 self.stop.check()
-        digest = sha256.hexdigest()
-        return None if digest == self.sha256 else f"sha256 {digest[:12]}… instead of {self.sha256[:12]}…"
+        digest = found.hexdigest()
+        return None if digest == expected else f"{name} {digest[:12]}… instead of {expected[:12]}…"
 
 
 class Connections:
@@ -226,7 +233,7 @@ class Connections:
                     continue
                 weight = getattr(error, "weight", 1)
                 failures, tries = failures + weight, tries + 1
-                most = TRIES * max(1, self.job.mirrors.usable)
+                most = self.job.tries * max(1, self.job.mirrors.usable)
                 if failures >= most:
                     check = self.job.wrong_size if isinstance(error, OtherFile) else "check the network"
                     self._give_up(f"{redacted(url)}: {said(error)}", check)
@@ -293,11 +300,12 @@ class Connections:
                 "name another place",
             )
             part.learn_total(span, answer.total)
+            self.job.expect(answer.total)
         if answer.total not in (None, part.total):
             what = f"the server's file has {answer.total:,} bytes instead of {part.total:,}"
             raise OtherFile(what, weight=3) if whole else NotResumable(what)
         if answer.validator:
-            part.identify(span, url, answer.validator)
+            part.identify(span, url, answer.validator, answer.md5)
 
     def _receive(self, answer: Answer, span: Segment) -> None:
         pace, room = MinRate(), DiskGuard(self.part)

@@ -1,8 +1,9 @@
-"""Which mirror of a file is asked next, and which cannot resume the partial file."""
+"""The address of a file on a mirror; which mirror is asked next, and which cannot resume the partial file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import quote, urlsplit
 
 
 class Mirrors:
@@ -53,3 +54,9 @@ class Mirrors:
             first = self.usable > 0 or self.current in self._dead
             self._current = min(self.urls.index(url) for url in again) if first else self._current
         self._barred.clear()
+
+
+def below(server: str, path: str) -> str:
+    """The address of the file ``path`` on a mirror; a query of the mirror, such as a signature, stays behind it."""
+    parts = urlsplit(server)
+    return parts._replace(path=f"{parts.path.rstrip('/')}/{quote(path)}", fragment="").geturl()

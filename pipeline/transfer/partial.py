@@ -57,6 +57,7 @@ class PartialFile:
     * spans: in order, without gaps
     * validators: by url without what is secret in it, what its server said identifies the object (a strong ETag or a
       date); a signature that is another one each time is no other object
+    * md5: of the whole, in hex, as a server has told it last; "" where none has
     """
 
     def __init__(self, output: Path, total: int | None, identity: str = "") -> None:
@@ -66,6 +67,7 @@ class PartialFile:
         self.identity = identity
         self.spans: list[Segment] = []
         self.validators: dict[str, str] = {}
+        self.md5 = ""
         self._lock = threading.RLock()
         self._descriptor = -1
         self._notes: log.JsonLines | None = None
@@ -110,7 +112,7 @@ class PartialFile:
         """From nothing; one span where ``span_bytes`` is None or the size is not known."""
         with self._lock:
             self.remove()
-            self.validators = {}
+            self.validators, self.md5 = {}, ""
             self.total = self._given
             self.spans = list(_cut(self.total, span_bytes))
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
@@ -134,17 +136,18 @@ class PartialFile:
             return False
         spans = [Segment(n, start, end) for n, (start, end) in enumerate(head["spans"])]
         same_boot = head["boot"] == boot_id() != ""
-        validators = {}
+        validators, md5 = {}, ""
         for row in rows[1:]:
             if "url" in row:
                 validators[redacted(str(row["url"]))] = str(row["validator"])
+                md5 = str(row.get("md5", md5))
             elif row["synced"] or same_boot:
                 spans[row["span"]].have = int(row["have"])
         if not _fit(spans, total, size):
             return False
         for span in spans:
             span.noted = span.have
-        self.spans, self.validators = spans, validators
+        self.spans, self.validators, self.md5 = spans, validators, md5
         self.total = total if self.total is None else self.total
         return True
 
@@ -157,20 +160,21 @@ class PartialFile:
         rows = [
             {"part": SCHEMA, "sha256": self.identity, "bytes": self.total, "boot": boot_id(), "spans": ends}
         ]
-        rows += [{"url": url, "validator": validator} for url, validator in self.validators.items()]
+        told = {"md5": self.md5} if self.md5 else {}
+        rows += [{"url": url, "validator": validator, **told} for url, validator in self.validators.items()]
         rows += [{"span": s.number, "have": s.have, "synced": False} for s in self.spans if s.have]
         publish_bytes(self.record, b"".join(log.line(row) for row in rows))
         self._notes = log.JsonLines(self.record)
 
     # Writing
 
-    def identify(self, span: Segment, url: str, validator: str) -> None:
-        """What the server of ``url`` calls the object; told by the connection that fetches ``span``."""
+    def identify(self, span: Segment, url: str, validator: str, md5: str = "") -> None:
+        """What the server of ``url`` calls the object, and its MD5; told by the connection that fetches ``span``."""
         shown = redacted(url)
         with self._lock:
             if self._is_current(span) and self.validators.get(shown) != validator:
-                self.validators[shown] = validator
-                self._note({"url": shown, "validator": validator})
+                self.validators[shown], self.md5 = validator, md5 or self.md5
+                self._note({"url": shown, "validator": validator} | ({"md5": md5} if md5 else {}))
 
     def validator_of(self, url: str) -> str:
         """What the server of ``url`` calls the object; "" where it has not said so."""

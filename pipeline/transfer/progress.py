@@ -49,6 +49,13 @@ class Progress:
                 self._said, self._since = now, 0
                 self.say(line)
 
+    def expect(self, total: int) -> None:
+        """So many bytes come in all, told after the beginning."""
+        with self._lock:
+            self.total = total
+            if self._bar is not None:
+                self._bar.total = total
+
     def _line(self, now: float) -> str:
         parts = [f"{self.what}: {size(self.here)}"]
         if self.total:

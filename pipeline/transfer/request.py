@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -47,7 +48,7 @@ class Answer:
     """The body begins at byte ``start``; ``total`` is the size of the whole file, None where it was not told.
 
     * validator: what identifies the object, "" where a resume could mix two versions
-    * length: bytes that the body announces
+    * length: bytes that the body announces; md5: of the whole file, in hex, "" where it was not told
     """
 
     response: requests.Response
@@ -55,6 +56,7 @@ class Answer:
     total: int | None
     validator: str
     length: int | None
+    md5: str = ""
 
 
 @contextmanager
@@ -172,13 +174,14 @@ def _answer(response: requests.Response, start: int, html: bool) -> Answer:
         raise TransientError(f"unasked Content-Encoding {headers['Content-Encoding']}")
     length = _number(headers.get("Content-Length", ""))
     if status == 200:
-        return Answer(response, 0, length, _validator(response), length)
+        return Answer(response, 0, length, _validator(response), length, _md5(response))
     span = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", headers.get("Content-Range", ""))
     if span is None or int(span[1]) != start:
         raise NotResumable(
             f"asked for bytes from {start:,}, got Content-Range {headers.get('Content-Range')!r}"
         )
-    return Answer(response, start, None if span[3] == "*" else int(span[3]), _validator(response), length)
+    total = None if span[3] == "*" else int(span[3])
+    return Answer(response, start, total, _validator(response), length, _md5(response))
 
 
 def _no_such_range(response: requests.Response, start: int) -> Exception:
@@ -204,6 +207,18 @@ def _validator(response: requests.Response) -> str:
     if etag and not etag.startswith("W/"):
         return etag
     return "" if etag else response.headers.get("Last-Modified", "")
+
+
+def _md5(response: requests.Response) -> str:
+    """As the two stores say it whose objects have one: Google's in a header, Amazon's as the ETag of an object of one part.
+
+    An ETag of 32 digits of another server may be anything.
+    """
+    told = re.search(r"\bmd5=([A-Za-z0-9+/]{22}==)", response.headers.get("x-goog-hash", ""))
+    if told:
+        return base64.b64decode(told[1]).hex()
+    etag = re.fullmatch(r'"([0-9a-f]{32})"', response.headers.get("ETag", ""))
+    return etag[1] if etag and response.headers.get("Server") == "AmazonS3" else ""
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -21,16 +21,20 @@ MIXTURE = (
 
 @dataclass
 class FaultServer:
-    """Serves one ``body`` under any path. ``faults`` are used up one a request, then it behaves.
+    """Serves one ``body`` under any path, or ``bodies`` by path. ``faults`` are used up one a request, then it behaves.
 
     ``served`` counts body bytes, ``requests`` keeps the Range header of each request. ``always`` is the fault of every
     request for which ``faults`` has none; with ``draw`` faults are drawn from ``MIXTURE`` instead, ``left`` times.
-    ``pause_s`` before every 16 KiB is how slow it is. Where there is a ``login`` (``user:password``) or a ``token`` (a
+    ``faults_of`` are those of one path, each time. ``pause_s`` before every 16 KiB is how slow it is. Where there is a ``login`` (``user:password``) or a ``token`` (a
     query), whoever lacks it gets a 401.
     """
 
     body: bytes
     faults: list[str] = field(default_factory=list)
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    faults_of: dict[str, str] = field(default_factory=dict)
+    paths: list[str] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
     etag: str = '"v1"'
     login: str = ""
     token: str = ""
@@ -43,8 +47,10 @@ class FaultServer:
     left: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def next_fault(self) -> str:
+    def next_fault(self, path: str) -> str:
         with self.lock:
+            if path in self.faults_of or (self.bodies and path not in self.bodies):
+                return self.faults_of.get(path, "404")
             if self.faults:
                 return self.faults.pop(0)
             if self.draw is not None and self.left and self.draw.random() < 0.6:
@@ -67,7 +73,9 @@ def _handler(server: FaultServer) -> type[http.server.BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             asked = self.headers.get("Range")
             server.requests.append(asked)
-            fault = server.next_fault()
+            path = self.path.partition("?")[0]
+            server.paths.append(path)
+            fault = server.next_fault(path)
             self.close_connection = True
             if not self._may():
                 self._head(401, 0, {"WWW-Authenticate": "Basic"})
@@ -100,7 +108,8 @@ def _handler(server: FaultServer) -> type[http.server.BaseHTTPRequestHandler]:
             return known and self.path.partition("?")[2] == server.token
 
         def _file(self, fault: str, asked: str | None) -> None:
-            body, start, status, extra = server.body, 0, 200, {"ETag": server.etag}
+            whole = server.bodies.get(self.path.partition("?")[0], server.body)
+            body, start, status, extra = whole, 0, 200, {"ETag": server.etag, **server.headers}
             fresh = self.headers.get("If-Range") in (None, server.etag)
             end = len(body)
             if fault == "416 always" or (asked and fault == "416"):

@@ -1,4 +1,4 @@
-"""Addresses that have lost their secret, and addresses below a mirror."""
+"""Addresses that have lost their secret."""
 
 from __future__ import annotations
 
@@ -6,26 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.download.logins import below, named_again, usable
+from pipeline.download.logins import named_again, usable
 from pipeline.stage import StageError
-
-
-@pytest.mark.parametrize(
-    ("server", "expected"),
-    [
-        ("https://h/coco", "https://h/coco/zips/a.zip"),
-        ("https://h/coco/", "https://h/coco/zips/a.zip"),
-        ("https://u:p@h", "https://u:p@h/zips/a.zip"),
-        ("https://h/coco?sig=x", "https://h/coco/zips/a.zip?sig=x"),
-        ("https://h/coco/?sig=x#part", "https://h/coco/zips/a.zip?sig=x"),
-    ],
-)
-def test_a_file_below_a_mirror(server: str, expected: str) -> None:
-    assert below(server, "zips/a.zip") == expected
-
-
-def test_an_odd_path_stays_a_path() -> None:
-    assert below("https://h/c?s=1", "a b?c#d.zip") == "https://h/c/a%20b%3Fc%23d.zip?s=1"
 
 
 def test_what_has_lost_nothing_is_used_as_it_is() -> None:

@@ -10,7 +10,7 @@ import pytest
 from pipeline.stage import StageError
 from pipeline.transfer import fetch
 from pipeline.transfer.fetch import Fetch
-from pipeline.transfer.mirrors import Mirrors
+from pipeline.transfer.mirrors import Mirrors, below
 from tests.pipeline.fault_server import FaultServer, serving
 
 WAYS = [1, 4]
@@ -101,3 +101,21 @@ def test_a_server_of_another_release_is_named_and_nothing_begins_again(
         make_fetch((), connections=connections, bytes=5_000_000, say=said.append).run()
     assert "700,000 bytes instead of 5,000,000" in str(caught.value) and "network" not in str(caught.value)
     assert not [line for line in said if "beginning again" in line]
+
+
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [
+        ("https://h/coco", "https://h/coco/zips/a.zip"),
+        ("https://h/coco/", "https://h/coco/zips/a.zip"),
+        ("https://u:p@h", "https://u:p@h/zips/a.zip"),
+        ("https://h/coco?sig=x", "https://h/coco/zips/a.zip?sig=x"),
+        ("https://h/coco/?sig=x#part", "https://h/coco/zips/a.zip?sig=x"),
+    ],
+)
+def test_a_file_below_a_mirror(server: str, expected: str) -> None:
+    assert below(server, "zips/a.zip") == expected
+
+
+def test_an_odd_path_stays_a_path() -> None:
+    assert below("https://h/c?s=1", "a b?c#d.zip") == "https://h/c/a%20b%3Fc%23d.zip?s=1"
