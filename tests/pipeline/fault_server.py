@@ -25,7 +25,8 @@ class FaultServer:
 
     ``served`` counts body bytes, ``requests`` keeps the Range header of each request. ``always`` is the fault of every
     request for which ``faults`` has none; with ``draw`` faults are drawn from ``MIXTURE`` instead, ``left`` times.
-    ``faults_of`` are those of one path, each time. ``pause_s`` before every 16 KiB is how slow it is. Where there is a ``login`` (``user:password``) or a ``token`` (a
+    ``faults_of`` are those of one path, each time. With
+    ``md5`` it tells that of the whole body, as Google's store does. ``pause_s`` before every 16 KiB is how slow it is. Where there is a ``login`` (``user:password``) or a ``token`` (a
     query), whoever lacks it gets a 401.
     """
 
@@ -35,6 +36,7 @@ class FaultServer:
     faults_of: dict[str, str] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
+    md5: bool = False
     etag: str = '"v1"'
     login: str = ""
     token: str = ""
@@ -110,6 +112,9 @@ def _handler(server: FaultServer) -> type[http.server.BaseHTTPRequestHandler]:
         def _file(self, fault: str, asked: str | None) -> None:
             whole = server.bodies.get(self.path.partition("?")[0], server.body)
             body, start, status, extra = whole, 0, 200, {"ETag": server.etag, **server.headers}
+            if server.md5:
+                told = base64.b64encode(hashlib.md5(whole, usedforsecurity=False).digest()).decode()
+                extra["x-goog-hash"] = f"crc32c=AAAAAA==,md5={told}"
             fresh = self.headers.get("If-Range") in (None, server.etag)
             end = len(body)
             if fault == "416 always" or (asked and fault == "416"):
