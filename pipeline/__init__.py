@@ -9,6 +9,7 @@ archives/      hostile zips, read safely (library)               annotations/   
 image_check/   the check of images by processes (library)        miniature/     the rendered release, to try all of it on
 import_data/   a foreign data set → a data root           formats/       a reader a foreign layout
 statistics/    what is in a root: numbers, duplicates, suspicions (a command that makes nothing there)
+open_images/   classes of Open Images in the ancestors' layout, fetched before an import (no stage)
 download/, extract/, validate_images/, remap_categories/, index/   a room a stage: __main__.py, stage.py, own_*.py
 """
 

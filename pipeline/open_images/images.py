@@ -25,6 +25,8 @@ from vision.messages.terminal import clock_time, counted
 FEW, MOST_SHARE = 10, 0.05
 """So many images may fail, or this share of those that are asked for; more of both stop the command."""
 LOOK_S = 0.05
+GRACE_S = 2.0
+"""How long threads may take to leave: one that waits for a server is left behind, and writes nothing any more."""
 JPEG = b"\xff\xd8\xff"
 
 
@@ -70,6 +72,9 @@ class Images:
             self._raise()
         finally:
             self._files.leave.set()
+            until = time.monotonic() + GRACE_S
+            for thread in filter(threading.Thread.is_alive, threads):
+                thread.join(max(0.0, until - time.monotonic()))
 
     def _raise(self) -> None:
         if self._error:

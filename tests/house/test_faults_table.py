@@ -12,6 +12,7 @@ NAMED = re.compile(r"(\*long\* )?`(tests/[\w/]+\.py)::(test_\w+)`")
 PARTS = {
     "Every stage": 10,
     "Download": 8,
+    "Open Images": 10,
     "Extract": 4,
     "Import of foreign data": 7,
     "Validate": 8,

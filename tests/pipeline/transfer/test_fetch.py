@@ -141,6 +141,49 @@ def test_a_wrong_digest_is_fetched_once_more_and_then_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("faults", [("flip",), ("cut", "flip"), ("cut",), ()])
+def test_the_md5_that_the_server_tells_decides_where_nobody_knows_a_digest(
+    faults: tuple[str, ...], make_fetch: Callable[..., Fetch], fault_server: FaultServer, tmp_path: Path
+) -> None:
+    fault_server.md5, told = True, list[int]()
+    make_fetch(faults, sha256="", bytes=None, expect=told.append).run()
+    assert (tmp_path / "file.zip").read_bytes() == fault_server.body
+    assert told == [len(fault_server.body)] * (1 + ("flip" in faults))
+    assert len(fault_server.requests) == 1 + len(faults)
+
+
+def test_the_md5_is_known_also_when_only_the_end_was_missing(
+    make_fetch: Callable[..., Fetch], fault_server: FaultServer, tmp_path: Path
+) -> None:
+    """As after a kill between the last byte and the name: nothing is asked for, and the digest is looked at."""
+    fault_server.md5 = True
+    fetch = make_fetch((), sha256="", bytes=None)
+    kept = part.PartialFile(fetch.output, None, "")
+    kept.open(None)
+    fetch._transfer(kept, 1)
+    kept.close()
+    with kept.path.open("r+b") as file:
+        file.write(b"x")
+    said: list[str] = []
+    make_fetch((), sha256="", bytes=None, say=said.append).run()
+    assert "md5" in said[0] and said[0].endswith("; fetching it again")
+    assert (tmp_path / "file.zip").read_bytes() == fault_server.body
+
+
+def test_without_any_digest_the_size_decides(
+    make_fetch: Callable[..., Fetch], fault_server: FaultServer, tmp_path: Path
+) -> None:
+    make_fetch(("cut", "stall"), sha256="", bytes=None).run()
+    assert (tmp_path / "file.zip").read_bytes() == fault_server.body
+
+
+def test_so_many_tries_as_are_asked_for(make_fetch: Callable[..., Fetch], fault_server: FaultServer) -> None:
+    fault_server.always = "500"
+    with pytest.raises(StageError, match="HTTP 500"):
+        make_fetch((), tries=2).run()
+    assert len(fault_server.requests) == 2
+
+
 @pytest.mark.parametrize("connections", WAYS)
 def test_a_server_that_drips_is_left(
     make_fetch: Callable[..., Fetch],

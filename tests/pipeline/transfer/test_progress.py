@@ -57,6 +57,15 @@ def test_what_has_to_come_again_is_taken_back(clock: Time) -> None:
     assert said == ["download: 10.0 % of 1.0 MB  30.0 kB/s  ETA 0:00:30"]
 
 
+def test_a_size_that_is_told_later(clock: Time) -> None:
+    said: list[str] = []
+    with Progress("download", None, said.append) as shown:
+        shown.expect(1_000_000)
+        clock.now += 20
+        shown.update(100_000)
+    assert said == ["download: 10.0 % of 1.0 MB  5.0 kB/s  ETA 0:03:00"]
+
+
 def test_without_a_size_it_says_what_is_here(clock: Time) -> None:
     said: list[str] = []
     with Progress("file.zip", None, said.append) as shown:
