@@ -11,6 +11,7 @@ from pipeline.open_images.release import damaged
 from pipeline.stop import StageError
 from vision.messages.advice import shown
 from vision.messages.command_line import comma_joined, shortened
+from vision.messages.terminal import counted
 
 NEAR = 4
 
@@ -66,7 +67,7 @@ def _unknown(unknown: Sequence[str], known: set[str], wanted: Sequence[str]) -> 
     better = comma_joined(dict.fromkeys([*wanted, *(found[0] for found in near.values() if found)]))
     return StageError(
         f"Open Images has no boxes of {', '.join(repr(shown(shortened(name))) for name in unknown)}",
-        f"it has {len(known):,} classes with boxes; {lines}",
+        f"it has boxes of {counted(len(known), 'class')}; {lines}",
         f"name classes of its own, such as --classes {better!r}" if better else "name classes of its own",
     )
 

@@ -186,7 +186,7 @@ class _Download:
         for split, boxes in found.items():
             if len(chosen[split]) < len(boxes.images):
                 self.say(
-                    f"{split}: {len(chosen[split]):,} of {len(boxes.images):,} images are taken (seed {seed})"
+                    f"{split}: {len(chosen[split]):,} of {counted(len(boxes.images), 'image')} taken (seed {seed})"
                 )
         return chosen
 
@@ -199,7 +199,7 @@ class _Download:
         if here := set(names) - set(missing):
             others = sum(not self.made.knows(name) for name in here)
             own = f", {others:,} of them not brought by this command: they are used, and stay their owner's"
-            self.say(f"images: {len(here):,} of {len(names):,} are here" + (own if others else ""))
+            self.say(f"images: {len(here):,} of {len(names):,} here" + (own if others else ""))
         needed = len(missing) * IMAGE_BYTES
         if missing:
             self.say(

@@ -83,7 +83,7 @@ class Images:
         if (failed > FEW and failed > MOST_SHARE * asked) or failed == asked > 0:
             name, why = next(iter(self.failed.items()))
             raise StageError(
-                f"{failed:,} of {asked:,} images could not be fetched",
+                f"{failed:,} of {counted(asked, 'image')} could not be fetched",
                 f"the first: {name}: {why}; at most {FEW} or {MOST_SHARE:.0%} may fail",
                 "check the network, or name a mirror (--mirror URL); the same command resumes: what has come stays",
             )

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.open_images import __main__ as command
 from pipeline.open_images import driver, images
 from pipeline.open_images.__main__ import main
 from pipeline.open_images.driver import data_root_for
 from pipeline.open_images.release import CACHE, MADE_COLUMNS, SPLITS, made_name
 from pipeline.stop import Stop
-from tests.faults.harness import snapshot
+from tests.faults.harness import KILL, Shim, python, snapshot, spread
 from tests.pipeline.fault_server import FaultServer
 from tests.pipeline.open_images.conftest import Run
 from tests.pipeline.open_images.published import TABLES, Published
@@ -93,26 +94,25 @@ def test_stopped_in_the_middle_the_same_command_resumes(
     at: int, run: Run, server: FaultServer, root: Path, release: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked to stop when the ``at``-th image gets its name; the thread under way leaves a whole image or none."""
-    publish, stops, count = images.publish_bytes, [], [0]
-    made = Stop.__init__
-    monkeypatch.setattr(Stop, "__init__", lambda self, *asked: (made(self, *asked), stops.append(self))[0])
+    publish, small, stop = images.publish_bytes, images.SmallFiles, Stop()
+    files: list[images.SmallFiles] = []
+    published: list[Path] = []
 
     def publish_until(path: Path, data: bytes) -> object:
-        if count[0] == at:
-            stops[-1].signal = 2
-            images_here.leave.wait(5)
-        count[0] += 1
+        if len(published) == at:
+            stop.signal = 2
+            files[0].leave.wait(5)
+        published.append(path)
         return publish(path, data)
 
-    class Here(images.SmallFiles):
-        def __post_init__(self) -> None:
-            nonlocal images_here
-            images_here = self
+    def watched(tries: int) -> images.SmallFiles:
+        files.append(small(tries))
+        return files[0]
 
-    images_here: images.SmallFiles
     with monkeypatch.context() as patch:
         patch.setattr(images, "publish_bytes", publish_until)
-        patch.setattr(images, "SmallFiles", Here)
+        patch.setattr(images, "SmallFiles", watched)
+        patch.setattr(command, "Stop", lambda: stop)
         assert run("--num-workers", "1") == 130
     assert not list(root.glob("sub-*")) and len(brought(root)) in (at, at + 1)
     here, asked = brought(root), len(server.paths)
@@ -233,3 +233,26 @@ def test_the_printed_import_makes_a_data_root(
     printed(said, "pipeline/open_images/driver.py:_Download._end", "--workers", "1")
     labels = (data_root_for(root) / "annotations/labels.txt").read_text().split()
     assert sorted(labels) == ["Apple", "BACKGROUND", "Orange"]
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1800)
+def test_killed_again_and_again_it_ends_in_the_same_files(
+    shim: Shim, server: FaultServer, tmp_path: Path
+) -> None:
+    def line(root: Path) -> list[str]:
+        words = ("--classes", "Apple,Orange", "--mirror", server.url, "--root", root, "--num-workers", "3")
+        return python("-m", "pipeline.open_images", *words)
+
+    def made(root: Path) -> dict[str, str]:
+        return snapshot(root, lambda name: name.startswith(CACHE))
+
+    whole = tmp_path / "whole"
+    changes = shim.count(line(whole), whole)
+    for at in spread(changes, 24):
+        root = tmp_path / f"at {at}"
+        assert shim.run(line(root), root, at, KILL).returncode == -9, at
+        for name, digest in made(root).items():  # nothing half under a name of its own
+            assert ".tmp-" in name or made(whole)[name] == digest, (at, name)
+        assert shim.run(line(root), root, 0, "").returncode == 0, at
+        assert made(root) == made(whole), at

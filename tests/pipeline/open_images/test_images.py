@@ -169,10 +169,13 @@ def test_a_bar_on_a_terminal(
     job: Callable[..., Images], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(images, "sys", SimpleNamespace(stderr=SimpleNamespace(isatty=lambda: True)))
-    drawn: list[object] = []
+    drawn: list[str] = []
     real = images.bar
-    monkeypatch.setattr(
-        images, "bar", lambda *words, **more: drawn.append(real(*words, **more, disable=True)) or drawn[-1]
-    )
+
+    def hidden(desc: str, total: int, unit: str, **more: object) -> object:
+        drawn.append(f"{desc} {total} {unit}")
+        return real(desc, total, unit, disable=True)
+
+    monkeypatch.setattr(images, "bar", hidden)
     job().bring()
-    assert len(drawn) == 1
+    assert drawn == ["images 24 image"]
