@@ -22,7 +22,7 @@ STAGES: tuple[Fault, ...] = (
     ),
     *rows(
         "pipeline/transfer/fetch.py", "tests/pipeline/transfer/test_fetch.py",
-        ("the digest is not compared where the size is right", "return None if digest == self.sha256 else", "return None if have == self.bytes else", "tests/pipeline/transfer/test_fetch.py::test_a_wrong_digest_is_fetched_once_more_and_then_refused"),
+        ("the digest is not compared where the size is right", "return None if digest == expected else", "return None if have == self.bytes else", "tests/pipeline/transfer/test_fetch.py::test_a_wrong_digest_is_fetched_once_more_and_then_refused"),
         ("a server that asks to be left alone is not", "return min(after_s, RETRY_AFTER_LIMIT_S)", "return BACKOFF_S", "tests/pipeline/transfer/test_fetch.py::test_the_pauses_grow_and_are_never_the_same"),
         ("named before it is on the disk", "part.close()\n", "part.close(sync=False)\n", "tests/pipeline/transfer/test_partial.py::test_on_the_disk_before_it_has_its_name"),
     ),

@@ -287,8 +287,11 @@ class _Download:
             )
         data = data_root_for(self.root)
         words = ("--from", "open_images", "--source", self.root, "--root", data)
-        self.say("next: " + command("python -m pipeline.import_data", *words))
-        self.say("training: the import says at its end with which command, as that depends on how many images it keeps")
+        drawings = ("--include-depiction",) if self.request.depictions else ()
+        self.say("next: " + command("python -m pipeline.import_data", *words, *drawings))
+        self.say(
+            "training: the import says at its end with which command, as that depends on how many images it keeps"
+        )
 
 
 def data_root_for(root: Path) -> Path:

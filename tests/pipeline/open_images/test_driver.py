@@ -223,16 +223,24 @@ def test_where_the_import_is_told_to_go(tmp_path: Path, monkeypatch: pytest.Monk
     assert data_root_for(Path("..")) == tmp_path.with_name(tmp_path.name + "-data")
 
 
+@pytest.mark.parametrize("drawings", [(), ("--include-depiction",)])
 def test_the_printed_import_makes_a_data_root(
-    run: Run, root: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("pipeline.import_data.__main__", reason="there is no import here")
-    assert run() == 0
+    drawings: tuple[str, ...], run: Run, root: Path, release: Published, printed: Printed,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert run(*drawings) == 0
     said = capsys.readouterr().out
     shutil.rmtree(root / CACHE)  # nothing of it is needed any more
     printed(said, "pipeline/open_images/driver.py:_Download._end", "--workers", "1")
-    labels = (data_root_for(root) / "annotations/labels.txt").read_text().split()
-    assert sorted(labels) == ["Apple", "BACKGROUND", "Orange"]
+    data = data_root_for(root)
+    assert sorted((data / "annotations/labels.txt").read_text().split()) == ["Apple", "BACKGROUND", "Orange"]
+    boxes = release.images("Apple", "Orange", depictions=bool(drawings))
+    for split, ours in (("train", "train"), ("validation", "val")):
+        file = json.loads((data / f"annotations/instances_{ours}2017.json").read_text())
+        expected = [counts for name, counts in boxes.items() if name.startswith(f"{split}/")]
+        assert len(file["images"]) == len(expected)
+        assert len(file["annotations"]) == sum(map(Counter.total, expected))
+    assert "train_ssd.py" in capsys.readouterr().out
 
 
 @pytest.mark.faults
