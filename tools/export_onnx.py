@@ -13,11 +13,11 @@ if __name__ == "__main__":  # before the imports: they take a while
     guard()
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.problem import add_model, run_tool
+from tools.problem import add_model, tool
 from vision.artefacts.data_layout import require_no_data
 from vision.messages.advice import command, quoted
 from vision.messages.command_line import Parser
@@ -152,9 +152,7 @@ def report(result: ExportReport, output: Path, source: str, opened: LoadedDetect
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    arguments = build_parser().parse_args(argv)
-    return run_tool(lambda: export(arguments))
+main = tool(build_parser, export)
 
 
 if __name__ == "__main__":

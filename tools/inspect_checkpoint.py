@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.problem import run_tool
+from tools.problem import tool
 from vision.messages.advice import command
 from vision.messages.command_line import Parser
 from vision.messages.terminal import counted
@@ -132,12 +132,6 @@ def make_parser() -> Parser:
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """0, or 1 for a file that is damaged or missing."""
-    arguments = make_parser().parse_args(argv)
-    return run_tool(lambda: inspect(arguments))
-
-
 def inspect(arguments: argparse.Namespace) -> int:
     from vision.engine.checkpoints.checkpoint import find, load
 
@@ -148,6 +142,9 @@ def inspect(arguments: argparse.Namespace) -> int:
     for name, value in digests(checkpoint).items():
         print(f"{name:<10} {value}")
     return 0
+
+
+main = tool(make_parser, inspect)
 
 
 if __name__ == "__main__":

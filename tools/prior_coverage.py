@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.problem import run_tool
+from tools.problem import add_resolution, run_tool
 from vision.messages.command_line import Parser
 from vision.messages.terminal import counted
 from vision.ssd.variants import DEFAULT_VARIANT, find
@@ -51,10 +51,7 @@ def build_parser() -> Parser:
         "--images", type=int, default=2000, metavar="N", help="look at most at N, evenly spread (%(default)s)"
     )
     add("--net", default=DEFAULT_VARIANT, metavar="NAME", help="(%(default)s)")
-    add(
-        "--resolution", type=int, nargs="+", default=[300], metavar="PX",
-        help="input size: one number, or width and height (300)",
-    )  # fmt: skip
+    add_resolution(parser, "300")
     return parser
 
 
@@ -116,8 +113,7 @@ def report(arguments: argparse.Namespace) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    if len(arguments.resolution) > 2 or min(arguments.resolution) < 32:
-        parser.error("--resolution takes one or two numbers from 32 on")
+    arguments.resolution = arguments.resolution or [300]
     if arguments.images < 1:
         parser.error("--images takes a number from 1 on")
     return run_tool(lambda: report(arguments))

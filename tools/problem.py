@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from vision.messages.advice import UserError
 from vision.messages.command_line import Parser
 from vision.messages.system_errors import NO_THREAD, said_of, said_of_no_thread
 from vision.messages.terminal import painted
+
+LARGEST_PX = 4096
 
 
 def add_model(parser: Parser) -> None:
@@ -19,6 +23,33 @@ def add_model(parser: Parser) -> None:
         "--which", choices=("best", "last"), default="best",
         help="which checkpoint of a run folder (%(default)s)",
     )  # fmt: skip
+
+
+class _Size(argparse.Action):
+    """One side in px, or width and height."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
+        if len(values) > 2 or not all(32 <= side <= LARGEST_PX for side in values):
+            parser.error(f"{option} takes one or two numbers from 32 to {LARGEST_PX}")
+        setattr(namespace, self.dest, values)
+
+
+def add_resolution(parser: Parser, unless_told: str) -> None:
+    """``--resolution``, a list; [] where it is not given, which means what ``unless_told`` says."""
+    parser.add_argument(
+        "--resolution", type=int, nargs="+", action=_Size, default=[], metavar="PX",
+        help=f"input size in px: one number, or width and height ({unless_told})",
+    )  # fmt: skip
+
+
+def tool(parser: Callable[[], Parser], work: Callable[[argparse.Namespace], int]) -> Callable[..., int]:
+    """The ``main`` of a tool: ``argv`` (None: the command line) → what ``work`` does with it, its errors said."""
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        arguments = parser().parse_args(argv)
+        return run_tool(lambda: work(arguments))
+
+    return main
 
 
 def say_error(what: str) -> None:

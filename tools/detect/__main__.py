@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.detect.given_images import sort_out, source_of
 from tools.detect.result_names import RECORD, claimed_in, names_for, placed_name
-from tools.problem import run_tool
+from tools.problem import tool
 from vision.artefacts.data_layout import LABELS_NAME, require_no_data
 from vision.artefacts.file_kinds import HEAD_BYTES, kind_by_head
 from vision.images.formats import EXIF_CHOICES
@@ -362,9 +362,7 @@ def _suppressed(scores: np.ndarray, boxes: np.ndarray, threshold: float) -> Foun
     return left.boxes_xyxy.numpy(), left.scores.numpy(), left.labels.numpy()
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    arguments = build_parser().parse_args(argv)
-    return run_tool(lambda: detect(arguments))
+main = tool(build_parser, detect)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.evaluate.evaluations import DEFAULT_THRESHOLD, METRICS, Asked, comparison, place, require_free
-from tools.problem import add_model, run_tool
+from tools.problem import add_model, tool
 from vision.artefacts.data_layout import require_no_data
 from vision.messages.advice import UserError, command
 from vision.messages.advice import shown as shown_name
@@ -232,9 +232,7 @@ def _number(value: float) -> str:
     return f"{'–':>8}" if value < 0 else f"{value:>8.3f}"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    arguments = build_parser().parse_args(argv)
-    return run_tool(lambda: evaluate(arguments))
+main = tool(build_parser, evaluate)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.prior_coverage import objects
-from tools.problem import run_tool
+from tools.problem import add_resolution, run_tool
 from vision.messages.advice import UserError, command, shown
 from vision.messages.command_line import Parser, whole_from
 from vision.messages.terminal import counted
@@ -42,7 +42,6 @@ fit other images as well. The run stores the boxes themselves: it resumes, evalu
 """
 FEW = 10
 """Objects for each number that is fitted; with fewer the boxes fit these objects, and perhaps no others."""
-LARGEST_PX = 4096
 
 
 def build_parser() -> Parser:
@@ -61,10 +60,7 @@ def build_parser() -> Parser:
         help="the file to write; it must not be there yet",
     )
     add("--net", default=DEFAULT_VARIANT, metavar="NAME", help="(%(default)s)")
-    add(
-        "--resolution", type=int, nargs="+", metavar="PX",
-        help="input size: one number, or width and height (the net's own)",
-    )  # fmt: skip
+    add_resolution(parser, "the net's own")
     add(
         "--images", type=whole_from(1), default=5000, metavar="N",
         help="look at most at N of each split, evenly spread (%(default)s)",
@@ -200,8 +196,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(f"--net: {error}")
     arguments.resolution = arguments.resolution or list(variant.resolution)
-    if len(arguments.resolution) > 2 or not all(32 <= side <= LARGEST_PX for side in arguments.resolution):
-        parser.error(f"--resolution takes one or two numbers from 32 to {LARGEST_PX}")
     if arguments.output.suffix != ".json":
         parser.error(f"--output {shown(arguments.output)}: expected a name that ends in .json")
     return run_tool(lambda: fit_to(arguments, variant))

@@ -13,13 +13,12 @@ if __name__ == "__main__":  # before the imports: they take a while
     guard()
 
 import argparse
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from tools.problem import run_tool
+from tools.problem import add_resolution, tool
 from vision.messages.advice import command, shown
-from vision.messages.command_line import Parser, whole_from
+from vision.messages.command_line import Parser
 from vision.ssd.variants import find
 
 PROGRAM = "python -m tools.import_weights"
@@ -67,10 +66,7 @@ def build_parser() -> Parser:
         "--from", dest="origin", choices=("pytorch-ssd", "this-toolkit"),
         help="who made a file whose names both have: it decides the input and the prior boxes of the weights (pytorch-ssd)",
     )  # fmt: skip
-    add(
-        "--resolution", type=whole_from(32), nargs="+", default=(), metavar="PX",
-        help="input size in px: one number, or width and height (that of the net)",
-    )  # fmt: skip
+    add_resolution(parser, "that of the net")
     add(
         "--width-mult", "--mb2-width-mult", type=float, default=1.0, metavar="X",
         help="width of the backbone that the weights are of (%(default)s)",
@@ -128,9 +124,7 @@ def _again(arguments: argparse.Namespace, **changed: object) -> str:
     return command(PROGRAM, *words, *(("--resolution", *now["resolution"]) if now["resolution"] else ()))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    arguments = build_parser().parse_args(argv)
-    return run_tool(lambda: import_weights(arguments))
+main = tool(build_parser, import_weights)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.problem import run_tool
+from tools.problem import add_resolution, run_tool
 from vision.messages.advice import UserError, shown
 from vision.messages.command_line import Parser, read_number, whole_from
 from vision.messages.terminal import counted
@@ -41,7 +41,7 @@ par. = weights, biases and what batch normalisation learns, in millions; GMAC = 
 priors = prior boxes; strides = px between the cells of each map. Train one: python train_ssd.py --net NAME
 What each is made of and which to take: docs/nets.md
 """
-WIDEST, LARGEST_PX = 8.0, 4096
+WIDEST = 8.0
 
 
 def build_parser() -> Parser:
@@ -54,13 +54,7 @@ def build_parser() -> Parser:
     add(
         "name", nargs="?", metavar="NAME", help="a net; or a kind of detector or a backbone: the nets with it"
     )
-    add(
-        "--resolution",
-        type=int,
-        nargs="+",
-        metavar="PX",
-        help="one number, or width and height (each net's own)",
-    )
+    add_resolution(parser, "each net's own")
     add("--width-mult", type=read_number, default=1.0, metavar="W", help="width multiplier (%(default)s)")
     add("--heads", choices=("full", "lite"), help="these heads in the place of each net's own")
     add("--channels", type=int, choices=(1, 3), help="3 = RGB, 1 = grey (each net's own)")
@@ -208,9 +202,6 @@ def _require_free(path: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    size = arguments.resolution or [LARGEST_PX]
-    if len(size) > 2 or not all(32 <= side <= LARGEST_PX for side in size):
-        parser.error(f"--resolution takes one or two numbers from 32 to {LARGEST_PX}")
     if not 0 < arguments.width_mult <= WIDEST:
         parser.error(f"--width-mult {arguments.width_mult:g}: must be above 0 and at most {WIDEST:g}")
     part = arguments.name is None or (

@@ -34,7 +34,8 @@ def test_of_val_alone_both_printed_commands_work(
     assert "next: python train_ssd.py " in capsys.readouterr().out
 
 
-COCO, SMALL = "pipeline/command/next_step.py:_training#2", "pipeline/command/next_step.py:_training"
+COCO = "pipeline/command/next_step.py:_training#2"
+SMALL = "pipeline/command/next_step.py:_training"
 
 
 @pytest.mark.parametrize(("limit", "gpu", "sites"), [
