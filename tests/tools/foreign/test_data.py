@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.foreign_layouts import voc_of
 from tests.printed import ODD, Printed
@@ -33,14 +31,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     monkeypatch.setattr(data, "_imported", imported)
     return seen
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """What the trainer sets for the process is put back."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize(
@@ -196,33 +186,3 @@ def test_published_weights_are_asked_for_before_the_import(calls: Calls, tmp_pat
     with pytest.raises(FileNotFoundError, match=r"fix: fetch https://.*save it as models/mobilenet"):
         with_data_roots(parse(line), print)
     assert not calls
-
-
-def test_a_voc_folder_is_trained_on_and_resumed(
-    miniature_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None
-) -> None:
-    pytest.importorskip("pipeline.import_data.driver")
-    from train_ssd import main as train
-
-    monkeypatch.chdir(tmp_path)
-    voc_of(miniature_root, Path("data") / ODD)
-    small = [
-        "--resolution=64",
-        "--width-mult=0.1",
-        "--device=cpu",
-        "--threads=1",
-        "--validation-map=false",
-        "--workers=1",
-    ]
-    line = [
-        "--dataset-type=voc",
-        f"--data=data/{ODD}",
-        "--model-dir=models/x",
-        "--batch-size=4",
-        "--epochs=1",
-        *small,
-    ]
-    assert train([*line, "--stop-after-step=1"]) == 0
-    assert Path("data", f"{ODD}-imported", "index.sqlite").is_file()
-    assert train([*line, "--resume=models/x"]) == 0, "the same words again"
-    assert Path("models/x/labels.txt").read_text().startswith("BACKGROUND\napple\n")
