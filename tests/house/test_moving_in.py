@@ -102,9 +102,7 @@ def test_published_weights_are_asked_for(
 def test_what_the_tables_name_is_there(repository: Path) -> None:
     """Files and modules of the right-hand column, and options of the trainer in both columns."""
     rows = [
-        row.split("|")[1:-1]
-        for row in PAGE.read_text(encoding="utf-8").splitlines()
-        if row.startswith("| `")
+        row.split("|")[1:-1] for row in PAGE.read_text(encoding="utf-8").splitlines() if row.startswith("| `")
     ]
     assert len(rows) > 40
     frozen = (repository / "tests/house/options.txt").read_text(encoding="utf-8").split()
