@@ -42,9 +42,8 @@ def read(source: Source) -> Foreign:
                 source.stop.check()
                 taken.add(each)
                 yield _image(root, files, split, each)
-        beside = [
-            path for path, _ in files.everything if path.stem not in {Path(each).name for each in taken}
-        ]
+        stems = {Path(each).name for each in taken}
+        beside = [path for path, _ in files.everything if path.stem not in stems]
         if beside and files.folders:
             notes.append(
                 f"images that no list and no annotation names, which are not taken: {len(beside):,}, such as {shown(beside[0].name)!r}"
@@ -120,7 +119,8 @@ def _without(named: Lists, learned: str, held_out: str | None, notes: list[str])
     if learned != "trainval" or held_out != "val" or set(named["trainval"]) == set(named["val"]):
         return named[learned]
     notes.append("trainval.txt without what val.txt names is taken to learn from")
-    return [each for each in named["trainval"] if each not in set(named["val"])]
+    measured = set(named["val"])
+    return [each for each in named["trainval"] if each not in measured]
 
 
 def _xml_files(root: Path) -> list[Path]:

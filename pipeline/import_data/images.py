@@ -86,12 +86,12 @@ class Placing:
     """Why hard links became copies; "" where none did."""
 
     def place_all(self, pairs: Iterable[tuple[Path, str]]) -> None:
-        """(file, name below the folder) of each."""
+        """(file itself, at the end of any link; name below the folder) of each."""
         for source, name in pairs:
             self.stop.check()
             target = self.folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            how = "kept" if self._is_placed(source, target) else self._place(source.resolve(), target)
+            how = "kept" if self._is_placed(source, target) else self._place(source, target)
             self.made[how] = self.made.get(how, 0) + 1
 
     def _is_placed(self, source: Path, target: Path) -> bool:

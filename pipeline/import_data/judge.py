@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipeline.annotations.rules import MAX_COORDINATE, MAX_SIDE, Drop, check_box, file_name_problem
 from pipeline.formats.contract import Foreign, ForeignBox, ForeignImage, Problem
@@ -18,7 +19,8 @@ from vision.images.formats import BadImage, may_be_image
 
 @dataclass(slots=True)
 class Kept:
-    """An image that is used. ``name`` below its folder: as the layout has it until ``give_names``; ``boxes``: xyxy within the image."""
+    """An image that is used. ``name`` below its folder: as the layout has it until ``give_names``; ``boxes``: xyxy within the image; ``path``: of the file itself, at the
+    end of any link."""
 
     path: Path
     name: str
@@ -37,7 +39,7 @@ class Judge:
     report: Report
     kept: list[Kept] = field(default_factory=list)
     used: Counter[str] = field(default_factory=Counter)
-    _files: set[tuple[str | None, Path]] = field(default_factory=set)
+    _files: set[tuple[str | None, str]] = field(default_factory=set)
 
     def judge_all(self, foreign: Foreign) -> list[Kept]:
         for image in foreign.images:
@@ -64,8 +66,9 @@ class Judge:
         assert image.path is not None
         report.kept["image"] += 1
         report.kept["box"] += len(boxes)
+        path = os.path.realpath(image.path)
         self.used.update(box.name for box in boxes)
-        self.kept.append(Kept(image.path, file, image.split, found, boxes, image.where or file))
+        self.kept.append(Kept(Path(path), file, image.split, found, boxes, image.where or file))
 
     def _usable(self, image: ForeignImage) -> tuple[int, int] | Problem:
         """(height, width), or why not."""
@@ -77,9 +80,10 @@ class Judge:
             return Problem("not_a_file", f"{path.name}: no regular file", where)
         if not may_be_image(path.name):
             return Problem("not_an_image", f"{path.name!r} is not called like an image", where)
-        if (image.split, path.resolve()) in self._files:
+        key = image.split, os.path.realpath(path)
+        if key in self._files:
             return Problem("duplicate_image", f"{path.name} was named before", where)
-        self._files.add((image.split, path.resolve()))
+        self._files.add(key)
         try:
             hw = image.hw or self.size_of(path)
         except BadImage as error:
@@ -130,8 +134,11 @@ def give_names(images: Iterable[Kept], report: Report) -> None:
     for image in images:
         name = image.name
         if file_name_problem(name) is not None or name.startswith("-") or not may_be_image(name):
-            plain = re.sub(r"[^\w.-]", "_", image.path.stem, flags=re.ASCII).lstrip("-._")
-            name = (plain or "image") + image.path.suffix
+            last = PurePath(name.replace("\\", "/"))
+            plain = re.sub(r"[^\w.-]", "_", last.stem, flags=re.ASCII).lstrip("-._")
+            name = (plain or "image") + (
+                last.suffix if may_be_image(f"x{last.suffix}") else image.path.suffix
+            )
         stem, dot, end = name.rpartition(".")
         number = 1
         while folded(name) in taken:

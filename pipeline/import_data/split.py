@@ -85,8 +85,8 @@ def _leave_out(images: Sequence[Kept], report: Report) -> None:
 def _with_leak(halves: Halves, twins: list[list[Path]]) -> Halves:
     """Says how much of val is learned, by file and by content."""
     first = {path: group[0] for group in twins for path in group}
-    learned = {first.get(image.path, image.path).resolve() for image in halves.train}
-    both = [image for image in halves.val if first.get(image.path, image.path).resolve() in learned]
+    learned = {first.get(image.path, image.path) for image in halves.train}
+    both = [image for image in halves.val if first.get(image.path, image.path) in learned]
     halves.leak = len(both)
     if both:
         same = (
@@ -133,7 +133,7 @@ def _once(kept: list[Kept], report: Report) -> list[Kept]:
     seen: set[Path] = set()
     once = []
     for image in kept:
-        if image.path.resolve() in seen:
+        if image.path in seen:
             report.unkeep("image")
             report.unkeep("box", len(image.boxes))
             report.drop(
@@ -144,7 +144,7 @@ def _once(kept: list[Kept], report: Report) -> list[Kept]:
             for box in image.boxes:
                 report.drop("box", image.name, Problem("image_dropped", "duplicate_image", box.where))
             continue
-        seen.add(image.path.resolve())
+        seen.add(image.path)
         once.append(image)
     return once
 

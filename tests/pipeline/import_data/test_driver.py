@@ -190,3 +190,18 @@ def test_a_kill_between_two_names_is_resumed(
         and not (root / ".pipeline/staging/import_data").exists()
     )
     assert not driver.import_data(request, lambda line: None, NEVER).fresh
+
+
+@pytest.mark.parametrize("link", ["hard", "soft", "copy"])
+def test_links_in_the_place_of_originals_are_followed(link: str, images: list[Drawn], tmp_path: Path) -> None:
+    source, root = as_voc(tmp_path / "source", images), tmp_path / "root"
+    store = tmp_path / "store"
+    store.mkdir()
+    for number, path in enumerate(sorted((source / "JPEGImages").iterdir())):
+        path.rename(store / f"{number}")
+        path.symlink_to(store / f"{number}")
+    assert bring("voc", source, root, "--link", link) == 0
+    found = {path.name: path for path in (root / "train2017").iterdir()}
+    assert sorted(found) == [image.file for image in images if image.split == "train"]
+    assert all(path.is_symlink() == (link == "soft") for path in found.values())
+    assert {path.resolve().parent == store for path in found.values()} == {link == "soft"}

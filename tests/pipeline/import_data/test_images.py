@@ -75,15 +75,6 @@ def test_a_half_copy_is_made_again_and_another_way_replaces_only_our_name(
     assert not made.samefile(original) and original.read_bytes() == made.read_bytes()
 
 
-def test_a_link_in_the_place_of_an_original_is_followed(tmp_path: Path, original: Path) -> None:
-    (tmp_path / "link.jpg").symlink_to(original)
-    for link in ("hard", "soft", "copy"):
-        placing = Placing(tmp_path / link, link, NEVER)
-        placing.place_all([(tmp_path / "link.jpg", "x.jpg")])
-        assert (tmp_path / link / "x.jpg").read_bytes() == original.read_bytes()
-        assert (tmp_path / link / "x.jpg").is_symlink() == (link == "soft")
-
-
 def test_the_same_content(tmp_path: Path) -> None:
     for name, content in {"a": b"12", "b": b"12", "c": b"13", "d": b"1"}.items():
         (tmp_path / name).write_bytes(content)
