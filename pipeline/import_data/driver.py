@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import platform
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from pipeline.stop import StageError, Stop
 from vision.artefacts.data_layout import image_folder, original_path
 from vision.artefacts.files import facts_of, remove_entry
 from vision.artefacts.records import RecordError
-from vision.messages.advice import shown
+from vision.messages.advice import command, shown
 from vision.messages.command_line import listed
 from vision.messages.system_errors import instead_of
 from vision.messages.terminal import counted
@@ -51,6 +52,7 @@ def import_data(request: Request, say: Say, stop: Stop, wait: bool = True) -> Im
         raise StageError(
             instead_of("folder", request.source), "--source takes the data set to import", "check the path"
         )
+    _require_unpacked(request)
     if _require_place(request) is None:
         writer.require_free(request.root)
     started = time.monotonic()
@@ -129,6 +131,20 @@ def _make(request: Request, plan: Plan, started: float, say: Say, stop: Stop) ->
     remove_entry(writer.staging_of(request.root))
     say(_of_placing(placed))
     say(f"what was dropped or changed, and why, a line each: {shown(request.root / REPORT)}")
+
+
+def _require_unpacked(request: Request) -> None:
+    """CVAT, Roboflow and others give a zip. Raises StageError with the command that unpacks it."""
+    if not (request.source.is_file() and zipfile.is_zipfile(request.source)):
+        return
+    folder = request.source.with_suffix("")
+    words = ("--from", request.format, "--source", folder, "--root", request.root)
+    raise StageError(
+        f"{shown(request.source)} is a zip archive",
+        "--source takes what is in it",
+        f"{command('python -m pipeline.extract', '--archive', request.source, '--output', folder)} && "
+        f"{command('python -m pipeline.import_data', *words)}",
+    )
 
 
 def _require_apart(request: Request) -> None:

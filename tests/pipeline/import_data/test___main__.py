@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,20 @@ def test_only_import_and_then_what_is_printed(
     printed(capsys.readouterr().out, "pipeline/import_data/__main__.py:main", "--workers", 1)
     assert (root / "annotations/labels.txt").read_text() == "BACKGROUND\napple\ntraffic light\n"
     assert pipeline(["verify", "--root", str(root)]) == 0
+
+
+def test_an_archive_is_refused_with_what_unpacks_and_imports_it(
+    source: Path,
+    tmp_path: Path,
+    printed: Printed,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    archive, root = shutil.make_archive(str(tmp_path / f"{ODD} job"), "zip", source), tmp_path / ODD
+    assert main(["--from", "voc", "--source", archive, "--root", str(root)]) == 1
+    printed(capsys.readouterr().err, "pipeline/import_data/driver.py:_require_unpacked")
+    assert (root / "index.sqlite").is_file()
 
 
 def test_classes_that_are_not_there_are_refused_before_anything_is_made(
