@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -101,7 +102,11 @@ class WorkerPool:
         """
         pending = iter(items)
         while True:
-            self._give_out(pending)
+            try:
+                self._give_out(pending)
+            except OSError:
+                stop.check()  # what ended us may have ended the server, too
+                raise
             busy = {worker.pipe: worker for worker in self._workers if worker.chunks}
             if not busy:
                 return
@@ -130,6 +135,7 @@ class WorkerPool:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
+        _start_server()
         process = self._context.Process(target=_serve, args=(theirs, self._work), daemon=True)
         try:
             process.start()
@@ -178,6 +184,16 @@ class WorkerPool:
             return [(item, WorkerCrash(exit_code))]
         self._again.append([item])
         return []
+
+
+def _start_server() -> None:
+    """The fork server, where none runs yet. Ctrl-C is the parent's affair, also while the server imports what it preloads."""
+    resource_tracker.ensure_running()  # first, since it lets through again what is held back
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(pipe: Connection, work: Work) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -55,6 +57,34 @@ def everything(pool: WorkerPool, count: int) -> dict[int, object]:
         pairs = [pair for chunk in pool.run(range(count), Stop()) for pair in chunk]
     assert len(pairs) == len(dict(pairs)) == count  # each exactly once
     return dict(pairs)
+
+
+def test_ctrl_c_is_held_back_from_the_server_from_its_first_moment_on() -> None:
+    """While it imports what it preloads, it would end with a traceback, and the work with another error than the signal's."""
+    made = "import signal, sys; from multiprocessing import forkserver; from pipeline.image_check import worker_pool\n"
+    made += "worker_pool._start_server(); print(forkserver._forkserver._forkserver_pid, flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", made], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdin and parent.stdout
+        server = int(parent.stdout.readline())
+        blocked = {
+            number: int(re.search(r"SigBlk:\s+(\w+)", Path(f"/proc/{number}/status").read_text())[1], 16)  # type: ignore[index]
+            for number in (server, parent.pid)
+        }
+        parent.stdin.close()
+    held = 1 << (signal.SIGINT - 1)
+    assert blocked[server] & held and not blocked[parent.pid] & held
+
+
+def test_a_server_that_ended_with_us_is_no_lack_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_pool: WorkerPool) -> None:
+        raise BlockingIOError(errno.EAGAIN, "")
+
+    monkeypatch.setattr(WorkerPool, "_start", refused)
+    for asked, expected in ((True, Interrupted), (False, BlockingIOError)):
+        with WorkerPool(square, 1) as pool, pytest.raises(expected):
+            list(pool.run([1], Stop(lambda asked=asked: asked)))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("count", [0, 1, CHUNK, 3 * CHUNK + 1])
