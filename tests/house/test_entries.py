@@ -80,7 +80,7 @@ def prints_help(program: str, outputs: list[str], repository: Path) -> None:
     as_file = repository / program.replace(".", "/")
     as_file = as_file if as_file.is_dir() else as_file.with_suffix(".py")
     for name, (where, environment) in ((name, ODD_OUTPUTS[name]) for name in outputs):
-        start = os.path.relpath(as_file, repository) if name == "latin-1" else f"-m {program}"
+        start = os.path.relpath(as_file, repository) if name == "C locale" else f"-m {program}"
         line = f"{sys.executable} {start} --help {where}; exit ${{PIPESTATUS[0]}}"
         done = subprocess.run(
             ["bash", "-c", line],
