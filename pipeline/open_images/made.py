@@ -7,9 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.open_images.release import CACHE
+from pipeline.stop import StageError
 from vision.artefacts import log
 from vision.artefacts.files import sha256_of
+from vision.artefacts.records import RecordError
 from vision.artefacts.targets import not_ours, require_file_place
+from vision.messages.advice import command, shown
 
 JOURNAL = f"{CACHE}/made.jsonl"
 RECEIPT = f"{CACHE}/receipt.json"
@@ -21,9 +24,7 @@ class Made:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._digests: dict[str, set[str]] = {}
-        for row in log.read(root / JOURNAL):
-            self._digests.setdefault(str(row["path"]), set()).add(str(row["sha256"]))
+        self._digests = _read(root / JOURNAL)
         self._lines = log.JsonLines(root / JOURNAL)
         self._lock = threading.Lock()
 
@@ -54,3 +55,18 @@ class Made:
             require_file_place(full)
             if full.exists() and not self.is_as_noted(path, sha256_of(full)):
                 raise not_ours(full, why, "--root")
+
+
+def _read(path: Path) -> dict[str, set[str]]:
+    """The digests by path. Raises StageError where the journal is damaged: nobody knows any more what is ours."""
+    found: dict[str, set[str]] = {}
+    try:
+        for row in log.read(path):
+            found.setdefault(str(row["path"]), set()).add(str(row["sha256"]))
+    except (RecordError, KeyError) as error:
+        raise StageError(
+            f"{shown(path)} is damaged, which says what this command has put here",
+            str(error),
+            f"remove it, and what is here counts as yours: images are used, tables to be moved by you: {command('rm', path)}",
+        ) from None
+    return found

@@ -181,6 +181,18 @@ def test_a_table_in_the_cache_that_was_damaged_is_removed_as_printed(
     assert not table.exists() and run() == 0
 
 
+@pytest.mark.parametrize("line", ["[1]", '{"path": "x"}', "x", "\xff"])
+def test_a_journal_that_was_damaged_is_removed_as_printed(
+    line: str, run: Run, root: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--stats-only") == 0
+    journal = root / CACHE / "made.jsonl"
+    journal.write_bytes(journal.read_bytes() + line.encode("latin-1") + b"\n")
+    assert run("--stats-only") == 1
+    printed(capsys.readouterr().err, "pipeline/open_images/made.py:_read")
+    assert run("--max-images=3") == 0 and len(written(root)) == 3
+
+
 def test_a_data_root_is_no_place_for_it(
     run: Run, server: FaultServer, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
