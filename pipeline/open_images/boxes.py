@@ -1,6 +1,6 @@
 """The boxes of some classes out of a published table, as a stream: 14.6 million rows of train pass, the wanted ones stay.
 
-A row is looked at as bytes, and taken apart only where its label is wanted: the csv module takes about four times as
+A row is looked at as bytes, and taken apart only where its label is wanted: the csv module takes about twice as
 long. Wanted rows go into a file without a name, in the form in which they are written in the end; what stays in the
 memory is a short text for each image.
 """
