@@ -80,7 +80,7 @@ def test_on_the_command_line_two_come_at_a_time(tmp_path: Path) -> None:
     with serving(body) as server:
         both = threading.Barrier(2)
 
-        def no_fault_for_two() -> str:
+        def no_fault_for_two(path: str) -> str:
             both.wait(timeout=3)
             return ""
 
