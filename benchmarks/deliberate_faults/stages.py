@@ -125,7 +125,7 @@ STAGES: tuple[Fault, ...] = (
     *rows(
         "pipeline/index/columns.py", "tests/pipeline/index/test_stage.py tests/pipeline/index/test_arrays.py",
         ("images in the order of the file", "self.images = sorted(", "self.images = list(", "tests/pipeline/index/test_stage.py::test_arrays_hold_what_pycocotools_reads"),
-        ("boxes in the order of their ids", "np.lexsort((whole[:, 0], whole[:, 1]))", "np.lexsort((whole[:, 1], whole[:, 0]))", "tests/pipeline/index/test_stage.py::test_arrays_hold_what_pycocotools_reads"),
+        ("boxes in the order of their ids", "np.lexsort((ids, image_ids))", "np.lexsort((image_ids, ids))", "tests/pipeline/index/test_stage.py::test_arrays_hold_what_pycocotools_reads"),
     ),
     *rows(
         "pipeline/index/arrays.py", "tests/pipeline/index/test_stage.py tests/pipeline/index/test_arrays.py",

@@ -15,6 +15,8 @@ from pipeline.annotations.json_scan import Text, end_of_string
 
 FIRST, STRETCH = 4 << 10, 1 << 20
 """Bytes of the first stretch, since most values are short, and of the longest; each is twice the one before."""
+PIECE = 16 << 10
+"""Bytes that are parsed together: what a larger piece holds as Python values does not stay in the processor's cache."""
 
 _QUOTE, _BACKSLASH, _COMMA = b'"\\,'
 _STEPS = np.zeros(256, np.int8)
@@ -45,23 +47,29 @@ def levels(
                 return
 
 
-def end_of_run(text: bytes, most_levels: int) -> int:
-    """How much of ``text``, the inside of a list from the beginning of an element, are whole elements.
+def ends_of_pieces(text: bytes, most_levels: int) -> list[int]:
+    """Where ``text``, the inside of a list or object from the beginning of an element, can be cut behind an element.
 
-    Up to the bracket that ends the list, else to the last comma between elements; 0 where neither is in it, or
-    something in it has more than ``most_levels`` of brackets.
+    About every ``PIECE`` bytes, the last one first; the end of the list is one of them. None where there is no such
+    place, or something before the last one has more than ``most_levels`` of brackets.
     """
     stretch = np.frombuffer(text, np.uint8)
     quotes = _quotes(stretch)
-    found = np.flatnonzero((_STEPS[stretch] != 0) | (stretch == _COMMA))
+    lower = stretch | 0x20  # [ and { are one byte then, ] and } another
+    found = np.flatnonzero((lower == ord("{")) | (lower == ord("}")))
     found = found[np.searchsorted(quotes, found) % 2 == 0]
     level = np.cumsum(_STEPS[stretch[found]], dtype=np.int64)
-    ends = np.flatnonzero((level < 0) | ((level == 0) & (stretch[found] == _COMMA)))
-    if not len(ends):
-        return 0
-    closing = int((level[ends] < 0).argmax())
-    last = ends[closing] if level[ends[closing]] < 0 else ends[-1]
-    return int(found[last]) if level[:last].max(initial=0) <= most_levels else 0
+    ended = np.flatnonzero(level < 0)[:1]
+    if len(ended):
+        found, level = found[: ended[0] + 1], level[: ended[0] + 1]
+    behind = found[level <= 0] + (level[level <= 0] == 0)
+    if not len(behind):
+        commas = np.flatnonzero(stretch[: found[0] if len(found) else None] == _COMMA)
+        behind = commas[np.searchsorted(quotes, commas) % 2 == 0]
+    if not len(behind) or level[found < behind[-1]].max(initial=0) > most_levels:
+        return []
+    cuts: list[int] = behind[np.flatnonzero(np.diff(behind // PIECE, append=-1))[::-1]].tolist()
+    return cuts
 
 
 def still_open(
@@ -77,7 +85,7 @@ def still_open(
     return kept + list(zip(level[own].tolist(), positions[own].tolist(), strict=True))
 
 
-def any_twice(values: array[int]) -> bool:
+def any_twice(values: array[int] | np.ndarray) -> bool:
     """Whether a 64-bit number (type code ``q``) is there twice. They are sorted in place: there may be millions."""
     found = np.asarray(values)
     found.sort()

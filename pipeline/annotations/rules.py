@@ -19,6 +19,7 @@ MAX_SIDE = 65_535
 """Pixels; what a JPEG can have at most."""
 MAX_COORDINATE = 1e7
 """Pixels; beyond it a box is no box."""
+MAX_AREA = MAX_COORDINATE**2
 ROUNDING_PX = 0.011
 """COCO rounds x and width apart, to 0.01 px: a box that leaves the image by no more is not touched."""
 
@@ -123,16 +124,21 @@ def annotation_fault(raw: Any) -> Drop | None:
 
 
 Box = tuple[float, float, float, float]
-_NUMBERS = {int, float}
+NUMBERS = {int, float}
+
+
+def fits(x: float, y: float, w: float, h: float, width: int, height: int) -> bool:
+    """Whether a box lies in the image and is not tiny: nearly all."""
+    return x >= 0 and y >= 0 and w > 0.1 and h > 0.1 and x + w <= width and y + h <= height
 
 
 def check_box(box: Any, width: int, height: int) -> tuple[Box, Change | None] | Drop:
     """A box ``[x, y, w, h]`` in px of a width × height image: kept, clipped to the image, or dropped."""
-    if type(box) is not list or len(box) != 4 or not _NUMBERS.issuperset(map(type, box)):
+    if type(box) is not list or len(box) != 4 or not NUMBERS.issuperset(map(type, box)):
         return Drop("bad_box", f"bbox: expected four numbers, found {shown(box)}")
     x, y, w, h = box
-    if x >= 0 and y >= 0 and w > 0.1 and h > 0.1 and x + w <= width and y + h <= height:
-        return (x, y, w, h), None  # nearly all: nothing of what follows can be so
+    if fits(x, y, w, h, width, height):
+        return (x, y, w, h), None  # nothing of what follows can be so
     far = MAX_COORDINATE
     if not (-far <= x <= far and -far <= y <= far and -far <= w <= far and -far <= h <= far):
         return Drop("bad_box", f"bbox: {shown(box)} is beyond ±{MAX_COORDINATE:.0f} px")
@@ -175,6 +181,6 @@ def check_area(raw: dict[str, Any], box: Box, clipped: bool) -> tuple[float, Cha
     if "area" not in raw:
         return of_box, None
     area = raw["area"]
-    if type(area) not in (int, float) or not 0 <= area <= MAX_COORDINATE**2:
+    if type(area) not in (int, float) or not 0 <= area <= MAX_AREA:
         return of_box, Change("area_replaced", f"area: {shown(area)} to {of_box:.2f}")
     return (min(area, of_box) if clipped else area), None

@@ -29,15 +29,11 @@ RUN_BYTES = 256 << 10
 """Bytes of elements that are parsed together where nobody needs them one by one; what is longer is taken apart."""
 FIRST_RUN_BYTES = 1 << 10
 """The first of them inside of what is taken apart, and twice as many each time: an end that is near costs little."""
-ASKED_EVERY = 1024
-"""Elements between two looks whether to stop; a stretch of blanks or brackets has its own."""
 MAX_KEY_BYTES = 256
 QUICK_TRIES = 4
 _BLANKS = b" \t\n\r"
 _CLOSING = {b"[": b"]", b"{": b"}"}
 
-_USUAL = {b",\n{": 2, b", {": 2, b',{"': 1}
-"""What mostly stands between two objects of a list, and how much of it comes before the second one."""
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _SCALAR = re.compile(rb"[^,\]}\[{:\" \t\n\r]*")
 
@@ -147,38 +143,18 @@ class AnnotationBytes:
         return key, self.space(self.expect(self.space(end), b":", key, "a colon"))
 
     def elements(self, part: Place) -> Iterator[Any]:
-        """Elements of the list at ``part.start``; ``part.end`` is the offset up to which the list was read.
-
-        Objects come one by one, which is the fastest way to get them; what else there is in a row, which nobody has
-        a use for, is parsed together.
-        """
-        data, key, position = self._data, part.key, self.space(part.start + 1)
-        index, singly_until = 0, 0
+        """Elements of the list at ``part.start``; ``part.end`` is the offset up to which the list was read."""
+        key, position, index, pieces = part.key, self.space(part.start + 1), 0, _Pieces(self)
         if self.byte(position) == b"]":
             return
-        while True:
-            values, end = None, position
-            if position >= singly_until and data[position : position + 1] != b"{":
-                values, end = self._run(position, RUN_BYTES)
-                singly_until = end
-            if values is None:  # one by one it shows what is wrong, and where
-                if not index % ASKED_EVERY:
-                    self.ask()
+        while position >= 0:
+            values, part.end = pieces.take(position)
+            if values is None:
                 value, part.end = self.element(key, position, index)
-                yield value
-                index += 1
-            else:
-                part.end = end
-                yield from values
-                index += len(values)
-            end = part.end
-            following = _USUAL.get(data[end : end + 3])
-            if following is not None:
-                position = end + following
-                if not 0 <= position - self._released <= RELEASE_BYTES:
-                    self._release(position)
-            elif (position := self._next(end, b"]", f"{key}[{index - 1}]")) < 0:
-                return
+                values = (value,)
+            yield from values
+            index += len(values)
+            position = self._next(part.end, b"]", f"{key}[{index - 1}]")
 
     def _next(self, end: int, closing: bytes, place: str) -> int:
         """Where what follows the comma behind ``end`` begins; −1 where ``closing`` stands there instead."""
@@ -193,23 +169,19 @@ class AnnotationBytes:
         self._release_passed(position)
         return position
 
-    def _run(
-        self, start: int, most: int, brackets: bytes = b"[]", levels: int = MAX_DEPTH
-    ) -> tuple[Any, int]:
-        """What is whole of the list or object at ``start`` in the next ``most`` bytes, and the offset behind it.
-
-        A list or dict; None where there is nothing whole, or it is no strict JSON.
-        """
-        from pipeline.annotations.json_structure import end_of_run  # numpy: --help does not wait for it
+    def ends_of_pieces(self, start: int, most: int, levels: int) -> list[int]:
+        """Offsets behind elements of the list or object at ``start`` in the next ``most`` bytes, the last one first."""
+        from pipeline.annotations.json_structure import ends_of_pieces  # numpy: --help does not wait for it
 
         self.ask()
-        text = self._data[start : start + most]
-        size = end_of_run(text, levels)
+        return [start + end for end in ends_of_pieces(self._data[start : start + most], levels)]
+
+    def piece(self, start: int, end: int, brackets: bytes) -> Any:
+        """The list or dict of the elements ``start:end``; None where there are none, or it is no strict JSON."""
         try:
-            found = json_strict.loads_run(text[:size], brackets) if size else None
+            return json_strict.loads_run(self._data[start:end], brackets) or None
         except NotStrict:
-            found = None
-        return found or None, start + size
+            return None
 
     # What nobody has a use for
 
@@ -239,14 +211,12 @@ class AnnotationBytes:
         """The same for a list or an object, piece by piece; of its own, it counts no level of brackets."""
         closing = _CLOSING[self.byte(start)]
         named, names = closing == b"}", array("q")
-        position, index, singly_until, most = self.space(start + 1), 0, 0, FIRST_RUN_BYTES
+        position, index = self.space(start + 1), 0
+        pieces = _Pieces(self, b"{}" if named else b"[]", MAX_DEPTH - depth - 1, FIRST_RUN_BYTES)
         if self.byte(position) == closing:
             return position + 1
         while position >= 0:
-            found, end = None, position
-            if position >= singly_until and position not in self._open:
-                found, end = self._run(position, most, b"{}" if named else b"[]", MAX_DEPTH - depth - 1)
-                singly_until, most = end, min(2 * most, RUN_BYTES)
+            found, end = (None, position) if position in self._open else pieces.take(position)
             if found is None:
                 inner, at = f"{place}[{index}]", position
                 if named:
@@ -360,6 +330,34 @@ class AnnotationBytes:
             if whole:
                 self._data.madvise(mmap.MADV_DONTNEED, 0, whole)
         self._released = position
+
+
+class _Pieces:
+    """Parses elements of one list or object some together, which is much faster than one by one."""
+
+    def __init__(
+        self, data: AnnotationBytes, brackets: bytes = b"[]", levels: int = MAX_DEPTH, most: int = RUN_BYTES
+    ) -> None:
+        self._data, self._brackets, self._levels, self._most = data, brackets, levels, most
+        self._ends: list[int] = []
+        self._singly_until = 0
+
+    def take(self, position: int) -> tuple[Any, int]:
+        """What begins at ``position``, a list or dict, and the offset behind it.
+
+        None where the next element has to be looked at alone: it is long, or shows then what is wrong, and where.
+        """
+        if not self._ends and position >= self._singly_until:
+            self._ends = self._data.ends_of_pieces(position, self._most, self._levels)
+            self._singly_until = self._ends[0] if self._ends else position
+            self._most = min(2 * self._most, RUN_BYTES)
+        if not self._ends:
+            return None, position
+        end = self._ends.pop()
+        found = self._data.piece(position, end, self._brackets)
+        if found is None:
+            self._ends.clear()
+        return found, end
 
 
 def _map(path: Path) -> mmap.mmap | bytes:

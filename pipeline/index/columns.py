@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pipeline.annotations.json_structure import any_twice
 from pipeline.annotations.reader import AnnotationError, AnnotationFile, Part
 from pipeline.bar import bar
 from pipeline.stop import NEVER, Stop
 
 CATEGORY_KEYS = ("id", "original_id", "name", "supercategory")
+_ROW = itemgetter("id", "image_id", "category_id", "iscrowd", "bbox", "area")
+BLOCK = 4096
+"""Annotations that are taken in at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +70,7 @@ def _inconsistency(columns: Columns) -> str | None:
         return f"labels that are not in 1..{classes}"
     if not np.isin(columns.annotation_image_ids, columns.image_ids).all():
         return "annotations of images that are not in it"
-    if len(np.unique(columns.image_ids)) < len(columns.image_ids) or len(np.unique(columns.ids)) < len(
-        columns.ids
-    ):
+    if any_twice(columns.image_ids.copy()) or any_twice(columns.ids.copy()):
         return "ids that come twice"
     return None
 
@@ -78,7 +82,7 @@ class _Reader:
         self.split = split
         self.categories: list[dict[str, Any]] = []
         self.images: list[tuple[int, int, int, str]] = []
-        self.whole, self.boxes, self.area = array("q"), array("d"), array("d")
+        self.annotations = [array(kind) for kind in "qqqqddddd"]
 
     def read(self, file: AnnotationFile) -> Columns:
         with bar(f"index {self.split}", file.size, leave=False) as shown:
@@ -91,46 +95,31 @@ class _Reader:
                     )
                 elif part.key == "annotations":
                     self._annotations(part, shown)
-        whole, boxes = _table(self.whole), _table(self.boxes)
-        area = np.array(self.area, dtype=np.float64)
-        return _ordered(self.split, self.categories, self.images, whole, boxes, area)
+        return self._columns()
 
     def _annotations(self, part: Part, shown: Any) -> None:
-        whole, boxes, area = self.whole, self.boxes, self.area
-        for index, raw in enumerate(part):
-            if index % 1024 == 0:
-                shown.update(part.end - shown.n)
-            whole.extend((raw["id"], raw["image_id"], raw["category_id"], raw["iscrowd"]))
-            boxes.extend(raw["bbox"])
-            area.append(raw["area"])
+        elements = iter(part)
+        while rows := list(map(_ROW, islice(elements, BLOCK))):
+            shown.update(part.end - shown.n)
+            *whole, boxes, areas = zip(*rows, strict=True)
+            found = (*whole, *zip(*boxes, strict=True), areas)
+            for column, values in zip(self.annotations, found, strict=True):
+                column.extend(values)
 
-
-def _table(values: array) -> np.ndarray:
-    """(B, 4) of the values' own type."""
-    return np.array(values, dtype=np.int64 if values.typecode == "q" else np.float64).reshape(-1, 4)
-
-
-def _ordered(
-    split: str,
-    categories: list[dict[str, Any]],
-    images: list[tuple[int, int, int, str]],
-    whole: np.ndarray,
-    boxes: np.ndarray,
-    area: np.ndarray,
-) -> Columns:
-    order = np.lexsort((whole[:, 0], whole[:, 1]))
-    whole = whole[order]
-    return Columns(
-        split=split,
-        image_ids=np.array([image[0] for image in images], dtype=np.int64),
-        widths=np.array([image[1] for image in images], dtype=np.int64),
-        heights=np.array([image[2] for image in images], dtype=np.int64),
-        file_names=[image[3] for image in images],
-        ids=np.ascontiguousarray(whole[:, 0]),
-        annotation_image_ids=np.ascontiguousarray(whole[:, 1]),
-        labels=np.ascontiguousarray(whole[:, 2]),
-        boxes_xywh_px=boxes[order],
-        area=area[order],
-        is_crowd=whole[:, 3].astype(bool),
-        categories=categories,
-    )
+    def _columns(self) -> Columns:
+        ids, image_ids, labels, crowds, *box, area = map(np.asarray, self.annotations)
+        order = np.lexsort((ids, image_ids))
+        return Columns(
+            split=self.split,
+            image_ids=np.array([image[0] for image in self.images], dtype=np.int64),
+            widths=np.array([image[1] for image in self.images], dtype=np.int64),
+            heights=np.array([image[2] for image in self.images], dtype=np.int64),
+            file_names=[image[3] for image in self.images],
+            ids=ids[order],
+            annotation_image_ids=image_ids[order],
+            labels=labels[order],
+            boxes_xywh_px=np.stack(box, axis=1)[order],
+            area=area[order],
+            is_crowd=crowds[order].astype(bool),
+            categories=self.categories,
+        )

@@ -7,8 +7,11 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from itertools import repeat
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from pipeline.image_check.verdicts import Verdict
 from pipeline.index.columns import Columns
@@ -72,6 +75,10 @@ CREATE VIEW images_without_boxes AS
     AND NOT EXISTS (SELECT 1 FROM annotations a WHERE a.split = i.split AND a.image_id = i.id);
 """
 
+PRAGMAS = (
+    "page_size = 4096", "journal_mode = OFF", "synchronous = OFF", "temp_store = MEMORY",
+    "cache_size = -65536",  # KiB that are sorted at once
+)  # fmt: skip
 BLOCK = 50_000
 """Annotations that are turned into Python values at a time."""
 PROGRESS_STEPS = 100_000
@@ -115,7 +122,7 @@ def _write(
     provenance: Mapping[str, str],
 ) -> int:
     images = 0
-    for pragma in ("page_size = 4096", "journal_mode = OFF", "synchronous = OFF", "temp_store = MEMORY"):
+    for pragma in PRAGMAS:
         database.execute(f"PRAGMA {pragma}").fetchall()
     database.executescript(f"PRAGMA user_version = {USER_VERSION};" + SCHEMA)
     database.execute("BEGIN")
@@ -176,14 +183,13 @@ def _image_rows(columns: Columns, verdicts: dict[int, Verdict] | None, dataset: 
 
 def _annotation_rows(columns: Columns) -> Iterator[tuple[Any, ...]]:
     """By rising id, so that the table grows at its end."""
-    original = [0, *(category["original_id"] for category in columns.categories)]
+    original = np.array([0, *(category["original_id"] for category in columns.categories)], object)
     order = columns.ids.argsort(kind="stable")
     for start in range(0, len(order), BLOCK):
         rows = order[start : start + BLOCK]
-        values = (columns.ids, columns.annotation_image_ids, columns.labels, columns.area, columns.is_crowd)
-        ids, images, labels, areas, crowds = (array[rows].tolist() for array in values)
-        boxes = columns.boxes_xywh_px[rows].T.tolist()
-        for id_, image, label, x, y, w, h, area, crowd in zip(
-            ids, images, labels, *boxes, areas, crowds, strict=True
-        ):
-            yield id_, image, label, original[label], x, y, w, h, area, int(crowd), columns.split
+        labels = columns.labels[rows]
+        values = (
+            columns.ids[rows], columns.annotation_image_ids[rows], labels, original[labels],
+            *columns.boxes_xywh_px[rows].T, columns.area[rows], columns.is_crowd[rows].astype(int),
+        )  # fmt: skip
+        yield from zip(*(array.tolist() for array in values), repeat(columns.split))

@@ -9,18 +9,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
 from pipeline.annotations.json_strict import dumps
 from pipeline.annotations.reader import AnnotationFile, Part
 from pipeline.annotations.rules import (
+    MAX_AREA,
+    MAX_ID,
     MAX_SIDE,
+    NUMBERS,
     Change,
     Drop,
     annotation_fault,
     check_area,
     check_box,
+    fits,
     image_fault,
     shown,
 )
@@ -63,6 +68,7 @@ def among(selected: Collection[int], check: ImageCheck) -> ImageCheck:
 
 
 SIDES = MAX_SIDE + 1
+_FIELDS = itemgetter("id", "image_id", "category_id", "iscrowd", "bbox", "area")
 
 
 @dataclass(slots=True)
@@ -208,30 +214,55 @@ class Remapping:
         counts = self.counts
         for index, raw in self._items(part):
             counts.annotations_in += 1
-            drop = annotation_fault(raw) or self._misplaced(raw) or self._box(index, raw)
+            drop = None
+            if not self._is_usual(raw):
+                drop = annotation_fault(raw) or self._misplaced(raw) or self._box(index, raw)
             if drop is not None:
                 counts.annotations_dropped[drop.reason] += 1
                 self._list("annotation", index, raw, "dropped", drop)
                 continue
-            self._seen.add(raw["id"])
-            self._look_for_repeat(index, raw)
+            id_, image, _, crowd, box, area = _FIELDS(raw)
+            label = raw["category_id"] = self._labels[raw["category_id"]]
+            self._seen.add(id_)
+            what = hash((image, label, *box, crowd))
+            if what in self._boxes:
+                self._repeated(index, raw)
+            self._boxes.add(what)
             counts.annotations_kept += 1
-            counts.crowds += raw["iscrowd"]
-            if self.areas and self.areas[0] <= raw["area"] <= self.areas[1] and not raw["iscrowd"]:
-                self.selected.add(raw["image_id"])
-            counts.per_label[raw["category_id"]] += 1
+            counts.crowds += crowd
+            if self.areas and self.areas[0] <= area <= self.areas[1] and not crowd:
+                self.selected.add(image)
+            counts.per_label[label] += 1
             yield dumps(raw)
 
-    def _look_for_repeat(self, index: int, raw: dict[str, Any]) -> None:
+    def _is_usual(self, raw: Any) -> bool:
+        """Whether an annotation passes all rules and none changes it, in one look: nearly all do."""
+        try:
+            id_, image, category, crowd, box, area = _FIELDS(raw)
+            x, y, w, h = box
+            width, height = divmod(self._sizes[image], SIDES)
+        except (KeyError, TypeError, ValueError):
+            return False
+        return (
+            type(id_) is type(image) is type(category) is type(crowd) is int
+            and type(box) is list
+            and NUMBERS.issuperset(map(type, (x, y, w, h, area)))
+            and 0 <= id_ <= MAX_ID
+            and id_ not in self._seen
+            and category >= 0
+            and category in self._labels
+            and 0 <= crowd <= 1
+            and 0 <= area <= MAX_AREA
+            and fits(x, y, w, h, width, height)
+        )
+
+    def _repeated(self, index: int, raw: dict[str, Any]) -> None:
         """An object that is there twice is kept, since the published numbers count it twice, and listed."""
-        what = hash((raw["image_id"], raw["category_id"], *raw["bbox"], raw["iscrowd"]))
-        if what in self._boxes:
-            self.counts.changed["repeated"] += 1
-            why = Change(
-                "repeated", f"an earlier annotation of image {raw['image_id']} has this class and box, too"
-            )
-            self._list("annotation", index, raw, "kept", why)
-        self._boxes.add(what)
+        self.counts.changed["repeated"] += 1
+        why = Change(
+            "repeated", f"an earlier annotation of image {raw['image_id']} has this class and box, too"
+        )
+        self._list("annotation", index, raw, "kept", why)
 
     def _misplaced(self, raw: dict[str, Any]) -> Drop | None:
         """What is wrong with an annotation in view of all others."""
@@ -261,7 +292,6 @@ class Remapping:
             if change is not None:
                 self.counts.changed[change.reason] += 1
                 self._list("annotation", index, raw, "changed", change)
-        raw["category_id"] = self._labels[raw["category_id"]]
         raw["bbox"] = box
         raw["area"] = area
         raw["iscrowd"] = int(raw.get("iscrowd", 0))
@@ -293,7 +323,6 @@ def _plain(value: Any) -> Any:
 def _write_list(out: IO[bytes], elements: Iterator[bytes]) -> None:
     separator = b"[\n"
     for element in elements:
-        out.write(separator)
-        out.write(element)
+        out.write(separator + element)
         separator = b",\n"
     out.write(b"[]" if separator == b"[\n" else b"\n]")

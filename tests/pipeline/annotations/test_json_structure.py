@@ -8,7 +8,7 @@ import random
 import pytest
 
 from pipeline.annotations import json_structure
-from pipeline.annotations.json_structure import end_of_run, levels
+from pipeline.annotations.json_structure import ends_of_pieces, levels
 
 
 def slow_levels(text: bytes) -> list[tuple[int, int]]:
@@ -25,27 +25,6 @@ def slow_levels(text: bytes) -> list[tuple[int, int]]:
             found.append((position, level))
         position += 1
     return found
-
-
-def slow_run(text: bytes) -> int:
-    """The longest list of whole elements that is followed by a comma or the end of the list, by parsing each."""
-    decoder, position, end = json.JSONDecoder(), 0, 0
-    characters = text.decode("latin-1")
-    try:
-        while True:
-            _, position = decoder.raw_decode(characters, position)
-            while characters[position] == " ":
-                position += 1
-            if characters[position] not in ",]":
-                return end
-            end = position
-            if characters[position] == "]":
-                return end
-            position += 1
-            while characters[position] == " ":
-                position += 1
-    except (ValueError, IndexError):
-        return end
 
 
 def value(chance: random.Random, depth: int = 0) -> object:
@@ -73,15 +52,38 @@ def test_levels_are_those_of_a_slow_walk(size: int, monkeypatch: pytest.MonkeyPa
         assert found == slow_levels(text), text
 
 
-def test_a_run_ends_where_an_element_does() -> None:
+def in_pieces(text: bytes, most_levels: int = 64) -> list[object]:
+    """The elements of all pieces of ``text``, one piece parsed after the other."""
+    found, position = [], 0
+    for end in ends_of_pieces(text, most_levels)[::-1]:
+        found += json.loads(b"[" + text[position:end].lstrip(b" ,") + b"]")
+        position = end
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 5, 16, 1 << 14])
+def test_a_piece_ends_where_an_element_does(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_structure, "PIECE", size)
     chance = random.Random(3)
-    for _ in range(2000):
-        text = json.dumps([value(chance) for _ in range(chance.randint(1, 5))]).encode()[1:]
-        cut = text[: chance.randint(0, len(text))] if chance.random() < 0.7 else text
-        assert end_of_run(cut, 64) == slow_run(cut), cut
+    for _ in range(1000):
+        values = [value(chance) for _ in range(chance.randint(1, 5))]
+        text = json.dumps(values).encode()[1:]
+        assert in_pieces(text + b', "behind": [{}, 0]') == values, text
+        cut = text[: chance.randint(0, len(text))]
+        found = in_pieces(cut)
+        assert found == values[: len(found)], cut
+        whole = [json.dumps(each).encode() + b"," for each in values]
+        assert found or not cut.startswith(whole[0]), cut
 
 
-def test_a_run_that_is_too_deep_is_none() -> None:
-    assert end_of_run(b"[[1]],2,", 2) == 7
-    assert end_of_run(b"[[1]],2,", 1) == 0
-    assert end_of_run(b"1,2],[[[[", 1) == 3, "what follows the list does not count"
+def test_pieces_are_short_where_elements_are() -> None:
+    for unit in (b"0,", b'{"a":[1]},'):
+        text = unit * (4 * json_structure.PIECE // len(unit))
+        ends = ends_of_pieces(text, 64)
+        assert len(ends) == 4 and ends[0] >= len(text) - len(unit)
+
+
+def test_what_is_too_deep_is_in_no_piece() -> None:
+    assert in_pieces(b"[[1]],2,", 2) == [[[1]]]
+    assert not ends_of_pieces(b"[[1]],2,", 1)
+    assert in_pieces(b"1,2],[[[[", 1) == [1, 2], "what follows the list does not count"

@@ -265,8 +265,14 @@ def test_the_bar_moves_while_a_large_unknown_value_is_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[int] = []
-    shown = MagicMock(n=0, update=steps.append)
+    shown = MagicMock(n=0)
     shown.__enter__.return_value = shown
+
+    def update(step: int) -> None:
+        steps.append(step)
+        shown.n += step
+
+    shown.update = update
     monkeypatch.setattr(writer, "bar", lambda *_, **__: shown)
     made = json.loads(document()) | {"junk": [0] * 500_000}
     size = place(tmp_path, json.dumps(made).encode()).stat().st_size
