@@ -106,11 +106,11 @@ STAGES: tuple[Fault, ...] = (
     ),
     *rows(
         "pipeline/remap_categories/writer.py", "tests/pipeline/remap_categories/test_writer.py::test_an_odd_file",
-        ("crowds become objects", 'raw["iscrowd"] = int(raw.get("iscrowd", 0))', 'raw["iscrowd"] = 0', "tests/pipeline/remap_categories/test_writer.py::test_nothing_is_lost_silently"),
+        ("crowds become objects", "counts.crowds += crowd", 'raw["iscrowd"] = 0', "tests/pipeline/remap_categories/test_writer.py::test_nothing_is_lost_silently"),
         ("boxes are clipped to the turned image", 'raw["width"] * SIDES + raw["height"]', 'raw["height"] * SIDES + raw["width"]'),
-        ("an id may come twice", 'self._seen.add(raw["id"])', "pass"),
-        ("crowd regions select images", 'raw["area"] <= self.areas[1] and not raw["iscrowd"]', 'raw["area"] <= self.areas[1]', "tests/pipeline/remap_categories/test_remap.py"),
-        ("images of just the largest area are left out", 'raw["area"] <= self.areas[1]', 'raw["area"] < self.areas[1]', "tests/pipeline/remap_categories/test_remap.py"),
+        ("an id may come twice", "self._seen.add(id_)", "pass"),
+        ("crowd regions select images", "area <= self.areas[1] and not crowd", "area <= self.areas[1]", "tests/pipeline/remap_categories/test_remap.py"),
+        ("images of just the largest area are left out", "area <= self.areas[1]", "area < self.areas[1]", "tests/pipeline/remap_categories/test_remap.py"),
         ("refused images stay", 'if verdict == "reject":', 'if verdict == "rejected":', "tests/pipeline/remap_categories/test_stage.py::test_what_lies_in_a_rejected_image_is_listed"),
     ),
     *rows(

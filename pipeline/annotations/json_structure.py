@@ -15,7 +15,7 @@ from pipeline.annotations.json_scan import Text, end_of_string
 
 FIRST, STRETCH = 4 << 10, 1 << 20
 """Bytes of the first stretch, since most values are short, and of the longest; each is twice the one before."""
-PIECE = 16 << 10
+PIECE = 8 << 10
 """Bytes that are parsed together: what a larger piece holds as Python values does not stay in the processor's cache."""
 
 _QUOTE, _BACKSLASH, _COMMA = b'"\\,'

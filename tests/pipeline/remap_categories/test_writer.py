@@ -227,6 +227,7 @@ def test_nothing_is_lost_silently(images: list[Any], annotations: list[Any]) -> 
     assert counts.images_in == len(given["images"]) == counts.images_kept + lost["image"]
     assert counts.annotations_in == len(annotations) == counts.annotations_kept + lost["annotation"]
     assert (counts.images_kept, counts.annotations_kept) == (len(made["images"]), len(made["annotations"]))
+    assert counts.crowds == sum(raw["iscrowd"] for raw in made["annotations"])
 
 
 def check_kept(given: Any, made: Any, rows: list[dict[str, Any]]) -> None:
