@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.data_root import receipts
 from pipeline.data_root.lock import root_lock
@@ -18,7 +18,6 @@ from pipeline.data_root.receipts import Receipt, Recorded
 from pipeline.open_images import statistics
 from pipeline.open_images.boxes import Boxes, read_boxes
 from pipeline.open_images.classes import labels_of, read_descriptions
-from pipeline.open_images.images import Images
 from pipeline.open_images.made import LOCK, RECEIPT, Made
 from pipeline.open_images.release import (
     CACHE,
@@ -44,6 +43,9 @@ from vision.artefacts.targets import require_file_place
 from vision.messages.addresses import redacted
 from vision.messages.advice import command, shown
 from vision.messages.terminal import clock_time, counted
+
+if TYPE_CHECKING:
+    from pipeline.open_images.images import Images
 
 FAILURES = "failed_images.jsonl"
 VERSION = 1
@@ -193,6 +195,8 @@ class _Download:
     # The images
 
     def _images(self, chosen: Mapping[str, Collection[str]]) -> Images:
+        from pipeline.open_images.images import Images  # requests takes its time
+
         request = self.request
         names = [image_name(split, image) for split in SPLITS for image in sorted(chosen[split])]
         missing = [name for name in names if not os.path.lexists(self.root / name)]

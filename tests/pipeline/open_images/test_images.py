@@ -52,6 +52,7 @@ def test_through_faults_to_whole_images(
     server.faults = [
         "drop before",
         "cut",
+        "stall",
         "500",
         "503",
         "html",
