@@ -176,4 +176,40 @@ STAGES: tuple[Fault, ...] = (
         "pipeline/command/working_folder.py", "tests/pipeline/command/test_working_folder.py::test_one_at_a_time_and_what_is_half_done_is_the_first_ones",
         ("two processes make one file", "if descriptor is None:", "if descriptor == -1:"),
     ),
+    *rows(
+        "pipeline/formats/voc.py", "tests/pipeline/formats/test_voc.py",
+        ("VOC's corners count from 0", "(x0 - 1, y0 - 1, x1, y1)", "(x0, y0, x1, y1)"),
+        ("trainval keeps what val measures", "return [each for each in named[\"trainval\"] if each not in measured]", "return named[\"trainval\"]", "tests/pipeline/formats/test_voc.py::test_trainval_gives_what_val_has_not"),
+        ("val comes before test", "for name in (\"test\", \"val\") if name", "for name in (\"val\", \"test\") if name", "tests/pipeline/formats/test_voc.py::test_which_lists_are_used"),
+    ),
+    *rows(
+        "pipeline/formats/documents.py", "tests/pipeline/formats/test_voc.py::test_an_odd_file_is_listed",
+        ("a document type is read", "fromstring(data, forbid_dtd=True)", "fromstring(data)"),
+    ),
+    *rows(
+        "pipeline/formats/yolo.py", "tests/pipeline/formats/test_yolo.py::test_the_formula",
+        ("YOLO's centre is the left edge", "= cx - w / 2, cy - h / 2", "= cx, cy - h / 2"),
+    ),
+    *rows(
+        "pipeline/formats/open_images.py", "tests/pipeline/formats/test_open_images.py",
+        ("a group is an object", 'crowd=row.get("IsGroupOf"', 'crowd=row.get("IsOccluded"', "tests/pipeline/formats/test_open_images.py::test_groups_are_crowds_and_drawings_can_be_kept"),
+    ),
+    *rows(
+        "pipeline/formats/image_files.py", "tests/pipeline/formats/test_image_files.py::test_find",
+        ("a name leads out of its folder", 'while ".." in parts:', 'while "..." in parts:'),
+    ),
+    *rows(
+        "pipeline/import_data/split.py", "tests/pipeline/import_data/test_split.py",
+        ("each image of a class is measured", "lacking[label] >= held[label] / 2", "lacking[label] >= -held[label]", "tests/pipeline/import_data/test_split.py::test_a_drawn_split_has_its_share_of_each_class"),
+        ("the same bytes are on both sides", "groups[first.get(image.path, image.path)].append", "groups[image.path].append", "tests/pipeline/import_data/test_split.py::test_the_same_bytes_stay_on_one_side"),
+    ),
+    *rows(
+        "pipeline/import_data/driver.py", "tests/pipeline/import_data/test_driver.py::test_another_source_or_other_options_are_refused",
+        ("a source that has changed is taken for the same", 'if made.params.get("digest") == digest:', "if made.params:"),
+    ),
+    *rows(
+        "pipeline/import_data/judge.py", "tests/pipeline/import_data/test_judge.py",
+        ("difficult objects count", 'box.crowd or (box.ignored and self.difficult == "ignore")', "box.crowd", "tests/pipeline/import_data/test_judge.py::test_difficult"),
+        ("two images get one name", "while folded(name) in taken:", "while False:", "tests/pipeline/import_data/test_judge.py::test_names_are_plain_and_each_once"),
+    ),
 )  # fmt: skip
