@@ -10,6 +10,7 @@
 #   remapped annotations, index         -           1-2 GB    2
 #
 #   --sample: val2017 only, 1.1 GB    --demo: no COCO at all, rendered images, 8-15 minutes on two cores
+#   --have DIR: archives that are on this disk already are linked or copied, only the others are fetched
 #
 # Here only a Python to start with is chosen; tools/setup.py says the cost and asks the doctor, tools/environment.sh makes
 # .venv, and `python -m pipeline run` (or `python -m tools.demo`) does the work with the Python of it.

@@ -81,6 +81,7 @@ class Settings:
     * workers: processes (or threads) that a stage may use
     * connections, parallel: a file, and files at a time, that are downloaded
     * accept_missing: leave out images that are missing or cannot be read, however many
+    * have: a folder in which files of the release may be already; None for none
     """
 
     root: Path = Path(DEFAULT_ROOT)
@@ -89,6 +90,7 @@ class Settings:
     connections: int = 4
     parallel: int = 2
     accept_missing: bool = False
+    have: Path | None = None
 
     @property
     def splits(self) -> tuple[str, ...]:

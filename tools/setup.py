@@ -16,15 +16,15 @@ if __name__ == "__main__":  # before the imports: they take a while
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from pipeline.command.options import count, split_list
-from pipeline.data_root import saved_options
+from pipeline.data_root import on_disk, saved_options
 from pipeline.release import COCO_2017, ReleaseFile, archive_path
 from pipeline.stage import StageError
 from pipeline.transfer.partial import bytes_here
-from tools.doctor import ENVIRONMENT_BYTES, GB, OWN_PYTHON, REPOSITORY, Need, examine, say
+from tools.doctor import ENVIRONMENT_BYTES, GB, OWN_PYTHON, REPOSITORY, Need, examine, nearest_existing, say
 from tools.machine import gigabytes, read_machine
 from vision.artefacts.data_layout import ANNOTATIONS, DEFAULT_ROOT, SPLITS, image_folder
 from vision.messages.addresses import redacted_text
@@ -54,19 +54,23 @@ ENVIRONMENT_COST = (3 * GB, ENVIRONMENT_BYTES, 3)  # measured: 28 s with uv, 185
 DEMO_COST = (0, DEMO_BYTES, 10)
 
 
-def data_cost(files: Sequence[ReleaseFile]) -> tuple[float, float, float]:
-    """Bytes to fetch, bytes on disk and minutes of a run that starts with nothing."""
-    fetch = sum(file.bytes for file in files)
-    disk = fetch + sum(file.unpacked_bytes for file in files)
-    return fetch, disk, fetch / FETCH_BYTES_PER_MINUTE + fetch / WORK_BYTES_PER_MINUTE
+def data_cost(files: Sequence[ReleaseFile], here: Collection[ReleaseFile] = ()) -> tuple[float, float, float]:
+    """Bytes to fetch, bytes on disk and minutes of a run that starts with nothing but the archives ``here``."""
+    archives = sum(file.bytes for file in files)
+    fetch = sum(file.bytes for file in files if file not in here)
+    disk = archives + sum(file.unpacked_bytes for file in files)
+    return fetch, disk, fetch / FETCH_BYTES_PER_MINUTE + archives / WORK_BYTES_PER_MINUTE
 
 
-def missing_bytes(files: Iterable[ReleaseFile], root: Path) -> int:
-    """Disk that the run will still take in ``root``: archives, image folders and annotations that are not there."""
+def missing_bytes(files: Iterable[ReleaseFile], root: Path, linked: Collection[ReleaseFile] = ()) -> int:
+    """Disk that the run will still take in ``root``: archives, image folders and annotations that are not there.
+
+    ``linked``: archives that get a second name, which takes no room.
+    """
     total = 0
     for file in files:
         archive, split = root / archive_path(file), file.split()
-        total += 0 if archive.is_file() else file.bytes - bytes_here(archive)
+        total += 0 if archive.is_file() or file in linked else file.bytes - bytes_here(archive)
         total += (
             0 if (root / (image_folder(split) if split else ANNOTATIONS)).is_dir() else file.unpacked_bytes
         )
@@ -126,6 +130,12 @@ def build_parser() -> Parser:
         help="fetch from here; sizes and digests stay those of the release",
     )
     add(
+        "--have",
+        metavar="DIR",
+        type=from_caller,
+        help="archives that are on this disk already, in this folder: proven and taken over; only the others are fetched",
+    )
+    add(
         "--no-keep-archives",
         action="store_true",
         help="remove the archives when all is unpacked: half the disk, but a repair needs the network",
@@ -156,7 +166,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def contradiction(arguments: argparse.Namespace) -> str | None:
     """What does not go together; an option that would be ignored is a misunderstanding, not to be swallowed."""
-    options = ("sample", "root", "splits", "release", "mirror", "no_keep_archives", "workers")
+    options = ("sample", "root", "splits", "release", "mirror", "have", "no_keep_archives", "workers")
     given = [
         f"--{name.replace('_', '-')}" for name in options if getattr(arguments, name) not in (None, False)
     ]
@@ -191,12 +201,20 @@ def announce_data(arguments: argparse.Namespace) -> Need:
     root = REPOSITORY / arguments.root
     chosen = saved_options.chosen(argparse.Namespace(**vars(arguments) | {"root": root}))
     files = [] if chosen.own else chosen.files()
-    missing = missing_bytes(files, root)
+    here, linked = _on_disk(root, Path(arguments.have), files) if arguments.have else ([], [])
+    missing = missing_bytes(files, root, linked)
     if missing:
-        whole = data_cost(files)
+        whole = data_cost(files, here)
         there = "" if missing >= whole[1] else f" ({gigabytes(missing)} of it still to come)"
         print(f"data         {root} ({', '.join(chosen.splits)}): {cost(*whole)}{there}", flush=True)
     return Need(root, missing, "the data")
+
+
+def _on_disk(root: Path, have: Path, files: list[ReleaseFile]) -> tuple[list[ReleaseFile], list[ReleaseFile]]:
+    """What of ``files`` is in ``have``, and what of it will get a second name in ``root``. Raises StageError."""
+    on_disk.require_usable(root, have, files)
+    here = [file for file in files if on_disk.has(have, file)]
+    return here, here if nearest_existing(root).stat().st_dev == have.stat().st_dev else []
 
 
 def command(arguments: argparse.Namespace) -> list[str]:
@@ -205,7 +223,7 @@ def command(arguments: argparse.Namespace) -> list[str]:
         return ["-m", "tools.demo"]
     line = ["-m", "pipeline", "run", "--root", arguments.root]
     line += ["--splits", ",".join(arguments.splits)] if arguments.splits else []
-    for name in ("release", "workers"):
+    for name in ("release", "have", "workers"):
         value = getattr(arguments, name)
         line += [f"--{name}", str(value)] if value is not None else []
     for url in arguments.mirror or []:

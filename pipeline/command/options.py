@@ -96,6 +96,12 @@ OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         "for COCO's own server (those of the last run). A login belongs in ~/.netrc; one that is part of the URL holds for "
         "this run and is neither stored nor shown",
     }),
+    "--have": (("download",), {
+        "type": Path, "metavar": "DIR",
+        "help": "files of the release that are on this disk already, in this folder or up to two deeper: each is proven, and "
+        "gets a second name in the root, or a copy; only the others are fetched. Nothing in DIR is changed, and later runs "
+        "do not need it",
+    }),
     "--connections": (("download",), {
         "type": positive, "metavar": "N", "default": DEFAULTS.connections,
         "help": "connections per file, if the server supports range requests (%(default)s)",

@@ -15,6 +15,7 @@ from pipeline.command.options import OPTIONS, add_common_options, add_stage_opti
 from pipeline.command.own_file import OwnFile
 from pipeline.data_root import saved_options as choices
 from pipeline.data_root.lock import root_lock
+from pipeline.data_root.on_disk import require_usable
 from pipeline.runner import own_data
 from pipeline.runner.run import decide_all, run_stages
 from pipeline.stage import Interrupted, Settings, Stage, StageError
@@ -35,7 +36,12 @@ def say(line: str) -> None:
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """What is named, and what is remembered of the root. Raises StageError when a table or a note cannot be read."""
     named = (field.name for field in fields(Settings) if hasattr(arguments, field.name))
-    return Settings(choices=choices.chosen(arguments), **{name: getattr(arguments, name) for name in named})
+    settings = Settings(
+        choices=choices.chosen(arguments), **{name: getattr(arguments, name) for name in named}
+    )
+    if settings.have is not None:
+        require_usable(settings.root, settings.have, settings.choices.release.files)
+    return settings
 
 
 def stage_main(stage: Stage, argv: Sequence[str] | None = None, own: OwnFile | None = None) -> int:

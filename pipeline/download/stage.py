@@ -16,6 +16,7 @@ from typing import Any
 
 from pipeline.data_root import brought
 from pipeline.download.logins import named_again, usable
+from pipeline.download.on_disk import take_over
 from pipeline.release import COCO_SERVER, ReleaseFile, archive_path
 from pipeline.runner.own_data import nothing_to_bring
 from pipeline.runner.owners_files import free_name, is_remains
@@ -34,7 +35,7 @@ def _run(context: StageContext) -> Counts:
     files = context.settings.choices.files()
     counts = Counts(taken_in=len(files))
     aside: dict[Path, Path] = {}
-    missing = [file for file in files if not _is_here(context, file, aside)]
+    missing = take_over(context, [file for file in files if not _is_here(context, file, aside)])
     servers = _servers(context) if missing else []
     _require_space(context, files, missing)
     total = sum(file.bytes for file in missing)

@@ -296,8 +296,11 @@ def was_just_published(output: Path) -> bool:
 
 
 def remove_traces(output: Path) -> None:
-    for path in traces(output):
-        path.unlink(missing_ok=True)
+    """Removes what is left of a transfer; a part without a record is another program's, and stays."""
+    part, *records = traces(output)
+    if any(map(os.path.lexists, records)):
+        for path in (part, *records):
+            path.unlink(missing_ok=True)
 
 
 def under_way(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.data_root import saved_options
 from pipeline.release import ANNOTATION_GROWTH, COCO_2017, ReleaseFile
-from pipeline.stage import Choices, Settings
+from pipeline.stage import Choices, Settings, StageError
 from tools import setup
 from tools.doctor import REPOSITORY
 
@@ -206,8 +206,32 @@ def test_what_is_there_already_is_taken_off(tmp_path: Path) -> None:
     assert setup.missing_bytes(SMALL, tmp_path) == everything - 2000
 
 
+def test_archives_on_this_disk_are_not_to_fetch_and_take_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have, table = tmp_path / "a b$(touch X)", tmp_path / "release.json"
+    rows = [{"path": file.path, "bytes": file.bytes, "sha256": file.sha256} for file in SMALL]
+    table.write_text(json.dumps({"name": "small", "files": rows}))
+    (have / "zips").mkdir(parents=True)
+    (have / "train2017.zip").write_bytes(b"x" * 1000)
+    (have / "zips/val2017.zip").write_bytes(b"x" * 99)
+    monkeypatch.setenv("SETUP_CALLED_FROM", str(tmp_path))
+    arguments = setup.parse(["--root", "data", "--release", "release.json", "--have", have.name])
+    everything = setup.data_cost(SMALL)[1]
+    assert setup.announce_data(arguments).size == everything - 1000
+    assert setup.data_cost(SMALL, SMALL[:1])[:2] == (110, everything)
+    monkeypatch.setattr(setup, "nearest_existing", lambda root: Path("/proc"))
+    assert setup.announce_data(arguments).size == everything, "a copy"
+    assert setup.command(arguments)[-2:] == ["--have", str(have)]
+    with pytest.raises(StageError, match="there is no folder"):
+        setup.announce_data(setup.parse(["--have", "nothing", "--root", "data"]))
+    inside = setup.parse(["--root", f"{have.name}/data", "--release", "release.json", "--have", have.name])
+    with pytest.raises(StageError, match="is inside"):
+        setup.announce_data(inside)
+
+
 def test_what_was_chosen_for_a_root_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = Namespace(root=str(tmp_path), splits=None, release=None, mirror=None)
+    arguments = Namespace(root=str(tmp_path), splits=None, release=None, mirror=None, have=None)
     assert setup.announce_data(arguments).size == setup.data_cost(COCO_2017.needed(("train", "val")))[1]
     (tmp_path / ".pipeline").mkdir()
     saved_options.write(Settings(tmp_path, Choices(("val",))))

@@ -1,0 +1,126 @@
+"""Archives that are on this disk already (``--have DIR``): proven as fetched ones are, and taken over; DIR is only read.
+
+An archive gets a second name in the root where the disk allows it, so that it takes neither time nor room; else a copy.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.data_root import brought, on_disk
+from pipeline.release import ReleaseFile, archive_path
+from pipeline.space import require_space
+from pipeline.stage import StageContext
+from pipeline.transfer.partial import remove_traces
+from pipeline.transfer.progress import Progress, size
+from vision.artefacts.files import OutOfSpace, atomic_publish, sha256_of
+from vision.messages.advice import shown
+from vision.messages.system_errors import reason
+
+FICLONE = 0x40049409
+"""ioctl(2): the blocks of a file for another one, on disks that share them (Btrfs, XFS)."""
+CHUNK = 1 << 20
+
+
+class _OtherContent(Exception):
+    """The SHA-256 is not the one of the release."""
+
+
+def take_over(context: StageContext, missing: list[ReleaseFile]) -> list[ReleaseFile]:
+    """Takes over what of ``missing`` is in the folder that was named; returns the rest, and says how much that is.
+
+    Raises:
+        Interrupted: what was taken over stays; StageError, OutOfSpace: no room for a copy.
+    """
+    have = context.settings.have
+    if have is None or not missing:
+        return missing
+    found = {file: list(_usable(context, have, file)) for file in missing}
+    total = sum(file.bytes for file, paths in found.items() if paths)
+    with Progress("on this disk", total, context.say) as progress:
+
+        def tick(count: int) -> None:
+            context.stop.check()
+            progress.update(count)
+
+        left = [
+            file
+            for file, paths in found.items()
+            if not any(_is_taken(context, file, path, tick) for path in paths)
+        ]
+    names = ", ".join(f"{file.path} ({size(file.bytes)})" for file in left)
+    to_fetch = sum(file.bytes for file in left)
+    context.say(f"still to fetch: {size(to_fetch)}: {names}" if left else "nothing is left to fetch")
+    return left
+
+
+def _usable(context: StageContext, have: Path, file: ReleaseFile) -> Iterator[Path]:
+    """Files of its name and size; others of its name are named."""
+    for path in on_disk.places(have, file):
+        if not path.is_file():
+            _leave(context, path, "it is no regular file, or leads nowhere")
+        elif (found := path.stat().st_size) != file.bytes:
+            _leave(context, path, f"it has {found:,} bytes, {file.path} of the release {file.bytes:,}")
+        else:
+            yield path
+
+
+def _leave(context: StageContext, path: Path, why: str) -> None:
+    context.say(f"{shown(path)} is left alone: {why}")
+
+
+def _is_taken(context: StageContext, file: ReleaseFile, path: Path, tick: Callable[[int], None]) -> bool:
+    """Whether ``path`` is the file of the release, and now in the root, too."""
+    output = context.root / archive_path(file)
+    source = Path(os.path.realpath(path))  # a link would not outlive what it names
+    try:
+        with atomic_publish(output) as temporary:
+            how, digest = _placed(context, source, temporary, tick)
+            if digest != file.sha256:
+                raise _OtherContent
+            brought.note(context.root, archive_path(file), digest)
+    except _OtherContent:
+        _leave(context, path, f"its SHA-256 is not that of {file.path} of the release")
+        return False
+    except OutOfSpace:
+        raise
+    except OSError as error:
+        _leave(context, path, f"it cannot be taken over ({reason(error)})")
+        return False
+    remove_traces(output)
+    context.say(f"{file.path}: {how} of {shown(path)}, {size(file.bytes)}, SHA-256 as published")
+    return True
+
+
+def _placed(
+    context: StageContext, source: Path, target: Path, tick: Callable[[int], None]
+) -> tuple[str, str]:
+    """Makes ``target`` of ``source``; returns how, and the SHA-256 of what is there."""
+    with suppress(OSError):  # another disk, one without second names, or a file of another user
+        os.link(source, target)
+    if target.exists():
+        return "a second name", sha256_of(target, tick)
+    with source.open("rb") as given, target.open("xb") as made:
+        if _cloned(given, made):
+            return "a copy that shares its blocks", sha256_of(target, tick)
+        require_space(context.root, os.fstat(given.fileno()).st_size, "for a copy", "choose another --root")
+        digest = hashlib.sha256()
+        while piece := given.read(CHUNK):
+            made.write(piece)
+            digest.update(piece)
+            tick(len(piece))
+    return "a copy", digest.hexdigest()
+
+
+def _cloned(given: BinaryIO, made: BinaryIO) -> bool:
+    try:
+        fcntl.ioctl(made.fileno(), FICLONE, given.fileno())
+    except OSError:
+        return False
+    return True
