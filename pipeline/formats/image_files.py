@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pipeline.formats.contract import Problem
+from vision.artefacts.data_layout import STATE
 from vision.images.formats import may_be_image
 from vision.messages.advice import shown
 
@@ -107,9 +108,12 @@ class ImageFiles:
 
 
 def images_below(folder: Path) -> Iterator[tuple[Path, str]]:
-    """(file, name below ``folder``) of each that is called like an image, by name; links to folders are not followed."""
+    """(file, name below ``folder``) of each that is called like an image, by name.
+
+    Links to folders are not followed, and a data root beside the source is not gone into: it holds what was imported before.
+    """
     for parent, folders, names in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not Path(parent, name, STATE).is_dir())
         for name in sorted(names):
             if may_be_image(name):
                 path = Path(parent, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from pipeline.import_data import driver, writer
 from pipeline.import_data.__main__ import main
 from pipeline.import_data.request import NAME, Request
 from pipeline.stop import NEVER, StageError
-from tests.pipeline.foreign import LAYOUTS, Drawn, as_voc, as_yolo, draw
+from tests.pipeline.foreign import LAYOUTS, Drawn, as_coco, as_voc, as_yolo, draw
 from vision.artefacts.data_layout import SPLITS, arrays_path
 
 
@@ -205,3 +206,17 @@ def test_links_in_the_place_of_originals_are_followed(link: str, images: list[Dr
     assert sorted(found) == [image.file for image in images if image.split == "train"]
     assert all(path.is_symlink() == (link == "soft") for path in found.values())
     assert {path.resolve().parent == store for path in found.values()} == {link == "soft"}
+
+
+def test_a_root_beside_the_file_is_no_place_of_its_images(images: list[Drawn], tmp_path: Path) -> None:
+    as_coco(tmp_path / "made", images)
+    (tmp_path / "made/train/_annotations.coco.json").rename(tmp_path / "labels.json")
+    (tmp_path / "made/train").rename(tmp_path / "photos")
+    shutil.rmtree(tmp_path / "made")
+    request = Request("coco", tmp_path / "labels.json", tmp_path / "root")
+    first = driver.import_data(request, lambda line: None, NEVER)
+    again = driver.import_data(request, lambda line: None, NEVER)
+    assert (first.fresh, again.fresh) == (True, False) and first.images == again.images == {
+        "train": 5,
+        "val": 1,
+    }
