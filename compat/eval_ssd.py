@@ -17,6 +17,7 @@ from compat.old_options import asked, start
 from tools.foreign.data import NotImported, data_root
 from tools.foreign.weights import run_of
 from tools.problem import run_tool
+from vision.messages.advice import shown
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,9 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         root, _ = data_root(old.dataset_type, old.dataset, print)
         output = old.eval_dir / f"{run.stem if run.suffix == '.pth' else run.name}-on-{root.resolve().name}"
         device = [] if old.use_cuda else ["--device", "cpu"]
-        status = start("tools.evaluate", run, "--datasets", root, "--output", output, *device)
+        status = start(
+            "tools.evaluate", run, "--datasets", root, "--output", output, "--metrics", "voc", *device
+        )
         if not status:
-            print(per_class(output / "metrics.json"))
+            print(per_class(output / "metrics.json", "11" if old.use_2007_metric else "all"))
         return status
 
     try:
@@ -38,20 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(error.args[0])
 
 
-def per_class(metrics: Path) -> str:
-    """As the old script ended; COCO's AP at IoU 0.5, of the classes that the data have."""
-    rows = [row for row in json.loads(metrics.read_text(encoding="utf-8"))["per_class"] if row["ap50"] >= 0]
-    lines = [f"{row['name']}: {row['ap50']}" for row in rows]
-    mean = sum(row["ap50"] for row in rows) / max(1, len(rows))
-    return "\n".join(
-        [
-            "",
-            "Average Precision Per-class (COCO's, at IoU 0.5):",
-            *lines,
-            "",
-            f"Average Precision Across All Classes: {mean}",
-        ]
-    )
+def per_class(metrics: Path, points: str) -> str:
+    """As the old script ended: VOC's AP over ``11`` points of recall or ``all``, of the classes that the data have."""
+    voc, key = json.loads(metrics.read_text(encoding="utf-8"))["voc"], f"ap_{points}_points"
+    lines = [f"{shown(row['name'])}: {row[key]}" for row in voc["per_class"] if row["boxes"]]
+    of = f"VOC's, at IoU 0.5, {points} points of recall"
+    mean = f"Average Precision Across All Classes: {voc[f'mean_{key}']}"
+    return "\n".join(["", f"Average Precision Per-class ({of}):", *lines, "", mean])
 
 
 if __name__ == "__main__":

@@ -39,9 +39,9 @@ OLD: dict[str, tuple[Old, ...]] = {
         Old("--net", str, "vgg16-ssd"), Old("--trained-model", needed=True), Old("--dataset", needed=True),
         Old("--dataset-type", str), Old("--label-file"), Old("--eval-dir", default=Path("eval_results")),
         Old("--use-cuda", TRUTH, True), Old("--mb2-width-mult", float, 1.0, "the run knows its own width"),
-        Old("--use-2007-metric --use-2007", TRUTH, True, "AP is COCO's, over 101 points of recall"),
+        Old("--use-2007-metric --use-2007", TRUTH, True),
         Old("--nms-method", str, "hard", "boxes are suppressed by hard NMS"),
-        Old("--iou-threshold", fraction, 0.5, "AP50 is at IoU 0.5, AP over 0.5 to 0.95"),
+        Old("--iou-threshold", fraction, 0.5, "VOC's AP is at IoU 0.5"),
     ),
     "onnx_export": (
         Old("--net", str, "ssd-mobilenet"), Old("--model-dir"), Old("--input"), Old("--output"), Old("--labels"),

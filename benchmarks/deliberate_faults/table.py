@@ -177,6 +177,11 @@ FAULTS: tuple[Fault, ...] = (
         ("AP75 is AP70", "_IOU_50, _IOU_75 = 0, 5", "_IOU_50, _IOU_75 = 0, 4"),
     ),
     *rows(
+        "vision/engine/evaluation/voc_ap.py", "tests/engine/evaluation/test_voc_ap.py",
+        ("11 points taken as all points", "return _over_11_points(", "return _over_all_points("),
+        ("a true box is used twice", "right[hits[first]] = True", "right[hits] = True"),
+    ),
+    *rows(
         "vision/engine/evaluation/ground_truth.py", "tests/engine/evaluation/test_coco_map.py",
         ("annotations numbered from 0", "enumerate(columns, start=1)", "enumerate(columns, start=0)"),
         ("crowds are objects", '"iscrowd": int(crowd)', '"iscrowd": 0'),

@@ -24,8 +24,11 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     def start(module: str, *words: object) -> int:
         seen.append([module, *map(str, words)])
         if module == "tools.evaluate":
-            rows = [{"name": "a", "ap50": 0.5}, {"name": "b", "ap50": -1.0}, {"name": "c", "ap50": 0.25}]
-            publish_json(Path(str(words[words.index("--output") + 1])) / "metrics.json", {"per_class": rows})
+            values = (("a", 0.5, 0.4, 3), ("b", -1.0, -1.0, 0), ("c", 0.25, 0.2, 1))
+            keys = ("name", "ap_11_points", "ap_all_points", "boxes")
+            rows = [dict(zip(keys, row, strict=True)) for row in values]
+            voc = {"mean_ap_11_points": 0.375, "mean_ap_all_points": 0.3, "per_class": rows}
+            publish_json(Path(str(words[words.index("--output") + 1])) / "metrics.json", {"voc": voc})
         return 0
 
     for name in ("eval_ssd", "onnx_export", "run_ssd_example", *PLAIN):
@@ -59,11 +62,11 @@ LINES = {
         "tools.detect run of m.pth (mb1-ssd, with labels) a.jpg --output run_ssd_example_output --threshold 0.4"
     ),
     f"eval_ssd {EVALUATE}": (
-        "tools.evaluate run of m.pth (mb1-ssd, with labels) --datasets d --output eval_results/run of m.pth (mb1-ssd, with labels)-on-d"
+        "tools.evaluate run of m.pth (mb1-ssd, with labels) --datasets d --output eval_results/run of m.pth (mb1-ssd, with labels)-on-d --metrics voc"
     ),
     f"eval_ssd {EVALUATE} --use_cuda=False --eval-dir e": (
         "tools.evaluate run of m.pth (mb1-ssd, with labels) --datasets d --output e/run of m.pth (mb1-ssd, with labels)-on-d"
-        " --device cpu"
+        " --metrics voc --device cpu"
     ),
     "onnx_export --model-dir=ours": "tools.export_onnx ours",
     "onnx_export --model-dir=ours --output=a.onnx": "tools.export_onnx ours --output ours/a.onnx",
@@ -106,6 +109,9 @@ def test_evaluation_ends_as_it_did(
     assert said.startswith("note: --nms-method: no effect: ") and "note: --iou-threshold: no effect" in said
     assert "Average Precision Per-class" in said and "a: 0.5\nc: 0.25\n" in said
     assert said.endswith("Average Precision Across All Classes: 0.375\n")
+    assert main([*EVALUATE.split(), "--use_2007=False"]) == 0
+    said = capsys.readouterr().out
+    assert "a: 0.4\nc: 0.2\n" in said and said.endswith("Across All Classes: 0.3\n")
 
 
 def test_the_command_is_printed_and_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``python -m tools.evaluate``: COCO's 12 numbers of a checkpoint.
+"""``python -m tools.evaluate``: COCO's 12 numbers of a checkpoint, and VOC's average precision.
 
 * ``__main__.py``     the command
 * ``evaluations.py``  where results go so that none replaces another; several of them side by side

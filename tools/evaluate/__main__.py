@@ -1,4 +1,4 @@
-"""COCO's 12 numbers of a checkpoint, a table per class, and a results file with the published category ids.
+"""COCO's 12 numbers of a checkpoint or VOC's average precision, a table per class, and a results file with the published category ids.
 
 python -m tools.evaluate models/my-experiment-1
 """
@@ -14,6 +14,7 @@ if __name__ == "__main__":  # before the imports: they take a while
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ EXAMPLES = """examples:
   python -m tools.evaluate models/my-experiment-1 --which last          the newest one
   python -m tools.evaluate models/my-experiment-1 --resize detectnet    as the device resizes: what deploying costs
   python -m tools.evaluate FILE.pth --datasets /data/coco-data
+  python -m tools.evaluate models/my-experiment-1 --metrics voc         average precision as VOC has it
 
 metrics.json in the run folder is the run's own evaluation. One with other data, weights, checkpoint, resizing or
 threshold goes to a folder of its own below evaluations/, and those on the same data are shown side by side.
@@ -48,7 +50,7 @@ NOTHING = 0.0005
 def build_parser() -> Parser:
     parser = Parser(
         prog="python -m tools.evaluate",
-        description="Scores a run or a checkpoint on COCO; writes metrics.json and the detections.",
+        description="Scores a run or a checkpoint as COCO and VOC do; writes metrics.json and the detections.",
         epilog=EXAMPLES,
     )
     add = parser.add_argument
@@ -80,6 +82,9 @@ def build_parser() -> Parser:
         default="auto",
         help="which library computes AP (%(default)s)",
     )
+    add("--metrics", type=_metrics, default=("coco",), metavar="NAME,…",
+        help="what is shown: coco, its 12 numbers, which are always in metrics.json; voc, average precision at IoU 0.5 over "
+        "11 points of recall and over all, which is then in it too; coco,voc: both (coco)")  # fmt: skip
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N (%(default)s)")
     add(
         "--output",
@@ -88,6 +93,13 @@ def build_parser() -> Parser:
         help="where metrics.json and the detections go (the run folder, or below its evaluations/)",
     )
     return parser
+
+
+def _metrics(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not set(names) <= {"coco", "voc"}:
+        raise argparse.ArgumentTypeError(f"expected coco, voc or coco,voc, found {text!r}")
+    return names
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -100,7 +112,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from vision.datasets.sampling import BatchSampler
     from vision.engine.checkpoints.data_place import moved
     from vision.engine.checkpoints.open_detector import open_detector
-    from vision.engine.evaluation import coco_map
+    from vision.engine.evaluation import coco_map, voc_ap
     from vision.engine.evaluation.predict import predict
     from vision.engine.evaluation.results import publish_results
     from vision.engine.machine import choose_device
@@ -139,9 +151,19 @@ def evaluate(arguments: argparse.Namespace) -> int:
         )  # fmt: skip
     scores = coco_map.score(results, data, arguments.coco_backend)
     publish_results(folder / found, results)
-    publish_json(folder / METRICS, {**metrics_file(scores, opened), **identity(opened, asked)})
-    print(report(scores, opened.checkpoint, arguments.score_threshold, folder / METRICS))
-    if arguments.output is None and (beside := comparison(opened.folder, folder)):
+    voc = voc_ap.score(results, data) if "voc" in arguments.metrics else None
+    publish_json(
+        folder / METRICS,
+        {**metrics_file(scores, opened), **identity(opened, asked), **({"voc": asdict(voc)} if voc else {})},
+    )
+    with_coco = "coco" in arguments.metrics
+    if with_coco:
+        print(report(scores, opened.checkpoint, arguments.score_threshold, folder / METRICS))
+    elif scores.metrics["AP50"] < NOTHING:
+        print(nothing_found(scores, opened.checkpoint, arguments.score_threshold))
+    if voc:
+        print("\n".join(["", *voc.table()]))
+    if with_coco and arguments.output is None and (beside := comparison(opened.folder, folder)):
         print(f"\n{beside}\n")
     print(f"{folder / METRICS}\n{folder / found} ({counted(len(results), 'detection')})")
     print(f"next: {command('python -m tools.export_onnx', arguments.model, *which)}")
@@ -167,11 +189,9 @@ def identity(opened: LoadedDetector, asked: Asked) -> dict[str, object]:
 
 def metrics_file(scores: Scores, opened: LoadedDetector) -> dict[str, object]:
     """What ``metrics.json`` holds before its identity: the 12 numbers first, then the classes and what scored them."""
-    import dataclasses
-
     return {
         **scores.metrics,
-        "per_class": [dataclasses.asdict(row) for row in scores.per_class],
+        "per_class": [asdict(row) for row in scores.per_class],
         "epoch": opened.checkpoint.epoch,
         "images": scores.images, "boxes": scores.boxes, "detections": scores.detections,
         "coco_backend": scores.backend, "coco_backend_version": scores.version,

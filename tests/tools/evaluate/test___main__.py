@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from pycocotools.cocoeval import COCOeval
 
 from tests.printed import ODD, Printed
 from tools.evaluate.__main__ import main
-from vision.engine.evaluation import coco_map, predict
+from vision.datasets.coco import CocoDetection
+from vision.engine.evaluation import coco_map, predict, voc_ap
+from vision.engine.evaluation.results import Results
 from vision.transforms.resize import RESIZES
 
 
@@ -40,6 +43,34 @@ def test_the_results_file_scores_the_same_with_pycocotools_on_the_published_anno
     names = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
     np.testing.assert_allclose([metrics[name] for name in names], scorer.stats, atol=1e-9)
     assert (metrics["weights"], metrics["split"], metrics["resize"]) == ("ema", "val", "bilinear")
+
+
+def test_vocs_numbers_are_beside_cocos(
+    small_run: Path, miniature_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By default nothing of them is shown or written; asked for, the rest of metrics.json stays as it is."""
+    line = [str(small_run), "--output", str(tmp_path), "--workers", "0", "--score-threshold", "1e-5"]
+    found = {}
+    for metrics in ("", "coco,voc", "voc"):
+        assert main([*line, *(["--metrics", metrics] if metrics else [])]) == 0
+        said = capsys.readouterr().out
+        assert ("Average Precision Per-class" in said) is ("Average Precision Across All Classes: " in said)
+        assert ("Average Precision Per-class" in said) is ("voc" in metrics)
+        assert ("AP75" in said) is (metrics != "voc")
+        found[metrics] = json.loads((tmp_path / "metrics.json").read_text())
+    voc = found["voc"].pop("voc")
+    assert found["coco,voc"].pop("voc") == voc and found[""] == found["voc"] == found["coco,voc"]
+    rows = json.loads((tmp_path / "detections_val2017.json").read_text())
+    results = Results(
+        *(np.array([row[key] for row in rows]) for key in ("image_id", "category_id", "bbox", "score"))
+    )
+    assert voc == json.loads(json.dumps(asdict(voc_ap.score(results, CocoDetection(miniature_root, "val")))))
+    assert len(voc["per_class"]) == 80 and sum(row["boxes"] for row in voc["per_class"]) == found[""]["boxes"]
+    with pytest.raises(SystemExit) as left:
+        main([*line, "--metrics", "coco,vco"])
+    assert (
+        left.value.code == 2 and "expected coco, voc or coco,voc, found 'coco,vco'" in capsys.readouterr().err
+    )
 
 
 def test_the_average_and_the_raw_weights_are_told_apart(small_run: Path, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Images → detections → COCO's 12 numbers.
+"""Images → detections → COCO's 12 numbers, and VOC's average precision.
 
 * ``predict.py``       a loader through a detector
 * ``results.py``       detections as COCO's results file, published ids put back
 * ``ground_truth.py``  a data set as pycocotools wants it
 * ``coco_map.py``      the 12 numbers and a table per class
+* ``voc_ap.py``        average precision at IoU 0.5 over 11 points of recall and over all, by class
 """

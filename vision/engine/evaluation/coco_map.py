@@ -75,7 +75,7 @@ def score(results: Results, dataset: Any, backend: str = "auto") -> Scores:
     of unknown images or categories (their ids are named) and for a backend that is not there.
     """
     truth = dataset if isinstance(dataset, GroundTruth) else ground_truth_of(dataset)
-    _require_known(results, truth)
+    require_known(results, truth)
     name = choose_backend(backend)
     precision, recall, stats = _SCORERS[name](results, truth)
     return Scores(
@@ -102,7 +102,7 @@ def choose_backend(wanted: str) -> str:
     return wanted
 
 
-def _require_known(results: Results, truth: GroundTruth) -> None:
+def require_known(results: Results, truth: GroundTruth) -> None:
     """Ids that the ground truth does not have would be left out without a word by the scorers."""
     for kind, found, known in (
         ("image", results.image_ids, truth.image_ids),
