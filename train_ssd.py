@@ -68,7 +68,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
         coco_map.choose_backend("auto")  # not only after the first epoch
     spec = input_spec(config)
 
-    train_data, val_data = open_splits(config.datasets[0])
+    train_data, val_data = open_splits(*config.datasets, validation=config.validation_dataset)
     plan = resume.check_data(plan, train_data, val_data)
 
     shard: dict[str, Any] = {"rank": group.rank, "world": group.world}

@@ -193,7 +193,7 @@ def test_a_recipe_that_cannot_be_read_is_said_in_two_lines(
         ("--heads some", ["--heads 'some'", "full, lite"]),
         ("--net mb2-ssd-lit", ["did you mean 'mb2-ssd-lite'?"]),
         ("--dataset_type vok", ["--dataset-type 'vok': did you mean 'voc'? there is coco, voc"]),
-        ("--validation_dataset x", ["--validation-dataset is not there yet"]),
+        ("--balance_data x", ["--balance-data is not there yet"]),
         ("--t-max 99.5", ["--t-max", "a whole number", "'99.5'"]),
         ("--t-max inf", ["--t-max", "a whole number"]),
         ("--lr None", ["--lr", "expected a number, found 'None'"]),

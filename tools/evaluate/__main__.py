@@ -109,6 +109,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from vision.artefacts.writable import require_writable
     from vision.datasets.coco import CocoDetection
     from vision.datasets.loading import make_loader
+    from vision.datasets.merged import merged
     from vision.datasets.sampling import BatchSampler
     from vision.engine.checkpoints.data_place import moved
     from vision.engine.checkpoints.open_detector import open_detector
@@ -133,8 +134,13 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.datasets is None and not root.is_dir():
         line = command("python -m tools.evaluate", arguments.model, *which, "--datasets")
         raise moved(root, opened.path, line, opened.checkpoint.imported)
-    data = CocoDetection(root, arguments.split)
-    _require_same_classes(opened, data.classes)
+    found_there = CocoDetection(root, arguments.split)
+    _require_same_classes(opened, found_there.classes)
+    data = merged([found_there], opened.classes)
+    if arguments.datasets is None and (more := len(opened.checkpoint.config.datasets) - 1) > 0:
+        print(
+            f"note: scored on {shown_name(root)} alone; the run has {counted(more, 'more data set')}, see --datasets"
+        )
     coco_map.choose_backend(arguments.coco_backend)
     device = choose_device(arguments.device)
     asked = Asked(data.digest, root, arguments.split, arguments.resize, arguments.score_threshold)
@@ -171,7 +177,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _require_same_classes(opened: LoadedDetector, classes: Sequence[str]) -> None:
-    if list(classes) != opened.classes:
+    if set(classes) != set(opened.classes):
         raise UserError(
             f"{opened.path} was trained on {counted(len(opened.classes) - 1, 'class')}, the data have {len(classes) - 1} "
             "or name them otherwise; --datasets names other data"

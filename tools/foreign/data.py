@@ -115,6 +115,7 @@ def with_data_roots(parsed: Parsed, say: Say) -> Parsed:
             f"--data is not given and there is no {DEFAULT_ROOT}: {DUSTY_NV}/ is taken, as dusty-nv's trainer does"
         )
         folders = [Path(DUSTY_NV)]
+    folders += [Path(config.validation_dataset)] if config.validation_dataset else []
     found = [data_root(kind, folder, say, config.workers) for folder in folders]
     return _settled(parsed, [root for root, _ in found], next((kind for _, kind in found if kind), None), say)
 
@@ -124,7 +125,10 @@ def _settled(parsed: Parsed, roots: list[Path], kind: str | None, say: Say) -> P
     if kind is None:
         return dataclasses.replace(parsed, config=dataclasses.replace(parsed.config, dataset_type="coco"))
     named = {name: getattr(parsed.config, name) for name in parsed.explicit} | {"dataset_type": kind}
-    config = dataclasses.replace(build(named), dataset_type="coco", datasets=tuple(map(str, roots)))
+    measured = str(roots.pop()) if parsed.config.validation_dataset else None
+    config = dataclasses.replace(
+        build(named), dataset_type="coco", datasets=tuple(map(str, roots)), validation_dataset=measured
+    )
     if config.resume is None:
         _say_defaults(named, say)
     return dataclasses.replace(parsed, config=config, explicit=parsed.explicit | {"datasets"})

@@ -1,4 +1,4 @@
-"""A data root → the two data sets of a run."""
+"""Data roots → the two data sets of a run."""
 
 from __future__ import annotations
 
@@ -7,30 +7,49 @@ from pathlib import Path
 from vision.artefacts.data_layout import REPORT, original_path
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError
+from vision.datasets.merged import DataSet, merged
 from vision.messages.advice import command, shown
 from vision.messages.terminal import counted
 
 
-def open_splits(root: str | Path) -> tuple[CocoDetection, CocoDetection]:
-    """Training and validation data. Raises DatasetError where they are missing or do not fit each other."""
-    train, val = CocoDetection(root, "train"), CocoDetection(root, "val")
+def open_splits(*roots: str | Path, validation: str | Path | None = None) -> tuple[DataSet, DataSet]:
+    """Training data of all ``roots``; validation data of all of them, or of the root ``validation`` alone.
+
+    Raises DatasetError where they are missing or do not fit each other.
+    """
+    train, val = CocoDetection(roots[0], "train"), CocoDetection(validation or roots[0], "val")
+    if len(roots) == 1 and validation is None:
+        _require_one_map(roots[0], train, val)
+        both: tuple[DataSet, DataSet] = train, val
+    else:
+        learned = merged([train, *(CocoDetection(root, "train") for root in roots[1:])])
+        others = [] if validation else [CocoDetection(root, "val") for root in roots[1:]]
+        both = learned, merged([val, *others], learned.classes, learned.original_category_ids)
+    for (name, to), data in zip((("train", "learn"), ("val", "measure")), both, strict=True):
+        _require_boxes(data, name, to)
+    return both
+
+
+def _require_one_map(root: str | Path, train: CocoDetection, val: CocoDetection) -> None:
     if (train.classes, train.original_category_ids) != (val.classes, val.original_category_ids):
         raise DatasetError(
             f"{root}: train and val have other classes ({len(train.classes)} and {len(val.classes)}); "
             f"make both from one map: "
             + command("python -m pipeline run", "--root", root, "--from", "remap_categories", "--force")
         )
-    for name, data, to in (("train", train, "learn"), ("val", val, "measure")):
-        if not len(data):
-            raise DatasetError(
-                f"{root}: the {name} split has no usable image; "
-                + command("python -m pipeline status", "--root", root)
-            )
-        if not len(data.columns("labels")[0]):
-            raise DatasetError(
-                f"{root}: no image of the {name} split has a box of its {counted(len(data.classes) - 1, 'class')}, so there is "
-                f"nothing to {to}\n  why: {shown(Path(root) / REPORT)} says what was in the annotations, and what was left out\n"
-                f"  fix: put boxes into {shown(Path(root) / original_path(name))} and run the stages again; where classes were "
-                f"left out: {command('python -m pipeline run', '--root', root, '--classes', 'all')}"
-            )
-    return train, val
+
+
+def _require_boxes(data: DataSet, name: str, to: str) -> None:
+    root = data.root
+    if not len(data):
+        raise DatasetError(
+            f"{root}: the {name} split has no usable image; "
+            + command("python -m pipeline status", "--root", root)
+        )
+    if not len(data.columns("labels")[0]):
+        raise DatasetError(
+            f"{root}: no image of the {name} split has a box of its {counted(len(data.classes) - 1, 'class')}, so there is "
+            f"nothing to {to}\n  why: {shown(Path(root) / REPORT)} says what was in the annotations, and what was left out\n"
+            f"  fix: put boxes into {shown(Path(root) / original_path(name))} and run the stages again; where classes were "
+            f"left out: {command('python -m pipeline run', '--root', root, '--classes', 'all')}"
+        )

@@ -20,7 +20,6 @@ NO_RUN = ("no", "false", "off", "yes", "true", "on")
 
 NOT_THERE = {
     "--balance-data": "is not there yet: train on the data as they are",
-    "--validation-dataset": "is not there yet: every data root's own val split is used",
 }
 """Options of pytorch-ssd that are refused: without them it would be another training."""
 TAKEN = {
@@ -41,7 +40,7 @@ def check_together(config: TrainConfig) -> None:
     net = find(config.net, config.heads)
     cpu = config.device == "cpu" or (config.device == "auto" and not config.use_cuda)
     rules = (
-        (len(config.datasets) != 1, "--datasets takes one data root for now"),
+        (len(set(config.datasets)) < len(config.datasets), "--datasets names a data root twice"),
         (len(config.resolution) > 2, "--resolution takes one number, or width and height"),
         (len(config.betas) != 2, "--betas takes two numbers"),
         (config.base_net and config.pretrained_ssd, "--base-net and --pretrained-ssd: give one of them"),

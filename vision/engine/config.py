@@ -50,9 +50,16 @@ class TrainConfig:
         DATA, "fixed", choices=("coco", "voc", "open_images", "yolo", "cvat", "labelme"),
     )  # fmt: skip
     datasets: tuple[str, ...] = option(
-        (DEFAULT_ROOT,), "data root(s) as made by ./setup_coco.sh", DATA, "free",
+        (DEFAULT_ROOT,), "data root(s) as made by ./setup_coco.sh, all with the same classes", DATA, "free",
         aliases=("--data",), metavar="DIR",
     )  # fmt: skip
+    validation_dataset: str | None = option(
+        None,
+        "data root whose val split is measured on; default those of --datasets",
+        DATA,
+        "free",
+        metavar="DIR",
+    )
     augment: str = option(
         "ssd", "training augmentation: ssd = crop, zoom-out, flip, colour; light = flip and colour; none",
         DATA, "named", choices=("ssd", "light", "none"),

@@ -18,7 +18,9 @@ from vision.messages.system_errors import instead_of
 
 def with_absolute_data(config: TrainConfig) -> TrainConfig:
     """``--datasets`` of a command line, which are meant from the current folder."""
-    return dataclasses.replace(config, datasets=tuple(str(Path(root).absolute()) for root in config.datasets))
+    validation = config.validation_dataset and str(Path(config.validation_dataset).absolute())
+    roots = tuple(str(Path(root).absolute()) for root in config.datasets)
+    return dataclasses.replace(config, datasets=roots, validation_dataset=validation)
 
 
 def located(
@@ -39,7 +41,8 @@ def located(
         for root, place in zip(config.datasets, places, strict=True)
         if place != Path(root).absolute()
     ]
-    return dataclasses.replace(config, datasets=tuple(map(str, places))), notes
+    measured = config.validation_dataset and str(recorded_root(config.validation_dataset, run))
+    return dataclasses.replace(config, datasets=tuple(map(str, places)), validation_dataset=measured), notes
 
 
 def moved(root: Path, run: Path, line: str, imported: bool = False) -> DatasetError:

@@ -42,7 +42,8 @@ class LoadedDetector:
     @property
     def data_root(self) -> Path:
         """Where the data of the training are, as far as the current folder and that of the run tell."""
-        return recorded_root(self.checkpoint.config.datasets[0], self.folder)
+        config = self.checkpoint.config
+        return recorded_root(config.validation_dataset or config.datasets[0], self.folder)
 
     def describe(self) -> str:
         """A line each: the file, its net, and which of its weights."""

@@ -28,7 +28,7 @@ from vision.messages.terminal import counted
 from vision.ssd.priors.written import difference
 
 if TYPE_CHECKING:
-    from vision.datasets.coco import CocoDetection
+    from vision.datasets.merged import DataSet
     from vision.engine.checkpoints.checkpoint import Checkpoint
 
 ARGS_NAME = "training_args.json"
@@ -254,7 +254,7 @@ def write_run_files(config: TrainConfig, run: Path, classes: list[str]) -> None:
 # ---------------------------------------------------------------- data and machine
 
 
-def check_data(plan: Plan, train: CocoDetection, validation: CocoDetection) -> Plan:
+def check_data(plan: Plan, train: DataSet, validation: DataSet) -> Plan:
     """The plan, with a note about what cannot be told. Raises Refused where the data are not the checkpoint's."""
     if plan.checkpoint is None:
         return plan
@@ -269,7 +269,7 @@ def check_data(plan: Plan, train: CocoDetection, validation: CocoDetection) -> P
     return plan
 
 
-def _check_classes(checkpoint: Checkpoint, data: CocoDetection) -> None:
+def _check_classes(checkpoint: Checkpoint, data: DataSet) -> None:
     classes = data.classes
     if checkpoint.classes != classes:
         gone = [name for name in checkpoint.classes if name not in classes]
@@ -283,7 +283,7 @@ def _check_classes(checkpoint: Checkpoint, data: CocoDetection) -> None:
         raise IncompatibleResume("--datasets: the same class names with other original category ids")
 
 
-def _check_digest(kind: str, done: str, digest: str, was: dict[str, int] | None, data: CocoDetection) -> None:
+def _check_digest(kind: str, done: str, digest: str, was: dict[str, int] | None, data: DataSet) -> None:
     """Validation data too: the best of a run is the best on one set of images."""
     if digest == data.digest:
         return
@@ -294,7 +294,7 @@ def _check_digest(kind: str, done: str, digest: str, was: dict[str, int] | None,
     )
 
 
-def _difference(was: dict[str, int] | None, data: CocoDetection) -> tuple[str, str]:
+def _difference(was: dict[str, int] | None, data: DataSet) -> tuple[str, str]:
     """What is other about ``data``, as far as the counts of then tell, and how to have them as they were."""
     now, fix = data.counts, "name the old data root, or make this one as it was"
     if not was:

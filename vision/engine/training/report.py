@@ -57,7 +57,8 @@ def _rows(
     parameters = sum(p.numel() for p in model.parameters())
     data = (
         f"{', '.join(map(shown, config.datasets))}: {counted(order.length, 'training image')}, "
-        f"{counted(len(session.validation_data), 'validation image')}, "
+        f"{counted(len(session.validation_data), 'validation image')}"
+        f"{f' of {shown(config.validation_dataset)}' if config.validation_dataset else ''}, "
         f"{counted(len(session.facts.classes) - 1, 'class')}; {counted(config.workers, 'worker')}"
         + (f" on {counted(CORES, 'core')}" if config.workers > CORES else "")
     )
