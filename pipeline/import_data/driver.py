@@ -122,6 +122,7 @@ def _make(request: Request, plan: Plan, started: float, say: Say, stop: Stop) ->
     counts = plan.report.counts()
     notes = {
         "images": plan.images, "boxes": plan.boxes, "classes": list(plan.classes.names), "placed": placed.made, "leak": plan.halves.leak,
+        "drawn": plan.halves.drawn,
     }  # fmt: skip
     receipts.write(request.root, Receipt(
         receipts.SCHEMA, NAME, VERSION, {**request.place(), **request.choices(), "digest": plan.digest}, {}, _recorded(request),

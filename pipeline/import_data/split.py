@@ -33,6 +33,8 @@ class Halves:
     notes: list[str] = field(default_factory=list)
     leak: int = 0
     """Images of val that train has, too."""
+    drawn: bool = False
+    """Made here: the layout stated none."""
 
     def __getitem__(self, split: str) -> list[Kept]:
         return {"train": self.train, "val": self.val}[split]
@@ -125,7 +127,7 @@ def _drawn(
     )
     if alike := len(once) - len(groups):
         notes.append(f"images that are another one's to the byte, which stay on its side: {alike:,}")
-    return Halves(train, val, notes)
+    return Halves(train, val, notes, drawn=True)
 
 
 def _once(kept: list[Kept], report: Report) -> list[Kept]:

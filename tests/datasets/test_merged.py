@@ -58,6 +58,7 @@ def test_its_arrays_are_those_of_its_images(both: tuple[CocoDetection, Any, Merg
     for index in range(len(data)):
         sample, own = data.load(index), slice(*first_box[index : index + 2])
         assert np.array_equal(labels[own], sample.labels) and np.array_equal(boxes[own], sample.boxes_xyxy_px)
+    assert data.counts.keys() == data.parts[0].counts.keys(), "a checkpoint wants all of them, zeros too"
     assert data.counts["boxes"] == len(labels) == first_box[-1] and data.counts["images"] == len(data)
     truth = ground_truth_of(data)
     assert set(truth.category_ids) <= {row["id"] for row in truth.categories}
@@ -86,7 +87,7 @@ def test_one_set_is_itself_unless_its_order_is_another(miniature_root: Path) -> 
 def test_other_classes_are_refused(miniature_root: Path) -> None:
     part = CocoDetection(miniature_root, "val")
     with pytest.raises(
-        DatasetError, match=r"(?s)other classes than wanted: .*\n  why: .*background.*\n  fix: "
+        DatasetError, match=r"(?s)other classes than the run: .*\n  why: .*background.*\n  fix: "
     ):
         merged([part], part.classes[:-1])
     less = CocoDetection(miniature_root, "train")
@@ -105,7 +106,9 @@ def test_what_is_only_measured_on_may_lack_classes(miniature_root: Path) -> None
         merged([part], part.classes[:-1], part.original_category_ids[:-1])
 
 
-def test_a_run_learns_all_and_measures_all_or_what_is_named(miniature_root: Path) -> None:
+def test_a_run_learns_all_and_measures_all_or_what_is_named(
+    miniature_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train, val = (len(CocoDetection(miniature_root, split)) for split in ("train", "val"))
     sizes = [len(one) for one in splits.open_splits(miniature_root, miniature_root)]
     assert sizes == [2 * train, 2 * val]
@@ -113,5 +116,9 @@ def test_a_run_learns_all_and_measures_all_or_what_is_named(miniature_root: Path
         len(one) for one in splits.open_splits(miniature_root, miniature_root, validation=miniature_root)
     ]
     assert sizes == [2 * train, val]
+    monkeypatch.setattr(splits, "_is_drawn", lambda root: True)
+    both = splits.open_splits(miniature_root, validation=miniature_root)[1]
+    assert len(both) == train + val, "nobody has stated the split of what is measured on"
+    monkeypatch.undo()
     again = splits.open_splits(miniature_root, validation=miniature_root)[0]
     assert again.digest == CocoDetection(miniature_root, "train").digest

@@ -90,7 +90,7 @@ def test_published_weights_are_asked_for(
     shown: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for folder in ("VOC2007/Annotations", "data/fruit/Annotations"):
+    for folder in ("VOC2007/Annotations", "VOC2012/Annotations", "data/fruit/Annotations"):
         Path(folder).mkdir(parents=True)
     lines = [line.replace("~/", "") for line in shown if re.search(r"(0_675|71_8)\.pth", line)]
     assert len(lines) >= 4

@@ -111,6 +111,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from vision.datasets.loading import make_loader
     from vision.datasets.merged import merged
     from vision.datasets.sampling import BatchSampler
+    from vision.datasets.splits import measured_on
     from vision.engine.checkpoints.data_place import moved
     from vision.engine.checkpoints.open_detector import open_detector
     from vision.engine.evaluation import coco_map, voc_ap
@@ -134,10 +135,13 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.datasets is None and not root.is_dir():
         line = command("python -m tools.evaluate", arguments.model, *which, "--datasets")
         raise moved(root, opened.path, line, opened.checkpoint.imported)
-    found_there = CocoDetection(root, arguments.split)
-    _require_same_classes(opened, found_there.classes)
-    data = merged([found_there], opened.classes)
-    if arguments.datasets is None and (more := len(opened.checkpoint.config.datasets) - 1) > 0:
+    named = opened.checkpoint.config.validation_dataset
+    whole = named and arguments.datasets is None and arguments.split == "val"
+    parts = measured_on(root) if whole else [CocoDetection(root, arguments.split)]
+    if not named:
+        _require_same_classes(opened, parts[0].classes)
+    data = merged(parts, opened.classes, opened.checkpoint.original_category_ids if named else None)
+    if not named and arguments.datasets is None and (more := len(opened.checkpoint.config.datasets) - 1) > 0:
         print(
             f"note: scored on {shown_name(root)} alone; the run has {counted(more, 'more data set')}, see --datasets"
         )

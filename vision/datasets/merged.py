@@ -11,7 +11,6 @@ from __future__ import annotations
 import bisect
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -42,10 +41,14 @@ def merged(
     for part in parts:
         more = set(part.classes) - set(classes)
         if differing := more if ids else more | (set(classes) - set(part.classes)):
+            why = (
+                "the run learns no such class" if ids
+                else "objects that only some of the sets label would be learned as background in the others"
+            )  # fmt: skip
             raise DatasetError(
-                f"{shown(part.root)}: other classes than {'the others' if len(parts) > 1 else 'wanted'}: {listed(sorted(differing), 5)}\n"
-                "  why: objects that only some of the sets label would be learned as background in the others\n"
-                "  fix: make all of them with the same --classes LIST (python -m pipeline run --root DIR --classes LIST), or train on one"
+                f"{shown(part.root)}: other classes than {'the others' if len(parts) > 1 else 'the run'}: {listed(sorted(differing), 5)}\n"
+                f"  why: {why}\n"
+                "  fix: make all of them with the same --classes LIST: python -m pipeline run --root DIR --from remap_categories --classes LIST"
             )
     if len(parts) == 1 and parts[0].classes == classes:
         return parts[0]
@@ -95,12 +98,8 @@ class MergedDetection:
 
     @property
     def counts(self) -> dict[str, int]:
-        return dict(
-            sum(
-                (Counter(part.counts) for part in self.parts),
-                Counter({"images": 0, "boxes": 0, "upright": 0}),
-            )
-        )
+        of_parts = [part.counts for part in self.parts]
+        return {name: sum(counts[name] for counts in of_parts) for name in of_parts[0]}
 
     def columns(self, *names: str) -> list[np.ndarray]:
         """Whole arrays by name, (I,), (I + 1,) or (B,) long, in memory."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vision.artefacts.data_layout import REPORT, original_path
+from vision.artefacts.data_layout import REPORT, original_path, receipt_name
+from vision.artefacts.records import RecordError, read_json
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError
 from vision.datasets.merged import DataSet, merged
@@ -15,6 +16,7 @@ from vision.messages.terminal import counted
 def open_splits(*roots: str | Path, validation: str | Path | None = None) -> tuple[DataSet, DataSet]:
     """Training data of all ``roots``; validation data of all of them, or of the root ``validation`` alone.
 
+    Of ``validation``, where its split was drawn by the import and stated by nobody, both halves: all of it is to be measured on.
     Raises DatasetError where they are missing or do not fit each other.
     """
     train, val = CocoDetection(roots[0], "train"), CocoDetection(validation or roots[0], "val")
@@ -23,11 +25,25 @@ def open_splits(*roots: str | Path, validation: str | Path | None = None) -> tup
         both: tuple[DataSet, DataSet] = train, val
     else:
         learned = merged([train, *(CocoDetection(root, "train") for root in roots[1:])])
-        others = [] if validation else [CocoDetection(root, "val") for root in roots[1:]]
-        both = learned, merged([val, *others], learned.classes, learned.original_category_ids)
+        others = [CocoDetection(root, "val") for root in roots[1:]]
+        measured = [val, *others] if validation is None else measured_on(validation)
+        both = learned, merged(measured, learned.classes, learned.original_category_ids)
     for (name, to), data in zip((("train", "learn"), ("val", "measure")), both, strict=True):
         _require_boxes(data, name, to)
     return both
+
+
+def measured_on(validation: str | Path) -> list[CocoDetection]:
+    """The val split of a ``--validation-dataset``; all of it where its import has drawn a split that nobody stated."""
+    halves = ("val", "train") if _is_drawn(Path(validation)) else ("val",)
+    return [CocoDetection(validation, half) for half in halves]
+
+
+def _is_drawn(root: Path) -> bool:
+    try:
+        return bool(read_json(root / receipt_name("import_data"))["notes"]["drawn"])
+    except (OSError, RecordError, LookupError, TypeError):
+        return False
 
 
 def _require_one_map(root: str | Path, train: CocoDetection, val: CocoDetection) -> None:

@@ -371,3 +371,18 @@ def test_every_way_out_that_is_printed_works(
     (run / "checkpoints.json").unlink()
     assert train(*line, "--resume", "auto") == 1
     printed(capsys.readouterr().err, "vision/engine/runs/resume.py:_find", "--stop-after-step", 3)
+
+
+def test_a_run_on_two_data_sets_resumes_from_another_folder(
+    train: Train, miniature_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("second").symlink_to(miniature_root)
+    line = ["--datasets", miniature_root, "second", "--validation-dataset", "second", *TINY, "--epochs=1"]
+    assert train(*line, "--checkpoint-folder=a") == 0
+    assert train(*line, "--checkpoint-folder=b", "--stop-after-step=3") == 0
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert train("--resume", "../b") == 0
+    assert end_state(tmp_path / "b")["step"] == 8, "32 images of both in steps of 4"
+    assert_same_run(tmp_path / "b", tmp_path / "a")
