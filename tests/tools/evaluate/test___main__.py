@@ -150,7 +150,7 @@ def test_data_of_other_classes_are_refused(
     shutil.copytree(miniature_root, root)
     path = root / "arrays/val2017/arrays.json"
     record = json.loads(path.read_text())
-    record["classes"][1:3] = record["classes"][2:0:-1]
+    record["classes"][1] = "somebody"
     path.write_text(json.dumps(record))
     assert main([str(small_run), "--datasets", str(root), "--output", str(tmp_path), "--workers", "0"]) == 1
     assert "was trained on 80 classes, the data have 80 or name them otherwise" in capsys.readouterr().err
