@@ -165,13 +165,13 @@ def test_splits_with_other_classes(root: Path, tmp_path: Path, printed: Printed)
     assert call("pipeline", "run", "--root", other, "--classes", "person", "--workers", 1) == 0
     shutil.rmtree(root / "arrays/val2017")
     shutil.copytree(other / "arrays/val2017", root / "arrays/val2017")
-    printed(refused(root), "vision/datasets/splits.py:open_splits", "--workers", 1)
+    printed(refused(root), "vision/datasets/splits.py:_require_one_map", "--workers", 1)
     assert len(opened(root)) == 2
 
 
 def test_a_split_without_images(root: Path, printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CocoDetection, "__len__", lambda self: 0)
-    printed(refused(root), "vision/datasets/splits.py:open_splits#2")
+    printed(refused(root), "vision/datasets/splits.py:_require_boxes")
 
 
 def test_classes_of_which_nothing_is_there(root: Path, printed: Printed) -> None:
@@ -179,7 +179,7 @@ def test_classes_of_which_nothing_is_there(root: Path, printed: Printed) -> None
     present = {train.classes[label] for label in train.columns("labels")[0]}
     absent = next(name for name in train.classes[1:] if name not in present)
     assert call("pipeline", "run", "--root", root, "--classes", absent, "--workers", 1) == 0
-    printed(refused(root), "vision/datasets/splits.py:open_splits#3", "--workers", 1)
+    printed(refused(root), "vision/datasets/splits.py:_require_boxes#2", "--workers", 1)
     assert len(opened(root)) == 2
 
 

@@ -48,7 +48,7 @@ def merged(
             raise DatasetError(
                 f"{shown(part.root)}: other classes than {'the others' if len(parts) > 1 else 'the run'}: {listed(sorted(differing), 5)}\n"
                 f"  why: {why}\n"
-                "  fix: make all of them with the same --classes LIST: python -m pipeline run --root DIR --from remap_categories --classes LIST"
+                "  fix: make all of them with the same --classes (an option of the stages), or name fewer sets"
             )
     if len(parts) == 1 and parts[0].classes == classes:
         return parts[0]
