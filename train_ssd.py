@@ -64,7 +64,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     from vision.transforms import presets
 
     config, group = plan.config, host.group
-    if config.validation_map:
+    if config.validation_map or config.validation_mean_ap:
         coco_map.choose_backend("auto")  # not only after the first epoch
     spec = input_spec(config)
 

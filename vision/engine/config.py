@@ -209,9 +209,11 @@ class TrainConfig:
         1, "epochs between validations (loss, and COCO mAP unless --validation-map false)", RUN, "free",
         low=1, high=EPOCHS,
     )  # fmt: skip
-    validation_map: bool = option(
-        True, "COCO mAP beside the validation loss", RUN, "free", aliases=("--validation-mean-ap",)
-    )
+    validation_map: bool = option(True, "COCO mAP beside the validation loss", RUN, "free")
+    validation_mean_ap: bool = option(
+        False, "where COCO mAP is due, VOC2007's average precision by class and its mean too (both whatever --validation-map says)",
+        RUN, "free",
+    )  # fmt: skip
     map_epochs: int = option(
         1, "epochs between COCO mAPs, which are computed where a validation is due", RUN, "free",
         low=1, high=EPOCHS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import shutil
 from collections.abc import Callable
@@ -54,11 +55,14 @@ def test_the_average_and_the_raw_weights_are_both_scored(
     train: Callable[..., int], tiny: list[str], tmp_path: Path
 ) -> None:
     line = ["--validation-map=true", "--epochs=1"]
-    assert train(*tiny, *line, "--checkpoint-folder", tmp_path / "both") == 0
+    voc = ["--validation-map=false", "--validation-mean-ap"]
+    assert train(*tiny, "--epochs=1", *voc, "--checkpoint-folder", tmp_path / "both") == 0
     assert train(*tiny, *line, "--ema=0", "--checkpoint-folder", tmp_path / "raw") == 0
     (both,), (raw,) = epoch_rows(tmp_path / "both"), epoch_rows(tmp_path / "raw")
     assert both["raw_val_loss"] == raw["val_loss"], "the average changes nothing of the training"
     assert both["val_loss"] != both["raw_val_loss"] and "raw_AP" in both and "raw_AP" not in raw
+    assert {name for name in both if "voc" in name} == {"voc_mean_ap"}, "said once, of the average"
+    assert "voc_mean_ap" not in raw and raw["AP"] == both["raw_AP"]
 
 
 @pytest.mark.slow
@@ -130,7 +134,9 @@ class Shown:
         )
 
 
-def validated(group: Group) -> tuple[int, list[dict[str, Any]], dict[str, float]]:
+def validated(
+    group: Group, console: Console | None = None
+) -> tuple[int, list[dict[str, Any]], dict[str, float]]:
     """Images of this process's share; what it gives to the scorer; the metrics."""
     oracle, shown, scored = Oracle(), Shown(), []
     order = BatchSampler(IMAGES, BATCH, shuffle=False, rank=group.rank, world=group.world)
@@ -145,9 +151,27 @@ def validated(group: Group) -> tuple[int, list[dict[str, Any]], dict[str, float]
         patch.setattr(coco_map, "score", noting)
         metrics = validate(
             cast(Detector, oracle), map(shown.batch, shares), shown, SsdLoss(oracle.priors_cxcywh, oracle.coder),
-            torch.device("cpu"), None, StopRequest(), group, True, Console(quiet=True),
+            torch.device("cpu"), None, StopRequest(), group, True, console or Console(quiet=True), console is not None,
         )  # fmt: skip
     return sum(map(len, shares)), scored, metrics
+
+
+def test_mean_average_precision_is_said_as_dusty_nvs_trainer_says_it() -> None:
+    said = io.StringIO()
+    _, _, metrics = validated(Group(), Console(stream=said))
+    _, _, without = validated(Group())
+    lines = said.getvalue().splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("Average Precision Per-class"))
+    assert [line.split(":")[0].strip() for line in lines[start + 1 : start + 3]] == ["a", "b"], (
+        "no image shows a c"
+    )
+    values = [float(line.split(":")[1]) for line in lines[start + 1 : start + 3]]
+    assert lines[start + 3] == f"Mean Average Precision (mAP): {metrics['voc_mean_ap']:.4f}"
+    assert (
+        sum(values) / 2 == pytest.approx(metrics["voc_mean_ap"], abs=1e-4)
+        and 0.2 < metrics["voc_mean_ap"] < 0.9
+    )
+    assert metrics.pop("voc_mean_ap") and metrics == without
 
 
 @pytest.mark.parametrize("world", [3])

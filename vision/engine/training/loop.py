@@ -107,7 +107,8 @@ def finish_epoch(state: TrainState, session: Session) -> dict[str, Any]:
 def _validated(state: TrainState, session: Session) -> dict[str, float]:
     """Of the average of the weights where there is one, and then of the raw ones too, as ``raw_…``."""
     config, epoch = session.config, state.epoch
-    with_map = config.validation_map and ((epoch + 1) % config.map_epochs == 0 or epoch + 1 == config.epochs)
+    due = (epoch + 1) % config.map_epochs == 0 or epoch + 1 == config.epochs
+    with_map = due and (config.validation_map or config.validation_mean_ap)
     metrics = {}
     for prefix, model in (("", state.evaluated_model), ("raw_", state.model)):
         if prefix and model is state.evaluated_model:
@@ -115,6 +116,7 @@ def _validated(state: TrainState, session: Session) -> dict[str, float]:
         found = validate(
             model, session.validation, session.validation_data, session.loss, session.device,
             session.amp_dtype, session.stop, session.group, with_map, session.console,
+            config.validation_mean_ap and not prefix,
         )  # fmt: skip
         metrics.update({prefix + name: value for name, value in found.items()})
     return metrics

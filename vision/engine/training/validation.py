@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vision.core.sample import Batch
 from vision.engine.distributed import Group
-from vision.engine.evaluation import coco_map
+from vision.engine.evaluation import coco_map, voc_ap
 from vision.engine.evaluation.predict import evaluation_mode, predict
 from vision.engine.evaluation.results import Results
 from vision.engine.interrupt import StopRequest
@@ -65,8 +65,10 @@ def validate(
     group: Group,
     with_map: bool,
     console: Console,
+    with_voc: bool = False,
 ) -> dict[str, float]:
-    """``val_loss``, its parts and, ``with_map``, COCO's 12 numbers of ``dataset``.
+    """``val_loss``, its parts and, ``with_map``, COCO's 12 numbers of ``dataset``; ``with_voc``, VOC's AP is said, its mean
+    is ``voc_mean_ap``.
 
     Raises Interrupted in all processes, with the batch, once a signal has come to one of them.
     """
@@ -81,7 +83,11 @@ def validate(
             metrics = meter.metrics()  # without a loss there are no detections that could be scored
             return {
                 **metrics,
-                **(_scores(results, dataset, group) if math.isfinite(metrics["val_loss"]) else {}),
+                **(
+                    _scores(results, dataset, group, console, with_voc)
+                    if math.isfinite(metrics["val_loss"])
+                    else {}
+                ),
             }
         with evaluation_mode(detector), torch.inference_mode():
             for batch in loader:
@@ -117,10 +123,18 @@ def until_asked(
             yield batch
 
 
-def _scores(results: Results, dataset: Any, group: Group) -> dict[str, float]:
+def _scores(
+    results: Results, dataset: Any, group: Group, console: Console, with_voc: bool
+) -> dict[str, float]:
     """The shards of all processes scored once, by the first."""
-    shards = group.gather(results)
-    scores = coco_map.score(Results.concatenate(shards), dataset).metrics if group.is_main else None
+    shards, scores = group.gather(results), {}
+    if group.is_main:
+        found = Results.concatenate(shards)
+        scores = dict(coco_map.score(found, dataset).metrics)
+        if with_voc:
+            voc = voc_ap.score(found, dataset)
+            scores["voc_mean_ap"] = voc.mean_ap_11_points
+            console.say("\n".join(voc.lines()))
     return group.gather(scores)[0]
 
 
