@@ -133,7 +133,7 @@ def build_parser() -> Parser:
         "--have",
         metavar="DIR",
         type=from_caller,
-        help="archives that are on this disk already, in this folder: proven and taken over; only the others are fetched",
+        help="COCO that is on this disk already: archives in this folder are proven and linked or copied, and only the others fetched; without archives of images, unpacked ones and their annotations are used",
     )
     add(
         "--no-keep-archives",
@@ -201,8 +201,9 @@ def announce_data(arguments: argparse.Namespace) -> Need:
     root = REPOSITORY / arguments.root
     chosen = saved_options.chosen(argparse.Namespace(**vars(arguments) | {"root": root}))
     files = [] if chosen.own else chosen.files()
-    here, linked = _on_disk(root, Path(arguments.have), files) if arguments.have else ([], [])
-    missing = missing_bytes(files, root, linked)
+    here, linked = _on_disk(root, Path(arguments.have), chosen.splits, files) if arguments.have else ([], [])
+    files = files if linked is not None else []
+    missing = missing_bytes(files, root, linked or ())
     if missing:
         whole = data_cost(files, here)
         there = "" if missing >= whole[1] else f" ({gigabytes(missing)} of it still to come)"
@@ -210,11 +211,19 @@ def announce_data(arguments: argparse.Namespace) -> Need:
     return Need(root, missing, "the data")
 
 
-def _on_disk(root: Path, have: Path, files: list[ReleaseFile]) -> tuple[list[ReleaseFile], list[ReleaseFile]]:
-    """What of ``files`` is in ``have``, and what of it will get a second name in ``root``. Raises StageError."""
+def _on_disk(
+    root: Path, have: Path, splits: Sequence[str], files: list[ReleaseFile]
+) -> tuple[list[ReleaseFile], list[ReleaseFile] | None]:
+    """What of ``files`` need not be fetched, and which archives take no room; None where all images get a second name.
+
+    Raises StageError where ``have`` cannot be used.
+    """
     on_disk.require_usable(root, have, files)
+    one_disk = nearest_existing(root).stat().st_dev == have.stat().st_dev
+    if on_disk.all_unpacked(have, splits, files):
+        return files, None if one_disk else files
     here = [file for file in files if on_disk.has(have, file)]
-    return here, here if nearest_existing(root).stat().st_dev == have.stat().st_dev else []
+    return here, here if one_disk else []
 
 
 def command(arguments: argparse.Namespace) -> list[str]:

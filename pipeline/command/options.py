@@ -99,8 +99,9 @@ OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "--have": (("download",), {
         "type": Path, "metavar": "DIR",
         "help": "files of the release that are on this disk already, in this folder or up to two deeper: each is proven, and "
-        "gets a second name in the root, or a copy; only the others are fetched. Nothing in DIR is changed, and later runs "
-        "do not need it",
+        "gets a second name in the root, or a copy; only the others are fetched. Where there are no archives of images but all "
+        "splits unpacked (DIR/train2017, DIR/annotations), pipeline run uses those. Nothing in DIR is changed, and later runs do "
+        "not need it",
     }),
     "--connections": (("download",), {
         "type": positive, "metavar": "N", "default": DEFAULTS.connections,

@@ -16,7 +16,7 @@ from pipeline.command.own_file import OwnFile
 from pipeline.data_root import saved_options as choices
 from pipeline.data_root.lock import root_lock
 from pipeline.data_root.on_disk import require_usable
-from pipeline.runner import own_data
+from pipeline.runner import own_data, unpacked
 from pipeline.runner.run import decide_all, run_stages
 from pipeline.stage import Interrupted, Settings, Stage, StageError
 from pipeline.stages import NAMES, named
@@ -74,6 +74,7 @@ def run_and_report(stages: Sequence[Stage], arguments: argparse.Namespace) -> in
             if settings.choices.own or not any(s.name in own_data.SOURCES for s in stages):
                 own_data.require_splits(settings, named("extract"))
             with root_lock(settings.root, wait, say, stop):
+                settings = unpacked.taken_over(stages, settings, say, stop)
                 own_data.require_room(stages, settings, stop)
                 with choices.noted_while(settings):
                     say_what_is_left_out(stages, settings, stop)

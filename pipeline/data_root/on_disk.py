@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import glob
+import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from pipeline.release import ReleaseFile, archive_path
+from pipeline.space import require_space
 from pipeline.stage import StageError
-from vision.artefacts.data_layout import ARCHIVES
+from vision.artefacts.data_layout import ARCHIVES, image_folder
 from vision.messages.advice import shown
 from vision.messages.system_errors import instead_of
+
+FICLONE = 0x40049409
+"""ioctl(2): the blocks of a file for another one, on disks that share them (Btrfs, XFS)."""
+CHUNK = 1 << 20
 
 
 def places(have: Path, file: ReleaseFile) -> list[Path]:
@@ -54,3 +63,46 @@ def require_usable(root: Path, have: Path, files: Iterable[ReleaseFile]) -> None
             "what is in the folder of --have is only read, and the stages write into that of --root",
             "leave --have out: what is in the root is used" if same else "name a --root beside it",
         )  # fmt: skip
+
+
+def unpacked(have: Path, split: str) -> tuple[Path, Path] | None:
+    """The folder of images of ``split`` and its annotation file, where both are there."""
+    from vision.artefacts.data_layout import original_path  # the JSON reader: --help does not wait for it
+
+    name = image_folder(split)
+    folder = next((each for each in (have / name, have / "images" / name) if each.is_dir()), None)
+    annotations = have / original_path(split)
+    return (folder, annotations) if folder and annotations.is_file() else None
+
+
+def all_unpacked(have: Path, splits: Iterable[str], files: Iterable[ReleaseFile]) -> bool:
+    """Whether images and annotations of all ``splits`` are there, and no archive of images, which a digest would prove."""
+    return not any(has(have, file) for file in files if file.split()) and all(
+        unpacked(have, split) for split in splits
+    )
+
+
+def placed(root: Path, source: Path, target: Path, tick: Callable[[int], None]) -> tuple[str, str]:
+    """Makes ``target``, below ``root``, of ``source``; returns how, and the SHA-256 of what was copied byte by byte, else ""."""
+    with suppress(OSError):  # another disk, one without second names, or a file of another user
+        os.link(source, target)
+    if target.exists():
+        return "a second name", ""
+    with source.open("rb") as given, target.open("xb") as made:
+        if _cloned(given, made):
+            return "a copy that shares its blocks", ""
+        require_space(root, os.fstat(given.fileno()).st_size, "for a copy", "choose another --root")
+        digest = hashlib.sha256()
+        while piece := given.read(CHUNK):
+            made.write(piece)
+            digest.update(piece)
+            tick(len(piece))
+    return "a copy", digest.hexdigest()
+
+
+def _cloned(given: BinaryIO, made: BinaryIO) -> bool:
+    try:
+        fcntl.ioctl(made.fileno(), FICLONE, given.fileno())
+    except OSError:
+        return False
+    return True

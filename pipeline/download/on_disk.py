@@ -5,27 +5,18 @@ An archive gets a second name in the root where the disk allows it, so that it t
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from pipeline.data_root import brought, on_disk
 from pipeline.release import ReleaseFile, archive_path
-from pipeline.space import require_space
 from pipeline.stage import StageContext
 from pipeline.transfer.partial import remove_traces
 from pipeline.transfer.progress import Progress, size
 from vision.artefacts.files import OutOfSpace, atomic_publish, sha256_of
 from vision.messages.advice import shown
 from vision.messages.system_errors import reason
-
-FICLONE = 0x40049409
-"""ioctl(2): the blocks of a file for another one, on disks that share them (Btrfs, XFS)."""
-CHUNK = 1 << 20
 
 
 class _OtherContent(Exception):
@@ -81,7 +72,8 @@ def _is_taken(context: StageContext, file: ReleaseFile, path: Path, tick: Callab
     source = Path(os.path.realpath(path))  # a link would not outlive what it names
     try:
         with atomic_publish(output) as temporary:
-            how, digest = _placed(context, source, temporary, tick)
+            how, digest = on_disk.placed(context.root, source, temporary, tick)
+            digest = digest or sha256_of(temporary, tick)
             if digest != file.sha256:
                 raise _OtherContent
             brought.note(context.root, archive_path(file), digest)
@@ -95,32 +87,4 @@ def _is_taken(context: StageContext, file: ReleaseFile, path: Path, tick: Callab
         return False
     remove_traces(output)
     context.say(f"{file.path}: {how} of {shown(path)}, {size(file.bytes)}, SHA-256 as published")
-    return True
-
-
-def _placed(
-    context: StageContext, source: Path, target: Path, tick: Callable[[int], None]
-) -> tuple[str, str]:
-    """Makes ``target`` of ``source``; returns how, and the SHA-256 of what is there."""
-    with suppress(OSError):  # another disk, one without second names, or a file of another user
-        os.link(source, target)
-    if target.exists():
-        return "a second name", sha256_of(target, tick)
-    with source.open("rb") as given, target.open("xb") as made:
-        if _cloned(given, made):
-            return "a copy that shares its blocks", sha256_of(target, tick)
-        require_space(context.root, os.fstat(given.fileno()).st_size, "for a copy", "choose another --root")
-        digest = hashlib.sha256()
-        while piece := given.read(CHUNK):
-            made.write(piece)
-            digest.update(piece)
-            tick(len(piece))
-    return "a copy", digest.hexdigest()
-
-
-def _cloned(given: BinaryIO, made: BinaryIO) -> bool:
-    try:
-        fcntl.ioctl(made.fileno(), FICLONE, given.fileno())
-    except OSError:
-        return False
     return True

@@ -223,6 +223,17 @@ def test_archives_on_this_disk_are_not_to_fetch_and_take_no_room(
     monkeypatch.setattr(setup, "nearest_existing", lambda root: Path("/proc"))
     assert setup.announce_data(arguments).size == everything, "a copy"
     assert setup.command(arguments)[-2:] == ["--have", str(have)]
+    for split in ("train", "val"):
+        (tmp_path / f"open/{split}2017").mkdir(parents=True)
+        (tmp_path / "open/annotations").mkdir(exist_ok=True)
+        (tmp_path / f"open/annotations/instances_{split}2017.json").write_text("{}")
+    arguments = setup.parse(["--root", "data", "--release", "release.json", "--have", "open"])
+    assert setup.announce_data(arguments).size == everything - 1110, "copies"
+    monkeypatch.undo()
+    arguments.have = str(tmp_path / "open")
+    arguments.root, arguments.release = str(tmp_path / "data"), str(table)
+    assert setup.announce_data(arguments).size == 0, "second names"
+    monkeypatch.setenv("SETUP_CALLED_FROM", str(tmp_path))
     with pytest.raises(StageError, match="there is no folder"):
         setup.announce_data(setup.parse(["--have", "nothing", "--root", "data"]))
     inside = setup.parse(["--root", f"{have.name}/data", "--release", "release.json", "--have", have.name])

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.data_root import on_disk as places
 from pipeline.download import __main__ as download_command
 from pipeline.download import on_disk
 from tests.printed import ODD
@@ -156,7 +157,7 @@ def test_another_disk_gets_a_copy(
 
     monkeypatch.setattr(os, "link", another_disk)
     if how == "blocks":
-        monkeypatch.setattr(on_disk.fcntl, "ioctl", clone)
+        monkeypatch.setattr(places.fcntl, "ioctl", clone)
     for folder in (have, have / "zips", have / "annotations"):
         folder.chmod(0o555)
     before = state(have)
