@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,9 +36,9 @@ class Fingerprints:
     _manifests: dict[str, trees.Manifest] = field(default_factory=dict)
     _known: dict[str, trees.Manifest] = field(default_factory=dict)
 
-    def forget(self) -> None:
-        """After a stage has run: what was seen may have changed."""
-        self._seen.clear()
+    def forget(self, but: Mapping[str, Recorded]) -> None:
+        """After a stage has run: what was seen may have changed, ``but`` these files."""
+        self._seen = {**but}
         self._strange.clear()
         self._manifests.clear()
         self._known.clear()

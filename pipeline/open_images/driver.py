@@ -79,6 +79,8 @@ class Request:
 
 def download(request: Request, say: Say, stop: Stop) -> None:
     """Raises StageError, NotReplaced for files of the owner's under our names, Interrupted; the same call resumes."""
+    import requests  # noqa: F401  # where it is missing that is said before a folder is made
+
     root = request.root
     if is_data_root(root):
         raise StageError(

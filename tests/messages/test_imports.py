@@ -39,6 +39,7 @@ ASKED = {
     "pipeline.download": ["--url=http://127.0.0.1:9/x", f"--sha256={'0' * 64}", "--output=x"],
     "pipeline.import_data": ["--from=voc", "--source=photos", "--root=data"],
     "pipeline.miniature": ["--output=mini"],
+    "pipeline.open_images": ["--classes=Apple"],
 }
 
 

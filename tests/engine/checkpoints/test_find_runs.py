@@ -105,11 +105,11 @@ def test_a_run_of_the_net_that_was_named_is_offered_and_another_one_is_called_so
     site = "vision/engine/checkpoints/find_runs.py:resume_with"
     for typed in (models, models / "other", models / "minne"):
         capsys.readouterr()
-        assert train("--resume", typed, "--net", "mb2-ssd-lite") == 1
+        assert train("--resume", typed, "--net", "sq-ssd-lite") == 1
         assert printed.line(capsys.readouterr().err, site) == f"python train_ssd.py --resume '{models}/mine'"
         assert train("--resume", typed, "--net", "mb1-ssd-lite") == 1
         said = capsys.readouterr().err
-        net = "mb2-ssd-lite" if typed.name == "minne" else "classroom"
+        net = "sq-ssd-lite" if typed.name == "minne" else "classroom"
         assert f"fix: leave out --net mb1-ssd-lite, this is a run of {net}: " in said
     printed(said, site, "--stop-after-step=2")
 

@@ -66,13 +66,26 @@ def test_two_ways_of_spreading_are_refused(tiny: list[str], tmp_path: Path) -> N
     assert not (run / "training_args.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("net", "fix"),
+    [
+        ("mb2-ssd-lite", "--width-mult 0.1 makes this net as wide"),
+        ("sq-ssd-lite", "it is this net at another width: give --width-mult as it was"),
+    ],
+)
 def test_weights_of_another_width_are_refused_by_name(
-    train: Callable[..., int], tiny: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    net: str,
+    fix: str,
+    train: Callable[..., int],
+    tiny: list[str],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    assert train(*tiny, "--checkpoint-folder", tmp_path / "a", "--stop-after-step", 1) == 0
-    line = [*tiny, "--mb2-width-mult=0.2", "--pretrained-ssd", checkpoint.find(tmp_path / "a")]
+    line = [*tiny, "--net", net]
+    assert train(*line, "--checkpoint-folder", tmp_path / "a", "--stop-after-step", 1) == 0
+    line = [*line, "--mb2-width-mult=0.2", "--pretrained-ssd", checkpoint.find(tmp_path / "a")]
     assert train(*line, "--checkpoint-folder", tmp_path / "b") == 1
-    assert "fix: --width-mult 0.1 makes this net as wide" in capfd.readouterr().err
+    assert f"fix: {fix}" in capfd.readouterr().err
     assert not (tmp_path / "b" / "checkpoints.json").exists()
 
 

@@ -133,7 +133,10 @@ def load_fitting(
     meant = [name for name in own if not name.endswith(COUNTER) and not name.startswith(beside)]
     fits = sum(name in fitting for name in meant)
     if fits < LEAST_SHARE * len(meant):
-        raise UserError(_another_net(source, whole or weights, fits, len(meant), misshaped, flag))
+        other_width = sum(name in weights for name in meant) >= LEAST_SHARE * len(meant)
+        raise UserError(
+            _another_net(source, whole or weights, fits, len(meant), misshaped, flag, other_width)
+        )
     module.load_state_dict(fitting, strict=False)
     return LoadReport(
         source=source,
@@ -155,14 +158,25 @@ def _kind(tensor: Tensor) -> str:
 
 
 def _another_net(
-    source: str, weights: Mapping[str, Tensor], fits: int, meant: int, misshaped: list[str], flag: str
+    source: str,
+    weights: Mapping[str, Tensor],
+    fits: int,
+    meant: int,
+    misshaped: list[str],
+    flag: str,
+    other_width: bool,
 ) -> str:
-    """Three lines: how little fits, what the file looks like, and what would take it."""
+    """Three lines: how little fits, what the file looks like, and what would take it.
+
+    ``other_width``: the names are those of this net, and the shapes are not.
+    """
     seen = looks_like(weights)
     detail = f"; {few(misshaped, 2)}" if misshaped else f"; its names are {few(weights)}"
     width = re.search(r"^mb2-ssd-lite at (--width-mult \S+)$", seen)
     if width and misshaped:
         fix = f"{width[1]} makes this net as wide (pytorch-ssd does not scale its extra layers), or name other weights"
+    elif flag != "--base-net" and other_width:
+        fix = "it is this net at another width: give --width-mult as it was when these weights were trained"
     elif flag != "--base-net" and net_in(seen):
         fix = f"name that net: --net {net_in(seen)}"
     elif flag != "--base-net" and ("a classifier" in seen or "backbone of" in seen):
