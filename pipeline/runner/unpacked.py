@@ -37,7 +37,9 @@ def taken_over(
     have, staging = settings.have, settings.root / STAGING / "have"
     if have is None or extract is None or settings.choices.own or claimed(extract, settings):
         return settings
-    there = [path for split in settings.splits for path in sources(split) if (settings.root / path).exists()]
+    there = [
+        path for split in settings.splits for path in sources(split) if os.path.lexists(settings.root / path)
+    ]
     if there and not staging.is_dir():
         return settings  # its owner's, or of a run without the option
     found = {split: on_disk.unpacked(have, split) for split in settings.splits}
@@ -65,7 +67,7 @@ def _take(
     """The folder of images and the annotation file ``given``, in the root as ``names``: each when all of it is there."""
     how = "here already"
     for source, name in zip(given, names, strict=True):
-        if (root / name).exists():
+        if os.path.lexists(root / name):  # a link to what is not there now is its owner's, too
             continue
         staged = staging / name
         staged.parent.mkdir(parents=True, exist_ok=True)

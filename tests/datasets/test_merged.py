@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -107,18 +108,25 @@ def test_what_is_only_measured_on_may_lack_classes(miniature_root: Path) -> None
 
 
 def test_a_run_learns_all_and_measures_all_or_what_is_named(
-    miniature_root: Path, monkeypatch: pytest.MonkeyPatch
+    miniature_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train, val = (len(CocoDetection(miniature_root, split)) for split in ("train", "val"))
-    sizes = [len(one) for one in splits.open_splits(miniature_root, miniature_root)]
-    assert sizes == [2 * train, 2 * val]
-    sizes = [
-        len(one) for one in splits.open_splits(miniature_root, miniature_root, validation=miniature_root)
-    ]
-    assert sizes == [2 * train, val]
+    second = Path(shutil.copytree(miniature_root, tmp_path / "second"))
+    both = miniature_root, second
+    assert [len(one) for one in splits.open_splits(*both)] == [2 * train, 2 * val]
+    assert [len(one) for one in splits.open_splits(*both, validation=second)] == [2 * train, val]
     monkeypatch.setattr(splits, "_is_drawn", lambda root: True)
-    both = splits.open_splits(miniature_root, validation=miniature_root)[1]
-    assert len(both) == train + val, "nobody has stated the split of what is measured on"
+    measured = splits.open_splits(miniature_root, validation=second)[1]
+    assert len(measured) == train + val, "nobody has stated the split of what is measured on"
+    (tmp_path / "link").symlink_to(second)
+    measured = splits.open_splits(*both, validation=tmp_path / "link")[1]
+    assert len(measured) == val, "the rest of it is learned"
     monkeypatch.undo()
-    again = splits.open_splits(miniature_root, validation=miniature_root)[0]
+    again = splits.open_splits(miniature_root, validation=second)[0]
     assert again.digest == CocoDetection(miniature_root, "train").digest
+
+
+def test_a_root_that_is_named_twice_is_refused(miniature_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(miniature_root)
+    with pytest.raises(DatasetError, match=r"is named twice\n  why: .*\n  fix: name it once"):
+        splits.open_splits(miniature_root, tmp_path / "link")

@@ -135,9 +135,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.datasets is None and not root.is_dir():
         line = command("python -m tools.evaluate", arguments.model, *which, "--datasets")
         raise moved(root, opened.path, line, opened.checkpoint.imported)
-    named = opened.checkpoint.config.validation_dataset
+    named, learned = opened.checkpoint.config.validation_dataset, opened.checkpoint.config.datasets
     whole = named and arguments.datasets is None and arguments.split == "val"
-    parts = measured_on(root) if whole else [CocoDetection(root, arguments.split)]
+    parts = measured_on(root, learned) if whole else [CocoDetection(root, arguments.split)]
     if not named:
         _require_same_classes(opened, parts[0].classes)
     data = merged(parts, opened.classes, opened.checkpoint.original_category_ids if named else None)

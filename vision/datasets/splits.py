@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from vision.artefacts.data_layout import REPORT, original_path, receipt_name
@@ -16,9 +17,9 @@ from vision.messages.terminal import counted
 def open_splits(*roots: str | Path, validation: str | Path | None = None) -> tuple[DataSet, DataSet]:
     """Training data of all ``roots``; validation data of all of them, or of the root ``validation`` alone.
 
-    Of ``validation``, where its split was drawn by the import and stated by nobody, both halves: all of it is to be measured on.
-    Raises DatasetError where they are missing or do not fit each other.
+    Raises DatasetError where they are missing, do not fit each other, or one is named twice.
     """
+    _require_different(roots)
     train, val = CocoDetection(roots[0], "train"), CocoDetection(validation or roots[0], "val")
     if len(roots) == 1 and validation is None:
         _require_one_map(roots[0], train, val)
@@ -26,17 +27,30 @@ def open_splits(*roots: str | Path, validation: str | Path | None = None) -> tup
     else:
         learned = merged([train, *(CocoDetection(root, "train") for root in roots[1:])])
         others = [CocoDetection(root, "val") for root in roots[1:]]
-        measured = [val, *others] if validation is None else measured_on(validation)
+        measured = [val, *others] if validation is None else measured_on(validation, roots)
         both = learned, merged(measured, learned.classes, learned.original_category_ids)
     for (name, to), data in zip((("train", "learn"), ("val", "measure")), both, strict=True):
         _require_boxes(data, name, to)
     return both
 
 
-def measured_on(validation: str | Path) -> list[CocoDetection]:
-    """The val split of a ``--validation-dataset``; all of it where its import has drawn a split that nobody stated."""
-    halves = ("val", "train") if _is_drawn(Path(validation)) else ("val",)
-    return [CocoDetection(validation, half) for half in halves]
+def _is_among(root: str | Path, others: Sequence[str | Path]) -> bool:
+    return Path(root).resolve() in {Path(other).resolve() for other in others}
+
+
+def _require_different(roots: Sequence[str | Path]) -> None:
+    for number, root in enumerate(roots):
+        if _is_among(root, roots[:number]):
+            raise DatasetError(
+                f"{root} is named twice\n  why: each of its images would count twice\n  fix: name it once in --datasets"
+            )
+
+
+def measured_on(validation: str | Path, learned: Sequence[str | Path]) -> list[CocoDetection]:
+    """The val split of a ``--validation-dataset``; all of it where its import has drawn a split that nobody stated, and
+    it is none of the roots whose train split is ``learned``."""
+    whole = _is_drawn(Path(validation)) and not _is_among(validation, learned)
+    return [CocoDetection(validation, half) for half in (("val", "train") if whole else ("val",))]
 
 
 def _is_drawn(root: Path) -> bool:

@@ -55,7 +55,7 @@ class TrainConfig:
     )  # fmt: skip
     validation_dataset: str | None = option(
         None,
-        "data root whose val split is measured on; default those of --datasets",
+        "data root whose val split is measured on (all of it where an import drew the split); default those of --datasets",
         DATA,
         "free",
         metavar="DIR",

@@ -3,7 +3,8 @@
 Both compute in float32 and both round, the more the larger the net's logits are. So neither is held against the other: the
 same network in float64 says what is right, torch's own distance from it says how much rounding costs this net, and
 onnxruntime may be a few times as far away. One run of torch is one draw of that cost, and may be small by luck (measured: 4
-times less than of the same net in another layout of memory), so the largest of all images in two layouts counts.
+times less than of the same net in another layout of memory), so two layouts are asked, and an image is allowed what the net
+costs on the worst one, up to a few times what it costs on itself.
 
 Legend: P priors, C classes with background.
 """
@@ -35,6 +36,9 @@ TIMES_THE_ROUNDING = 4.0
 """How many times the rounding of torch onnxruntime's may be. Measured: up to 0.6 times for scores, 1.4 for boxes, in 12 nets
 with logits of 3 to 4,000 on 8 images each, with and without onnxruntime's optimisations (docs/export.md, "Parity")."""
 
+LUCK = 8.0
+"""How many times its own rounding an image is allowed, where another image costs more: torch's is one draw of it."""
+
 LAST_DIGITS = 4 * float(np.finfo(np.float32).eps)
 """Allowed besides, of a value of 1: that of softmax and of exp() themselves."""
 
@@ -54,8 +58,8 @@ class ParityBroken(NotPublished):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Of one output on one image, from float64: how far onnxruntime is, and torch in float32 at most on any image; what is
-    allowed."""
+    """Of one output on one image, from float64: how far onnxruntime is, and torch in float32 in the worse of two layouts;
+    what is allowed."""
 
     image: int
     onnxruntime: float
@@ -113,14 +117,14 @@ def compare(onnx_path: Path, detector: Detector, images: Iterable[np.ndarray]) -
             ["the list of images is empty"],
             "name a data root with images: --datasets",
         )
-    worst = {what: _worst(errors) for what, errors in (("scores", scores), ("boxes", boxes))}
-    for what, gap in worst.items():
-        _require_a_right_answer(what, gap)
-        _require_rounding_only(onnx_path, what, gap)
+    gaps = {"scores": _gaps(scores), "boxes": _gaps(boxes)}
+    for what, of_all in gaps.items():
+        _require_a_right_answer(what, max(of_all, key=lambda gap: gap.allowed))
+        _require_rounding_only(onnx_path, what, _worst(of_all))
     return ParityReport(
         images=len(largest),
-        scores=worst["scores"],
-        boxes=worst["boxes"],
+        scores=_worst(gaps["scores"]),
+        boxes=_worst(gaps["boxes"]),
         largest_activation=max(largest),
         loudest_image=_require_half_precision(largest),
         runtime=f"onnxruntime {onnxruntime.__version__}",
@@ -181,11 +185,22 @@ def _errors_of_boxes(found: np.ndarray, expected: Sequence[_Outputs], right: _Ou
     return _Errors(_distance(found, right.boxes) / scale, own, own)
 
 
-def _worst(errors: list[_Errors]) -> Gap:
-    """Of the image on which onnxruntime is farthest from float64."""
-    image = int(np.argmax([of.onnxruntime for of in errors]))
-    allowed = TIMES_THE_ROUNDING * max(of.rounding for of in errors) + LAST_DIGITS
-    return Gap(image, errors[image].onnxruntime, max(of.torch_float32 for of in errors), allowed)
+def _gaps(errors: list[_Errors]) -> list[Gap]:
+    """A gap an image."""
+    most = max(of.rounding for of in errors)
+    return [
+        Gap(
+            number,
+            of.onnxruntime,
+            of.torch_float32,
+            TIMES_THE_ROUNDING * min(most, LUCK * of.rounding) + LAST_DIGITS,
+        )
+        for number, of in enumerate(errors)
+    ]
+
+
+def _worst(gaps: list[Gap]) -> Gap:
+    return max(gaps, key=lambda gap: gap.share)
 
 
 def _require_a_right_answer(what: str, gap: Gap) -> None:

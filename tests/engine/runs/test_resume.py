@@ -377,7 +377,7 @@ def test_a_run_on_two_data_sets_resumes_from_another_folder(
     train: Train, miniature_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("second").symlink_to(miniature_root)
+    shutil.copytree(miniature_root, "second")
     line = ["--datasets", miniature_root, "second", "--validation-dataset", "second", *TINY, "--epochs=1"]
     assert train(*line, "--checkpoint-folder=a") == 0
     assert train(*line, "--checkpoint-folder=b", "--stop-after-step=3") == 0

@@ -132,3 +132,18 @@ def test_what_is_in_the_root_already_stays(
     assert main(words) == 1
     assert "not of the pipeline's making" in capsys.readouterr().err
     assert list(mine.parent.iterdir()) == [mine] and mine.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("of_a_stopped_run", [False, True])
+def test_a_link_to_what_is_not_there_now_stays(
+    of_a_stopped_run: bool, have: Path, words: list[str], tmp_path: Path
+) -> None:
+    """Its disk may not be mounted."""
+    root = tmp_path / ODD / "root"
+    mine = root / "annotations/instances_train2017.json"
+    mine.parent.mkdir(parents=True)
+    mine.symlink_to(tmp_path / "not-mounted/mine.json")
+    if of_a_stopped_run:
+        (root / ".pipeline/staging/have").mkdir(parents=True)
+    assert main(words) == 1
+    assert mine.readlink() == tmp_path / "not-mounted/mine.json"
