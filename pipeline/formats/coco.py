@@ -16,7 +16,7 @@ from pipeline.annotations.reader import AnnotationError, AnnotationFile
 from pipeline.annotations.rules import shown as shown_value
 from pipeline.annotations.rules import whole
 from pipeline.formats.contract import Foreign, ForeignBox, ForeignImage, Problem, Source, split_of
-from pipeline.formats.image_files import ImageFiles
+from pipeline.formats.image_files import ImageFiles, files_below
 from pipeline.stop import StageError, Stop
 from vision.messages.advice import shown
 from vision.messages.command_line import listed
@@ -81,7 +81,11 @@ def _files(path: Path) -> list[Path]:
         raise StageError(
             instead_of("folder", path), "--source takes the JSON file or its folder", "check the path"
         )
-    every = sorted(each for each in path.rglob("*.json") if each.is_file() and not each.name.endswith(OURS))
+    every = sorted(
+        each
+        for each in files_below(path)
+        if each.suffix == ".json" and not each.name.endswith(OURS) and each.is_file()
+    )
     return [each for each in every if each.name.startswith("instances_")] or every
 
 

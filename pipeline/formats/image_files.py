@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class ImageFiles:
         for start in range(len(parts)):
             for folder in self.folders:
                 path = folder.joinpath(*parts[start:])
-                if _is_file(path):
+                if is_there(path, Path.is_file):
                     return path
         found = self._by_base.get(parts[-1].lower()) or self._by_base.get(
             UPLOAD_HASH.sub("", parts[-1]).lower(), []
@@ -84,7 +84,7 @@ class ImageFiles:
         for folder in self.folders:
             for suffix in SUFFIXES:
                 path = folder.joinpath(*parts[:-1], parts[-1] + suffix)
-                if _is_file(path):
+                if is_there(path, Path.is_file):
                     return path
         return self._only([path for path in self._by_stem.get(parts[-1], []) if len(parts) == 1], stem)
 
@@ -108,20 +108,25 @@ class ImageFiles:
 
 
 def images_below(folder: Path) -> Iterator[tuple[Path, str]]:
-    """(file, name below ``folder``) of each that is called like an image, by name.
+    """(file, name below ``folder``) of each that is called like an image, by name."""
+    for path in files_below(folder):
+        if may_be_image(path.name):
+            yield path, path.relative_to(folder).as_posix()
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Each that is no folder, by name.
 
     Links to folders are not followed, and a data root beside the source is not gone into: it holds what was imported before.
     """
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not Path(parent, name, STATE).is_dir())
-        for name in sorted(names):
-            if may_be_image(name):
-                path = Path(parent, name)
-                yield path, path.relative_to(folder).as_posix()
+        yield from (Path(parent, name) for name in sorted(names))
 
 
-def _is_file(path: Path) -> bool:
+def is_there(path: Path, is_kind: Callable[[Path], bool] = Path.exists) -> bool:
+    """``is_kind`` of a path that a layout names; False for one that no file can have: too long, with NUL or half a letter."""
     try:
-        return path.is_file()
+        return is_kind(path)
     except (OSError, ValueError):
         return False

@@ -15,7 +15,7 @@ from pipeline.annotations.rules import MAX_COORDINATE, whole
 from pipeline.annotations.rules import shown as shown_value
 from pipeline.formats.contract import Foreign, ForeignBox, ForeignImage, Problem, Source, hull, split_of
 from pipeline.formats.documents import Unreadable, read_bytes
-from pipeline.formats.image_files import ImageFiles
+from pipeline.formats.image_files import ImageFiles, files_below, is_there
 from pipeline.stop import StageError
 from vision.artefacts.records import RecordError, parse_json
 from vision.images.formats import MAX_BYTES
@@ -36,7 +36,9 @@ def read(source: Source) -> Foreign:
     found = (
         [root]
         if root.is_file()
-        else sorted(path for path in root.rglob("*.json") if not path.name.startswith("."))
+        else sorted(
+            path for path in files_below(root) if path.suffix == ".json" and not path.name.startswith(".")
+        )
     )
     if not found:
         raise StageError(
@@ -122,10 +124,8 @@ def _file(path: Path, named: Any, files: ImageFiles) -> tuple[Path | None, str, 
 def _plain(beside: ImageFiles, text: str) -> Path | None:
     """The file right beside the JSON file, which is what nearly all name."""
     base = text.replace("\\", "/").rpartition("/")[2]
-    place = (
-        beside.folders[0] / base if base and "\0" not in base and beside.folders and len(base) < 256 else None
-    )
-    return place if place is not None and place.is_file() else None
+    place = beside.folders[0] / base if base and beside.folders else None
+    return place if place is not None and is_there(place, Path.is_file) else None
 
 
 def _box(shape: Any, where: str) -> ForeignBox:

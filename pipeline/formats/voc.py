@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.formats.contract import Foreign, ForeignBox, ForeignImage, Problem, Source
 from pipeline.formats.documents import Unreadable, lines_of, number, read_xml, side
-from pipeline.formats.image_files import SUFFIXES, ImageFiles
+from pipeline.formats.image_files import SUFFIXES, ImageFiles, files_below, is_there
 from pipeline.stop import StageError
 from vision.messages.advice import shown
 from vision.messages.command_line import comma_list, shortened
@@ -124,7 +124,7 @@ def _without(named: Lists, learned: str, held_out: str | None, notes: list[str])
 
 
 def _xml_files(root: Path) -> list[Path]:
-    found = (root / "Annotations").rglob("*")
+    found = files_below(root / "Annotations")
     return sorted(path for path in found if path.suffix.lower() == ".xml" and not path.name.startswith("."))
 
 
@@ -159,26 +159,13 @@ def _image(root: Path, files: ImageFiles, split: str | None, listed_as: str) -> 
 
 def _annotation(root: Path, listed_as: str) -> tuple[str, Path | None]:
     """The id without a suffix or column, and its XML file; names with blanks come before columns."""
-    for candidate in dict.fromkeys((listed_as, listed_as.rpartition(" ")[0].strip(), listed_as.split()[0])):
+    for candidate in dict.fromkeys((listed_as, listed_as.rpartition(" ")[0].strip(), *listed_as.split()[:1])):
         stem = candidate.removeprefix("./")
         stem = next((stem.removesuffix(end) for end in SUFFIXES if stem.endswith(end)), stem)
         path = root / "Annotations" / f"{stem}.xml"
-        if (
-            stem
-            and ".." not in stem.split("/")
-            and not stem.startswith("/")
-            and "\0" not in stem
-            and _is_there(path)
-        ):
+        if stem and ".." not in stem.split("/") and not stem.startswith("/") and is_there(path):
             return stem, path
     return listed_as.removeprefix("./"), None
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that is too long for a file
-        return False
 
 
 def _box(element: Element, where: str) -> ForeignBox:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.formats.contract import Foreign, ForeignBox, ForeignImage, Problem, Source, hull
 from pipeline.formats.documents import Unreadable, lines_of, number, read_text
-from pipeline.formats.image_files import images_below
+from pipeline.formats.image_files import images_below, is_there
 from pipeline.stop import StageError
 from vision.images.formats import BadImage, may_be_image
 from vision.messages.advice import shown
@@ -208,7 +208,7 @@ def _from_yaml(path: Path) -> Layout:
         split = "val" if key.startswith("val") else key
         values = value.get(key) or []
         for text in values if isinstance(values, list) else [values]:
-            if not isinstance(text, str):
+            if not isinstance(text, str) or "\0" in text:
                 raise _bad_yaml(path, f"{key}: expected a path or a list of them")
             layout.parts.append((split, _place(text, base, path.parent)))
     if not layout.parts:
@@ -255,7 +255,7 @@ def _base(path: Path, stated: object, notes: list[str]) -> Path:
     if not isinstance(stated, str) or not stated.strip():
         return path.parent
     for base in (path.parent / stated, Path(stated)):
-        if base.is_dir():
+        if is_there(base, Path.is_dir):
             return base
     notes.append(f"path: {shown(stated)} of {shown(path.name)} is not here; {shown(path.parent)} is taken")
     return path.parent
@@ -264,23 +264,23 @@ def _base(path: Path, stated: object, notes: list[str]) -> Path:
 def _place(text: str, base: Path, beside: Path) -> Path:
     """A folder of images or a list; what is not there (``../train/images`` of Roboflow) is looked for by its end."""
     for start in (base, beside):
-        if (start / text).exists():
+        if is_there(start / text):
             return start / text
     parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     for first in range(len(parts)):
         for start in (base, beside):
-            if (start / Path(*parts[first:])).exists():
+            if is_there(start / Path(*parts[first:])):
                 return start / Path(*parts[first:])
     return base / text
 
 
 def entries(place: Path, root: Path) -> Iterator[Entry]:
     """The images of a folder, by name, or of a list of paths, in its order."""
-    if place.is_dir():
+    if is_there(place, Path.is_dir):
         for path, name in images_below(place):
             yield Entry(path, name)
         return
-    if not place.is_file():
+    if not is_there(place, Path.is_file):
         raise StageError(
             instead_of("folder", place),
             "data.yaml names it as the place of images",
@@ -288,7 +288,7 @@ def entries(place: Path, root: Path) -> Iterator[Entry]:
         )
     for at, line in enumerate(lines_of(place), 1):
         where = f"{place.name}: line {at}"
-        found = next((path for path in _candidates(line, place, root) if _is_file(path)), None)
+        found = next((path for path in _candidates(line, place, root) if is_there(path, Path.is_file)), None)
         if found is None:
             yield Entry(None, line, Problem("missing_image", f"{shown(shortened(line))!r} is no file", where))
         elif not may_be_image(found.name):
@@ -314,13 +314,6 @@ def _below(path: Path, folders: tuple[Path, ...]) -> str:
             parts = path.relative_to(folder).parts
             return "/".join(parts[1:] if len(parts) > 1 and parts[0] == "images" else parts)
     return path.name
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def label_file(image: Path) -> Path:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from pipeline.stop import Stop
 from vision.artefacts.files import sha256_of, space_errors
+from vision.artefacts.records import RecordError, open_regular
 from vision.images.decode import read_header
 from vision.images.formats import MAX_BYTES, BadImage
 from vision.images.orientation import is_turned
+from vision.messages.advice import shown
 from vision.messages.system_errors import reason
 
 HEAD = 1 << 18
@@ -34,12 +36,14 @@ class Sizes:
 
     def __call__(self, path: Path) -> tuple[int, int]:
         try:
-            with path.open("rb") as file:
+            with os.fdopen(open_regular(path), "rb") as file:
                 data = file.read(HEAD)
                 try:
                     header = read_header(data)
                 except BadImage:
                     header = read_header(data + file.read(MAX_BYTES))
+        except RecordError as error:
+            raise BadImage(f"not_a_file: {shown(str(error))}") from None
         except OSError as error:
             raise BadImage(f"unreadable: {reason(error)}") from None
         hw = header.height, header.width

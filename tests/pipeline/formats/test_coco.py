@@ -13,6 +13,7 @@ from pipeline.formats.contract import Source
 from pipeline.import_data.images import Sizes
 from pipeline.stop import NEVER, StageError
 from tests.pipeline.formats.judged import H, W, codes, image, judge, put
+from vision.artefacts.data_layout import STATE
 
 IMAGE = {"id": 1, "file_name": "a.jpg", "width": W, "height": H}
 BOX = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 10, 10], "area": 100, "iscrowd": 0}
@@ -149,3 +150,11 @@ def test_instances_come_before_other_files(tmp_path: Path) -> None:
     put(tmp_path / "annotations/instances_train2017.remapped.json", document())
     found = judge("coco", tmp_path)
     assert [(each.split, each.path.name) for each in found.kept] == [("train", "a.jpg")]
+
+
+def test_an_earlier_import_is_not_read(tmp_path: Path) -> None:
+    put(tmp_path / "own/labels.json", document())
+    image(tmp_path / "own/a.jpg")
+    put(tmp_path / "made/annotations/instances_train2017.json", document())
+    (tmp_path / "made" / STATE).mkdir()
+    assert [each.where for each in judge("coco", tmp_path).kept] == ["labels.json: images[0]"]

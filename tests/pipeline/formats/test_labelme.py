@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.stop import StageError
 from tests.pipeline.formats.judged import H, W, codes, image, judge, put
+from vision.artefacts.data_layout import STATE
 
 SHAPE = {"label": "cat", "points": [[1, 2], [11.5, 12]], "shape_type": "rectangle"}
 
@@ -113,3 +114,22 @@ def test_an_image_named_by_two_files_is_taken_once(tmp_path: Path) -> None:
     for name in "bc":
         put(tmp_path / f"{name}.json", document(SHAPE))
     assert codes(judge("labelme", tmp_path)) == {"image.duplicate_image", DROPPED}
+
+
+def test_an_earlier_import_is_not_read(tmp_path: Path) -> None:
+    put(tmp_path / "own/b.json", document(SHAPE))
+    image(tmp_path / "own/b.jpg")
+    put(tmp_path / "made/annotations/instances_train2017.json", "{}")
+    (tmp_path / "made" / STATE).mkdir()
+    found = judge("labelme", tmp_path)
+    assert not codes(found) and len(found.kept) == 1
+
+
+@pytest.mark.parametrize("name", ["ü" * 200 + ".jpg", "a\0b.jpg", "\ud800.jpg"])
+def test_an_image_path_that_no_file_can_have(name: str, tmp_path: Path) -> None:
+    put(tmp_path / "b.json", document(SHAPE, imagePath=name))
+    put(tmp_path / "c.json", document(SHAPE, imagePath=name))
+    image(tmp_path / "b.jpg")
+    found = judge("labelme", tmp_path)
+    assert codes(found) == {"image.missing_image", DROPPED}
+    assert [each.name for each in found.kept] == ["b.jpg"], "by the name of its JSON file"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,11 @@ def test_a_broken_image_is_listed(tmp_path: Path) -> None:
     root = root_with(tmp_path, GOOD)
     put(root / "train/00012.jpg", b"GIF89")
     assert codes(judge("open_images", root)) == {"image.text", "box.image_dropped"}
+
+
+def test_a_pipe_called_like_an_image_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    os.mkfifo(tmp_path / "train/p.jpg")
+    header = "ImageID,LabelName,XMin,XMax,YMin,YMax"
+    put(tmp_path / "sub-train-annotations-bbox.csv", f"{header}\np,/m/1,0.1,0.2,0.1,0.2\n")
+    assert codes(judge("open_images", tmp_path)) == {"image.not_a_file", "box.image_dropped"}

@@ -12,6 +12,7 @@ from pipeline.import_data.images import Sizes
 from pipeline.stop import NEVER, StageError
 from tests.pipeline.foreign import as_voc, draw, voc_object, voc_xml
 from tests.pipeline.formats.judged import BOMB, OUTSIDE, H, W, codes, image, judge, put
+from vision.artefacts.data_layout import STATE
 
 GOOD = voc_object("cat", 1, 1, 20, 20)
 
@@ -241,3 +242,17 @@ def test_torchvision_reads_the_same_corners(tmp_path: Path) -> None:
             for box in found[one.stem].boxes
         ]
         assert ours == theirs
+
+
+@pytest.mark.parametrize("name", [" ", "  b", "ü" * 120 + " "])
+def test_blanks_in_the_name_of_a_file(name: str, tmp_path: Path) -> None:
+    root = root_with(tmp_path, xml(GOOD), listed="", name=name)
+    found = judge("voc", root)
+    assert not codes(found) and [each.path.stem for each in found.kept] == [name]
+
+
+def test_an_earlier_import_is_not_read(tmp_path: Path) -> None:
+    root = root_with(tmp_path, xml(GOOD), listed="")
+    put(root / "Annotations/made/x.xml", xml(GOOD))
+    (root / "Annotations/made" / STATE).mkdir()
+    assert not codes(judge("voc", root))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,22 @@ def test_the_formula(tmp_path: Path) -> None:
                     (cy + h / 2) * one.height,
                 )
                 assert box.xyxy == pytest.approx(theirs)
+
+
+def test_a_pipe_called_like_an_image_is_listed(tmp_path: Path) -> None:
+    root = root_with(tmp_path, GOOD)
+    os.mkfifo(tmp_path / "images/p.jpg")
+    found = judge("yolo", root)
+    assert codes(found) == {"image.not_a_file"} and [each.path.name for each in found.kept] == ["b.jpg"]
+
+
+@pytest.mark.parametrize("place", ["ü" * 300, "a\\0b"])
+@pytest.mark.parametrize("key", ["train", "path"])
+def test_a_place_that_no_file_can_have(key: str, place: str, tmp_path: Path) -> None:
+    yaml = f'{key}: "{place}"\nnames: [cat, dog]\n' + ("train: images\n" if key == "path" else "")
+    root = root_with(tmp_path, GOOD, yaml)
+    if key == "path":
+        assert len(judge("yolo", root).kept) == 1
+    else:
+        with pytest.raises(StageError):
+            judge("yolo", root)
