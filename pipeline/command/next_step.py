@@ -14,7 +14,7 @@ from pipeline.data_root import saved_options as choices
 from pipeline.runner import own_data
 from pipeline.stage import Choices, Settings, StageError
 from pipeline.stages import named
-from vision.artefacts.data_layout import REPORT, SPLITS, root_meant
+from vision.artefacts.data_layout import REPORT, SPLITS, import_wanted, root_meant
 from vision.artefacts.records import RecordError
 from vision.messages.advice import command, quoted, shown
 
@@ -114,6 +114,8 @@ def after_clean(root: Path, everything: bool) -> str:
 
 def run_again(arguments: Namespace, settings: Settings) -> str:
     """The ``run`` that brings a root in which something is missing or stale to its end; first, the root that was meant."""
+    if foreign := import_wanted(settings.root):
+        return foreign
     if meant := root_meant(settings.root):
         return command("python -m pipeline status", "--root", meant)
     more = own_data.way_on(settings, named("extract"))

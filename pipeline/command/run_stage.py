@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from pathlib import Path
 
 from pipeline.command.options import OPTIONS, add_common_options, add_stage_options
 from pipeline.command.own_file import OwnFile
@@ -21,6 +22,8 @@ from pipeline.runner.run import decide_all, run_stages
 from pipeline.stage import Interrupted, Settings, Stage, StageError
 from pipeline.stages import NAMES, named
 from pipeline.stop import Stop
+from vision.artefacts.data_layout import foreign_layout, import_wanted
+from vision.messages.advice import shown
 from vision.messages.command_line import Parser
 from vision.messages.system_errors import NO_THREAD, said_of, said_of_no_thread
 from vision.messages.terminal import painted
@@ -70,6 +73,7 @@ def run_and_report(stages: Sequence[Stage], arguments: argparse.Namespace) -> in
     with Stop() as stop:
 
         def work() -> None:
+            require_no_foreign_layout(arguments.root)
             settings = own_data.noticed(stages, settings_of(arguments), named("extract"))
             if settings.choices.own or not any(s.name in own_data.SOURCES for s in stages):
                 own_data.require_splits(settings, named("extract"))
@@ -81,6 +85,16 @@ def run_and_report(stages: Sequence[Stage], arguments: argparse.Namespace) -> in
                     run_stages(stages, settings, force, say, stop)
 
         return reported(work, stop)
+
+
+def require_no_foreign_layout(root: Path) -> None:
+    """COCO is not fetched into somebody's folder of photographs."""
+    if foreign := import_wanted(root):
+        raise StageError(
+            f"{shown(root)} is a data set in another layout ({foreign_layout(root)})",
+            "the stages work in a data root of their own, and change nothing in such a folder",
+            f"import it, which runs the stages, too: {foreign}",
+        )
 
 
 def say_what_is_left_out(stages: Sequence[Stage], settings: Settings, stop: Stop) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vision.artefacts.data_layout import data_at, require_no_data, root_meant
+from vision.artefacts.data_layout import data_at, foreign_layout, require_no_data, root_meant
 from vision.messages.advice import UserError
 
 
@@ -58,3 +58,22 @@ def test_beside_it_and_in_other_folders_of_it_there_is_room(root: Path, tmp_path
         require_no_data(place, "found")
     with pytest.raises(UserError, match="such as found"):
         require_no_data(root, "found")
+
+
+@pytest.mark.parametrize(
+    ("kind", "mark"),
+    [
+        ("voc", "Annotations/a.xml"),
+        ("open_images", "sub-train-annotations-bbox.csv"),
+        ("yolo", "data.yaml"),
+        ("yolo", "obj.names"),
+        ("cvat", "annotations.xml"),
+        ("coco", "train/_annotations.coco.json"),
+        (None, "notes.txt"),
+        (None, "train2017/a.jpg"),
+    ],
+)
+def test_a_layout_is_known_by_its_marks(kind: str | None, mark: str, tmp_path: Path) -> None:
+    (tmp_path / mark).parent.mkdir(exist_ok=True)
+    (tmp_path / mark).touch()
+    assert foreign_layout(tmp_path) == kind

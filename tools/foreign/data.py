@@ -12,7 +12,13 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from vision.artefacts.data_layout import DEFAULT_ROOT, is_data_root, receipt_name, root_meant
+from vision.artefacts.data_layout import (
+    DEFAULT_ROOT,
+    foreign_layout,
+    is_data_root,
+    receipt_name,
+    root_meant,
+)
 from vision.engine.combinations import UsageError, defaults_of
 from vision.engine.config import Parsed, build
 from vision.engine.options import flag_of
@@ -23,27 +29,10 @@ Say = Callable[[str], None]
 IMPORT = "python -m pipeline.import_data"
 DUSTY_NV = "data"
 """Where dusty-nv's scripts look for data unless told."""
-MARKS = {
-    "voc": ("Annotations/*.xml",),
-    "open_images": ("*-annotations-bbox.csv",),
-    "yolo": ("data.yaml", "data.yml", "dataset.yaml"),
-    "cvat": ("annotations.xml",),
-    "coco": ("_annotations.coco.json", "*/_annotations.coco.json", "annotations/*.json", "result.json"),
-}
-"""Layout → what only it has."""
 
 
 class NotImported(Exception):
     """The import ended early and has said why; ``args[0]`` is its exit status."""
-
-
-def recognised(folder: Path) -> str | None:
-    """The layout of ``folder`` by its marks; None for none, or a data root."""
-    if is_data_root(folder):
-        return None
-    return next(
-        (kind for kind, marks in MARKS.items() if any(any(folder.glob(mark)) for mark in marks)), None
-    )
 
 
 def root_for(source: Path) -> Path:
@@ -63,8 +52,8 @@ def data_root(
     """
     if not source.exists() and source.parts[:1] == ("~",):  # --data=~/x: no shell expands that
         source = source.expanduser()
-    kind = kind if kind != "coco" or recognised(source) else None
-    kind = None if is_data_root(source) else kind or recognised(source)
+    kind = kind if kind != "coco" or foreign_layout(source) else None
+    kind = None if is_data_root(source) else kind or foreign_layout(source)
     if kind is None:
         return source, None
     root = root_for(source)
@@ -108,7 +97,7 @@ def with_data_roots(parsed: Parsed, say: Say) -> Parsed:
     if not named and config.resume not in (None, "auto"):
         return dataclasses.replace(parsed, config=dataclasses.replace(config, dataset_type="coco"))
     folders = list(map(Path, config.datasets))
-    if not named and not folders[0].exists() and (kind or recognised(Path(DUSTY_NV))):
+    if not named and not folders[0].exists() and (kind or foreign_layout(Path(DUSTY_NV))):
         if not Path(DUSTY_NV).is_dir():
             raise UsageError(f"--dataset-type {kind}: its folder is to be named with --data FOLDER")
         say(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from vision.messages.advice import UserError, shown
+from vision.messages.advice import UserError, command, shown
 from vision.messages.system_errors import MOST_NAMES, nearest_path
 from vision.messages.terminal import counted
 
@@ -95,6 +95,36 @@ def is_data_root(folder: Path) -> bool:
         or any(folder.glob(original_path("*")))
         or any(folder.glob(f"{ARRAYS}/*/{ARRAYS_RECORD}"))
     )
+
+
+FOREIGN_MARKS = {
+    "voc": ("Annotations/*.xml",),
+    "open_images": ("*-annotations-bbox.csv",),
+    "yolo": ("data.yaml", "data.yml", "dataset.yaml", "obj.names", "obj.data"),
+    "cvat": ("annotations.xml",),
+    "coco": ("_annotations.coco.json", "*/_annotations.coco.json", "annotations/*.json", "result.json"),
+}
+"""Layout → what only it has."""
+
+
+def foreign_layout(folder: Path) -> str | None:
+    """The layout of ``folder`` by its marks; None for none, or a data root."""
+    if is_data_root(folder):
+        return None
+    return next(
+        (kind for kind, marks in FOREIGN_MARKS.items() if any(any(folder.glob(mark)) for mark in marks)),
+        None,
+    )
+
+
+def import_wanted(folder: Path) -> str | None:
+    """The command that makes a data root of a ``folder`` in another layout, beside it; None where it has no such layout."""
+    kind = foreign_layout(folder)
+    if kind is None:
+        return None
+    place = folder if folder.name not in ("", "..") else folder.resolve()
+    root = place.with_name(f"{place.name}-imported")
+    return command("python -m pipeline.import_data", "--from", kind, "--source", place, "--root", root)
 
 
 def root_meant(place: Path) -> Path | None:

@@ -10,6 +10,7 @@ from vision.artefacts.data_layout import (
     STATE,
     claim_name,
     image_folder,
+    import_wanted,
     original_path,
     receipt_name,
     root_meant,
@@ -40,6 +41,8 @@ def arrays_wanted(root: Path, split: str) -> str:
     splits = ",".join(_with(root, split))
     if (root / STATE).is_dir():
         return _run(root, "--splits", splits)
+    if foreign := import_wanted(root):
+        return f"import it, and name what that makes: {foreign}"
     if meant := root_meant(root):
         return f"name the data folder itself: {quoted(meant)}"
     return (

@@ -9,7 +9,7 @@ import pytest
 from tests.foreign_layouts import voc_of
 from tests.printed import ODD, Printed
 from tools.foreign import data
-from tools.foreign.data import NotImported, data_root, recognised, root_for, with_data_roots
+from tools.foreign.data import NotImported, data_root, root_for, with_data_roots
 from vision.engine.combinations import UsageError
 from vision.engine.config import parse
 from vision.messages.advice import UserError
@@ -31,24 +31,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     monkeypatch.setattr(data, "_imported", imported)
     return seen
-
-
-@pytest.mark.parametrize(
-    ("kind", "mark"),
-    [
-        ("voc", "Annotations/a.xml"),
-        ("open_images", "sub-train-annotations-bbox.csv"),
-        ("yolo", "data.yaml"),
-        ("cvat", "annotations.xml"),
-        ("coco", "train/_annotations.coco.json"),
-        (None, "notes.txt"),
-        (None, "train2017/a.jpg"),
-    ],
-)
-def test_a_layout_is_known_by_its_marks(kind: str | None, mark: str, tmp_path: Path) -> None:
-    (tmp_path / mark).parent.mkdir(exist_ok=True)
-    (tmp_path / mark).touch()
-    assert recognised(tmp_path) == kind
 
 
 def test_the_import_is_beside_what_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
