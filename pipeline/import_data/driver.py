@@ -66,6 +66,7 @@ def import_data(request: Request, say: Say, stop: Stop, wait: bool = True) -> Im
             _make(request, plan, started, say, stop)
         else:
             _require_same(request, made, plan.digest)
+            _require_whole(request, made, plan.halves)
             say(f"{shown(request.root)} holds this import already, of {made.finished}: nothing was changed")
     return Imported(request.root, made is None, plan.classes.names, plan.images, plan.boxes)
 
@@ -200,6 +201,21 @@ def _require_same(request: Request, made: Receipt, digest: str) -> None:
         f"{why}, and another split would move images between train and val; nothing was changed",
         _elsewhere(),
     )
+
+
+def _require_whole(request: Request, made: Receipt, halves: Halves) -> None:
+    """Raises StageError where a file of the import is gone."""
+    files = [
+        *made.outputs,
+        *(f"{image_folder(split)}/{image.name}" for split in SPLITS for image in halves[split]),
+    ]
+    gone = [path for path in files if not (request.root / path).is_file()]
+    if gone:
+        raise StageError(
+            f"{shown(request.root)} holds this import, of {made.finished}, but not all of its files",
+            f"{counted(len(gone), 'file')} missing: {listed([shown(path) for path in gone], 3)}; nothing was changed",
+            f"put them back, or {_elsewhere()}",
+        )
 
 
 def _require_some(request: Request, report: Report, classes: names.Classes) -> None:

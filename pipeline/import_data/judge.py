@@ -13,7 +13,7 @@ from pipeline.annotations.rules import MAX_COORDINATE, MAX_SIDE, Drop, check_box
 from pipeline.formats.contract import Foreign, ForeignBox, ForeignImage, Problem
 from pipeline.import_data.classes import fault_of
 from pipeline.import_data.report import Report
-from pipeline.plain_paths import folded
+from pipeline.plain_paths import MAX_NAME, folded
 from vision.images.formats import BadImage, may_be_image
 
 
@@ -136,15 +136,20 @@ def give_names(images: Iterable[Kept], report: Report) -> None:
         if file_name_problem(name) is not None or name.startswith("-") or not may_be_image(name):
             last = PurePath(name.replace("\\", "/"))
             plain = re.sub(r"[^\w.-]", "_", last.stem, flags=re.ASCII).lstrip("-._")
-            name = (plain or "image") + (
-                last.suffix if may_be_image(f"x{last.suffix}") else image.path.suffix
-            )
+            suffix = last.suffix if may_be_image(f"x{last.suffix}") else image.path.suffix
+            name = _fitting(plain or "image", suffix)
         stem, dot, end = name.rpartition(".")
         number = 1
         while folded(name) in taken:
             number += 1
-            name = f"{stem}-{number}{dot}{end}"
+            name = _fitting(stem, f"-{number}{dot}{end}")
         taken.add(folded(name))
         if name != image.name:
             report.change("image", image.name, Problem("renamed", f"{name} in the data root", image.where))
             image.name = name
+
+
+def _fitting(stem: str, end: str) -> str:
+    """Both as one path whose last name a disk takes: the stem loses letters at its end."""
+    folder, slash, last = stem.rpartition("/")
+    return folder + slash + last.encode()[: MAX_NAME - len(end.encode())].decode(errors="ignore") + end

@@ -101,6 +101,25 @@ def test_the_same_import_again_changes_nothing(
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+@pytest.mark.parametrize("gone", ["annotations/instances_val2017.json", "train2017", "one image"])
+def test_an_import_whose_files_are_gone_is_not_called_whole(
+    gone: str, images: list[Drawn], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, root = as_voc(tmp_path / "source", images), tmp_path / "root"
+    assert bring("voc", source, root, "--no-run") == 0
+    path = root / (f"train2017/{images[0].file}" if gone == "one image" else gone)
+    path.rename(tmp_path / "kept")
+    before = tree(root)
+    capsys.readouterr()
+    assert bring("voc", source, root, "--no-run") == 1
+    said = capsys.readouterr()
+    assert "already" not in said.out and f"{6 if gone == 'train2017' else 1} file" in said.err
+    assert path.relative_to(root).as_posix() in said.err and len(said.err.splitlines()) == 3
+    assert tree(root).keys() == before.keys()
+    (tmp_path / "kept").rename(path)
+    assert bring("voc", source, root, "--no-run") == 0
+
+
 def test_clean_leaves_what_was_imported(
     images: list[Drawn], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

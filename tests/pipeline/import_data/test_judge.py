@@ -26,6 +26,21 @@ def test_names_are_plain_and_each_once() -> None:
     assert report.changed["renamed"] == sum(before != after for before, after in given.items())
 
 
+def test_a_new_name_fits_on_a_disk() -> None:
+    given = {
+        "ž" * 125 + ".jpg": "ž" * 125 + ".jpg",
+        "Ž" * 125 + ".jpg": "ž" * 122 + "-2.jpg",
+        "sub/" + "a" * 251 + ".jpg": "sub/" + "a" * 251 + ".jpg",
+        "sub/" + "A" * 251 + ".jpg": "sub/" + "A" * 244 + "-2.jpg",
+        "-" + "b" * 250 + ".xy": "b" * 246 + ".jpg",
+    }
+    images = [Kept(Path("x.jpg"), name, None, (1, 1), [], name) for name in given]
+    give_names(images, Report())
+    for name, found in zip(given, images, strict=True):
+        assert len(found.name.rpartition("/")[2].encode()) <= 255 and found.name.endswith(".jpg")
+        assert found.name.lower() == given[name].lower()
+
+
 @pytest.mark.parametrize("kind", ["pipe", "folder", "text", "link to nothing"])
 def test_what_is_no_image_file(kind: str, tmp_path: Path) -> None:
     path = tmp_path / ("x.txt" if kind == "text" else "x.jpg")
