@@ -6,7 +6,7 @@ import fcntl
 import glob
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +14,7 @@ from typing import BinaryIO
 from pipeline.release import ReleaseFile, archive_path
 from pipeline.space import require_space
 from pipeline.stage import StageError
-from vision.artefacts.data_layout import ARCHIVES, image_folder
+from vision.artefacts.data_layout import ARCHIVES, SPLITS, image_folder
 from vision.messages.advice import shown
 from vision.messages.system_errors import instead_of
 
@@ -44,8 +44,8 @@ def has(have: Path, file: ReleaseFile) -> bool:
     return any(path.is_file() and path.stat().st_size == file.bytes for path in places(have, file))
 
 
-def require_usable(root: Path, have: Path, files: Iterable[ReleaseFile]) -> None:
-    """Raises StageError for no folder that can be read, and where the root, or what is fetched into it, is in the folder or around it."""
+def require_usable(root: Path, have: Path, files: Sequence[ReleaseFile]) -> None:
+    """Raises StageError for no folder that can be read and where the root, or what is fetched into it, is in the folder or around it."""
     if not (have.is_dir() and os.access(have, os.R_OK | os.X_OK)):
         wrong = f"{shown(have)} cannot be read" if have.is_dir() else instead_of("folder", have)
         raise StageError(
@@ -63,6 +63,19 @@ def require_usable(root: Path, have: Path, files: Iterable[ReleaseFile]) -> None
             "what is in the folder of --have is only read, and the stages write into that of --root",
             "leave --have out: what is in the root is used" if same else "name a --root beside it",
         )  # fmt: skip
+    _require_something(have, files)
+
+
+def _require_something(have: Path, files: Sequence[ReleaseFile]) -> None:
+    """Where nothing has the name of an archive or of an unpacked split, 20 GB would be fetched instead."""
+    if any(places(have, file) for file in files) or any(unpacked(have, split) for split in SPLITS):
+        return
+    names = ", ".join(Path(file.path).name for file in files)
+    raise StageError(
+        f"--have {shown(have)}: nothing of the release is in it",
+        f"looked for {names}, there and up to two folders deeper, and for {image_folder('train')}/ beside annotations/",
+        "name the folder that holds them, or leave --have out: what is missing is fetched then",
+    )
 
 
 def unpacked(have: Path, split: str) -> tuple[Path, Path] | None:

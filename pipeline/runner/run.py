@@ -322,7 +322,7 @@ def _untouched(
     after: dict[str, tuple[int, int]],
     since_ns: int,
 ) -> dict[str, Recorded]:
-    """Files whose last change is the same as before, and earlier than the stage: they need not be read once more (20 GB
+    """Files whose last change is the same as before, and earlier than the stage: they need not be read a second time (20 GB
     of archives). A change in the same tick of the disk's clock as the one before it is not earlier."""
     return {
         path: seen

@@ -59,3 +59,14 @@ def test_a_folder_has_to_be_there(kind: str, tmp_path: Path, capsys: pytest.Capt
     assert main(["run", "--root", str(tmp_path / "root"), "--have", str(have)]) == 1
     error = capsys.readouterr().err
     assert str(have) in error and len(error.splitlines()) == 3 and not (tmp_path / "root").exists()
+
+
+def test_a_folder_with_nothing_of_the_release_is_refused_before_anything_is_fetched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_bytes(b"mine")
+    assert main(["run", "--root", str(tmp_path / "root"), "--have", str(tmp_path / "photos")]) == 1
+    said = capsys.readouterr().err
+    assert "photos: nothing of the release is in it\n  why: looked for train2017.zip" in said
+    assert not (tmp_path / "root").exists()
