@@ -143,11 +143,9 @@ STAGES: tuple[Fault, ...] = (
     *rows(
         "pipeline/runner/run.py", "tests/pipeline/runner/test_run.py",
         ("a newer version of a stage makes nothing stale", "if receipt.version != stage.version:", "if receipt.version > stage.version:", "tests/pipeline/runner/test_run.py::test_a_changed_stage_is_stale"),
-        ("inputs are not looked at again after the work", "_require_unchanged(stage, inputs, _inputs_now(stage, settings, observer))", "pass", "tests/pipeline/runner/test_ownership.py::test_an_input_that_changes_while_the_stage_works_ends_without_a_receipt"),
-        ("an input that was away for a while is not noticed", "_require_unmoved(stage, changed, _last_changes(stage, settings))", "pass", "tests/pipeline/runner/test_ownership.py::test_an_input_that_is_moved_away_and_back_ends_without_a_receipt"),
-        ("an input changed within a tick of the clock is not read again", " and before[path][1] < since_ns", "", "tests/pipeline/runner/test_ownership.py::test_an_input_that_is_written_with_its_time_put_back_ends_without_a_receipt"),
-        ("an input that was written is not read again", "before[path] == after.get(path) and ", "", "tests/pipeline/runner/test_ownership.py::test_an_input_that_is_written_with_its_time_put_back_ends_without_a_receipt"),
-        ("an input that nobody touched is read twice", "{} if force else _untouched(inputs, changed, _last_changes(stage, settings), began_ns)", "{}", "tests/pipeline/runner/test_ownership.py::test_an_input_that_nobody_touched_is_read_once"),
+        ("inputs are not looked at again after the work", "require_unchanged(stage, inputs, inputs_now(stage, settings, observer))", "pass", "tests/pipeline/runner/test_inputs.py::test_an_input_that_changes_while_the_stage_works_ends_without_a_receipt"),
+        ("an input that was away for a while is not noticed", "require_unmoved(stage, changed, last_changes(stage, settings))", "pass", "tests/pipeline/runner/test_inputs.py::test_an_input_that_is_moved_away_and_back_ends_without_a_receipt"),
+        ("an input that nobody touched is read twice", "{} if force else untouched(inputs, changed, last_changes(stage, settings), began_ns)", "{}", "tests/pipeline/runner/test_inputs.py::test_an_input_that_nobody_touched_is_read_once"),
         ("half-done work of another plan is resumed", "if fresh or not _same_plan(noted, plan):", "if fresh:", "tests/pipeline/runner/test_run.py::test_half_done_work_is_kept_for_the_same_plan_and_dropped_for_another"),
         ("what a stage keeps goes with another plan", "if fresh or entry.name != stage.keeps:", "if True:", "tests/pipeline/image_check/test_journal.py::test_what_a_stopped_run_knows_is_not_lost_to_another_plan"),
         ("a receipt forgets what earlier runs made", "_earlier(settings.root, receipt, outputs),", "{},", "tests/pipeline/runner/test_clean.py::test_what_was_made_with_other_splits_goes_too"),
@@ -157,6 +155,11 @@ STAGES: tuple[Fault, ...] = (
         "pipeline/runner/publish.py", "tests/pipeline/runner/test_publish.py",
         ("named before it is on the disk, in the root", "_bring_to_disk(staging / path, context.stop)\n", "pass\n", "tests/pipeline/runner/test_publish.py::test_on_the_disk_before_the_first_name_changes"),
         ("the folder of a new name is not brought to the disk", "os.replace(staged, final)\n        fsync_folder(final.parent)", "os.replace(staged, final)", "tests/pipeline/runner/test_publish.py::test_on_the_disk_before_the_first_name_changes"),
+    ),
+    *rows(
+        "pipeline/runner/inputs.py", "tests/pipeline/runner/test_inputs.py",
+        ("an input changed within a tick of the clock is not read again", " and before[path][1] < since_ns", "", "tests/pipeline/runner/test_inputs.py::test_an_input_that_is_written_with_its_time_put_back_ends_without_a_receipt"),
+        ("an input that was written is not read again", "before[path] == after.get(path) and ", "", "tests/pipeline/runner/test_inputs.py::test_an_input_that_is_written_with_its_time_put_back_ends_without_a_receipt"),
     ),
     *rows(
         "pipeline/runner/ownership.py", "tests/pipeline/runner/test_ownership.py",
@@ -169,7 +172,7 @@ STAGES: tuple[Fault, ...] = (
     *rows(
         "pipeline/data_root/manifests.py", "tests/pipeline/data_root/test_manifests.py",
         ("other content of the same size is the same", "\\t{m[0]}\\t{m[1]:08x}\\n\" for name, m in", "\\t{m[0]}\\n\" for name, m in", "tests/pipeline/data_root/test_manifests.py::test_the_digest_is_that_of_the_documented_lines"),
-        ("a time that was put back hides a change", "and (since_ns is None or now.st_ctime_ns < since_ns)", "and True", "tests/pipeline/runner/test_ownership.py::test_a_file_of_a_folder_that_is_written_with_its_time_put_back_ends_without_a_receipt"),
+        ("a time that was put back hides a change", "and (since_ns is None or now.st_ctime_ns < since_ns)", "and True", "tests/pipeline/runner/test_inputs.py::test_a_file_of_a_folder_that_is_written_with_its_time_put_back_ends_without_a_receipt"),
     ),
     *rows(
         "pipeline/data_root/receipts.py", "tests/pipeline/data_root/test_receipts.py",

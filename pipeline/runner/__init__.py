@@ -1,6 +1,7 @@
 """Decide → act → publish → receipt, for every stage. Imports no stage.
 
 * ``run.py``           which stages must run and why; runs them; writes receipts
+* ``inputs.py``        what a stage reads may not change while it works
 * ``publish.py``       gives what a stage has staged its names in the root
 * ``ownership.py``     whose the files are that stand under a stage's outputs
 * ``own_data.py``      roots whose images and annotations are the user's: nothing is fetched there

@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import shutil
-import stat
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,6 +22,14 @@ from pipeline.data_root import claims, receipts
 from pipeline.data_root.fingerprints import Fingerprints
 from pipeline.data_root.receipts import Receipt, Recorded
 from pipeline.runner import leftovers, ownership
+from pipeline.runner.inputs import (
+    disk_time_ns,
+    inputs_now,
+    last_changes,
+    require_unchanged,
+    require_unmoved,
+    untouched,
+)
 from pipeline.runner.own_data import require_room
 from pipeline.runner.publish import clear, publish
 from pipeline.stage import Counts, Last, Settings, Stage, StageContext, StageError
@@ -226,14 +233,14 @@ def _act(
 ) -> None:
     started = time.monotonic()
     require_room([stage], settings, stop)
-    changed = _last_changes(stage, settings)
-    began_ns = _disk_time_ns(settings.root / data_layout.STATE)
+    changed = last_changes(stage, settings)
+    began_ns = disk_time_ns(settings.root / data_layout.STATE)
     for path in stage.proves(settings):
         if (
             force and receipt and path in receipt.made
         ):  # the stage itself looks at the list: it has to be that of the content now
             observer.record(path)
-    inputs = _inputs_now(stage, settings, observer)
+    inputs = inputs_now(stage, settings, observer)
     plan: dict[str, Any] = {
         "version": stage.version,
         "params": _plain(stage.params(settings)),
@@ -246,12 +253,12 @@ def _act(
     clear(stage, context)
     counts = stage.run(context)
     _check_counts(stage, counts)
-    untouched = {} if force else _untouched(inputs, changed, _last_changes(stage, settings), began_ns)
-    observer.forget(but=untouched)
+    kept = {} if force else untouched(inputs, changed, last_changes(stage, settings), began_ns)
+    observer.forget(but=kept)
     try:
         with observer.distrusting(began_ns):
-            _require_unchanged(stage, inputs, _inputs_now(stage, settings, observer))
-        _require_unmoved(stage, changed, _last_changes(stage, settings))
+            require_unchanged(stage, inputs, inputs_now(stage, settings, observer))
+        require_unmoved(stage, changed, last_changes(stage, settings))
     except StageError:
         shutil.rmtree(staging)  # what was found so far may be of what was there for a while
         raise
@@ -270,13 +277,6 @@ def _act(
     say(f"{stage.name}: done in {receipt.seconds:.1f} s, {counts.kept:,} kept of {counts.taken_in:,}")
 
 
-def _disk_time_ns(folder: Path) -> int:
-    """Now, by the clock that stamps the files beside ``folder``."""
-    folder.mkdir(exist_ok=True)
-    os.utime(folder)
-    return folder.stat().st_ctime_ns
-
-
 def _last(stage: Stage, settings: Settings, receipt: Receipt | None, observer: Fingerprints) -> Last | None:
     """What of the last time still holds; None where nothing does."""
     if receipt is None or _changed_plan(stage, settings, receipt) or stage.doubt(settings, receipt.notes):
@@ -285,63 +285,6 @@ def _last(stage: Stage, settings: Settings, receipt: Receipt | None, observer: F
         return None
     lost = frozenset(path for path, seen in receipt.outputs.items() if observer.difference(path, seen))
     return Last(Counts(receipt.taken_in, receipt.kept, receipt.dropped, receipt.notes), lost)
-
-
-def _inputs_now(stage: Stage, settings: Settings, observer: Fingerprints) -> dict[str, Recorded]:
-    """The inputs that are there."""
-    seen = {path: observer.record(path) for path in stage.inputs(settings)}
-    return {path: record for path, record in seen.items() if record is not None}
-
-
-def _require_unchanged(stage: Stage, before: dict[str, Recorded], after: dict[str, Recorded]) -> None:
-    """What a receipt says was read has to be what was read: a change in between is found here, by content."""
-    for path in sorted({*before, *after}):
-        old, new = before.get(path), after.get(path)
-        if old is None or new is None or (old.kind, old.sha256) != (new.kind, new.sha256):
-            raise StageError(
-                f"{path} changed while {stage.name} worked on it",
-                "what was made may be of the one or the other, so it does not count as done",
-                "run the same command again, when nothing else changes it any more",
-            )
-
-
-def _last_changes(stage: Stage, settings: Settings) -> dict[str, tuple[int, int]]:
-    """Inode and time of the last change of each input file; a rename is one, which neither size nor mtime shows."""
-    found = {}
-    for path in stage.inputs(settings):
-        with suppress(FileNotFoundError, NotADirectoryError):
-            seen = (settings.root / path).stat()
-            if stat.S_ISREG(seen.st_mode):
-                found[path] = (seen.st_ino, seen.st_ctime_ns)
-    return found
-
-
-def _untouched(
-    inputs: dict[str, Recorded],
-    before: dict[str, tuple[int, int]],
-    after: dict[str, tuple[int, int]],
-    since_ns: int,
-) -> dict[str, Recorded]:
-    """Files whose last change is the same as before, and earlier than the stage: they need not be read a second time (20 GB
-    of archives). A change in the same tick of the disk's clock as the one before it is not earlier."""
-    return {
-        path: seen
-        for path, seen in inputs.items()
-        if path in before and before[path] == after.get(path) and before[path][1] < since_ns
-    }
-
-
-def _require_unmoved(
-    stage: Stage, before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]
-) -> None:
-    """Another file may have stood there for a while, and been read: the content of before and after does not tell."""
-    for path in sorted(before.keys() & after.keys()):
-        if before[path] != after[path]:
-            raise StageError(
-                f"{path} was moved, renamed or written again while {stage.name} worked on it",
-                "it is as it was before, but what was read may have been another file, so it does not count as done",
-                "run the same command again, when nothing else changes it any more",
-            )
 
 
 def _outputs_now(stage: Stage, settings: Settings, observer: Fingerprints) -> dict[str, Recorded]:
