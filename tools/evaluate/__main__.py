@@ -27,6 +27,7 @@ from vision.messages.command_line import Parser, fraction, shortened, whole_from
 from vision.messages.terminal import counted
 
 if TYPE_CHECKING:
+    from vision.datasets.merged import DataSet
     from vision.engine.checkpoints.checkpoint import Checkpoint
     from vision.engine.checkpoints.open_detector import LoadedDetector
     from vision.engine.evaluation.coco_map import Scores
@@ -145,6 +146,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         print(
             f"note: scored on {shown_name(root)} alone; the run has {counted(more, 'more data set')}, see --datasets"
         )
+    for line in _of_learned(opened, data):
+        print(f"warning: {line}")
     coco_map.choose_backend(arguments.coco_backend)
     device = choose_device(arguments.device)
     asked = Asked(data.digest, root, arguments.split, arguments.resize, arguments.score_threshold)
@@ -186,6 +189,32 @@ def _require_same_classes(opened: LoadedDetector, classes: Sequence[str]) -> Non
             f"{opened.path} was trained on {counted(len(opened.classes) - 1, 'class')}, the data have {len(classes) - 1} "
             "or name them otherwise; --datasets names other data"
         )
+
+
+def _of_learned(opened: LoadedDetector, data: DataSet) -> list[str]:
+    """What of ``data`` the checkpoint has learned from, as far as the data roots of its training tell it today."""
+    from vision.datasets.coco import CocoDetection
+    from vision.datasets.contract import DatasetError
+    from vision.datasets.learned import learned_too
+    from vision.datasets.merged import merged
+    from vision.engine.checkpoints.data_place import learned_from
+
+    checkpoint = opened.checkpoint
+    if checkpoint.imported:
+        return []
+    roots = learned_from(checkpoint.config, opened.folder)
+    said = learned_too(data, roots)
+    try:
+        own = [CocoDetection(root, "train") for root in roots[: len(checkpoint.config.datasets)]]
+        changed = merged(own, opened.classes).digest != checkpoint.dataset_digest
+    except DatasetError:
+        return said
+    if changed:
+        said.append(
+            f"{', '.join(shown_name(each.root) for each in own)}: another train split than the checkpoint has learned from: "
+            "which of the measured images it has seen is not known"
+        )
+    return said
 
 
 def identity(opened: LoadedDetector, asked: Asked) -> dict[str, object]:

@@ -65,6 +65,11 @@ class CocoDetection:
         return list(self._arrays["image_ids"].tolist())
 
     @property
+    def parts(self) -> list[CocoDetection]:
+        """Itself, as the one part of a set of several."""
+        return [self]
+
+    @property
     def digest(self) -> str:
         """sha256 over classes, boxes and names; not over the pixels, whose digests the stages keep."""
         defining = asdict(self._record)

@@ -6,13 +6,16 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.engine.tiny_runs import TINY
 from tests.printed import ODD, Printed
-from vision.engine.checkpoints.data_place import recorded_root
+from vision.engine.checkpoints import checkpoint
+from vision.engine.checkpoints.data_place import learned_from, recorded_root
 from vision.engine.checkpoints.open_detector import open_detector
+from vision.engine.config import TrainConfig
 
 Train = Callable[..., int]
 
@@ -80,3 +83,23 @@ def test_where_a_relative_root_is_looked_for(tmp_path: Path, monkeypatch: pytest
     assert recorded_root("/nowhere/data", run) == Path("/nowhere/data")
     (tmp_path / "elsewhere" / "data" / "arrays").mkdir(parents=True)
     assert recorded_root("data", run) == tmp_path / "elsewhere" / "data", "the current folder goes first"
+
+
+def test_what_the_weights_were_made_of_is_learned_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that begins with the weights of another one knows what that one has learned; of other trainers nothing is known."""
+    file = tmp_path / "first" / "x.pth"
+    file.parent.mkdir()
+    file.touch()
+    config = TrainConfig(datasets=("second",), pretrained_ssd=str(file))
+    assert learned_from(config, tmp_path) == [Path("second").absolute()], (
+        "an empty file is of another trainer"
+    )
+    before = SimpleNamespace(
+        config=TrainConfig(datasets=("one", "two"), pretrained_ssd=str(file)), imported=False
+    )
+    monkeypatch.setattr(checkpoint, "load", lambda path: before)
+    assert learned_from(config, tmp_path) == [Path(name).absolute() for name in ("second", "one", "two")]
+    before.imported = True
+    assert learned_from(config, tmp_path) == [Path("second").absolute()]

@@ -28,6 +28,7 @@ from vision.engine.checkpoints.checkpoint import load
 from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.config import TrainConfig, parse
 from vision.engine.runs import resume
+from vision.engine.runs.plan import Plan
 from vision.engine.runs.resume import IncompatibleResume, _check_digest, write_run_files
 from vision.messages.advice import UserError
 
@@ -386,3 +387,11 @@ def test_a_run_on_two_data_sets_resumes_from_another_folder(
     assert train("--resume", "../b") == 0
     assert end_state(tmp_path / "b")["step"] == 8, "32 images of both in steps of 4"
     assert_same_run(tmp_path / "b", tmp_path / "a")
+
+
+def test_a_session_says_which_images_of_its_measure_are_learned(miniature_root: Path, tmp_path: Path) -> None:
+    train, val = (CocoDetection(miniature_root, split) for split in ("train", "val"))
+    plan = Plan(TrainConfig(datasets=(str(miniature_root),)), tmp_path, None, None, ())
+    assert resume.check_data(plan, train, val).notes == ()
+    (note,) = resume.check_data(plan, train, train).notes
+    assert note.startswith(f"learned from, too: {len(train)} of {len(train)} measured images")

@@ -30,7 +30,8 @@ def test_the_results_file_scores_the_same_with_pycocotools_on_the_published_anno
     assert (
         main([str(small_run), "--output", str(tmp_path), "--workers", "0", "--score-threshold", "1e-5"]) == 0
     )
-    assert "next: python -m tools.export_onnx" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "next: python -m tools.export_onnx" in said and "warning" not in said
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     results = json.loads((tmp_path / "detections_val2017.json").read_text())
     assert {row["category_id"] for row in results} <= {*range(1, 91)}
@@ -155,6 +156,33 @@ def test_data_of_other_classes_are_refused(
     assert main([str(small_run), "--datasets", str(root), "--output", str(tmp_path), "--workers", "0"]) == 1
     assert "was trained on 80 classes, the data have 80 or name them otherwise" in capsys.readouterr().err
     assert not (tmp_path / "metrics.json").exists()
+
+
+def test_images_that_were_learned_from_are_said(
+    small_run: Path, miniature_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another root of the same photographs measures with what was learned here."""
+    root = tmp_path / "other"
+    shutil.copytree(miniature_root, root)
+    shutil.rmtree(root / "arrays/val2017")
+    shutil.copytree(root / "arrays/train2017", root / "arrays/val2017")
+    path = root / "arrays/val2017/arrays.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"split": "val"}))
+    count = len(CocoDetection(root, "val"))
+    line = [str(small_run), "--workers", "0", "--output", str(tmp_path / "found")]
+    assert main([*line, "--datasets", str(root)]) == 0
+    assert (
+        f"warning: learned from, too: {count} of {count} measured images (such as " in capsys.readouterr().out
+    )
+
+
+def test_a_train_split_that_has_changed_is_said(
+    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = torch.load(next(small_run.glob("*.pth")), weights_only=True)
+    torch.save(content | {"dataset_digest": "0" * 64}, tmp_path / "x.pth")
+    assert main([str(tmp_path / "x.pth"), "--workers", "0"]) == 0
+    assert "another train split than the checkpoint has learned from" in capsys.readouterr().out
 
 
 def test_what_is_learned_from_nothing_is_one_line(

@@ -12,7 +12,7 @@ from pathlib import Path
 from vision.artefacts.data_layout import ARRAYS
 from vision.datasets.contract import DatasetError
 from vision.engine.config import TrainConfig
-from vision.messages.advice import command, shown
+from vision.messages.advice import UserError, command, shown
 from vision.messages.system_errors import instead_of
 
 
@@ -61,3 +61,21 @@ def recorded_root(root: str, run: Path) -> Path:
     above = [] if Path(root).is_absolute() else [run.absolute(), *run.absolute().parents]
     candidates = [Path(root).absolute(), *(folder / root for folder in above)]
     return next((place for place in candidates if (place / ARRAYS).is_dir()), candidates[0])
+
+
+def learned_from(config: TrainConfig, run: Path) -> list[Path]:
+    """The data roots whose train split a run has learned from: its own, and those of the runs whose weights it began with."""
+    from vision.engine.checkpoints.checkpoint import load
+
+    roots, seen = [recorded_root(root, run) for root in config.datasets], set()
+    while config.pretrained_ssd and (file := Path(config.pretrained_ssd)).is_file() and file not in seen:
+        seen.add(file)
+        try:
+            before = load(file)
+        except UserError:  # of another trainer
+            break
+        if before.imported:
+            break
+        config = before.config
+        roots += [recorded_root(root, file.parent) for root in config.datasets]
+    return roots

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from vision.artefacts.data_layout import LABELS_NAME, labels_text
 from vision.artefacts.files import publish_bytes, publish_json
 from vision.artefacts.records import read_json
+from vision.datasets.learned import learned_too
 from vision.datasets.root_advice import with_exif
 from vision.engine import config as options
-from vision.engine.checkpoints.data_place import located, with_absolute_data
+from vision.engine.checkpoints.data_place import learned_from, located, with_absolute_data
 from vision.engine.config import Parsed, TrainConfig, UsageError, run_folder
 from vision.engine.options import flag_of, options_of, read_mapping, to_mapping
 from vision.engine.runs.initial import NEW_FROM, open_initial, start_from
@@ -255,7 +256,9 @@ def write_run_files(config: TrainConfig, run: Path, classes: list[str]) -> None:
 
 
 def check_data(plan: Plan, train: DataSet, validation: DataSet) -> Plan:
-    """The plan, with a note about what cannot be told. Raises Refused where the data are not the checkpoint's."""
+    """The plan, with notes about what is learned too, and what cannot be told. Raises Refused where the data are not the checkpoint's."""
+    learned = learned_from(plan.config, plan.run)
+    plan = dataclasses.replace(plan, notes=(*plan.notes, *learned_too(validation, learned)))
     if plan.checkpoint is None:
         return plan
     _check_classes(plan.checkpoint, train)
