@@ -9,7 +9,7 @@
 * ``models/``, ``fit_priors/``  what nets there are; prior boxes fitted to a data set
 * ``doctor.py``, ``machine.py``  what this machine has, and what would stop the work
 * ``setup.py``               what ``./setup_coco.sh`` says first; ``environment.sh`` makes ``.venv``
-* ``drawing.py``, ``problem.py``                              boxes on images; errors of all tools
+* ``problem.py``             errors of all tools
 """
 
 from vision.messages import supported_python as supported_python

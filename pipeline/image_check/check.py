@@ -12,8 +12,8 @@ import numpy as np
 
 from pipeline.image_check.safe_read import FileFacts, read_image
 from pipeline.image_check.settings import How
-from vision.images.contact_sheet import thumbnail
 from vision.images.decode import BadImage, ImageVerdict, check_image, read_header
+from vision.images.thumbnail import thumbnail
 
 LARGE_PIXELS = 4_000_000
 """Images above this are decoded one at a time over all workers, so that memory stays below 1 GiB in all."""
@@ -62,7 +62,7 @@ def _one_at_a_time(large_image_lock: str) -> Iterator[None]:
 
 
 def thumbnail_of(job: ImageJob, most_wh: tuple[int, int]) -> np.ndarray | None:
-    """What can be seen of a bad image, see ``vision.images.contact_sheet``; None for nothing."""
+    """What can be seen of a bad image, see ``vision.images.thumbnail``; None for nothing."""
     try:
         data, _ = read_image(job.folder, job.name)
         return thumbnail(data, most_wh)

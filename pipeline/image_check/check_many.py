@@ -17,8 +17,8 @@ from pipeline.image_check.settings import JOURNAL, NAME, PLAIN, How, check_setti
 from pipeline.image_check.worker_pool import WorkerCrash, WorkerPool, WorkFailed
 from pipeline.stage import StageError
 from pipeline.stop import NEVER, Stop
-from vision.images.contact_sheet import THUMBNAIL_WH
 from vision.images.decode import ImageVerdict
+from vision.images.thumbnail import THUMBNAIL_WH
 from vision.messages.terminal import counted
 
 Job = TypeVar("Job")

@@ -16,9 +16,9 @@ from pipeline.image_check.worker_pool import WorkerCrash
 from pipeline.statistics.perceptual_hash import perceptual_hash
 from pipeline.statistics.splits import Split
 from pipeline.stop import Stop
-from vision.images.contact_sheet import thumbnail
 from vision.images.formats import BadImage
 from vision.images.orientation import upright
+from vision.images.thumbnail import thumbnail
 
 Content = tuple[int, int | None]
 """Size, and CRC-32 where it is known."""

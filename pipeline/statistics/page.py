@@ -19,6 +19,7 @@ from pipeline.image_check.check_many import thumbnails_of
 from pipeline.statistics.splits import Split
 from pipeline.statistics.suspicions import WORDS
 from pipeline.stop import Stop
+from vision.drawing.palette import hex_colour
 from vision.images.orientation import upright
 from vision.messages.advice import shown
 from vision.messages.terminal import counted
@@ -38,8 +39,8 @@ body {{ font: 14px sans-serif; margin: 1em; color: #222; background: #fff }}
 section {{ display: flex; flex-wrap: wrap; gap: 8px; border-bottom: 1px solid #ccc; padding-bottom: 8px }}
 h2 {{ font-size: 16px; margin: 12px 0 4px; width: 100% }} figure {{ margin: 0; width: 240px }}
 svg {{ width: 240px; height: 180px; background: #eee }} figcaption {{ font-size: 11px; overflow-wrap: anywhere }}
-rect {{ fill: transparent; stroke: #39f; stroke-width: 1.5; vector-effect: non-scaling-stroke }}
-rect.crowd {{ stroke-dasharray: 4 3 }} rect.hot {{ stroke: #e22; stroke-width: 3 }} svg.store {{ display: none }}
+rect {{ fill: transparent; stroke-width: 1.5; vector-effect: non-scaling-stroke }}
+rect.crowd {{ stroke-dasharray: 4 3 }} rect.hot {{ stroke-width: 4 }} svg.store {{ display: none }}
 </style></head><body>
 """
 
@@ -175,9 +176,10 @@ def _figure(tile: Tile) -> str:
 def _rect(split: Split, box: int, hot: bool) -> str:
     row, crowd = split.box_row(box), bool(split.arrays["is_crowd"][box])
     x0, y0, x1, y1 = row["box_xyxy_px"]
+    colour = hex_colour(int(split.arrays["labels"][box]))
     kinds = " ".join(kind for kind, holds in (("hot", hot), ("crowd", crowd)) if holds)
     title = f"{shown(row['class'])}, annotation {row['annotation_id']}{', crowd region' if crowd else ''}"
     return (
-        f'<rect class="{kinds}" x="{x0:g}" y="{y0:g}" width="{x1 - x0:g}" height="{y1 - y0:g}">'
+        f'<rect class="{kinds}" stroke="{colour}" x="{x0:g}" y="{y0:g}" width="{x1 - x0:g}" height="{y1 - y0:g}">'
         f"<title>{html.escape(title)}</title></rect>"
     )

@@ -22,13 +22,16 @@ from pipeline.validate_images.entry import STRAY, Entry
 from pipeline.validate_images.image_splits import TWICE, in_two_splits, warning
 from pipeline.validate_images.remake_rejects import reject_row, write_rows
 from vision.artefacts.data_layout import IMAGE_REPORT, REJECTS, SHEET, image_folder, original_path
-from vision.images.contact_sheet import MOST, draw_sheet, publish_sheet
+from vision.drawing.sheet import Tile, draw_sheet, png_of
 from vision.images.decode import ImageVerdict
 from vision.images.formats import FITS_UPRIGHT, STORED, may_be_image
+from vision.images.thumbnail import THUMBNAIL_WH
 from vision.messages.advice import command, shown
 from vision.messages.terminal import counted
 
 COCO = Choices()
+COLUMNS, MOST = 6, 60
+"""Tiles on the contact sheet; the rest is in rejects.jsonl."""
 
 
 def survey_split(
@@ -166,10 +169,10 @@ def _draw_sheet(context: StageContext, bad: Sequence[Entry], total: int) -> None
     tiles = []
     for entry in shown:
         job = jobs[id(entry)]
-        tiles.append(
-            (seen.get(job) if job else None, f"{entry.split}/{entry.file_name}", _verdict(entry).reason or "")
-        )
-    publish_sheet(context.staging / SHEET, draw_sheet(title, tiles))
+        name = f"{entry.split}/{entry.file_name}"
+        tiles.append(Tile(seen.get(job) if job else None, name, _verdict(entry).reason or ""))
+    sheet = draw_sheet(tiles, title, COLUMNS, THUMBNAIL_WH)
+    (context.staging / SHEET).write_bytes(png_of(sheet))
 
 
 def _viewable(root: Path, entry: Entry) -> ImageJob | None:

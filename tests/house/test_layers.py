@@ -26,6 +26,7 @@ from tests.house.law import (
 TORCH_FREE = (
     "vision/artefacts/",
     "vision/images/",
+    "vision/drawing/",
     "pipeline/",
     "vision/engine/config.py",
     "vision/ssd/variants.py",
@@ -50,6 +51,7 @@ def test_the_table_is_read_as_it_is_meant(law: list[Room]) -> None:
     assert list(by_number) == ["0", "0b", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]
     assert by_number["0"].rooms == {"0"} and by_number["0"].libraries == {"numpy"}
     assert {"numpy", "PIL", "cv2", "skimage"} <= (by_number["0b"].libraries or set())
+    assert by_number["0b"].places == ("vision/images/", "vision/drawing/")
     assert by_number["7"].rooms == {"0", "0b", "2", "3", "4", "5", "6", "7"}
     assert by_number["2"].libraries is None and "1" not in by_number["8"].rooms
     assert by_number["9"].places == ("train_ssd.py", "tools/", "compat/", "benchmarks/")

@@ -132,7 +132,6 @@ TESTED_BY = {
         )
     },
     "tools/demo.py": "tests/end_to_end/test_demo.py",
-    "tools/drawing.py": "tests/tools/detect/test___main__.py",
     "tools/models/one_net.py": "tests/tools/models/test___main__.py",
     "tools/models/timing.py": "tests/tools/models/test___main__.py",
     "tools/problem.py": "tests/tools/test_export_onnx.py",

@@ -214,8 +214,8 @@ def _looked_at(
     import cv2
     import numpy as np
 
-    from tools.drawing import draw_detections
     from vision.artefacts.files import publish_bytes
+    from vision.drawing.boxes import draw_boxes
     from vision.images.decode import decode_rgb, orientation_of
 
     data = path.read_bytes()
@@ -225,7 +225,7 @@ def _looked_at(
     boxes, scores, labels = boxes[clear], scores[clear], labels[clear]
     height, width = image.shape[:2]
     corners = boxes * np.array([width, height, width, height], dtype=np.float32)
-    drawn = draw_detections(image, corners, scores, labels, classes)
+    drawn = draw_boxes(image, corners, labels, classes, scores)
     _, encoded = cv2.imencode(".jpg", np.ascontiguousarray(drawn[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 92])
     publish_bytes(output, encoded.tobytes())
     found = [

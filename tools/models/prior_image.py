@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from tools.drawing import colour_of
+from vision.drawing.palette import colour
 from vision.ssd.model import Detector
 
 PANEL_PX, GAP_PX, HEAD_PX = 400, 12, 28
@@ -53,7 +53,7 @@ def _panel(priors: np.ndarray, cells: tuple[int, int], count: int, width: int, h
         first_corner, other = (
             (round(float(cx + sign * w / 2)), round(float(cy + sign * h / 2))) for sign in (-1, 1)
         )
-        cv2.rectangle(canvas, first_corner, other, colour_of(number), 2, cv2.LINE_AA)
+        cv2.rectangle(canvas, first_corner, other, colour(number + 1), 2, cv2.LINE_AA)
     cv2.rectangle(canvas, (0, 0), (width - 1, height - 1), CENTRE, 1)
     head = np.full((HEAD_PX, width, 3), 255, np.uint8)
     text = f"{columns} x {rows} cells, {count} boxes each"

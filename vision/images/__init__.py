@@ -7,7 +7,7 @@
 * ``orientation.py``  EXIF's orientation out of the bytes, and pixels turned upright or back
 * ``frame.py``    which of the two frames the boxes are in, and so which one is decoded
 * ``convert.py``  ``to_rgb8``: grey, CMYK, palette, 16-bit and alpha to (H, W, 3) uint8
-* ``contact_sheet.py``  what can be seen of bad images, for people
+* ``thumbnail.py``  what can be seen of an image that may be bad, for people
 * ``decode.py``   ``decode_rgb`` for everybody, ``check_image`` for the validation: ok, convert or reject
 
 Header and pixels are apart because a limit on pixels must hold before anything is decoded.

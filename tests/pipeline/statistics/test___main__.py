@@ -32,7 +32,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("pipeline.statistics.looks.by_workers", here)
     monkeypatch.setattr("pipeline.image_check.check_many.by_workers", here)
-    monkeypatch.setattr("vision.images.contact_sheet.ImageFile.LOAD_TRUNCATED_IMAGES", False)
+    monkeypatch.setattr("vision.images.thumbnail.ImageFile.LOAD_TRUNCATED_IMAGES", False)
 
 
 def report_of(root: Path, tmp_path: Path, *options: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What can be seen of bad images, and the sheet that shows it."""
+"""What can be seen of bad images."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from tests.images.corpus import corpus, encoded, middle_zeroed, pixels
-from vision.images import contact_sheet
-from vision.images.contact_sheet import COLUMNS, THUMBNAIL_WH, draw_sheet, thumbnail
+from vision.images import thumbnail as module
+from vision.images.thumbnail import THUMBNAIL_WH, thumbnail
 
 
 @pytest.fixture(autouse=True)
 def strict_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Thumbnails make Pillow lenient for the whole process; here that must not outlive the test."""
-    monkeypatch.setattr(contact_sheet.ImageFile, "LOAD_TRUNCATED_IMAGES", False)
+    monkeypatch.setattr(module.ImageFile, "LOAD_TRUNCATED_IMAGES", False)
 
 
 def test_every_odd_image_gives_a_small_one_or_nothing() -> None:
@@ -30,11 +30,3 @@ def test_the_good_part_of_a_damaged_image_is_seen() -> None:
     whole, damaged = thumbnail(data), thumbnail(middle_zeroed(data))
     assert whole is not None and damaged is not None
     assert np.array_equal(whole[:40], damaged[:40]) and not np.array_equal(whole, damaged)
-
-
-def test_the_sheet_grows_by_rows_and_is_the_same_every_time() -> None:
-    tiles = [(pixels(), "train/a.jpg", "truncated: 3×4"), (None, "x" * 80, "missing: " + "word " * 60)]
-    one, two = draw_sheet("title", tiles), draw_sheet("title", tiles * COLUMNS)
-    assert two.size[0] == one.size[0] and two.size[1] > one.size[1]
-    assert one.tobytes() == draw_sheet("title", tiles).tobytes() != draw_sheet("title", tiles[::-1]).tobytes()
-    assert draw_sheet("none", []).size[0] == one.size[0]
