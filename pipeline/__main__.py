@@ -31,7 +31,8 @@ from pipeline.runner.run import Decision, decide_all
 from pipeline.stage import Stage
 from pipeline.stages import NAMES, all_stages, named
 from pipeline.stop import Stop
-from vision.messages.advice import command
+from vision.artefacts.data_layout import REJECTS
+from vision.messages.advice import command, shown
 from vision.messages.command_line import Parser
 from vision.messages.output import words_are_the_result
 from vision.messages.system_errors import instead_of
@@ -134,6 +135,12 @@ def verify(arguments: argparse.Namespace, stop: Stop) -> int:
     checked = [decision for decision in decisions if decision.state == "done"]
     own = "; images and annotations are your own" if len(checked) < len(decisions) else ""
     print(f"{counted(len(checked), 'stage')} verified: every file is what its receipt says{own}{without}")
+    for decision in checked:
+        if decision.receipt and (lost := decision.receipt.dropped.get("missing")):
+            where = shown(arguments.root / REJECTS)
+            print(
+                f"note: {counted(lost, 'image')} that the annotations name {'is' if lost == 1 else 'are'} missing, as {where} says"
+            )
     return 0
 
 

@@ -20,6 +20,7 @@ from vision.artefacts.data_layout import image_folder
 from vision.images.decode import ImageVerdict
 from vision.images.formats import may_be_image
 from vision.messages.advice import command, shown
+from vision.messages.command_line import listed
 from vision.messages.terminal import counted
 
 HANDFUL = 5
@@ -84,7 +85,13 @@ def require_there(
         why = f"the first is {shown((others or absent)[0].name)!r}, and the folder: {_holding(there)}"
         fix, without = to_do.bring, ""
     elif len(absent) <= HANDFUL and 4 * len(absent) <= len(jobs):
-        return [f"note: in {folder} {line}; {RENAME}" for line in near]
+        lines = [f"note: in {folder} {line}; {RENAME}" for line in near]
+        if others:
+            names = listed(
+                [shown(f"{job.name} ({(found[job].reason or '').split(':')[0]})") for job in others]
+            )
+            lines.append(f"note: left out, since they are not in {shown(folder)}: {names}; {to_do.back}")
+        return lines
     else:
         what = (
             f"{len(absent):,} of {counted(len(jobs), 'image')} cannot be read in {folder}: "

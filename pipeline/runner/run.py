@@ -91,12 +91,18 @@ def decide(
     )
     if why:
         return Decision(stage.name, "stale", why, receipt)
-    summary = f"finished {receipt.finished}: {receipt.kept:,} kept of {receipt.taken_in:,}"
+    summary = f"finished {receipt.finished}: {receipt.kept:,} kept of {receipt.taken_in:,}{_dropped(receipt)}"
     gone = tuple(path for path in stage.outputs(settings) if path in optional and observer.is_gone(path))
     if gone:
         summary += f"; no longer here and not needed: {gone[0]}"
         summary += f" and {len(gone) - 1} more" if len(gone) > 1 else ""
     return Decision(stage.name, "done", summary, receipt, gone)
+
+
+def _dropped(receipt: Receipt) -> str:
+    most = sorted(receipt.dropped.items(), key=lambda item: -item[1])
+    said = listed([f"{count:,} {shown(reason)}" for reason, count in most if count], 3)
+    return f", dropped {said}" if said else ""
 
 
 def _changed_plan(stage: Stage, settings: Settings, receipt: Receipt) -> str | None:

@@ -20,6 +20,7 @@ from pipeline.remap_categories import __main__ as remap_categories_command
 from pipeline.stage import Settings, StageError
 from pipeline.validate_images import __main__ as validate_images_command
 from tests.images.corpus import HEIGHT, WIDTH, encoded, pixels
+from tests.printed import Printed
 from vision.images.decode import ImageVerdict
 
 ODD = "a b$(touch X)"
@@ -80,11 +81,24 @@ def test_accepted_they_are_listed_and_back_they_are_looked_at_again(root: Path) 
     assert run(root) == 0 and verdicts(root) == ["ok"] * 30
 
 
-def test_a_few_are_listed(root: Path) -> None:
-    for path in images(root)[:5]:
-        path.unlink()
+def test_a_few_are_listed_and_said_from_then_on(
+    root: Path, capsys: pytest.CaptureFixture[str], printed: Printed
+) -> None:
+    lost = images(root)[:5]
+    for path in lost:
+        path.rename(root / path.name)
     assert run(root) == 0
-    assert verdicts(root).count("reject") == 5
+    said = capsys.readouterr().out
+    assert verdicts(root).count("reject") == 5 and "are not in" in said
+    assert all(f"{path.name} (missing)" in said for path in lost)
+    assert main(["status", "--root", str(root)]) == main(["verify", "--root", str(root)]) == 0
+    later = capsys.readouterr().out
+    assert "55 kept of 60, dropped 5 missing" in later
+    assert "note: 5 images that the annotations name are missing, as " in later
+    for path in lost:
+        (root / path.name).rename(path)
+    printed(said, "pipeline/image_check/absence.py:advice", "--workers", 1)
+    assert verdicts(root) == ["ok"] * 30
 
 
 def test_links_whose_target_is_not_mounted_are_missing(root: Path, tmp_path: Path) -> None:
