@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 
 import requests
 
@@ -91,20 +92,18 @@ def ours(url: str, output: Path, size: int, digest: str, connections: int) -> No
     Fetch([url], size, digest, output, lambda n: None, Stop(), print, connections).run()
 
 
-def measured(way: Callable[[], object], rounds: int) -> tuple[float, float]:
-    """Median seconds by the clock, and of this process's processor time."""
-    found = []
-    for _ in range(rounds):
-        clock, processor = time.perf_counter(), time.process_time()
-        way()
-        found.append((time.perf_counter() - clock, time.process_time() - processor))
-    return sorted(found)[len(found) // 2]
+def once(way: Callable[[], object]) -> tuple[float, float]:
+    """Seconds by the clock, and of this process's processor time."""
+    clock, processor = time.perf_counter(), time.process_time()
+    way()
+    return time.perf_counter() - clock, time.process_time() - processor
 
 
 def table(path: Path, digest: str, folder: Path, delay_s: float, rounds: int) -> list[str]:
+    """The ways in turn, round after round, so that a disturbance hits all of them; medians."""
     size = path.stat().st_size
     lines = [f"### {delay_s * 1000:g} ms for every 64 KiB of a connection", ""]
-    lines += ["| way | MB/s | processor, ms a MB |", "|---|---:|---:|"]
+    lines += ["| way | MB/s | beside requests | processor, ms a MB |", "|---|---:|---:|---:|"]
     with server(path, delay_s) as url:
         ways: dict[str, Callable[[], object]] = {
             "requests, to a file": functools.partial(plainly, url, folder / "plain")
@@ -112,9 +111,12 @@ def table(path: Path, digest: str, folder: Path, delay_s: float, rounds: int) ->
         for n in (1, 4):
             name = f"pipeline.download, {n} connection{'s' if n > 1 else ''}, fsync and SHA-256"
             ways[name] = functools.partial(ours, url, folder / "ours", size, digest, n)
-        for name, way in ways.items():
-            seconds, processor = measured(way, rounds)
-            lines.append(f"| {name} | {size / 1e6 / seconds:,.0f} | {1e9 * processor / size:.1f} |")
+        found = [[once(way) for way in ways.values()] for _ in range(rounds)]
+    plain = [row[0][0] for row in found]
+    for name, times in zip(ways, zip(*found, strict=True), strict=True):
+        seconds, processor = median(t[0] for t in times), median(t[1] for t in times)
+        ratio = median(there / t[0] for there, t in zip(plain, times, strict=True))
+        lines.append(f"| {name} | {size / 1e6 / seconds:,.0f} | {ratio:.2f} | {1e9 * processor / size:.1f} |")
     return [*lines, ""]
 
 
@@ -124,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--delay", type=float, default=0.002, help="s for every 64 KiB, second table (%(default)s)"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="(%(default)s)")
+    parser.add_argument("--rounds", type=int, default=7, help="(%(default)s)")
     parser.add_argument("--no-file", action="store_true", help="print only")
     asked = parser.parse_args(argv)
     fetch.SPAN_BYTES = 16 << 20

@@ -18,11 +18,20 @@ STAGES: tuple[Fault, ...] = (
         ("what no fsync has proven is believed after a restart of the machine", 'elif row["synced"] or same_boot:', "else:", "tests/pipeline/transfer/test_partial.py::test_after_a_restart_of_the_machine_only_synced_bytes_are_believed"),
         ("the part of another file is resumed", ' or head["sha256"] != self.identity:', ":", "tests/pipeline/transfer/test_partial.py::test_what_is_resumed_is_of_the_same_file_and_there_to_the_last_byte"),
         ("a byte is believed that the part does not have", "span.position > size:", "span.position > size + 1:", "tests/pipeline/transfer/test_partial.py::test_what_is_resumed_is_of_the_same_file_and_there_to_the_last_byte"),
-        ("a failed fsync is forgotten", "self._forget_unsynced()\n", "pass\n", "tests/pipeline/transfer/test_partial.py::test_bytes_whose_fsync_failed_are_not_believed"),
+        ("a failed fsync is forgotten", "            except OSError:\n                self._forget_unsynced()\n", "            except OSError:\n                pass\n", "tests/pipeline/transfer/test_partial.py::test_bytes_whose_fsync_failed_are_not_believed"),
+    ),
+    *rows(
+        "pipeline/transfer/sync_beside.py", "tests/pipeline/transfer/test_sync_beside.py",
+        ("noted as safe before the disk has it", "        os.fsync(data)\n        done()\n", "        done()\n        os.fsync(data)\n", "tests/pipeline/transfer/test_sync_beside.py::test_the_data_then_what_is_noted_then_the_notes"),
+    ),
+    *rows(
+        "pipeline/transfer/running_digest.py", "tests/pipeline/transfer/test_running_digest.py",
+        ("the digest goes on over a part that began anew", "if self._spans is not self._part.spans:", "if self._spans is None:", "tests/pipeline/transfer/test_running_digest.py::test_of_a_part_that_begins_anew"),
+        ("the digest runs over a gap", "        if not span.complete:\n            return span.position\n", "", "tests/pipeline/transfer/test_running_digest.py::test_of_bytes_in_any_order"),
     ),
     *rows(
         "pipeline/transfer/fetch.py", "tests/pipeline/transfer/test_fetch.py",
-        ("the digest is not compared where the size is right", "return None if digest == expected else", "return None if have == self.bytes else", "tests/pipeline/transfer/test_fetch.py::test_a_wrong_digest_is_fetched_once_more_and_then_refused"),
+        ("the digest is not compared where the size is right", "return None if found == expected else", "return None if have == self.bytes else", "tests/pipeline/transfer/test_fetch.py::test_a_wrong_digest_is_fetched_once_more_and_then_refused"),
         ("a server that asks to be left alone is not", "return min(after_s, RETRY_AFTER_LIMIT_S)", "return BACKOFF_S", "tests/pipeline/transfer/test_fetch.py::test_the_pauses_grow_and_are_never_the_same"),
         ("named before it is on the disk", "part.close()\n", "part.close(sync=False)\n", "tests/pipeline/transfer/test_partial.py::test_on_the_disk_before_it_has_its_name"),
     ),

@@ -2,6 +2,8 @@
 
 * ``fetch.py``           several connections, mirrors, retries: where a retry is decided
 * ``partial.py``         ``NAME.part`` and its journal: which bytes are here
+* ``sync_beside.py``     an fsync that runs beside the writing
+* ``running_digest.py``  the digest, made while the bytes arrive
 * ``request.py``         one GET with a range, redirects followed, the head checked
 * ``small_file.py``      a file that fits into the memory, for many of them
 * ``mirrors.py``         the address of a file on a mirror; which mirror is asked next

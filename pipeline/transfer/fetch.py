@@ -9,7 +9,6 @@ tells.
 from __future__ import annotations
 
 import errno
-import hashlib
 import math
 import random
 import shutil
@@ -30,12 +29,13 @@ from pipeline.transfer.mirrors import Mirrors
 from pipeline.transfer.network_errors import is_hopeless, said
 from pipeline.transfer.partial import PartialFile, Segment
 from pipeline.transfer.request import Answer, NotResumable, OtherFile, TransientError, asked
+from pipeline.transfer.running_digest import RunningDigest
 from vision.artefacts.files import OutOfSpace, space_errors
 from vision.artefacts.targets import require_file_place
 from vision.messages.addresses import host_of, redacted
 from vision.messages.system_errors import FULL
 
-CHUNK = 1 << 16
+CHUNK = 1 << 18
 SPAN_BYTES = 64 << 20
 """Bytes of a span; files of less than two spans come in one piece."""
 TRIES = 6
@@ -48,7 +48,7 @@ ROOM_EVERY = 16 << 20
 BACKOFF_S, BACKOFF_LIMIT_S, RETRY_AFTER_LIMIT_S = 1.0, 60.0, 300.0
 JITTER = random.Random()
 """A generator of its own: the global one belongs to whoever runs in this process, and may be compared bit by bit."""
-LOOK_S = 0.05
+LOOK_S = 0.01
 TRANSFER_ERRORS = (TransientError, requests.RequestException, urllib3.exceptions.HTTPError)
 
 
@@ -96,16 +96,19 @@ class Fetch:
             for attempt in (1, 2):
                 part = PartialFile(self.output, self.bytes, self.sha256)
                 part.require_ours()
+                digest = RunningDigest(part, "sha256") if self.sha256 else None
                 try:
                     self._transfer(part, self.connections if attempt == 1 else 1)
                 except OSError as error:
                     raise _with_needed(error, part) from error
                 finally:
                     part.close()
+                    if digest is not None:
+                        digest.leave()
                     if not (part.complete or part.can_go_on):
                         with suppress(OSError):
                             part.remove()
-                url, wrong = self.mirrors.current, self._wrong(part)
+                url, wrong = self.mirrors.current, self._wrong(part, digest)
                 if wrong is None:
                     self.require(self.output)
                     part.publish(self.output)
@@ -145,20 +148,15 @@ class Fetch:
             f"name another mirror ({self.another})",
         )
 
-    def _wrong(self, part: PartialFile) -> str | None:
+    def _wrong(self, part: PartialFile, digest: RunningDigest | None) -> str | None:
         have = part.path.stat().st_size
         if self.bytes is not None and have != self.bytes:
             return f"{have:,} bytes instead of {self.bytes:,}"
-        name, expected = ("sha256", self.sha256) if self.sha256 else ("md5", part.md5)
+        name, expected = ("sha256", self.sha256) if digest else ("md5", part.md5)
         if not expected:
             return None
-        found = hashlib.new(name, usedforsecurity=False)
-        with part.path.open("rb") as stream:
-            while chunk := stream.read(1 << 22):
-                found.update(chunk)
-                self.stop.check()
-        digest = found.hexdigest()
-        return None if digest == expected else f"{name} {digest[:12]}… instead of {expected[:12]}…"
+        found = (digest or RunningDigest(part, name)).finish(self.stop.check)
+        return None if found == expected else f"{name} {found[:12]}… instead of {expected[:12]}…"
 
 
 class Connections:

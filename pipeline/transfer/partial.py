@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.stage import StageError
+from pipeline.transfer.sync_beside import SyncBeside
 from vision.artefacts import log
 from vision.artefacts.files import fsync_folder, publish_bytes
 from vision.artefacts.records import RecordError
@@ -27,6 +28,8 @@ from vision.messages.advice import quoted, shown
 SCHEMA = 2
 NOTE_EVERY = 128 << 10
 SYNC_EVERY = 16 << 20
+"""Bytes that are written before an fsync begins beside the writing; at most MOST_UNSYNCED wait for one."""
+MOST_UNSYNCED = 4
 
 
 @dataclass(slots=True)
@@ -72,6 +75,8 @@ class PartialFile:
         self._descriptor = -1
         self._notes: log.JsonLines | None = None
         self._unsynced = 0
+        self._syncing = SyncBeside()
+        self._failed_sync: OSError | None = None
 
     # What is there
 
@@ -96,7 +101,7 @@ class PartialFile:
                 return
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
             self._write_record()
-            self.sync()  # so that what was there survives the next restart of the machine, too
+        self.sync()  # so that what was there survives the next restart of the machine, too
 
     def require_ours(self) -> None:
         """Raises StageError for bytes that no record of ours speaks of: browsers name their parts so, too."""
@@ -137,25 +142,26 @@ class PartialFile:
         spans = [Segment(n, start, end) for n, (start, end) in enumerate(head["spans"])]
         same_boot = head["boot"] == boot_id() != ""
         validators, md5 = {}, ""
+        noted: list[list[int]] = [[0] for _ in spans]
         for row in rows[1:]:
             if "url" in row:
                 validators[redacted(str(row["url"]))] = str(row["validator"])
                 md5 = str(row.get("md5", md5))
             elif row["synced"] or same_boot:
-                spans[row["span"]].have = int(row["have"])
+                noted[row["span"]].append(int(row["have"]))
+        for span, counts in zip(spans, noted, strict=True):
+            span.have = span.noted = (
+                max(counts) if min(counts) >= 0 else -1
+            )  # the note of an fsync comes late
         if not _fit(spans, total, size):
             return False
-        for span in spans:
-            span.noted = span.have
         self.spans, self.validators, self.md5 = spans, validators, md5
         self.total = total if self.total is None else self.total
         return True
 
     def _write_record(self) -> None:
         """A new record, compact, and open for notes. What it says of the bytes is believed in this boot only."""
-        notes, self._notes = self._notes, None
-        if notes is not None:
-            notes.close()
+        self._close_notes()
         ends = [[span.start, span.end] for span in self.spans]
         rows = [
             {"part": SCHEMA, "sha256": self.identity, "bytes": self.total, "boot": boot_id(), "spans": ends}
@@ -193,8 +199,14 @@ class PartialFile:
             self._write_record()
 
     def write(self, span: Segment, data: bytes) -> bool:
-        """Appends to ``span``. False when the part was closed or restarted: the bytes are not wanted any more."""
+        """Appends to ``span``. False when the part was closed or restarted: the bytes are not wanted any more.
+
+        Raises OSError: the disk refused these bytes, or earlier ones at the fsync beside.
+        """
+        if self._unsynced >= MOST_UNSYNCED * SYNC_EVERY:
+            self._syncing.wait()
         with self._lock, self._named():
+            self._raise_failed_sync()
             if not self._is_current(span):
                 return False
             view = memoryview(data)
@@ -206,11 +218,11 @@ class PartialFile:
             if span.have - span.noted >= NOTE_EVERY or span.complete:
                 self._note_span(span)
             if self._unsynced >= SYNC_EVERY:
-                self.sync()
+                self._begin_sync()
             return True
 
-    def _note_span(self, span: Segment, synced: bool = False) -> None:
-        self._note({"span": span.number, "have": span.have, "synced": synced})
+    def _note_span(self, span: Segment) -> None:
+        self._note({"span": span.number, "have": span.have, "synced": False})
         span.noted = span.have
 
     def _note(self, row: dict[str, Any]) -> None:
@@ -219,7 +231,9 @@ class PartialFile:
 
     def sync(self) -> None:
         """All that was written so far is on the disk, and noted as such."""
+        self._syncing.wait()
         with self._lock, self._named():
+            self._raise_failed_sync()
             if self._descriptor < 0:
                 return
             try:
@@ -228,12 +242,37 @@ class PartialFile:
                 self._forget_unsynced()
                 raise
             self._unsynced = 0
-            for span in self.spans:
-                if span.have != span.synced:
-                    self._note_span(span, synced=True)
-                    span.synced = span.have
+            self._note_synced([(span, span.have) for span in self.spans])
             if self._notes is not None:
                 self._notes.sync()
+
+    def _begin_sync(self) -> None:
+        """Bytes go on arriving meanwhile; nothing where one is running."""
+        if self._notes is None or self._syncing.is_running:
+            return
+        self._unsynced = 0
+        written = [(span, span.have) for span in self.spans]
+        files = os.dup(self._descriptor), self._notes.duplicate()
+        self._syncing.begin(*files, lambda: self._note_synced(written), self._keep_failed_sync)
+
+    def _note_synced(self, written: list[tuple[Segment, int]]) -> None:
+        with self._lock:
+            for span, have in written:
+                if self._is_current(span) and have != span.synced:
+                    self._note({"span": span.number, "have": have, "synced": True})
+                    span.synced = have
+
+    def _keep_failed_sync(self, error: OSError) -> None:
+        """For the next one who writes, syncs or closes."""
+        with self._lock:
+            if self._descriptor >= 0:
+                self._failed_sync = error
+                self._forget_unsynced()
+
+    def _raise_failed_sync(self) -> None:
+        error, self._failed_sync = self._failed_sync, None
+        if error is not None:
+            raise error
 
     def _forget_unsynced(self) -> None:
         """A failed fsync may have lost what was written since the last one, and the next one would not say so."""
@@ -257,17 +296,22 @@ class PartialFile:
 
     def close(self, sync: bool = True) -> None:
         """Nothing is written any more; what is there stays for the next run."""
+        if sync:
+            self._syncing.wait()
         with self._lock:
             try:
                 if sync:
                     self.sync()
             finally:
                 descriptor, self._descriptor = self._descriptor, -1
-                notes, self._notes = self._notes, None
                 if descriptor >= 0:
                     os.close(descriptor)
-                if notes is not None:
-                    notes.close()
+                self._close_notes()
+
+    def _close_notes(self) -> None:
+        notes, self._notes = self._notes, None
+        if notes is not None:
+            notes.close()
 
     def remove(self) -> None:
         with self._lock:

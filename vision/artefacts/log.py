@@ -40,6 +40,10 @@ class JsonLines:
         with space_errors(self.path):
             os.fsync(self._stream.fileno())
 
+    def duplicate(self) -> int:
+        """A descriptor of the log's file, to be closed by whoever asked: for an fsync that outlives ``close``."""
+        return os.dup(self._stream.fileno())
+
     def close(self) -> None:
         self._stream.close()
 

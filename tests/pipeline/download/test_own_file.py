@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,9 +81,9 @@ def test_a_file_that_comes_while_the_bytes_do_stays(
 ) -> None:
     output, wrong = tmp_path / "own.bin", Fetch._wrong
 
-    def meanwhile(job: Fetch, path: Path) -> str | None:
+    def meanwhile(job: Fetch, *arguments: Any) -> str | None:
         output.write_bytes(b"its owner's")
-        return wrong(job, path)
+        return wrong(job, *arguments)
 
     monkeypatch.setattr(Fetch, "_wrong", meanwhile)
     assert run(fault_server, output) == 1 and output.read_bytes() == b"its owner's"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -275,3 +276,45 @@ def test_what_is_resumed_is_of_the_same_file_and_there_to_the_last_byte(tmp_path
     assert (have("one"), have("another")) == (50, -1)
     os.truncate(arriving.path, 49)
     assert have("one") == -1
+
+
+def test_bytes_arrive_while_the_disk_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The note of an fsync says what had been written when it began, and takes nothing back of what came since."""
+    began, go = threading.Event(), threading.Event()
+    fsync = os.fsync
+
+    def slow(descriptor: int) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            began.set()
+            assert go.wait(60)
+        fsync(descriptor)
+
+    monkeypatch.setattr(part, "SYNC_EVERY", 50)
+    monkeypatch.setattr(part, "NOTE_EVERY", 1)
+    monkeypatch.setattr(part.os, "fsync", slow)
+    arriving = part.PartialFile(tmp_path / "file.zip", 100, "one")
+    arriving.open(None)
+    assert arriving.write(arriving.spans[0], bytes(50)) and began.wait(60)
+    assert arriving.write(arriving.spans[0], bytes(20)), "while the fsync has not come back"
+    go.set()
+    arriving._syncing.wait()
+    assert [(row["have"], row["synced"]) for row in notes_of(tmp_path) if "have" in row] == [
+        (50, False), (70, False), (50, True),
+    ]  # fmt: skip
+    later = part.PartialFile(tmp_path / "file.zip", 100, "one")
+    assert later._read_record() and later.have == 70
+    arriving.close()
+
+
+def test_not_more_than_a_few_syncs_are_owed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is not filled with bytes that a slow disk has still to take."""
+    waited: list[int] = []
+    arriving = part.PartialFile(tmp_path / "file.zip", 1000, "one")
+    arriving.open(None)
+    monkeypatch.setattr(part, "SYNC_EVERY", 50)
+    monkeypatch.setattr(type(arriving._syncing), "is_running", True)
+    monkeypatch.setattr(arriving._syncing, "wait", lambda: waited.append(arriving.have))
+    for _ in range(6):
+        arriving.write(arriving.spans[0], bytes(50))
+    assert waited == [200, 250]
+    arriving.close()
