@@ -15,7 +15,7 @@ from pathlib import Path
 
 from compat.old_options import asked, start
 from tools.foreign.data import NotImported, data_root
-from tools.foreign.weights import run_of
+from tools.foreign.weights import Told, run_of
 from tools.problem import run_tool
 from vision.messages.advice import shown
 
@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     old = asked("eval_ssd", "python -m tools.evaluate", argv)
 
     def work() -> int:
-        run = run_of(old.trained_model, old.net, old.label_file, print)
+        told = Told(old.net, old.label_file, width_mult=old.mb2_width_mult)
+        run = run_of(old.trained_model, told, "vgg16-ssd", print)
         root, _ = data_root(old.dataset_type, old.dataset, print)
         output = old.eval_dir / f"{run.stem if run.suffix == '.pth' else run.name}-on-{root.resolve().name}"
         device = [] if old.use_cuda else ["--device", "cpu"]

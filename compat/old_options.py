@@ -30,21 +30,20 @@ class Old:
 
 DATA = Old("--path --root --data", default=Path("coco-data"))
 WORKERS = Old("--num-workers --workers", whole_from(0))
-NET = Old("--net", str, "mb1-ssd")
 OLD: dict[str, tuple[Old, ...]] = {
     "coco_downloader": (DATA, WORKERS, Old("--no-download", SWITCH)),
     "validate_image_files": (Old("--path", needed=True), WORKERS),
     "fix_coco_annotations": (DATA, WORKERS),
     "eval_ssd": (
-        Old("--net", str, "vgg16-ssd"), Old("--trained-model", needed=True), Old("--dataset", needed=True),
+        Old("--net", str), Old("--trained-model", needed=True), Old("--dataset", needed=True),
         Old("--dataset-type", str), Old("--label-file"), Old("--eval-dir", default=Path("eval_results")),
-        Old("--use-cuda", TRUTH, True), Old("--mb2-width-mult", float, 1.0, "the run knows its own width"),
+        Old("--use-cuda", TRUTH, True), Old("--mb2-width-mult", float),
         Old("--use-2007-metric --use-2007", TRUTH, True),
         Old("--nms-method", str, "hard", "boxes are suppressed by hard NMS"),
         Old("--iou-threshold", fraction, 0.5, "VOC's AP is at IoU 0.5"),
     ),
     "onnx_export": (
-        Old("--net", str, "ssd-mobilenet"), Old("--model-dir"), Old("--input"), Old("--output"), Old("--labels"),
+        Old("--net", str), Old("--model-dir"), Old("--input"), Old("--output"), Old("--labels"),
         Old("--resolution", whole_from(32)), Old("--width", whole_from(32)), Old("--height", whole_from(32)),
         Old("--batch-size", whole_from(1), 1, "detectNet feeds one image at a time"),
     ),

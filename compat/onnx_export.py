@@ -14,11 +14,12 @@ from pathlib import Path
 
 from compat.old_options import asked, lowest_loss, start
 from tools.foreign.data import NotImported
-from tools.foreign.weights import run_of
+from tools.foreign.weights import Told, run_of
 from tools.problem import run_tool
 from vision.messages.advice import UserError
 
-FIRST_NET = {"ssd-mobilenet": "mb1-ssd"}
+UNLESS_TOLD = "ssd-mobilenet"
+FIRST_NET = {UNLESS_TOLD: "mb1-ssd"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,17 +37,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         if model.is_dir() and not ours:  # a folder of pytorch-ssd's trainer
             model = lowest_loss(model) or model
         beside = folder or model.parent
-        labels = old.labels or beside / "labels.txt"
-        labels = labels if labels.exists() else beside / labels
-        size = old.resolution or old.width
-        if old.height and old.height != size:
+        labels = old.labels or Path("labels.txt")
+        labels = labels if labels.exists() and old.labels else beside / labels
+        if not old.labels and not labels.is_file():
+            labels = None
+        sides = {side for side in (old.resolution, old.width, old.height) if side}
+        if len(sides) > 1:
             raise UserError(
-                f"--width {old.width}, --height {old.height}\n  why: both are taken as one size\n  fix: --resolution PX"
+                f"--width {old.width}, --height {old.height}, --resolution {old.resolution}\n"
+                "  why: they are taken as one size\n  fix: --resolution PX"
             )
-        run = run_of(
-            model, FIRST_NET.get(old.net, old.net), labels if labels.is_file() else None, print, size
-        )
-        output = old.output or (None if run == folder else Path(f"{old.net}.onnx"))
+        told = Told(FIRST_NET.get(old.net, old.net), labels, next(iter(sides), None))
+        run = run_of(model, told, FIRST_NET[UNLESS_TOLD], print)
+        output = old.output or (None if run == folder else Path(f"{old.net or UNLESS_TOLD}.onnx"))
         if output and not output.is_absolute() and beside:
             output = beside / output
         return start("tools.export_onnx", run, *(["--output", output] if output else []))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from compat.old_options import asked, start
 from tools.foreign.data import NotImported
-from tools.foreign.weights import run_of
+from tools.foreign.weights import Told, run_of
 from tools.problem import run_tool
 
 OUTPUT, THRESHOLD = "run_ssd_example_output", 0.4
@@ -24,8 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     old = asked("run_ssd_example", "python -m tools.detect", argv)
 
     def work() -> int:
-        model = run_of(old.model, old.net, old.labels, print)
-        return start("tools.detect", model, old.image, "--output", OUTPUT, "--threshold", THRESHOLD)
+        model = run_of(old.model, Told(old.net, old.labels), old.net, print)
+        labels = ["--labels", old.labels] if model.suffix == ".onnx" else []
+        return start("tools.detect", model, old.image, "--output", OUTPUT, "--threshold", THRESHOLD, *labels)
 
     try:
         return run_tool(work)

@@ -10,6 +10,7 @@ import pytest
 
 from compat import old_options
 from compat.old_options import OLD, asked, lowest_loss
+from tools.foreign.weights import Told
 from vision.artefacts.files import publish_json
 
 Started = list[list[str]]
@@ -35,15 +36,14 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
         script = importlib.import_module(f"compat.{name}")
         monkeypatch.setattr(script, "start", start)
         if hasattr(script, "run_of"):
-            monkeypatch.setattr(
-                script, "run_of", lambda model, net, labels, say, size=None: made(model, net, labels, size)
-            )
+            monkeypatch.setattr(script, "run_of", made)
     monkeypatch.setattr("compat.eval_ssd.data_root", lambda kind, folder, say: (folder, kind))
     return seen
 
 
-def made(model: Path, net: str, labels: Path | None, size: int | None) -> Path:
-    parts = [net, *(["with labels"] if labels else []), *([str(size)] if size else [])]
+def made(model: Path, told: Told, unless_told: str, say: object) -> Path:
+    parts = [told.net or unless_told, *(["with labels"] if told.labels else [])]
+    parts += [str(value) for value in (told.resolution, told.width_mult) if value]
     return model if model.is_dir() else Path(f"run of {model} ({', '.join(parts)})")
 
 
@@ -67,6 +67,12 @@ LINES = {
     f"eval_ssd {EVALUATE} --use_cuda=False --eval-dir e": (
         "tools.evaluate run of m.pth (mb1-ssd, with labels) --datasets d --output e/run of m.pth (mb1-ssd, with labels)-on-d"
         " --metrics voc --device cpu"
+    ),
+    "eval_ssd --dataset d --trained_model m.pth --mb2_width_mult 0.5": (
+        "tools.evaluate run of m.pth (vgg16-ssd, 0.5) --datasets d --output eval_results/run of m.pth (vgg16-ssd, 0.5)-on-d --metrics voc"
+    ),
+    "onnx_export --input=old/a-Loss-0.3.pth --resolution=512 --labels=named.txt": (
+        "tools.export_onnx run of old/a-Loss-0.3.pth (mb1-ssd, with labels, 512) --output old/ssd-mobilenet.onnx"
     ),
     "onnx_export --model-dir=ours": "tools.export_onnx ours",
     "onnx_export --model-dir=ours --output=a.onnx": "tools.export_onnx ours --output ours/a.onnx",
