@@ -51,6 +51,24 @@ def test_of_bytes_in_any_order(tmp_path: Path, seed: int) -> None:
     assert digest.finish(nothing) == hashlib.sha256(data).hexdigest()
 
 
+def test_not_beyond_a_gap(tmp_path: Path) -> None:
+    """A hole in the file reads as zeros."""
+    data, part = os.urandom(SIZE), arriving(tmp_path)
+    digest = RunningDigest(part, "sha256")
+    digest.leave()
+    digest._leave.clear()
+    first, *others = part.spans
+    for span in others:
+        part.write(span, data[span.start : span.end])
+    part.write(first, data[: 2 * BLOCK])
+    digest._begin_where_anew()
+    digest._catch_up()
+    assert digest._position == 2 * BLOCK
+    part.write(first, data[2 * BLOCK : first.end])
+    part.close()
+    assert digest.finish(nothing) == hashlib.sha256(data).hexdigest()
+
+
 def test_what_has_arrived_is_not_read_again(tmp_path: Path) -> None:
     data, part = os.urandom(SIZE), arriving(tmp_path)
     digest = RunningDigest(part, "sha256")
