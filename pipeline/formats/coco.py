@@ -46,7 +46,7 @@ def read(source: Source) -> Foreign:
         raise StageError(
             f"there is no COCO JSON in {shown(source.path)}",
             "no *.json there has images and categories",
-            "name the file with --source, or another layout with --from",
+            "name the JSON file itself, or the folder that holds it",
         )
     root = source.path if source.path.is_dir() else source.path.parent
     left_out = _unused_parents(documents)
@@ -78,9 +78,7 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise StageError(
-            instead_of("folder", path), "--source takes the JSON file or its folder", "check the path"
-        )
+        raise StageError(instead_of("folder", path), "COCO is a JSON file, or its folder", "check the path")
     every = sorted(
         each
         for each in files_below(path)

@@ -47,14 +47,14 @@ def _file(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise StageError(
-            instead_of("folder", path), "--source takes annotations.xml or its folder", "check the path"
+            instead_of("folder", path), "CVAT for images is annotations.xml, or its folder", "check the path"
         )
     found = [path / "annotations.xml"] if (path / "annotations.xml").is_file() else sorted(path.glob("*.xml"))
     if len(found) != 1:
         raise StageError(
             f"{shown(path)} has {len(found)} XML files",
             "CVAT for images has one, annotations.xml",
-            "name it with --source",
+            "name that file itself",
         )
     return found[0]
 

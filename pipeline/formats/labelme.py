@@ -30,9 +30,7 @@ def read(source: Source) -> Foreign:
     """Raises StageError where there is no JSON file at all."""
     root = source.path
     if not root.exists():
-        raise StageError(
-            instead_of("folder", root), "--source takes the folder with the JSON files", "check the path"
-        )
+        raise StageError(instead_of("folder", root), "LabelMe is a folder with JSON files", "check the path")
     found = (
         [root]
         if root.is_file()

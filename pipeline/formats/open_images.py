@@ -34,7 +34,7 @@ def read(source: Source) -> Foreign:
     root = source.path
     if not root.is_dir():
         raise StageError(
-            instead_of("folder", root), "--source takes the folder with the CSV tables", "check the path"
+            instead_of("folder", root), "Open Images is a folder with CSV tables", "check the path"
         )
     tables = [(word, table) for word in SPLITS if (table := _table(root, word))]
     if not tables:

@@ -56,7 +56,7 @@ def _root(path: Path) -> Path:
     """``path``, or the one folder below it that is a VOC data set (VOCdevkit/VOC2007)."""
     if not path.is_dir():
         raise StageError(
-            instead_of("folder", path), "--source takes the folder that holds Annotations/", "check the path"
+            instead_of("folder", path), "VOC is a folder that holds Annotations/", "check the path"
         )
     if (path / "Annotations").is_dir():
         return path
@@ -67,7 +67,7 @@ def _root(path: Path) -> Path:
         raise StageError(
             f"{shown(path)} holds {len(below)} data sets",
             f"{shown(below[0])}, {shown(below[1])} …",
-            f"name one: --source {below[0].name}",
+            f"name one of them, such as {shown(below[0])}, in its place",
         )
     raise StageError(
         f"there is no Annotations/ in {shown(path)}",

@@ -13,7 +13,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from pipeline.formats.contract import Foreign, ForeignBox, ForeignImage, Problem, Source, hull
+from pipeline.formats.contract import Foreign, ForeignBox, ForeignImage, Problem, Source, hull, split_of
 from pipeline.formats.documents import Unreadable, lines_of, number, read_text
 from pipeline.formats.image_files import images_below, is_there
 from pipeline.stop import StageError
@@ -137,9 +137,7 @@ def find_layout(path: Path, images: Path | None) -> Layout:
     if path.is_file() and path.suffix.lower() in (".yaml", ".yml"):
         return _with_images(_from_yaml(path), images)
     if not path.is_dir():
-        raise StageError(
-            instead_of("folder", path), "--source takes the folder or its data.yaml", "check the path"
-        )
+        raise StageError(instead_of("folder", path), "YOLO is a folder, or its data.yaml", "check the path")
     found = sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
     named = [each for each in found if each.stem in ("data", "dataset")] or found
     if len(named) == 1:
@@ -148,7 +146,7 @@ def find_layout(path: Path, images: Path | None) -> Layout:
         raise StageError(
             f"{shown(path)} has several YAML files",
             ", ".join(shown(each.name) for each in named),
-            "name one with --source",
+            "name one of these files itself",
         )
     return _with_images(_from_folders(path), images)
 
@@ -161,6 +159,8 @@ def _with_images(layout: Layout, images: Path | None) -> Layout:
 
 
 def _from_folders(root: Path) -> Layout:
+    if len(data := sorted(root.glob("*.data"))) == 1:
+        return _from_darknet(root, data[0])
     names = next((root / name for name in NAME_LISTS if (root / name).is_file()), None)
     if names is None:
         kaboom = (root / "summary.toml").is_file()
@@ -184,6 +184,25 @@ def _from_folders(root: Path) -> Layout:
         tuple(lines_of(names)),
         parts or [(None, root / "images" if (root / "images").is_dir() else root)],
     )
+
+
+def _from_darknet(root: Path, path: Path) -> Layout:
+    """``obj.data``: ``names = data/obj.names``, ``train = data/train.txt``, ``valid = …``, written from another folder."""
+    pairs = (line.partition("=") for line in lines_of(path))
+    said = {key.strip(): value.strip() for key, _, value in pairs if value.strip()}
+    found = {}
+    for key in ("names", "train", "valid", "test"):
+        places = _candidates(said[key], path, root) if key in said else ()
+        found[key] = next((place for place in places if is_there(place)), None)
+        if found[key] is None and (key in said or key == "names"):
+            raise StageError(
+                f"{shown(path)}: {key} = {shown(said.get(key, ''))}: there is no such file",
+                f"it is looked for from {shown(root)}, by the end of its path, too",
+                "put the file there, or correct the line",
+            )
+    names, parts = found.pop("names"), [(split_of(key), place) for key, place in found.items() if place]
+    assert names is not None
+    return Layout(root, tuple(lines_of(names)), parts or [(None, root)])
 
 
 def _from_yaml(path: Path) -> Layout:
@@ -284,7 +303,7 @@ def entries(place: Path, root: Path) -> Iterator[Entry]:
         raise StageError(
             instead_of("folder", place),
             "data.yaml names it as the place of images",
-            "correct the path there, or use --images DIR",
+            "correct the path there",
         )
     for at, line in enumerate(lines_of(place), 1):
         where = f"{place.name}: line {at}"

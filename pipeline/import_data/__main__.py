@@ -124,7 +124,8 @@ def request_of(arguments: argparse.Namespace) -> Request:
     )  # fmt: skip
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, then_train: bool = True) -> int:
+    """``then_train``: ends with the command that trains; not for a trainer, which goes on by itself."""
     arguments = parse(argv)
     request = request_of(arguments)
     with Stop() as stop:
@@ -143,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     arguments.force = False
     code = run_and_report([named(name) for name in NAMES[NAMES.index(own_data.FIRST) :]], arguments)
-    if not code:
+    if not code and then_train:
         print("\n".join(next_step.after_all(settings_of(arguments))))
     return code
 

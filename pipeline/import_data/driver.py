@@ -11,9 +11,10 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib import import_module
+from pathlib import Path
 
 from pipeline.data_root import receipts, saved_options
 from pipeline.data_root.lock import root_lock
@@ -28,7 +29,7 @@ from pipeline.import_data.request import NAME, SPLITS, Imported, Request
 from pipeline.import_data.split import Halves, divide
 from pipeline.stage import Choices, Settings
 from pipeline.stop import StageError, Stop
-from vision.artefacts.data_layout import image_folder, original_path
+from vision.artefacts.data_layout import foreign_layout, image_folder, original_path
 from vision.artefacts.files import facts_of, remove_entry
 from vision.artefacts.records import RecordError
 from vision.messages.advice import command, shown
@@ -50,11 +51,15 @@ def import_data(request: Request, say: Say, stop: Stop, wait: bool = True) -> Im
     _require_apart(request)
     if not request.source.exists():
         raise StageError(
-            instead_of("folder", request.source), "--source takes the data set to import", "check the path"
+            instead_of("folder", request.source), "the data set to import was to be there", "check the path"
+        )
+    if request.images is not None and not request.images.is_dir():
+        raise StageError(
+            instead_of("folder", request.images), "--images takes the folder of the images", "check the path"
         )
     _require_unpacked(request)
     if _require_place(request) is None:
-        writer.require_free(request.root)
+        writer.require_free(request)
     started = time.monotonic()
     plan = _plan(request, stop)
     for line in plan.said:
@@ -62,7 +67,7 @@ def import_data(request: Request, say: Say, stop: Stop, wait: bool = True) -> Im
     with root_lock(request.root, wait, say, stop):  # only now: of what is refused nothing is left
         made = _require_place(request)
         if made is None:
-            writer.require_free(request.root)
+            writer.require_free(request)
             _make(request, plan, started, say, stop)
         else:
             _require_same(request, made, plan.digest)
@@ -94,9 +99,12 @@ class Plan:
 def _plan(request: Request, stop: Stop) -> Plan:
     report, sizes = Report(), Sizes(request.exif)
     reader = import_module(f"pipeline.formats.{request.format}")
-    foreign: Foreign = reader.read(
-        Source(request.source, request.images, sizes, stop, request.include_depiction)
-    )
+    try:
+        foreign: Foreign = reader.read(
+            Source(request.source, request.images, sizes, stop, request.include_depiction)
+        )
+    except StageError as error:
+        raise _as_another_layout(request, error) from None
     judge = Judge(sizes, request.difficult, report)
     kept = judge.judge_all(foreign)
     classes = names.unite(foreign.classes, judge.used)
@@ -115,6 +123,14 @@ def _plan(request: Request, stop: Stop) -> Plan:
         _of_classes(halves, classes),
     ]
     return Plan(report, classes, halves, texts, writer.digest_of(halves, texts), said)
+
+
+def _as_another_layout(request: Request, error: StageError) -> StageError:
+    """``error``, with the layout that the folder has by its files where that is another one."""
+    other = foreign_layout(request.source)
+    if other in (None, request.format):
+        return error
+    return StageError(error.what, error.why, f"its files are those of {other}: {request.again(format=other)}")
 
 
 def _make(request: Request, plan: Plan, started: float, say: Say, stop: Stop) -> None:
@@ -140,12 +156,10 @@ def _require_unpacked(request: Request) -> None:
     if not (request.source.is_file() and zipfile.is_zipfile(request.source)):
         return
     folder = request.source.with_suffix("")
-    words = ("--from", request.format, "--source", folder, "--root", request.root)
     raise StageError(
         f"{shown(request.source)} is a zip archive",
-        "--source takes what is in it",
-        f"{command('python -m pipeline.extract', '--archive', request.source, '--output', folder)} && "
-        f"{command('python -m pipeline.import_data', *words)}",
+        "what is imported is in it",
+        f"{command('python -m pipeline.extract', '--archive', request.source, '--output', folder)} && {request.again(source=folder)}",
     )
 
 
@@ -157,7 +171,7 @@ def _require_apart(request: Request) -> None:
             raise StageError(
                 f"the root {shown(request.root)} and the source {shown(place)} are one in the other",
                 "originals and what is made of them stay apart",
-                "name a folder beside the source with --root",
+                f"name a root beside it: {replace(request, root=source.parent / f'{source.name}-imported').again()}",
             )
 
 
@@ -167,7 +181,9 @@ def _require_place(request: Request) -> Receipt | None:
         made = receipts.read(request.root, NAME)
     except RecordError as error:
         raise StageError(
-            f"{shown(request.root)} holds an import whose receipt cannot be read", str(error), _elsewhere()
+            f"{shown(request.root)} holds an import whose receipt cannot be read",
+            str(error),
+            _elsewhere(request),
         ) from None
     if made is None:
         return None
@@ -177,13 +193,13 @@ def _require_place(request: Request) -> Receipt | None:
             f"{shown(request.root)} holds another import",
             f"it was made --from {before['from']} --source {shown(str(before['source']))}"
             + (f" --images {shown(str(before['images']))}" if before["images"] else "") + "; nothing was changed",
-            _elsewhere(),
+            _elsewhere(request),
         )  # fmt: skip
     return made
 
 
-def _elsewhere() -> str:
-    return "name another folder with --root"
+def _elsewhere(request: Request) -> str:
+    return f"import into another folder: {request.beside()}"
 
 
 def _require_same(request: Request, made: Receipt, digest: str) -> None:
@@ -199,7 +215,7 @@ def _require_same(request: Request, made: Receipt, digest: str) -> None:
     raise StageError(
         f"{shown(request.root)} holds an earlier import of the same source",
         f"{why}, and another split would move images between train and val; nothing was changed",
-        _elsewhere(),
+        _elsewhere(request),
     )
 
 
@@ -214,7 +230,7 @@ def _require_whole(request: Request, made: Receipt, halves: Halves) -> None:
         raise StageError(
             f"{shown(request.root)} holds this import, of {made.finished}, but not all of its files",
             f"{counted(len(gone), 'file')} missing: {listed([shown(path) for path in gone], 3)}; nothing was changed",
-            f"put them back, or {_elsewhere()}",
+            f"put them back, or {_elsewhere(request)}",
         )
 
 
@@ -225,7 +241,9 @@ def _require_some(request: Request, report: Report, classes: names.Classes) -> N
     raise StageError(
         f"nothing of {shown(request.source)} can be used",
         f"{said[0]}; {said[1]}" + (f"; the first: {_first(report)}" if report.rows else ""),
-        "name the folder of the images with --images, or the layout with --from, and look at docs/custom-data.md",
+        f"look at docs/custom-data.md; where the images are elsewhere, in DIR: {request.again(images=Path('DIR'))}"
+        if not request.images and any(row["reason"] == "missing_image" for row in report.rows)
+        else "compare it with docs/custom-data.md",
     )
 
 
@@ -248,7 +266,7 @@ def _of_classes(halves: Halves, classes: names.Classes) -> str:
 
 
 def _write(request: Request, plan: Plan, stop: Stop) -> Placing:
-    staging = writer.prepare(request.root, plan.digest)
+    staging = writer.prepare(request, plan.digest)
     placing = Placing(staging, request.link, stop)
     for split in SPLITS:
         folder = image_folder(split)

@@ -59,7 +59,7 @@ class Sizes:
         frame = (
             "upright, as viewers show them (--exif apply)"
             if self.exif == "apply"
-            else "as stored; --exif apply takes them upright, as viewers show them"
+            else "as stored; --exif apply of the import takes them upright, as viewers show them"
         )
         return [
             f"photographs that their camera marked as turned and no size tells which way they were labelled: {len(self.turned):,}, taken {frame}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vision.images.formats import EXIF_CHOICES
+from vision.messages.advice import command
+from vision.messages.command_line import comma_joined
 
 NAME = "import_data"
 """Of the receipt, the claim and the staging folder."""
@@ -40,6 +42,26 @@ class Request:
     include_depiction: bool = False
     exif: str = EXIF_CHOICES[0]
     classes: tuple[str, ...] | None = None
+
+    def again(self, **change: Any) -> str:
+        """The import as it is typed, with ``change`` in it: for whoever has not typed it so, too, such as the trainer."""
+        asked, plain = replace(self, **change), Request("", Path(), Path())
+        words: list[Any] = ["--from", asked.format, "--source", asked.source]
+        words += ["--images", asked.images] if asked.images else []
+        words += ["--root", asked.root]
+        for name in ("val", "seed", "link", "difficult", "exif"):
+            value = getattr(asked, name)
+            words += [f"--{name}", value] if value != getattr(plain, name) else []
+        words += ["--resplit"] * asked.resplit + ["--include-depiction"] * asked.include_depiction
+        words += ["--classes", comma_joined(asked.classes)] if asked.classes else []
+        return command("python -m pipeline.import_data", *words)
+
+    def beside(self, **change: Any) -> str:
+        """``again`` with a root that is not there yet, beside its own."""
+        number = 2
+        while (root := self.root.with_name(f"{self.root.name}-{number}")).exists():
+            number += 1
+        return self.again(root=root, **change)
 
     def place(self) -> dict[str, Any]:
         """What is imported; another one into the same root is refused."""

@@ -69,7 +69,7 @@ def divide(kept: list[Kept], request: Request, classes: Classes, report: Report,
         if stated["train"] and stated[None]:
             notes.append(f"train: also {counted(len(stated[None]), 'image')} of no stated split")
         notes.append(f"split: as the layout states it, train {len(learned):,} and val {len(stated['val']):,}")
-        return _with_leak(Halves(learned, stated["val"], notes), twins)
+        return _with_leak(Halves(learned, stated["val"], notes), twins, request)
     return _drawn(learned + stated["val"], request, classes, twins, notes, report)
 
 
@@ -84,7 +84,7 @@ def _leave_out(images: Sequence[Kept], report: Report) -> None:
             report.drop("box", image.name, Problem("image_dropped", "test_split", box.where))
 
 
-def _with_leak(halves: Halves, twins: list[list[Path]]) -> Halves:
+def _with_leak(halves: Halves, twins: list[list[Path]], request: Request) -> Halves:
     """Says how much of val is learned, by file and by content."""
     first = {path: group[0] for group in twins for path in group}
     learned = {first.get(image.path, image.path) for image in halves.train}
@@ -98,7 +98,7 @@ def _with_leak(halves: Halves, twins: list[list[Path]]) -> Halves:
         )
         halves.notes.append(
             f"warning: {len(both):,} of {counted(len(halves.val), 'image')} of val are in train, too ({same}): the score will be too good; "
-            "--resplit draws another split"
+            f"another split is drawn by: {request.beside(resplit=True)}"
         )
     return halves
 

@@ -14,7 +14,7 @@ from pipeline.data_root import claims
 from pipeline.import_data.classes import Classes
 from pipeline.import_data.judge import Kept
 from pipeline.import_data.report import REPORT
-from pipeline.import_data.request import NAME, SPLITS
+from pipeline.import_data.request import NAME, SPLITS, Request
 from pipeline.import_data.split import Halves
 from pipeline.stop import StageError, Stop
 from vision.artefacts.data_layout import STAGING, image_folder, original_path
@@ -81,11 +81,12 @@ def staging_of(root: Path) -> Path:
     return root / STAGING / NAME
 
 
-def prepare(root: Path, digest: str) -> Path:
+def prepare(request: Request, digest: str) -> Path:
     """The staging folder for what has ``digest``: as a run that was stopped has left it, or empty.
 
     What such a run has published already is taken back into it. Raises StageError where that is of another plan.
     """
+    root = request.root
     staging = staging_of(root)
     try:
         same = read_json(staging / PLAN) == {"digest": digest}
@@ -96,7 +97,7 @@ def prepare(root: Path, digest: str) -> Path:
         raise StageError(
             f"an import into {shown(root)} was stopped while its files got their names",
             "it was one of another source, or with other options",
-            "run that one again, or name another --root",
+            f"run that one again, or import into another folder: {request.beside()}",
         )
     if not same and staging.exists():
         shutil.rmtree(staging)
@@ -126,8 +127,9 @@ def publish(root: Path, stop: Stop) -> None:
         fsync_folder((root / path).parent)
 
 
-def require_free(root: Path) -> None:
+def require_free(request: Request) -> None:
     """Raises StageError for a root that holds something beside a stopped import: nothing of an owner's is replaced."""
+    root = request.root
     if not root.exists():
         return
     try:
@@ -152,5 +154,5 @@ def require_free(root: Path) -> None:
             f"it holds {shown(others[0])}"
             + (f" and {len(others) - 1} more" if len(others) > 1 else "")
             + ", which no import made; nothing was changed",
-            "name a folder that is not there yet, or an empty one, with --root",
+            f"import into a new folder: {request.beside()}",
         )

@@ -215,8 +215,12 @@ def work(arguments: argparse.Namespace, stop: Stop) -> None:
     if not quiet:
         for path in filter(None, (arguments.json, arguments.page)):
             print(f"written: {shown(path)}")
-        if not (arguments.json and arguments.page):
-            print("all ids: --json FILE; images with their boxes: --page FILE.html")
+        more = (
+            (arguments.json, "all ids: --json FILE"),
+            (arguments.page, "images with their boxes: --page FILE.html"),
+        )
+        if hints := [hint for given, hint in more if not given]:
+            print("; ".join(hints))
 
 
 def _json(report: dict[str, Any]) -> Iterator[str]:

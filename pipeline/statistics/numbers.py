@@ -85,7 +85,8 @@ def _classes(split: Split) -> list[dict[str, Any]]:
 
 
 def few_and_missing(numbers: dict[str, Any], few: int) -> dict[str, Any]:
-    """Classes with fewer than ``few`` objects to learn from, and those that are measured and not learned.
+    """Classes with fewer than ``few`` objects to learn from, those that are measured and not learned, and those that are
+    learned and not measured.
 
     ``numbers``: by split. Where there is no train split, the first one is what is counted.
     """
@@ -100,5 +101,10 @@ def few_and_missing(numbers: dict[str, Any], few: int) -> dict[str, Any]:
             {"name": row["name"], "split": split, "objects": row["objects"]}
             for split in others for row in numbers[split]["classes"]
             if row["objects"] and not have[row["name"]]
+        ],
+        "not_measured": [
+            {"name": row["name"], "split": split, "objects": have[row["name"]]}
+            for split in others for row in numbers[split]["classes"]
+            if have[row["name"]] and not row["objects"]
         ],
     }  # fmt: skip

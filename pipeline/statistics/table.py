@@ -117,6 +117,14 @@ def _few_and_missing(classes: dict[str, Any]) -> Iterator[str]:
         yield from _wrapped(
             f"warning: classes that {learned} lacks and another split has: {_some(elsewhere)}"
         )
+    for split in dict.fromkeys(row["split"] for row in classes["not_measured"]):
+        lacking = [
+            f"{name(row['name'], 30)} ({row['objects']})"
+            for row in classes["not_measured"] if row["split"] == split
+        ]  # fmt: skip
+        yield from _wrapped(
+            f"classes that {split} lacks, which no score is about (objects in {learned}): {_some(lacking)}"
+        )
 
 
 def _some(words: Sequence[str], most: int = NAMES) -> str:

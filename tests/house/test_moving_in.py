@@ -83,7 +83,7 @@ def test_the_commands_of_the_page_do_what_it_says(
     ):
         assert Path(made).is_file(), made
     said = capsys.readouterr().out
-    assert said.count("imported once into data/NAME-imported") == said.count("imported already into") == 1
+    assert said.count("imported once, into data/NAME-imported") == said.count("imported already into") == 1
 
 
 def test_published_weights_are_asked_for(

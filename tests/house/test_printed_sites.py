@@ -24,6 +24,7 @@ NOT_RUN = {
     "vision/datasets/root_advice.py:arrays_wanted": "a path, and no command",
     "vision/datasets/root_advice.py:root_wanted": "a path, and no command",
     "pipeline/statistics/splits.py:open_splits": "a path, and no command",
+    "tools/foreign/data.py:data_root": "an option of the command that is running",
     "tools/doctor.py:check_installer": INSTALLS,
     "tools/doctor.py:check_packages": INSTALLS,
     "tools/doctor.py:check_compiler": INSTALLS,

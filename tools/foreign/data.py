@@ -22,11 +22,10 @@ from vision.artefacts.data_layout import (
 from vision.engine.combinations import UsageError, defaults_of
 from vision.engine.config import Parsed, build
 from vision.engine.options import flag_of
-from vision.messages.advice import UserError, command, quoted, shown
+from vision.messages.advice import UserError, quoted, shown
 from vision.nn.weights.published import require_there
 
 Say = Callable[[str], None]
-IMPORT = "python -m pipeline.import_data"
 DUSTY_NV = "data"
 """Where dusty-nv's scripts look for data unless told."""
 
@@ -66,14 +65,14 @@ def data_root(
             f"{shown(source)}: no such folder\n  why: --dataset-type {kind} reads its images and labels\n"
             f"  fix: {_meant(source)}"
         )
-    say(f"{shown(source)}: {kind}, {'imported already' if made else 'imported once'} into {shown(root)}")
+    say(
+        f"{shown(source)}: {kind}, {'imported already' if made else 'which is imported once,'} into {shown(root)}"
+    )
     words: list[str | Path] = ["--from", kind, "--source", source, "--root", root]
     if status := _imported([*map(str, words), *(() if workers is None else ("--workers", str(workers)))]):
-        if made and status == 1:
-            say(
-                f"  to train on the import as it is: --datasets {quoted(root)}\n"
-                f"  to take the changes in: {command(IMPORT, *words[:-1], root.with_name(f'{root.name}-2'))}, and train on that"
-            )
+        if status == 1:
+            as_it_is = f"; on the one that is there, as it is: --datasets {quoted(root)}" if made else ""
+            say(f"  to train on what such an import makes: --datasets with its --root{as_it_is}")
         raise NotImported(status)
     return root, kind
 
@@ -84,8 +83,8 @@ def _meant(source: Path) -> str:
 
 
 def _imported(words: list[str]) -> int:
-    main: Callable[[list[str]], int] = import_module("pipeline.import_data.__main__").main
-    return main(words)
+    main: Callable[[list[str], bool], int] = import_module("pipeline.import_data.__main__").main
+    return main(words, False)
 
 
 def with_data_roots(parsed: Parsed, say: Say) -> Parsed:

@@ -150,6 +150,24 @@ def test_a_folder_without_data_yaml(tmp_path: Path) -> None:
     ]
 
 
+def test_darknets_obj_data_says_where_names_and_lists_are(tmp_path: Path) -> None:
+    """Its paths count from darknet's own folder, wherever that was."""
+    for name in ("a", "b"):
+        image(tmp_path / f"obj_train_data/{name}.jpg")
+        put(tmp_path / f"obj_train_data/{name}.txt", GOOD)
+    put(tmp_path / "learn.list", "data/obj_train_data/a.jpg\n")
+    put(tmp_path / "measure.list", "data/obj_train_data/b.jpg\n")
+    put(tmp_path / "my.names", "cat\n")
+    lines = "classes = 1\r\ntrain=data/learn.list\r\nvalid = data/measure.list\nnames = data/my.names\nbackup = backup/\n"
+    put(tmp_path / "obj.data", lines)
+    found = [(each.split, each.name) for each in judge("yolo", tmp_path).kept]
+    assert found == [("train", "obj_train_data/a.jpg"), ("val", "obj_train_data/b.jpg")]
+    for wrong in (lines.replace("my.names", "no.names"), lines.replace("learn", "no"), "classes = 1\n", "\0"):
+        put(tmp_path / "obj.data", wrong)
+        with pytest.raises(StageError, match=r"obj\.data"):
+            judge("yolo", tmp_path)
+
+
 def test_rows_of_keypoints_have_their_box(tmp_path: Path) -> None:
     root = root_with(tmp_path, GOOD + " 0.4 0.4 2 0.6 0.6 1", YAML + "kpt_shape: [2, 3]\n")
     assert judge("yolo", root).kept[0].boxes[0].xyxy == pytest.approx((0.4 * W, 0.4 * H, 0.6 * W, 0.6 * H))

@@ -138,44 +138,17 @@ def test_nothing_that_can_be_used_makes_no_root(tmp_path: Path, capsys: pytest.C
     assert not list((tmp_path / "root").glob("[!.]*"))
 
 
-def test_a_leak_is_said_aloud(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = as_voc(tmp_path / "source", draw(4, 2))
+def test_a_leak_is_said_aloud_with_the_command_that_ends_it(
+    tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, root = as_voc(tmp_path / ODD, draw(4, 2)), tmp_path / "root"
     lists = source / "ImageSets/Main"
     (lists / "val.txt").write_text((lists / "train.txt").read_text())
-    assert (
-        main(
-            [
-                "--from",
-                "voc",
-                "--source",
-                str(source),
-                "--root",
-                str(tmp_path / "root"),
-                "--no-run",
-                "--link",
-                "soft",
-            ]
-        )
-        == 0
-    )
-    assert (
-        "warning: 4 of 4 images of val are in train, too (val is the same list as train)"
-        in capsys.readouterr().out
-    )
-    assert all(path.is_symlink() for path in (tmp_path / "root/train2017").iterdir())
-    assert (
-        main(
-            [
-                "--from",
-                "voc",
-                "--source",
-                str(source),
-                "--root",
-                str(tmp_path / "fair"),
-                "--no-run",
-                "--resplit",
-            ]
-        )
-        == 0
-    )
+    line = ["--from", "voc", "--source", str(source), "--root", str(root), "--no-run", "--link", "soft"]
+    assert main(line) == 0
+    said = capsys.readouterr().out
+    assert "warning: 4 of 4 images of val are in train, too (val is the same list as train)" in said
+    assert all(path.is_symlink() for path in (root / "train2017").iterdir())
+    again = printed(said, "pipeline/import_data/request.py:Request.again", "--no-run")
+    assert "--resplit" in again and "--link soft" in again
     assert "warning" not in capsys.readouterr().out

@@ -18,6 +18,7 @@ from pipeline.import_data.__main__ import main
 from pipeline.import_data.request import NAME, Request
 from pipeline.stop import NEVER, StageError
 from tests.pipeline.foreign import LAYOUTS, Drawn, as_coco, as_voc, as_yolo, draw
+from tests.printed import ODD, Printed
 from vision.artefacts.data_layout import SPLITS, arrays_path
 
 
@@ -135,9 +136,9 @@ def test_clean_leaves_what_was_imported(
 
 
 def test_another_source_or_other_options_are_refused(
-    images: list[Drawn], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: list[Drawn], tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source, root = as_voc(tmp_path / "source", images), tmp_path / "root"
+    source, root = as_voc(tmp_path / "source", images), tmp_path / ODD
     other = as_yolo(tmp_path / "other", images)
     assert bring("voc", source, root, "--no-run") == 0
     before = tree(root)
@@ -149,6 +150,7 @@ def test_another_source_or_other_options_are_refused(
         assert bring(layout, folder, root, *more) == 1
         said = capsys.readouterr().err
         assert words in said and len(said.splitlines()) == 3
+        printed(said, "pipeline/import_data/request.py:Request.again", "--no-run")
     (source / "Annotations" / f"{images[0].stem}.xml").write_text("<annotation/>")
     assert bring("voc", source, root) == 1 and "the source has changed since" in capsys.readouterr().err
     assert tree(root).keys() == before.keys()
@@ -156,25 +158,40 @@ def test_another_source_or_other_options_are_refused(
 
 @pytest.mark.parametrize("there", ["notes.txt", "train2017/mine.jpg", ".pipeline/index.json"])
 def test_a_root_with_something_in_it_is_refused(
-    there: str, images: list[Drawn], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    there: str, images: list[Drawn], tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source, root = as_voc(tmp_path / "source", images), tmp_path / "root"
+    source, root = as_voc(tmp_path / "source", images), tmp_path / ODD
     (root / there).parent.mkdir(parents=True)
     (root / there).write_bytes(b"mine")
     assert bring("voc", source, root) == 1
     said = capsys.readouterr().err
     assert "is no place for an import" in said and "Traceback" not in said
+    printed(said, "pipeline/import_data/request.py:Request.again", "--no-run")
     assert (root / there).read_bytes() == b"mine" and len(list(root.rglob("*"))) == len(Path(there).parts)
 
 
 @pytest.mark.parametrize("root", ["source", "source/root", "."])
 def test_the_root_stays_out_of_the_source(
-    root: str, images: list[Drawn], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    root: str, images: list[Drawn], tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = as_voc(tmp_path / "source", images)
     before = tree(tmp_path)
     assert bring("voc", source, tmp_path / root) == 1
-    assert "one in the other" in capsys.readouterr().err and tree(tmp_path) == before
+    said = capsys.readouterr().err
+    assert "one in the other" in said and tree(tmp_path) == before
+    source.rename(tmp_path / ODD)
+    assert bring("voc", tmp_path / ODD, tmp_path / root.replace("source", ODD)) == 1
+    printed(capsys.readouterr().err, "pipeline/import_data/request.py:Request.again", "--no-run")
+
+
+def test_a_folder_of_images_that_is_not_there_is_said(
+    images: list[Drawn], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = as_voc(tmp_path / "source", images)
+    assert bring("voc", source, tmp_path / "root", "--images", str(tmp_path / "nowhere")) == 1
+    said = capsys.readouterr().err
+    assert "there is no folder" in said and "nowhere" in said and "missing" not in said
+    assert not (tmp_path / "root").exists()
 
 
 def _killed(*_: object) -> None:

@@ -120,6 +120,21 @@ def test_classes_that_are_measured_and_not_learned(
     assert "warning: classes that train lacks" in capsys.readouterr().out
 
 
+def test_classes_that_are_learned_and_not_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn = Drawn(seed=2)
+    drawn.box("train", drawn.image("train"), "kite", drawn.clean_box(0))
+    root, page = drawn.write(tmp_path / "root", images=False), tmp_path / "page.html"
+    rows = report_of(root, tmp_path, "--page", str(page))["classes"]["not_measured"]
+    assert {"name": "kite", "split": "val", "objects": 1} in rows
+    said = capsys.readouterr().out
+    assert "classes that val lacks, which no score is about" in said and "kite (1)" in said
+    assert said.endswith(f"written: {page}\n"), "nothing is offered that was given"
+    assert command.main([str(root), "--duplicates", "off", "--page", str(page)]) == 0
+    assert capsys.readouterr().out.endswith("\nall ids: --json FILE\n")
+
+
 def test_without_images_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = Drawn(train=2, val=1).write(tmp_path / "root", images=False)
     (root / LISTING).unlink()

@@ -15,6 +15,7 @@ from vision.engine.config import parse
 from vision.messages.advice import UserError
 
 Calls = list[list[str]]
+AGAIN = "pipeline/import_data/request.py:Request.again"
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_it_is_imported_once_and_found_again(
     assert first == data_root("voc", source, print) == (tmp_path / f"{ODD}-imported", "voc")
     assert calls[0] == ["--from", "voc", "--source", str(source), "--root", str(first[0]), "--workers", "0"]
     said = capsys.readouterr().out
-    assert "imported once into" in said and "imported already into" in said
+    assert "imported once, into" in said and "imported already into" in said
     source.rename(tmp_path / "elsewhere")
     assert data_root("voc", source, print) == first and len(calls) == 2
     assert "is gone; its import is used" in capsys.readouterr().out
@@ -104,9 +105,42 @@ def test_a_changed_source_is_said_with_both_ways_on(
     with pytest.raises(NotImported):
         data_root("voc", source, print)
     said = capsys.readouterr()
-    assert f"--datasets '{ODD}-imported'\n" in said.out and "has changed" in said.err
-    printed(said.out, "tools/foreign/data.py:data_root", "--no-run")
+    assert f"as it is: --datasets '{ODD}-imported'\n" in said.out and "has changed" in said.err
+    printed(said.err, AGAIN, "--no-run")
     assert Path(f"{ODD}-imported-2").is_dir()
+
+
+def test_another_layout_than_was_named_is_told_by_a_command_that_imports_it(
+    miniature_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: Printed,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """No option of the import is one of the trainer's: what is printed works for whoever has typed the trainer."""
+    monkeypatch.chdir(tmp_path)
+    source = voc_of(miniature_root, Path(ODD))
+    with pytest.raises(NotImported):
+        data_root("yolo", source, print)
+    said = capsys.readouterr()
+    assert "its files are those of voc" in said.err and not Path(f"{ODD}-imported").exists()
+    assert "to train on what such an import makes: --datasets with its --root" in said.out
+    printed(said.err, AGAIN, "--no-run")
+    assert "next: python train_ssd.py" not in capsys.readouterr().out
+    assert data_root(None, source, print, workers=0) == (Path(f"{ODD}-imported"), "voc")
+    assert "next:" not in capsys.readouterr().out, "the trainer goes on by itself"
+
+
+def test_images_that_are_elsewhere_are_told_by_a_command(
+    miniature_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: Printed,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    source, images = voc_of(miniature_root, Path(ODD)), tmp_path / "elsewhere"
+    (source / "JPEGImages").rename(images)
+    with pytest.raises(NotImported):
+        data_root("voc", source, print)
+    said = capsys.readouterr().err
+    assert "where the images are elsewhere, in DIR" in said
+    printed(said, AGAIN, "--no-run", fill={"DIR": images})
+    assert len(list(Path(f"{ODD}-imported/train2017").iterdir())) == 16
 
 
 # ---------------------------------------------------------------- the options of a training
