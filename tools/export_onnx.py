@@ -147,7 +147,7 @@ def report(result: ExportReport, output: Path, source: str, opened: LoadedDetect
                 f"  detectnet --model={quoted(f'{folder}/{output.name}')} --labels={quoted(f'{folder}/labels.txt')} --input-blob=input_0 "
                 "--output-cvg=scores --output-bbox=boxes csi://0"
             ),
-            f"here, with images or folders of yours as IMAGE…: python -m tools.detect {quoted(output)} IMAGE… --output found",
+            f"here, with images or folders of yours as IMAGE…: {command('python -m tools.detect', output)} IMAGE… --output found",
         ]
     )
 

@@ -16,7 +16,7 @@ from pipeline.stage import Choices, Settings, StageError
 from pipeline.stages import named
 from vision.artefacts.data_layout import REPORT, SPLITS, import_wanted, root_meant
 from vision.artefacts.records import RecordError
-from vision.messages.advice import command, quoted, shown
+from vision.messages.advice import at_home, command, here, quoted, shown
 
 RECIPE = "configs/coco_mb2_ssd_lite.yaml"
 """What README trains with; the trainer's bare defaults are those of the ancestors, kept for their commands."""
@@ -55,10 +55,10 @@ def _training(settings: Settings) -> list[str]:
     epochs = math.ceil(LEAST_STEPS / max(1, images // SMALL_BATCH))
     more = ("--epochs", epochs) if epochs > SMALL_EPOCHS else ()
     device = ("--device", "auto") if has_gpu else ()
-    small = command("python train_ssd.py --config", SMALL_RECIPE, *words, *more, *device)
+    small = command("python train_ssd.py --config", at_home(SMALL_RECIPE), *words, *more, *device)
     if is_small:
         return [f"next: {small}"]
-    lines = ["next: " + command("python train_ssd.py --config", RECIPE, *words)]
+    lines = ["next: " + command("python train_ssd.py --config", at_home(RECIPE), *words)]
     return lines if has_gpu else [*lines, f"on this machine, which has no GPU, a small net: {small}"]
 
 
@@ -109,7 +109,7 @@ def after_clean(root: Path, everything: bool) -> str:
     named = ("splits", "classes", *choices.AREAS, "exif", "thorough")
     others = {name: value for name in named if (value := getattr(chosen, name)) != getattr(usual, name)}
     spelled = choices.spelled(Namespace(root=root, **others))
-    return " ".join(["python -m pipeline run", spelled, *map(quoted, ("--from", own_data.FIRST))])
+    return " ".join([here("python -m pipeline run"), spelled, *map(quoted, ("--from", own_data.FIRST))])
 
 
 def run_again(arguments: Namespace, settings: Settings) -> str:
@@ -119,4 +119,4 @@ def run_again(arguments: Namespace, settings: Settings) -> str:
     if meant := root_meant(settings.root):
         return command("python -m pipeline status", "--root", meant)
     more = own_data.way_on(settings, named("extract"))
-    return " ".join(["python -m pipeline run", choices.spelled(arguments), *map(quoted, more)])
+    return " ".join([here("python -m pipeline run"), choices.spelled(arguments), *map(quoted, more)])

@@ -24,7 +24,7 @@ from pipeline.annotations.rules import id_problem
 from pipeline.command.options import count, name_list
 from pipeline.index.schema import READABLE_VERSIONS, USER_VERSION
 from vision.artefacts.data_layout import DEFAULT_ROOT, INDEX, LARGE_PX, SMALL_PX
-from vision.messages.advice import quoted
+from vision.messages.advice import command
 from vision.messages.command_line import Parser, comma_joined
 from vision.messages.output import words_are_the_result
 from vision.messages.system_errors import instead_of
@@ -140,7 +140,7 @@ def open_index(path: Path) -> sqlite3.Connection:
         raise QueryError(f"{instead_of('folder', path.parent)}\n  fix: name the data root: --root")
     if not path.is_file():
         raise QueryError(
-            f"{path}: there is no index here\n  fix: python -m pipeline run --root {quoted(path.parent)}"
+            f"{path}: there is no index here\n  fix: {command('python -m pipeline run', '--root', path.parent)}"
         )
     index = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
@@ -156,7 +156,7 @@ def open_index(path: Path) -> sqlite3.Connection:
 
 def _broken(path: Path, problem: object) -> QueryError:
     return QueryError(
-        f"{path}: {problem}\n  fix: make it again: python -m pipeline.index --root {quoted(path.parent)} --force"
+        f"{path}: {problem}\n  fix: make it again: {command('python -m pipeline.index', '--root', path.parent, '--force')}"
     )
 
 

@@ -12,7 +12,7 @@ from pipeline.image_check.verdicts import read_verdicts
 from pipeline.index.schema import COCO, USER_VERSION, dataset_of
 from pipeline.stage import Counts, Settings, Stage, StageContext, StageError
 from vision.artefacts.data_layout import IMAGE_REPORT, INDEX, UPRIGHT_SCHEMA, arrays_path, remapped_path
-from vision.messages.advice import quoted
+from vision.messages.advice import command
 from vision.messages.terminal import counted
 
 
@@ -44,13 +44,13 @@ def _run(context: StageContext) -> Counts:
         raise StageError(
             str(error),
             "the remapped file was damaged or is not one",
-            f"make it again: python -m pipeline.remap_categories --root {quoted(root)} --force",
+            f"make it again: {command('python -m pipeline.remap_categories', '--root', root, '--force')}",
         ) from error
     except FileNotFoundError as error:
         raise StageError(
             f"{error.filename}: no such file",
             "it comes from an earlier stage",
-            f"run the whole pipeline: python -m pipeline run --root {quoted(root)}",
+            f"run the whole pipeline: {command('python -m pipeline run', '--root', root)}",
         ) from error
     counts = Counts()
     for split, (images, boxes) in found.items():

@@ -43,7 +43,7 @@ from vision.artefacts.data_layout import (
     original_path,
     remapped_path,
 )
-from vision.messages.advice import command, quoted
+from vision.messages.advice import command
 
 
 def remap(
@@ -164,7 +164,7 @@ def _run(context: StageContext) -> Counts:
         raise StageError(
             f"{error.filename}: no such file",
             "it comes from an earlier stage",
-            f"run the whole pipeline: python -m pipeline run --root {quoted(context.root)}",
+            f"run the whole pipeline: {command('python -m pipeline run', '--root', context.root)}",
         ) from error
     return counts_of(results)
 

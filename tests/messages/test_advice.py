@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -85,3 +87,42 @@ def test_what_a_user_can_fix_is_a_message_and_what_we_did_wrong_a_traceback(
     for run in (lambda: run_tool(work), lambda: train_ssd.main(["--device", "cpu"])):
         with pytest.raises(ValueError, match="reshape"):
             run()
+
+
+def test_where_the_toolkit_is_elsewhere_its_programs_are_named_by_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``python ~/toolkit/compat/onnx_export.py`` from a folder in which ``python -m`` would find nothing."""
+    home = Path(train_ssd.__file__).parent
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    programs = (
+        "python -m pipeline run",
+        "python -m tools.evaluate",
+        "python3 -m tools.doctor",
+        "python train_ssd.py --resume",
+    )
+    assert [command(each, folder) for each in programs] == [f"{each} {quoted(folder)}" for each in programs]
+    script = SimpleNamespace(__file__=str(home / "compat/onnx_export.py"), __spec__=None)
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    assert [command(each, folder) for each in programs] == [
+        f"python {home}/pipeline run '{folder}'",
+        f"python {home}/tools/evaluate '{folder}'",
+        f"python3 {home}/tools/doctor.py '{folder}'",
+        f"python {home}/train_ssd.py --resume '{folder}'",
+    ]
+    assert command("./setup_coco.sh", "--sample") == f"{home}/setup_coco.sh --sample"
+    assert (
+        command("mv", "a.b", "c") == "mv a.b c"
+        and advice.at_home("configs/demo.yaml") == home / "configs/demo.yaml"
+    )
+    line = command("python -m tools.models", "--help").replace("python ", f"{sys.executable} ")
+    found = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
+    assert "usage:" in found.stdout
+    script.__spec__ = object()
+    assert command("python -m tools.doctor") == "python -m tools.doctor", "started with -m, it is found"
+    script.__spec__ = None
+    monkeypatch.chdir(home)
+    assert command("python -m tools.doctor") == "python -m tools.doctor"
+    assert advice.at_home("configs/demo.yaml") == "configs/demo.yaml"

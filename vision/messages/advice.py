@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from shlex import quote
 from typing import Union
+
+HOME = Path(__file__).resolve().parents[2]
+"""The toolkit's folder, in which ``python -m`` finds it."""
 
 
 class UserError(ValueError):
@@ -24,7 +28,42 @@ def command(program: str, *words: Word) -> str:
 
     Example: ``command("python -m pipeline run", "--root", root)``.
     """
-    return " ".join([program, *map(quoted, words)])
+    return " ".join([here(program), *map(quoted, words)])
+
+
+def here(program: str) -> str:
+    """``program`` for the folder in which it will be typed.
+
+    Where this process was started as a file (``python …/compat/eval_ssd.py``) from outside of the toolkit's folder,
+    ``python -m`` would find nothing there: then it is started as a file, too.
+    """
+    known = re.match(r"(python3? )-m ([\w.]+)|(python3? |)(?:\./)?(\w+\.\w+)", program)
+    if known is None or not _is_elsewhere():
+        return program
+    start, module, begin, name = known.groups()
+    place = HOME.joinpath(*module.split(".")) if module else HOME / name
+    file = place if place.exists() else place.with_suffix(".py")
+    return f"{start or begin}{quoted(file)}{program[known.end() :]}" if file.exists() else program
+
+
+def at_home(path: str) -> str | Path:
+    """``path`` of a file of the toolkit, such as a recipe, for the folder in which it will be typed."""
+    return HOME / path if _is_elsewhere() else path
+
+
+def _is_elsewhere() -> bool:
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    if (
+        getattr(main, "__spec__", None) is not None
+        or file is None
+        or HOME not in Path(file).resolve().parents
+    ):
+        return False
+    try:
+        return Path.cwd() != HOME
+    except FileNotFoundError:  # the folder is gone
+        return True
 
 
 def quoted(word: Word) -> str:

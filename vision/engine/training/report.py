@@ -16,7 +16,7 @@ from vision.engine.runs.plan import Plan
 from vision.engine.runs.resume import machine_notes
 from vision.engine.state import TrainState
 from vision.engine.training.session import Session
-from vision.messages.advice import quoted, shown
+from vision.messages.advice import command, quoted, shown
 from vision.messages.terminal import counted
 from vision.ssd.priors.written import called
 from vision.ssd.variants import find
@@ -146,10 +146,10 @@ def end(session: Session, state: TrainState, finished: list[dict[str, Any]]) -> 
         patience = session.config.patience
         stalled = patience is not None and state.best and state.best["since"] >= patience
         more = f" --patience {state.best['since'] + (patience or 0)}" if stalled else ""
-        console.say(f"resume:    python train_ssd.py --resume {quoted(run)}{more}")
+        console.say(f"resume:    {command('python train_ssd.py --resume', run)}{more}")
     if finished or state.best:
-        console.say(f"evaluate:  python -m tools.evaluate {quoted(run)}")
-        console.say(f"export:    python -m tools.export_onnx {quoted(run)}")
+        console.say(f"evaluate:  {command('python -m tools.evaluate', run)}")
+        console.say(f"export:    {command('python -m tools.export_onnx', run)}")
     console.say(f"curves:    tensorboard --logdir {quoted(run.parent)}")
 
 
