@@ -21,6 +21,7 @@ from pipeline.stop import StageError
 from vision.messages.advice import shown
 from vision.messages.command_line import comma_list, shortened
 from vision.messages.system_errors import instead_of
+from vision.messages.terminal import counted
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -49,7 +50,7 @@ def read(source: Source) -> Foreign:
                 f"images that no list and no annotation names, which are not taken: {len(beside):,}, such as {shown(beside[0].name)!r}"
             )
 
-    return Foreign(_classes(root), images(), lambda: notes)
+    return Foreign(_classes(root, notes), images(), lambda: notes)
 
 
 def _root(path: Path) -> Path:
@@ -76,15 +77,19 @@ def _root(path: Path) -> Path:
     )
 
 
-def _classes(root: Path) -> tuple[str, ...]:
-    """The names in ``labels.txt``: one a line (dusty-nv), or separated by commas (qfgaohao)."""
+def _classes(root: Path, notes: list[str]) -> tuple[str, ...]:
+    """The names in ``labels.txt``: one a line (dusty-nv), or separated by commas (qfgaohao), which is said."""
     path = root / "labels.txt"
     if not path.is_file():
         return ()
     lines = lines_of(path)
     if len(lines) == 1 and "," in lines[0]:
         try:
-            return tuple(comma_list(lines[0]))
+            names = tuple(comma_list(lines[0]))
+            notes.append(
+                f"labels.txt is one line with commas, taken for {counted(len(names), 'class')}; a name that holds a comma stands in quotes"
+            )
+            return names
         except ValueError as error:
             raise StageError(f"{shown(path)} cannot be read", str(error), "write a class a line") from None
     return tuple(lines)

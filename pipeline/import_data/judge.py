@@ -131,6 +131,7 @@ class Judge:
 def give_names(images: Iterable[Kept], report: Report) -> None:
     """Each image of one split gets a plain path that no other one has on any disk: its own, nearly always."""
     taken: set[str] = set()
+    folders: set[str] = set()
     for image in images:
         name = image.name
         if file_name_problem(name) is not None or name.startswith("-") or not may_be_image(name):
@@ -138,15 +139,22 @@ def give_names(images: Iterable[Kept], report: Report) -> None:
             plain = re.sub(r"[^\w.-]", "_", last.stem, flags=re.ASCII).lstrip("-._")
             suffix = last.suffix if may_be_image(f"x{last.suffix}") else image.path.suffix
             name = _fitting(plain or "image", suffix)
+        if taken & _above(name):  # one of its folders is called like an image before it
+            name = _fitting(name.replace("/", "_").rpartition(".")[0], f".{name.rpartition('.')[2]}")
         stem, dot, end = name.rpartition(".")
         number = 1
-        while folded(name) in taken:
+        while folded(name) in taken | folders:
             number += 1
             name = _fitting(stem, f"-{number}{dot}{end}")
         taken.add(folded(name))
+        folders |= _above(name)
         if name != image.name:
             report.change("image", image.name, Problem("renamed", f"{name} in the data root", image.where))
             image.name = name
+
+
+def _above(name: str) -> set[str]:
+    return {folded(str(folder)) for folder in PurePath(name).parents}
 
 
 def _fitting(stem: str, end: str) -> str:

@@ -194,7 +194,20 @@ def test_trainval_gives_what_val_has_not(tmp_path: Path) -> None:
 def test_labels_keep_their_order(text: str, tmp_path: Path) -> None:
     root = root_with(tmp_path, xml(GOOD))
     put(root / "labels.txt", text)
-    assert voc.read(Source(root, None, Sizes("stored"), NEVER)).classes == ("dog", "cat")
+    found = voc.read(Source(root, None, Sizes("stored"), NEVER))
+    assert found.classes == ("dog", "cat")
+    assert any("taken for 2 classes" in note for note in found.notes()) == ("," in text)
+
+
+def test_a_class_that_holds_a_comma_stands_in_quotes_or_in_a_list_of_lines(tmp_path: Path) -> None:
+    root = root_with(tmp_path, xml(GOOD))
+    for text, names in (
+        ('"light, red"', ("light, red",)),
+        ("light, red\ncat\n", ("light, red", "cat")),
+        ("light, red", ("light", "red")),
+    ):
+        put(root / "labels.txt", text)
+        assert voc.read(Source(root, None, Sizes("stored"), NEVER)).classes == names
 
 
 def test_difficult_is_ignored_kept_or_dropped(tmp_path: Path) -> None:

@@ -26,6 +26,19 @@ def test_names_are_plain_and_each_once() -> None:
     assert report.changed["renamed"] == sum(before != after for before, after in given.items())
 
 
+def test_a_file_and_a_folder_of_one_name_get_two() -> None:
+    """Of two folders of images, one has ``x.jpg``, the other one ``X.jpg/a.jpg``."""
+    for given in (
+        {"x.jpg": "x.jpg", "X.jpg/a.jpg": "X.jpg_a.jpg", "x.jpg/b/a.jpg": "x.jpg_b_a.jpg"},
+        {"X.jpg/a.jpg": "X.jpg/a.jpg", "x.jpg": "x-2.jpg", "X.jpg/b.jpg": "X.jpg/b.jpg"},
+    ):
+        images = [Kept(Path(name), name, None, (1, 1), [], name) for name in given]
+        report = Report()
+        give_names(images, report)
+        assert {before: image.name for before, image in zip(given, images, strict=True)} == given
+        assert report.changed["renamed"] == sum(before != after for before, after in given.items())
+
+
 def test_a_new_name_fits_on_a_disk() -> None:
     given = {
         "ž" * 125 + ".jpg": "ž" * 125 + ".jpg",
