@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,7 @@ class StageContext:
       succeeded
     * say: prints a line for people (the progress bar is moved out of the way)
     * stop: a stage calls ``stop.check()`` between items, which raises ``Interrupted`` after SIGINT or SIGTERM
+    * inputs: SHA-256 of each input that is there; that they stay so while the stage works is the runner's affair
     * last: what still holds of the last time; None where nothing does, or all is to be made again
     """
 
@@ -136,6 +137,7 @@ class StageContext:
     say: Callable[[str], None]
     stop: Stop
     last: Last | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:

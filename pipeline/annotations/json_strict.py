@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -68,8 +69,12 @@ def _is_plain(text: bytes, value: Any) -> bool:
     if b"{" not in text:
         return True
     quotes = text.count(b'"')
-    if type(value) is list and quotes == 2 * sum(len(each) for each in value if type(each) is dict):
-        return True  # the usual annotations: nothing is a text but their keys
+    if type(value) is list and {*map(type, value)} == {dict}:
+        strings = sum(map(len, value))
+        if quotes != 2 * strings:  # images; in the usual annotations nothing is a text but their keys
+            strings += list(map(type, chain.from_iterable(map(dict.values, value)))).count(str)
+        if quotes == 2 * strings:
+            return True
     outside_lists = sum(map(_strings, value)) if type(value) is list else _strings(value)
     return quotes == 2 * outside_lists or quotes == 2 * _all_strings([value])
 

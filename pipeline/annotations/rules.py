@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 MAX_ID = 2**63 - 1
@@ -70,7 +69,7 @@ def file_name_problem(name: Any) -> str | None:
     if "\\" in name or "://" in name or name[1:2] == ":":
         return "a backslash, a drive or an address: no plain relative path"
     parts = name.split("/")
-    if any(part in ("", ".", "..") for part in parts) or PurePosixPath(name).is_absolute():
+    if any(part in ("", ".", "..") for part in parts):
         return "leaves the image folder, or is no plain relative path"
     if any(len(part.encode()) > 255 for part in parts):
         return "a part longer than 255 bytes"

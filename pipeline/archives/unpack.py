@@ -57,8 +57,8 @@ def unpack_all(
     workers: int,
     stop: Stop,
     known: Mapping[str, trees.Member] = NOTHING_KNOWN,
-) -> None:
-    """Unpacks what is not yet in ``folder`` with the right size and CRC-32.
+) -> trees.Manifest:
+    """Unpacks what is not yet in ``folder`` with the right size and CRC-32; returns each file as it was then.
 
     ``known`` (by name of the member) spares reading files that have not changed since their CRC-32 was taken.
 
@@ -68,13 +68,15 @@ def unpack_all(
     """
     _require_space(members, folder)
 
-    def work(start: int) -> int:
-        batch = members[start : start + BATCH]
-        for member in batch:
+    made: trees.Manifest = {}
+
+    def work(start: int) -> trees.Manifest:
+        batch = {}
+        for member in members[start : start + BATCH]:
             stop.check()
-            if not _is_right(folder / member.name, member, known.get(member.name), stop):
-                unpack(archive, member, folder, stop)
-        return len(batch)
+            there = _there(folder / member.name, member, known.get(member.name), stop)
+            batch[member.name] = there or _as_it_is(unpack(archive, member, folder, stop), member)
+        return batch
 
     from concurrent.futures import ThreadPoolExecutor  # logging with it: few commands need it
 
@@ -84,11 +86,13 @@ def unpack_all(
         ThreadPoolExecutor(max(1, workers)) as pool,
     ):
         try:
-            for done in pool.map(work, range(0, len(members), BATCH)):
-                shown_so_far.update(done)
+            for batch in pool.map(work, range(0, len(members), BATCH)):
+                shown_so_far.update(len(batch))
+                made |= batch
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    return made
 
 
 def _require_space(members: Sequence[Member], folder: Path) -> None:
@@ -113,20 +117,10 @@ def verified_files(
         member = files.get(name)
         if member is None or stat.st_size != member.bytes:
             continue
-        now = trees.Member(stat.st_size, member.crc32, stat.st_mtime_ns, stat.st_ino)
+        now = _as_it_is(stat, member)
         if known.get(name) == now or trees.crc32_of(path, stop.check) == member.crc32:
             found[name] = now
     return {name: found[name] for name in sorted(found)}
-
-
-def unpacked_manifest(folder: Path, files: Mapping[str, Member]) -> trees.Manifest:
-    """The list of ``files`` that have just been unpacked into ``folder``, with the CRC-32 each was checked by."""
-    found = {name: stat for name, _, stat in trees.walk(folder) if name in files}
-    return {
-        name: trees.Member(stat.st_size, files[name].crc32, stat.st_mtime_ns, stat.st_ino)
-        for name, stat in sorted(found.items())
-        if stat.st_size == files[name].bytes
-    }
 
 
 def link_foreign_files(
@@ -190,8 +184,13 @@ def _copy(path: Path, target: Path, stop: Stop) -> None:
     shutil.copystat(path, target)
 
 
-def _is_right(path: Path, member: Member, known: trees.Member | None, stop: Stop) -> bool:
+def _there(path: Path, member: Member, known: trees.Member | None, stop: Stop) -> trees.Member | None:
+    """The file of ``member`` that is there already; None where there is none, or another one."""
     if not path.is_file() or (found := path.stat()).st_size != member.bytes:
-        return False
-    now = trees.Member(found.st_size, member.crc32, found.st_mtime_ns, found.st_ino)
-    return known == now or trees.crc32_of(path, stop.check) == member.crc32
+        return None
+    now = _as_it_is(found, member)
+    return now if known == now or trees.crc32_of(path, stop.check) == member.crc32 else None
+
+
+def _as_it_is(found: os.stat_result, member: Member) -> trees.Member:
+    return trees.Member(found.st_size, member.crc32, found.st_mtime_ns, found.st_ino)

@@ -20,8 +20,10 @@ AT_ONCE = 32 << 20
 """Bytes of a stored member that is read in one piece."""
 
 
-def unpack(archive: Archive, member: Member, folder: Path, stop: Stop = NEVER) -> None:
+def unpack(archive: Archive, member: Member, folder: Path, stop: Stop = NEVER) -> os.stat_result:
     """Writes one member below ``folder``: never more bytes than planned, under its name only when the CRC is right.
+
+    Returns the file as it was when the last byte was written.
 
     Raises:
         BadArchive: size or CRC are not those of the directory; Interrupted: asked to stop in a large member.
@@ -32,10 +34,12 @@ def unpack(archive: Archive, member: Member, folder: Path, stop: Stop = NEVER) -
     try:
         with part.open("wb", buffering=0) as sink:
             _copy(archive.file.fileno(), member, sink, stop)
+            made = os.fstat(sink.fileno())
     except (Interrupted, BadArchive):
         part.unlink(missing_ok=True)  # nothing goes on in the middle of a member
         raise
     os.replace(part, target)
+    return made
 
 
 def _copy(descriptor: int, member: Member, sink: BinaryIO, stop: Stop) -> None:

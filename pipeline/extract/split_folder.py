@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline.archives.archive import Archive
 from pipeline.archives.members import Member, Members
-from pipeline.archives.unpack import link_foreign_files, unpack_all, unpacked_manifest, verified_files
+from pipeline.archives.unpack import link_foreign_files, unpack_all, verified_files
 from pipeline.data_root import manifests as trees
 from pipeline.data_root import receipts
 from pipeline.data_root.receipts import receipt_path
@@ -61,9 +61,9 @@ def make_folder(context: StageContext, folder: str, archive: Archive, members: M
             )
     else:
         ours |= {name: _contents(files[name]) for name in files if name not in right}
-        _replace(context, folder, archive, files, right, old, ours)
+        made = _replace(context, folder, archive, files, right, old, ours)
         # what was proven while it was written need not be read again for the receipt
-        trees.write_manifest(noted, unpacked_manifest(final, files), ours, files.keys() - ours.keys())
+        trees.write_manifest(noted, made, ours, files.keys() - ours.keys())
     if old:
         context.say(
             f"{folder}: removed {counted(len(old), 'image')} of an earlier release, such as {old[0]!r}"
@@ -99,13 +99,13 @@ def _replace(
     right: trees.Manifest,
     old: Collection[str],
     ours: trees.Brought,
-) -> None:
-    """Unpacks what is not ``right`` into the staging folder, which then takes the place of the folder."""
+) -> trees.Manifest:
+    """Unpacks what is not ``right`` into the staging folder, which then takes the place of the folder; returns ``files`` as they are then."""
     final, staging = context.root / folder, context.staging / folder
     staging.mkdir(exist_ok=True)
     _sweep(staging, files)
     _link(final, staging, right, context.stop)
-    unpack_all(
+    made = unpack_all(
         archive,
         list(files.values()),
         context.staging,
@@ -128,6 +128,7 @@ def _replace(
         context.stop.check,
         lambda older: rescue_from(older, context.root, folder, context.say),
     )
+    return {name: made[files[name].name] for name in sorted(files)}
 
 
 def _joined(one: trees.Brought, other: trees.Brought) -> trees.Brought:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.image_check.verdicts import Verdict
@@ -23,25 +23,24 @@ def build_index(
     staging: Path,
     stop: Stop = NEVER,
     dataset: str = COCO,
+    known: Mapping[str, str] | None = None,
 ) -> dict[str, tuple[int, int]]:
     """Makes the database and the arrays of ``splits`` below ``staging`` from the remapped files of ``root``.
 
-    ``dataset`` is the name of the data. Without ``verdicts`` images count as unchecked. Gives the numbers of images
+    ``dataset`` is the name of the data, ``known`` are SHA-256 of files that need not be read for it. Without ``verdicts`` images count as unchecked. Gives the numbers of images
     and of boxes of each split. Raises AnnotationError for a remapped file that was damaged; Interrupted.
     """
     columns = [read_columns(root / remapped_path(split), split, stop) for split in splits]
-    digests = {}
-    for split in splits:
-        stop.check()
-        digests[split] = sha256_of(root / remapped_path(split))
+    sources = [*map(remapped_path, splits), *([] if verdicts is None else [IMAGE_REPORT])]
+    digests = {path: (known or {}).get(path) or sha256_of(root / path, stop.check) for path in sources}
     for of in columns:
         stop.check()
         folder = staging / arrays_path(of.split)
         folder.mkdir(parents=True)
         turned = _orientations(of, (verdicts or {}).get(of.split, {}))
-        write_arrays(of, folder, remapped_path(of.split), digests[of.split], turned)
+        write_arrays(of, folder, remapped_path(of.split), digests[remapped_path(of.split)], turned)
     tables = [(of, (verdicts or {}).get(of.split)) for of in columns]
-    write_tables(staging / INDEX, tables, _provenance(root, digests, verdicts is not None, dataset), stop)
+    write_tables(staging / INDEX, tables, _provenance(digests, dataset), stop)
     return {of.split: (len(of.image_ids), len(of.ids)) for of in columns}
 
 
@@ -51,12 +50,8 @@ def _orientations(columns: Columns, verdicts: dict[int, Verdict]) -> list[int]:
     return [verdict.orientation if verdict else STORED for verdict in known]
 
 
-def _provenance(root: Path, digests: dict[str, str], checked: bool, dataset: str) -> dict[str, str]:
-    found = {f"sha256 of {remapped_path(split)}": digest for split, digest in digests.items()}
-    found |= {
+def _provenance(digests: dict[str, str], dataset: str) -> dict[str, str]:
+    return {f"sha256 of {path}": digest for path, digest in digests.items()} | {
         "dataset": dataset,
         "boxes": "x, y, w, h in px of the image as stored, or as images.orientation turns it; origin at the top left",
     }
-    if checked:
-        found[f"sha256 of {IMAGE_REPORT}"] = sha256_of(root / IMAGE_REPORT)
-    return found

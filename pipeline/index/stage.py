@@ -39,7 +39,7 @@ def _run(context: StageContext) -> Counts:
     try:
         verdicts = read_verdicts(root / IMAGE_REPORT, splits)
         dataset = dataset_of(context.settings.choices)
-        found = build_index(root, splits, verdicts, context.staging, context.stop, dataset)
+        found = build_index(root, splits, verdicts, context.staging, context.stop, dataset, context.inputs)
     except AnnotationError as error:
         raise StageError(
             str(error),

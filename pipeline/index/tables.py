@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from itertools import repeat
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,8 @@ PRAGMAS = (
 )  # fmt: skip
 BLOCK = 50_000
 """Annotations that are turned into Python values at a time."""
+TOGETHER = 8
+"""Annotations that one statement puts in: half the time of one each."""
 PROGRESS_STEPS = 100_000
 """Steps of SQLite's machine (some milliseconds) between two looks whether to stop."""
 CANNOT_OPEN = "unable to open database file"
@@ -140,9 +142,13 @@ def _fill(
     database.executemany("INSERT OR IGNORE INTO categories VALUES (?, ?, ?, ?)", _category_rows(columns))
     rows = _image_rows(columns, verdicts, dataset)
     database.executemany("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    database.executemany(
-        "INSERT INTO annotations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _annotation_rows(columns)
-    )
+    annotations, count = _annotation_rows(columns), len(columns.ids)
+    for together in (TOGETHER, 1):
+        values = chain.from_iterable(islice(annotations, count - count % together))
+        row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        statement = "INSERT INTO annotations VALUES " + ", ".join([row] * together)
+        database.executemany(statement, zip(*[values] * row.count("?") * together, strict=True))
+        count %= together
     return len(rows)
 
 

@@ -255,7 +255,7 @@ def _act(
     last = None if force else _last(stage, settings, receipt, observer)
     claims.note(settings.root, stage.name, stage.proves(settings))  # the stage itself gives them their names
     staging = _staging_folder(settings.root, stage, plan, fresh=force)
-    context = StageContext(settings, staging, say, stop, last)
+    context = StageContext(settings, staging, say, stop, last, plan["inputs"])
     clear(stage, context)
     counts = stage.run(context)
     _check_counts(stage, counts)

@@ -239,6 +239,27 @@ def test_images_are_read_once_when_they_are_unpacked(
     assert len([path for path in read if "2017" in path]) >= 24
 
 
+def test_a_folder_of_images_is_walked_once_behind_each_stage_that_has_to_do_with_it(
+    miniature_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked: list[str] = []
+    walk = trees.walk
+    monkeypatch.setattr(trees, "walk", lambda tree, *how: (walked.append(str(tree)), walk(tree, *how))[1])
+    table, root = str(miniature_release / "release.json"), tmp_path / "root"
+    with mirror(miniature_release) as url:
+        line = ["--root", str(root), "--release", table, "--mirror", url, "--workers", "1"]
+        assert main(["run", *line]) == 0
+    folders, arrays = (
+        [str(root / below / f"{split}2017") for split in ("train", "val")] for below in ("", "arrays")
+    )
+    assert walked == [*folders, *folders, *arrays], (
+        "behind extract, and behind the image check: is all of it as it was?"
+    )
+    walked.clear()
+    assert main(["run", "--root", str(root)]) == 0
+    assert walked == [*folders, *arrays], "nothing to do"
+
+
 def test_a_root_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "nowhere"
     for command, code in (("status", 0), ("verify", 1)):

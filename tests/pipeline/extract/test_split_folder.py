@@ -41,9 +41,9 @@ def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     unpack = unpacking.unpack
 
-    def noted(archive: object, member: object, *others: object) -> None:
+    def noted(archive: object, member: object, *others: object) -> os.stat_result:
         names.append(Path(member.name).name)  # type: ignore[attr-defined]
-        unpack(archive, member, *others)  # type: ignore[arg-type]
+        return unpack(archive, member, *others)  # type: ignore[arg-type]
 
     monkeypatch.setattr(unpacking, "unpack", noted)
     return names
