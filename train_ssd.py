@@ -44,8 +44,6 @@ def train(parsed: "Parsed", console: "Console", stop: "StopRequest") -> None:
 
 def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "StopRequest") -> None:
     """Everything that is made before the first step, and the loop."""
-    from dataclasses import replace
-
     from vision.datasets.loading import make_loader
     from vision.datasets.sampling import BatchSampler
     from vision.datasets.splits import open_splits
@@ -56,7 +54,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     from vision.engine.optim import build_optimizer, build_schedule
     from vision.engine.options import to_mapping
     from vision.engine.runs import disk, initial, resume
-    from vision.engine.runs.metric_logger import MetricLogger, NullLogger
+    from vision.engine.runs.metric_logger import NullLogger
     from vision.engine.training import memory, report, start
     from vision.engine.training.loop import fit
     from vision.engine.training.session import Session
@@ -113,7 +111,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     if group.is_main:  # what is refused is refused by now: a refused session leaves the folder as it was
         plan = start.rewind(state, plan, removed)
         resume.write_run_files(config, plan.run, train_data.classes)
-        session = replace(session, board=MetricLogger(plan.run, state.step))
+        session = start.open_logs(session, state, plan)
     report.begin(session, state, plan, host, initial_weights)
     try:
         finished = fit(state, session)

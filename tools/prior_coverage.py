@@ -13,7 +13,7 @@ if __name__ == "__main__":  # before the imports: they take a while
     guard(only_prints=True)
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +23,6 @@ from vision.messages.terminal import counted
 from vision.ssd.variants import DEFAULT_VARIANT, find
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from vision.datasets.coco import CocoDetection
     from vision.ssd.coverage import Coverage
 
 EXAMPLES = """examples:
@@ -55,19 +52,6 @@ def build_parser() -> Parser:
     return parser
 
 
-def objects(data: CocoDetection, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Of at most ``most`` images: (G, 4) corners as fractions, (G,) mask areas in px²; no crowd regions."""
-    import numpy as np
-
-    names = ("heights", "widths", "boxes_xyxy_px", "is_crowd", "area")
-    heights, widths, boxes, is_crowd, area = data.columns(*names)
-    for index in np.unique(np.linspace(0, len(data) - 1, min(most, len(data))).astype(int)).tolist():
-        own = data.boxes_of(index)
-        single = ~is_crowd[own]
-        side = np.array([widths[index], heights[index]] * 2)
-        yield boxes[own][single] / side, area[own][single]
-
-
 def table(found: dict[str, Coverage]) -> str:
     """A line a profile."""
     lines = [
@@ -86,14 +70,14 @@ def report(arguments: argparse.Namespace) -> int:
     from vision.core.sample import InputSpec
     from vision.datasets.coco import CocoDetection
     from vision.ssd.build import map_sizes
-    from vision.ssd.coverage import measure
+    from vision.ssd.coverage import measure, objects_of
     from vision.ssd.priors.generate import make_priors
 
     data = CocoDetection(arguments.datasets, arguments.split)
     spec = InputSpec(height=arguments.resolution[-1], width=arguments.resolution[0])
     variant = find(arguments.net)
     maps = map_sizes(variant, spec)
-    images = list(objects(data, arguments.images))
+    images = list(objects_of(data, arguments.images))
     found = {name: measure(images, make_priors(row, maps, spec)) for name, row in variant.priors.items()}
     boxes = sum(len(one) for one, _ in images)
     print(

@@ -105,6 +105,11 @@ def _pad(rows: list[np.ndarray], fill: float) -> np.ndarray:
     return padded
 
 
+def collate(samples: Sequence[Sample]) -> Batch:
+    """The batch that a loader makes of ``samples``. Raises ValueError where they differ in size."""
+    return _to_batch(_to_arrays(samples))
+
+
 def _to_batch(arrays: _Arrays) -> Batch:
     tensors = [torch.from_numpy(array) for array in arrays]
     return Batch(tensors[0].permute(0, 3, 1, 2), *tensors[1:])  # (N, H, W, 3) → (N, 3, H, W), the same memory

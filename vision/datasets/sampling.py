@@ -111,11 +111,15 @@ class BatchSampler:
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
         epoch = self.epoch
-        order = self._order.order(epoch) if self.shuffle else np.arange(self.length, dtype=np.int64)
         for step in range(self.start_step, self.steps_per_epoch):
-            first, end = self._own(step)
-            if first < end:
-                yield [SampleKey(epoch, index) for index in order[first:end].tolist()]
+            if keys := self.keys(epoch, step):
+                yield keys
+
+    def keys(self, epoch: int, step: int) -> list[SampleKey]:
+        """This rank's images of a step, wherever the iteration is; none where nothing is left for it."""
+        order = self._order.order(epoch) if self.shuffle else np.arange(self.length, dtype=np.int64)
+        first, end = self._own(step)
+        return [SampleKey(epoch, index) for index in order[first:end].tolist()]
 
     def _own(self, step: int) -> tuple[int, int]:
         """Where this rank's part of a global batch begins and ends in the epoch's order."""

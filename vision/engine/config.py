@@ -218,6 +218,10 @@ class TrainConfig:
         1, "epochs between COCO mAPs, which are computed where a validation is due", RUN, "free",
         low=1, high=EPOCHS,
     )  # fmt: skip
+    panels_every: int = option(
+        10, "epochs between panels (images of batches, matching, predictions) in report/ and TensorBoard, which the start and the last "
+        "epoch have too; 0 = none. Changes no result", RUN, "free", low=0, high=EPOCHS,
+    )  # fmt: skip
     patience: int | None = option(
         None, "stop after that many validations in a row without a better one", RUN, "free",
         low=1, high=EPOCHS,

@@ -12,7 +12,7 @@ import importlib.metadata
 import io
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -51,11 +51,24 @@ class ClassScores:
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """Precision of a class at IoU 0.5, all sizes, 100 detections an image.
+
+    * precision (101,): at recall 0, 0.01, … 1, the best at that recall or a higher one; 0 where it is not reached, ``UNDEFINED``
+      without ground truth
+    * scores (101,): the threshold with which that recall is reached
+    """
+
+    precision: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """What a scorer says.
 
     * metrics: ``METRICS`` → value in [0, 1], or ``UNDEFINED``
-    * per_class: in the order of the labels
+    * per_class, curves: in the order of the labels
     * backend, version: who computed it
     """
 
@@ -66,6 +79,7 @@ class Scores:
     images: int
     boxes: int
     detections: int
+    curves: tuple[Curve, ...] = field(default=(), repr=False, compare=False)
 
 
 def score(results: Results, dataset: Any, backend: str = "auto") -> Scores:
@@ -77,10 +91,14 @@ def score(results: Results, dataset: Any, backend: str = "auto") -> Scores:
     truth = dataset if isinstance(dataset, GroundTruth) else ground_truth_of(dataset)
     require_known(results, truth)
     name = choose_backend(backend)
-    precision, recall, stats = _SCORERS[name](results, truth)
+    precision, recall, thresholds, stats = _SCORERS[name](results, truth)
     return Scores(
         metrics={key: float(value) for key, value in zip(METRICS, stats, strict=True)},
         per_class=tuple(_class_scores(precision, recall, results, truth)),
+        curves=tuple(
+            Curve(*(table[_IOU_50, :, k, _ALL_AREAS, _HUNDRED].copy() for table in (precision, thresholds)))
+            for k in _positions(truth)
+        ),
         backend=name,
         version=importlib.metadata.version(name),
         images=len(truth.image_ids),
@@ -119,8 +137,8 @@ def require_known(results: Results, truth: GroundTruth) -> None:
 
 # ---------------------------------------------------------------- the scorers
 
-Computed = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""precision (T, R, K, A, M), recall (T, K, A, M), the 12 numbers."""
+Computed = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""precision (T, R, K, A, M), recall (T, K, A, M), score thresholds as precision, the 12 numbers."""
 
 
 def _with_pycocotools(results: Results, truth: GroundTruth) -> Computed:
@@ -152,7 +170,8 @@ def _run(evaluation: Any) -> Computed:
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
-    return evaluation.eval["precision"], evaluation.eval["recall"], np.asarray(evaluation.stats)
+    found = evaluation.eval
+    return found["precision"], found["recall"], found["scores"], np.asarray(evaluation.stats)
 
 
 _SCORERS: dict[str, Callable[[Results, GroundTruth], Computed]] = {
@@ -179,10 +198,9 @@ def _quiet() -> Iterator[None]:
 def _class_scores(
     precision: np.ndarray, recall: np.ndarray, results: Results, truth: GroundTruth
 ) -> Iterator[ClassScores]:
-    """``truth.categories`` in their order; the scorers' axis K is sorted by id."""
-    position = {id_: k for k, id_ in enumerate(sorted(row["id"] for row in truth.categories))}
-    for row in truth.categories:
-        id_, k = row["id"], position[row["id"]]
+    """``truth.categories`` in their order."""
+    for row, k in zip(truth.categories, _positions(truth), strict=True):
+        id_ = row["id"]
         curve = precision[:, :, k, _ALL_AREAS, _HUNDRED]  # (T, R)
         own = truth.category_ids == id_
         yield ClassScores(
@@ -196,6 +214,12 @@ def _class_scores(
             crowds=int((own & truth.is_crowd).sum()),
             detections=int((results.category_ids == id_).sum()),
         )
+
+
+def _positions(truth: GroundTruth) -> list[int]:
+    """Where the scorers' axis K, which is sorted by id, has each of ``truth.categories``."""
+    order = {id_: k for k, id_ in enumerate(sorted(row["id"] for row in truth.categories))}
+    return [order[row["id"]] for row in truth.categories]
 
 
 def _defined_mean(values: np.ndarray) -> float:

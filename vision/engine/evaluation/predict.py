@@ -52,7 +52,7 @@ def predict(
     with evaluation_mode(detector), torch.inference_mode():
         for batch in loader:
             on_device = batch.to(device, non_blocking=True)
-            logits, offsets = _forward(detector, on_device, amp_dtype)
+            logits, offsets = forward(detector, on_device, amp_dtype)
             if observe is None:
                 if not are_finite(logits, offsets):
                     raise NotFiniteOutputs(f"images {batch.image_ids.tolist()[:4]}")
@@ -65,7 +65,7 @@ def predict(
     return Results.concatenate(parts)
 
 
-def _forward(detector: Detector, batch: Batch, amp_dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
+def forward(detector: Detector, batch: Batch, amp_dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
     """Normalised on the device, channels last; (N, P, C) and (N, P, 4)."""
     images = detector.input_spec.normalise(batch.images).contiguous(memory_format=torch.channels_last)
     enabled = amp_dtype is not None
@@ -99,10 +99,11 @@ def _to_results(found: list[Detections], batch: Batch, categories: np.ndarray) -
 
 @contextlib.contextmanager
 def evaluation_mode(detector: Detector) -> Iterator[None]:
-    """The detector evaluates meanwhile, and is in its former mode afterwards, whatever happens."""
-    before = detector.training
+    """The detector evaluates meanwhile, and each of its modules is in its former mode afterwards, whatever happens."""
+    training = [module for module in detector.modules() if module.training]
     detector.eval()
     try:
         yield
     finally:
-        detector.train(before)
+        for module in training:  # not all of them: frozen batch statistics stand still in training, too
+            module.training = True

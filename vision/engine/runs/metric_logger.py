@@ -18,9 +18,38 @@ from typing import Any
 
 from vision.artefacts import log
 from vision.artefacts.files import space_errors
+from vision.artefacts.records import parse_json
 
 METRICS_NAME = "metrics.jsonl"
-STEP_VALUES = ("loss", "classification", "localization", "positives", "grad_norm")
+SUMMARY = "summary"
+LONGEST_ROW = 1 << 20
+STEP_TAGS = {
+    "loss": "loss_by_step/total", "classification": "loss_by_step/classification", "localization": "loss_by_step/localization",
+    "positives": "optimisation/positives", "grad_norm": "optimisation/gradient_norm",
+}  # fmt: skip
+GROUPS = (
+    ("train_", "loss_by_epoch/train_"), ("val_", "loss_by_epoch/validation_"), ("raw_val_", "loss_by_epoch/raw_validation_"),
+    ("raw_A", "mAP_raw_weights/A"), ("AP", "mAP/AP"), ("AR", "recall/AR"), ("voc_", "mAP/voc_"),
+    ("positives_", "optimisation/positives_"), ("", "speed/"),
+)  # fmt: skip
+"""How the name of a value of an epoch begins → how its tag does; the first that fits."""
+UNDEFINED = -1.0
+"""COCO's score of nothing: no value to draw."""
+CHARTS = {
+    "training and validation": {
+        part: ["Multiline", [f"loss_by_epoch/train_{of}$", f"loss_by_epoch/validation_{of}$"]]
+        for part, of in (
+            ("loss", "total"),
+            ("classification", "classification"),
+            ("localization", "localization"),
+        )
+    },
+    "average precision": {
+        "averaged and raw weights": ["Multiline", ["mAP/AP$", "mAP_raw_weights/AP$"]],
+        "by object size": ["Multiline", ["mAP/APs$", "mAP/APm$", "mAP/APl$"]],
+    },
+}
+"""TensorBoard's custom scalars: what is one chart there."""
 
 
 def event_files(run: Path) -> list[Path]:
@@ -32,10 +61,10 @@ class Events:
     """One new event file of TensorBoard in the run folder.
 
     Written without TensorBoard's own writer, whose thread ends with a traceback when the disk is full. Raises OSError
-    that names the file. ``step``: where the session begins.
+    that names the file. ``first``: the step from which on older files no longer count.
     """
 
-    def __init__(self, run: Path, step: int) -> None:
+    def __init__(self, run: Path, first: int) -> None:
         from tensorboard.compat.proto.event_pb2 import SessionLog
         from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -44,11 +73,14 @@ class Events:
         self._stream = self._path.open("ab")
         self._records = RecordWriter(self._stream)
         self._write(file_version="brain.Event:2")
-        self._write(step=step + 1, session_log={"status": SessionLog.START})  # the writer's purge_step
+        self._write(step=first, session_log={"status": SessionLog.START})  # the writer's purge_step
 
     def add(self, row: dict[str, Any]) -> None:
         for tag, value in scalars(row):
-            self._write(step=row["step"], summary={"value": [{"tag": tag, "simple_value": value}]})
+            self.add_summary(row["step"], {"value": [{"tag": tag, "simple_value": value}]})
+
+    def add_summary(self, step: int, summary: Any) -> None:
+        self._write(step=step, summary=summary)
 
     def _write(self, **content: Any) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
@@ -82,11 +114,18 @@ def _new_event_file(run: Path) -> Path:
 
 
 class MetricLogger:
-    """The two logs of a session. ``step`` and ``epoch`` only remember; ``flush`` writes."""
+    """The two logs of a session. ``step``, ``epoch`` and ``summary`` only remember; ``flush`` writes.
 
-    def __init__(self, run: Path, step: int = 0) -> None:
+    ``step``: where the session begins; ``epoch_finished``: an epoch ended there, and all of that step counts. Otherwise its epoch may
+    have ended in a session that was killed before it could save: TensorBoard is told to forget that, and given the step's row again.
+    """
+
+    def __init__(self, run: Path, step: int = 0, epoch_finished: bool = False) -> None:
+        last = None if epoch_finished or not step else last_row(run / METRICS_NAME)
         self._lines = log.JsonLines(run / METRICS_NAME)
-        self._events = Events(run, step)
+        self._events = Events(run, step + 1 if epoch_finished else step)
+        if last is not None and last["step"] == step:
+            self._events.add(last)
         self._rows: list[dict[str, Any]] = []
 
     def step(self, row: dict[str, Any]) -> None:
@@ -96,10 +135,17 @@ class MetricLogger:
     def epoch(self, row: dict[str, Any]) -> None:
         self._rows.append({"kind": "epoch", **row})
 
+    def summary(self, step: int, summary: Any) -> None:
+        """For TensorBoard alone: a ``Summary``, or its fields."""
+        self._rows.append({"kind": SUMMARY, "step": step, "summary": summary})
+
     def flush(self) -> None:
         """Everything so far is on the disk when this returns."""
         while self._rows:
             row = self._rows.pop(0)
+            if row["kind"] == SUMMARY:
+                self._events.add_summary(row["step"], row["summary"])
+                continue
             self._lines.append(row)
             self._events.add(row)
         self._events.sync()
@@ -125,6 +171,9 @@ class NullLogger(MetricLogger):
     def epoch(self, row: dict[str, Any]) -> None:
         return
 
+    def summary(self, step: int, summary: Any) -> None:
+        return
+
     def flush(self) -> None:
         return
 
@@ -135,10 +184,28 @@ class NullLogger(MetricLogger):
 def scalars(row: dict[str, Any]) -> Iterator[tuple[str, float]]:
     """(TensorBoard tag, value) of a row of ``metrics.jsonl``."""
     if row["kind"] == "step":
-        values = {f"train/{name}": row.get(name) for name in STEP_VALUES}
-        values |= {f"rate/{name}": rate for name, rate in row["rate"].items()}
+        values = {tag: row.get(name) for name, tag in STEP_TAGS.items()}
+        values |= {f"optimisation/rate_{name}": rate for name, rate in row["rate"].items()}
     else:
-        values = {f"epoch/{name}": value for name, value in row.items() if isinstance(value, float)}
+        values = {_tag(name): value for name, value in row.items() if isinstance(value, float)}
+        values |= {f"AP_by_class/{name}": value for name, value in row.get("AP_by_class", {}).items()}
     for tag, value in values.items():
-        if isinstance(value, (int, float)):
+        if isinstance(value, (int, float)) and value != UNDEFINED:
             yield tag, value
+
+
+def _tag(name: str) -> str:
+    """``val_loss`` is called as the training's: ``total``."""
+    name = name.replace("val_loss", "val_total")
+    begins, group = next(pair for pair in GROUPS if name.startswith(pair[0]))
+    return group + name.removeprefix(begins)
+
+
+def last_row(path: Path) -> dict[str, Any] | None:
+    """The last object of a log of whole lines; None where there is none."""
+    if not path.exists():
+        return None
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - LONGEST_ROW))
+        lines = stream.read().splitlines()
+    return parse_json(lines[-1], METRICS_NAME) if lines else None

@@ -14,6 +14,7 @@ from vision.artefacts.files import atomic_publish, publish_bytes
 from vision.artefacts.records import RecordError, parse_json
 from vision.engine.checkpoints.folder import free_name
 from vision.engine.runs.metric_logger import METRICS_NAME, Events, event_files
+from vision.engine.runs.metrics_csv import write_csv
 from vision.messages.terminal import counted
 
 SHOWN_RANGES = 5
@@ -37,6 +38,7 @@ def truncate_logs(run: Path, step: int, epochs: int, epoch_finished: bool) -> li
 
     notes = _rewind_lines(run, belongs)
     notes += _missing_rows(run, step, epochs)
+    write_csv(run)
     return notes + _rebuild_events(run)
 
 

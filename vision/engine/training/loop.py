@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
 from vision.engine.checkpoints import checkpoint
+from vision.engine.evaluation.coco_map import Scores
+from vision.engine.runs.metrics_csv import write_csv
 from vision.engine.state import TrainState, seed_step
 from vision.engine.training.console import timed
 from vision.engine.training.not_finite import finite_metrics, require_finite_weights, require_steps
@@ -27,6 +30,7 @@ def fit(state: TrainState, session: Session) -> list[dict[str, Any]]:
     session.console.begin(
         state.step, session.total_steps, session.config.debug_steps, session.steps_per_epoch
     )
+    _panels_of_step(state, session)
     while state.epoch < session.config.epochs and not _has_to_leave(state, session):
         if state.step_in_epoch == 0 and _has_stalled(state, session):  # also when the same line is run again
             break
@@ -61,6 +65,7 @@ def train_epoch(state: TrainState, session: Session) -> None:
         seed_step(config.seed, state.step, session.group.rank)
         row = train_step(state, session, batch)
         session.board.step(row)
+        _panels_of_step(state, session)
         due = state.step % config.debug_steps == 0
         if due:
             session.board.flush()
@@ -93,10 +98,14 @@ def finish_epoch(state: TrainState, session: Session) -> dict[str, Any]:
     if state.ema is not None:
         session.group.broadcast_buffers(state.evaluated_model)
     require_steps(state, session)
-    metrics = finite_metrics(_validated(state, session), state, session) if due else {}
+    scores: list[Scores] = []
+    metrics = finite_metrics(_validated(state, session, scores.append), state, session) if due else {}
     means = {f"train_{name}": value for name, value in state.window.means().items()}
-    row = {"epoch": epoch, "step": state.step, **means, **metrics, **speed}
-    session.board.epoch(row)
+    positives = {"positives_per_image": state.window.positives / max(1, state.window.images)}
+    row = {"epoch": epoch, "step": state.step, **means, **positives, **metrics, **speed}
+    session.board.epoch({**row, **_by_class(scores)})
+    if session.panels is not None:
+        session.panels.at_epoch(state.evaluated_model, epoch, state.step, scores[0] if scores else None)
     best = due and _is_best(state, epoch, metrics)
     state.begin_next_epoch()
     save(state, session, metrics, epoch, best)
@@ -104,7 +113,22 @@ def finish_epoch(state: TrainState, session: Session) -> dict[str, Any]:
     return row
 
 
-def _validated(state: TrainState, session: Session) -> dict[str, float]:
+def _panels_of_step(state: TrainState, session: Session) -> None:
+    """Those of steps 0 and 1; a session that resumes there draws them again, where TensorBoard has left the old ones out."""
+    if session.panels is not None and state.step <= 1 and state.step == state.step_in_epoch:
+        session.panels.at_step(state.evaluated_model, state.step)
+
+
+def _by_class(scores: list[Scores]) -> dict[str, dict[str, float]]:
+    """AP of each class that the validation has, by name."""
+    return (
+        {"AP_by_class": {row.name: row.ap for one in scores for row in one.per_class if row.boxes}}
+        if scores
+        else {}
+    )
+
+
+def _validated(state: TrainState, session: Session, take: Callable[[Scores], None]) -> dict[str, float]:
     """Of the average of the weights where there is one, and then of the raw ones too, as ``raw_…``."""
     config, epoch = session.config, state.epoch
     due = (epoch + 1) % config.map_epochs == 0 or epoch + 1 == config.epochs
@@ -116,7 +140,7 @@ def _validated(state: TrainState, session: Session) -> dict[str, float]:
         found = validate(
             model, session.validation, session.validation_data, session.loss, session.device,
             session.amp_dtype, session.stop, session.group, with_map, session.console,
-            config.validation_mean_ap and not prefix,
+            config.validation_mean_ap and not prefix, None if prefix else take,
         )  # fmt: skip
         metrics.update({prefix + name: value for name, value in found.items()})
     return metrics
@@ -177,6 +201,8 @@ def save(
     if not session.group.is_main:
         return
     session.board.flush()
+    if finished_epoch is not None:
+        write_csv(session.run.path)
     seed_step(session.config.seed, state.step, session.group.rank)
     checkpoint.save(state, session.run, session.facts, metrics, finished_epoch, best)
     session.run.prune(session.config.keep_checkpoints)

@@ -16,6 +16,7 @@ from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.config import TrainConfig
 from vision.engine.distributed import Group
 from vision.engine.interrupt import StopRequest
+from vision.engine.panels.panels import Panels
 from vision.engine.runs.metric_logger import MetricLogger
 from vision.engine.training.console import Console
 from vision.ssd.losses.detection import SsdLoss
@@ -29,6 +30,7 @@ class Session:
     * order: the sampler behind ``train``
     * validation_data: a data set of ``vision.datasets``
     * group: this process among its peers
+    * panels: what draws them, in the process that writes
     """
 
     config: TrainConfig
@@ -46,6 +48,7 @@ class Session:
     console: Console
     stop: StopRequest
     group: Group
+    panels: Panels | None = None
 
     @property
     def steps_per_epoch(self) -> int:

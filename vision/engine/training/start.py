@@ -11,9 +11,13 @@ from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.config import TrainConfig
 from vision.engine.model import make_ema
 from vision.engine.optim import Schedule
+from vision.engine.panels.panels import Panels
+from vision.engine.runs.metric_logger import MetricLogger
 from vision.engine.runs.plan import Plan
+from vision.engine.runs.run_card import card
 from vision.engine.runs.truncate_logs import truncate_logs
 from vision.engine.state import TrainState
+from vision.engine.training.session import Session
 from vision.messages.terminal import counted
 from vision.ssd.model import Detector
 
@@ -37,6 +41,20 @@ def put_back(state: TrainState, plan: Plan) -> None:
         # another --t-max is the one way to another horizon
         kept = plan.config.t_max == plan.checkpoint.config.t_max
         checkpoint.restore(plan.checkpoint, state, keep_schedule=kept)
+
+
+def open_logs(session: Session, state: TrainState, plan: Plan) -> Session:
+    """``session`` with its logs and panels; where this process writes, and from here on the run folder has a session's files."""
+    config, finished = session.config, state.step > 0 and state.step_in_epoch == 0
+    board = MetricLogger(plan.run, state.step, finished)
+    for summary in card(config, state.model, session.facts.classes, fresh=state.step == 0):
+        board.summary(state.step + finished, summary)
+    panels = Panels(
+        config=config, run=plan.run, board=board, loss=session.loss, order=session.order,
+        train=session.train.dataset.samples, validation=session.validation.dataset.samples,  # type: ignore[attr-defined]
+        device=session.device, amp_dtype=session.amp_dtype, warn=session.console.warn,
+    )  # fmt: skip
+    return dataclasses.replace(session, board=board, panels=panels)
 
 
 def rewind(state: TrainState, plan: Plan, removed: int) -> Plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from vision.core.sample import Batch
 from vision.engine.distributed import Group
 from vision.engine.evaluation import coco_map, voc_ap
+from vision.engine.evaluation.coco_map import Scores
 from vision.engine.evaluation.predict import evaluation_mode, predict
 from vision.engine.evaluation.results import Results
 from vision.engine.interrupt import StopRequest
@@ -66,9 +67,10 @@ def validate(
     with_map: bool,
     console: Console,
     with_voc: bool = False,
+    take: Callable[[Scores], None] | None = None,
 ) -> dict[str, float]:
     """``val_loss``, its parts and, ``with_map``, COCO's 12 numbers of ``dataset``; ``with_voc``, VOC's AP is said, its mean
-    is ``voc_mean_ap``.
+    is ``voc_mean_ap``. ``take`` is given the scores of all classes, in the process that scores.
 
     Raises Interrupted in all processes, with the batch, once a signal has come to one of them.
     """
@@ -84,7 +86,7 @@ def validate(
             return {
                 **metrics,
                 **(
-                    _scores(results, dataset, group, console, with_voc)
+                    _scores(results, dataset, group, console, with_voc, take)
                     if math.isfinite(metrics["val_loss"])
                     else {}
                 ),
@@ -124,13 +126,17 @@ def until_asked(
 
 
 def _scores(
-    results: Results, dataset: Any, group: Group, console: Console, with_voc: bool
-) -> dict[str, float]:
+    results: Results, dataset: Any, group: Group, console: Console, with_voc: bool,
+    take: Callable[[Scores], None] | None,
+) -> dict[str, float]:  # fmt: skip
     """The shards of all processes scored once, by the first."""
     shards, scores = group.gather(results), {}
     if group.is_main:
         found = Results.concatenate(shards)
-        scores = dict(coco_map.score(found, dataset).metrics)
+        scored = coco_map.score(found, dataset)
+        scores = dict(scored.metrics)
+        if take is not None:
+            take(scored)
         if with_voc:
             voc = voc_ap.score(found, dataset)
             scores["voc_mean_ap"] = voc.mean_ap_11_points
