@@ -27,6 +27,7 @@ TINY = [
     "--lr=0.01",
     "--validation-map=false",
     "--debug-steps=3",
+    "--panels-every=0",
 ]
 """16 images in steps of 4: 4 steps an epoch, 16 in all. The net that trains fastest; it has no batch normalisation."""
 WITH_STATISTICS = [*TINY, "--net=mb1-ssd-lite"]

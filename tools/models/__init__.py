@@ -5,5 +5,4 @@
 * ``one_net.py``    layers, maps and prior boxes of one net
 * ``fields.py``     how much of the image each layer sees
 * ``timing.py``     milliseconds an image on this machine
-* ``prior_image.py``  the prior boxes of each map, drawn
 """

@@ -174,21 +174,27 @@ def show_one(arguments: argparse.Namespace, asked: Asked, row: Variant, priors: 
     return 0
 
 
-def _draw(path: Path, row: Variant, asked: Asked, priors: str) -> None:
-    import cv2
+PANEL_PX = 400
+"""Longer side of each map's drawing."""
 
-    from tools.models.prior_image import draw_priors
+
+def _draw(path: Path, row: Variant, asked: Asked, priors: str) -> None:
+    import numpy as np
+
     from vision.artefacts.files import publish_bytes
-    from vision.ssd.build import assemble, map_sizes
+    from vision.drawing.sheet import png_of
+    from vision.engine.panels.priors import draw_priors
+    from vision.engine.panels.tile_grid import grids
+    from vision.ssd.build import assemble
 
     spec = asked.spec(row)
     detector = assemble(row, asked.num_classes, spec, asked.width_mult, priors)
-    counts = list(row.profile(priors).shapes_per_cell)
-    sheet = draw_priors(detector, map_sizes(row, spec, asked.width_mult), counts)
-    done, data = cv2.imencode(".png", sheet[:, :, ::-1])
-    assert done
+    scale = PANEL_PX / max(spec.width, spec.height)
+    ground = np.full((max(1, round(spec.height * scale)), max(1, round(spec.width * scale)), 3), 60, np.uint8)
+    maps = grids(row, spec, asked.width_mult, priors)
+    sheet = draw_priors(ground, detector.priors_cxcywh.numpy(), maps)
     _require_free(path)
-    publish_bytes(path, data.tobytes())
+    publish_bytes(path, png_of(sheet))
     print(shown(path))
 
 

@@ -83,7 +83,7 @@ def test_a_resume_from_an_older_file_moves_later_records_aside(
 
 
 def steps_in_tensorboard(run: Path) -> list[int]:
-    return sorted(event.step for event in seen_in_tensorboard(run).Scalars("train/loss"))
+    return sorted(event.step for event in seen_in_tensorboard(run).Scalars("loss_by_step/total"))
 
 
 def test_logs_have_every_step_once(train: Train, tiny: list[str], tmp_path: Path) -> None:

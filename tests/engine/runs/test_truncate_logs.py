@@ -131,7 +131,7 @@ def test_tensorboard_shows_all_of_it(
     assert train("--resume", run, "--stop-after-step", 6) == 0
     after = scalars_in_tensorboard(run)
     assert {key: values for key, values in after.items() if key[1] <= 5} == before
-    assert len(after[("train/loss", 6)]) == 1
+    assert len(after[("loss_by_step/total", 6)]) == 1
 
 
 def test_tensorboard_shows_steps_once_from_the_checkpoint_on(tmp_path: Path) -> None:
@@ -142,7 +142,13 @@ def test_tensorboard_shows_steps_once_from_the_checkpoint_on(tmp_path: Path) -> 
             logger.step({**row, "step": step, "loss": float(first)})
         logger.close()
     found = scalars_in_tensorboard(tmp_path)
-    assert [found.get(("train/loss", step)) for step in range(1, 6)] == [[0.0], [0.0], [0.0], [3.0], None]
+    assert [found.get(("loss_by_step/total", step)) for step in range(1, 6)] == [
+        [0.0],
+        [0.0],
+        [0.0],
+        [3.0],
+        None,
+    ]
 
 
 def test_the_logs_are_on_the_disk_before_the_checkpoint_that_contains_them(
@@ -159,7 +165,7 @@ def test_the_logs_are_on_the_disk_before_the_checkpoint_that_contains_them(
     def publish(run: RunFolder, name: str, data: bytes, **facts: Any) -> Any:
         (events,) = board.event_files(run.path)
         assert synced[events.stat().st_ino] == events.stat().st_size
-        logged = [step for tag, step in scalars_in_tensorboard(run.path) if tag == "train/loss"]
+        logged = [step for tag, step in scalars_in_tensorboard(run.path) if tag == "loss_by_step/total"]
         assert logged == list(range(1, facts["step"] + 1))
         published.append(facts["step"])
         return really_publish(run, name, data, **facts)

@@ -11,7 +11,6 @@ import pytest
 
 from tools.models.__main__ import main
 from tools.models.catalogue import Asked, look_at, markdown
-from tools.models.prior_image import HEAD_PX
 from vision.ssd.variants import VARIANTS
 
 
@@ -100,7 +99,8 @@ def test_prior_boxes_are_drawn_and_nothing_is_written_over(
     assert capsys.readouterr().out.splitlines()[-1] == str(path)
     image = cv2.imread(str(path))
     assert image is not None
-    panel = image[12 + HEAD_PX : 12 + HEAD_PX + 200, 12 : 12 + 400]  # twice as wide as high, as the input
+    panel = image[16 : 16 + 200, 16 : 16 + 400]  # twice as wide as high, as the input
+    assert (panel[0] == 60).all() and (image[16 + 201] != 60).any()
     coloured = np.ptp(panel.astype(int), axis=2) > 60
     down, across = np.nonzero(coloured)
     # the boxes of the finest map are all within a quarter of the input, around the cell at the middle

@@ -85,7 +85,7 @@ def _of_map(
         pen.rectangle((x - 1, y - 1, x + 1, y + 1), fill=BLUE)
     for index in np.flatnonzero(positive).tolist():
         x1, y1, x2, y2 = boxes[index].tolist()
-        outline(pen, (x1, y1, x2, y2), AMBER if forced[index] else GREEN, 1)
+        outline(pen, (x1, y1, x2, y2), AMBER if forced[index] else GREEN, 2)
     ignored = int(match.ignored[own].sum())
     words = [f"{positive.sum()} positive"] if positive.any() else []
     words += [f"{(positive & forced).sum()} forced"] if (positive & forced).any() else []

@@ -32,7 +32,7 @@ from vision.engine.panels.matches import draw_matches
 from vision.engine.panels.pr_curves import pr_summaries
 from vision.engine.panels.predictions import best_of_cells, truth_and_predictions
 from vision.engine.panels.priors import draw_priors
-from vision.engine.panels.scene import SIDE_PX, Scene, scene_of
+from vision.engine.panels.scene import SIDE_PX, Scene, dimmed, scene_of
 from vision.engine.panels.tile_grid import TILE_PX, MapGrid, grids_of
 from vision.engine.runs.metric_logger import MetricLogger
 from vision.messages.system_errors import in_words
@@ -144,7 +144,7 @@ class Panels:
         scene = scene_of(self.validation[self._shown[0]], model.input_spec)
         priors = model.priors_cxcywh.cpu().numpy()
         return draw_priors(
-            scene.image, priors, self.grids, "priors by map: centres, and those of the middle cell"
+            dimmed(scene.image), priors, self.grids, "priors by map: centres, and those of the middle cell"
         )
 
     def _matching(self, model: Detector, keys: Sequence[SampleKey], title: str) -> np.ndarray:

@@ -18,8 +18,8 @@ def pr_summaries(scores: Scores) -> Iterator[Any]:
 
     for row, curve in zip(scores.per_class, scores.curves, strict=True):
         if row.boxes:
-            table = at_thresholds(curve.precision, curve.scores, row.boxes)
-            yield pr_curve_raw(f"pr_curves/{row.name}", *table, THRESHOLDS)
+            tp, fp, tn, fn, precision, recall = at_thresholds(curve.precision, curve.scores, row.boxes)
+            yield pr_curve_raw(f"pr_curves/{row.name}", tp, fp, tn, fn, precision, recall, THRESHOLDS)
 
 
 def at_thresholds(precision: np.ndarray, scores: np.ndarray, boxes: int) -> np.ndarray:

@@ -38,7 +38,7 @@ def truth_and_predictions(
         drawn = draw_boxes(
             scene.image, boxes[:MOST_SHOWN], labels[:MOST_SHOWN], classes, scores[clear][:MOST_SHOWN]
         )
-        best = f"best score {scores.max():.2f}" if len(scores) else "nothing above 0.01"
+        best = f"best score {scores.max():.2f}" if len(scores) else "no score above 0.01"
         tiles += [
             Tile(scene.with_truth(classes), f"{name}: truth, {len(scene.labels)}"),
             Tile(drawn, f"found: {clear.sum()} from {SHOWN_SCORE} on, {best}"),

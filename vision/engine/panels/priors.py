@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw
 from vision.drawing.boxes import outline
 from vision.drawing.palette import colour
 from vision.drawing.sheet import Tile, draw_sheet
-from vision.engine.panels.scene import dimmed
 from vision.engine.panels.tile_grid import MapGrid, by_map
 from vision.messages.terminal import counted
 
@@ -21,11 +20,11 @@ MOST_DOTS = 2000
 def draw_priors(
     image: np.ndarray, priors_cxcywh: np.ndarray, grids: Sequence[MapGrid], title: str = ""
 ) -> np.ndarray:
-    """On the (H, W, 3) uint8 image, which has the proportions of the input; priors (P, 4) as fractions of it."""
+    """On the dark (H, W, 3) uint8 image, which has the proportions of the input; priors (P, 4) as fractions of it."""
     tiles = []
     for grid, own in by_map(grids):
         caption = f"{grid}, {counted(grid.per_cell, 'box')} each"
-        tiles.append(Tile(_of_map(dimmed(image), priors_cxcywh[own], grid), caption))
+        tiles.append(Tile(_of_map(image, priors_cxcywh[own], grid), caption))
     return draw_sheet(tiles, title, columns=3)
 
 

@@ -65,4 +65,4 @@ def fitted(image: np.ndarray, side_px: int) -> np.ndarray:
 def dimmed(image: np.ndarray) -> np.ndarray:
     """Greyish and dark, so that what is drawn on it stands out."""
     grey = np.rint(image @ np.array(GREY))[..., None]
-    return (0.25 * image + 0.3 * grey).astype(np.uint8)
+    return (0.3 * image + 0.3 * grey + 30).astype(np.uint8)

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vision.core.sample import InputSpec
 from vision.drawing.sheet import Tile, draw_sheet
 from vision.engine.config import TrainConfig
 from vision.engine.model import input_spec
 from vision.ssd.build import map_sizes
-from vision.ssd.variants import find
+from vision.ssd.variants import Variant, find
 
 TILE_PX = 220
 
@@ -33,17 +34,22 @@ class MapGrid(NamedTuple):
 
 
 def grids_of(config: TrainConfig) -> list[MapGrid]:
-    """Of the net that ``config`` describes, finest first: in the order of its priors."""
+    """Of the net that ``config`` describes."""
     variant = find(config.net, config.heads)
-    sizes = map_sizes(variant, input_spec(config), config.mb2_width_mult)
-    counts = variant.profile(config.priors).shapes_per_cell
+    return grids(variant, input_spec(config), config.mb2_width_mult, config.priors)
+
+
+def grids(variant: Variant, spec: InputSpec, width_mult: float, priors: str) -> list[MapGrid]:
+    """Finest first, in the order of the priors."""
+    sizes = map_sizes(variant, spec, width_mult)
+    counts = variant.profile(priors).shapes_per_cell
     return [MapGrid(rows, columns, count) for (rows, columns), count in zip(sizes, counts, strict=True)]
 
 
-def by_map(grids: Sequence[MapGrid]) -> Iterator[tuple[MapGrid, slice]]:
+def by_map(maps: Sequence[MapGrid]) -> Iterator[tuple[MapGrid, slice]]:
     """Each map with its priors' places among all."""
-    ends = accumulate((grid.priors for grid in grids), initial=0)
-    for grid, (first, end) in zip(grids, pairwise(ends), strict=True):
+    ends = accumulate((grid.priors for grid in maps), initial=0)
+    for grid, (first, end) in zip(maps, pairwise(ends), strict=True):
         yield grid, slice(first, end)
 
 
