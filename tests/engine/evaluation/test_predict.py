@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vision.core.boxes import xyxy_to_cxcywh
 from vision.core.sample import Batch, InputSpec
-from vision.engine.evaluation.predict import predict
+from vision.engine.evaluation.predict import evaluation_mode, predict
 from vision.ssd.coding import BoxCoder
 from vision.ssd.variants import find
 
@@ -119,3 +119,12 @@ def test_a_score_of_two_hundredths_counts_and_one_of_five_thousandths_does_not()
     found = predict(oracle, batches([1]), "cpu", ORIGINAL_IDS).to_coco()
     assert [row["score"] for row in found] == pytest.approx([0.02, 0.012], abs=1e-5)
     assert [row["category_id"] for row in found] == [18, 18]
+
+
+def test_modules_that_stood_still_in_training_stand_still_afterwards() -> None:
+    model = nn.Sequential(nn.BatchNorm2d(2), nn.Dropout())
+    model[0].eval()
+    with pytest.raises(RuntimeError), evaluation_mode(model):  # type: ignore[arg-type]
+        assert not any(module.training for module in model.modules())
+        raise RuntimeError
+    assert [module.training for module in model.modules()] == [True, False, True]
