@@ -11,7 +11,7 @@ from pycocotools.cocoeval import Params
 
 from vision.core.sample import InputSpec
 from vision.ssd.build import map_sizes
-from vision.ssd.coverage import measure
+from vision.ssd.coverage import measure, objects_of
 from vision.ssd.priors.generate import make_priors
 from vision.ssd.variants import find
 
@@ -102,3 +102,31 @@ def test_the_coco_profile_of_each_layout_covers_as_docs_say(coco_boxes, name):
         print(f"{name}, {split}: {found.small:.1%} {found.medium:.1%} {found.large:.1%}")
         for share, least in zip((found.small, found.medium, found.large), COVERED[name], strict=True):
             assert share > least
+
+
+class _Data:
+    """Ten images of 100 × 50 px with two boxes each, the second a crowd region."""
+
+    def __len__(self) -> int:
+        return 10
+
+    def columns(self, *names: str) -> list[np.ndarray]:
+        columns = {
+            "heights": np.full(10, 50),
+            "widths": np.full(10, 100),
+            "boxes_xyxy_px": np.tile(np.array([[10, 10, 60, 35], [0, 0, 100, 50]], np.float32), (10, 1)),
+            "is_crowd": np.tile([False, True], 10),
+            "area": np.arange(20),
+            "first_box": np.arange(0, 22, 2),
+        }
+        return [columns[name] for name in names]
+
+
+def test_objects_are_spread_evenly_and_without_crowds() -> None:
+    found = list(objects_of(_Data(), 4))
+    np.testing.assert_allclose([boxes for boxes, _ in found], [[[0.1, 0.2, 0.6, 0.7]]] * 4)
+    assert [area.tolist() for _, area in found] == [[0], [6], [12], [18]]
+
+
+def test_more_than_there_are_means_all() -> None:
+    assert len(list(objects_of(_Data(), 1000))) == 10

@@ -91,22 +91,26 @@ def test_the_table_by_class_is_that_of_the_class_alone(tmp_path: Path, backend: 
     """Each row against the reference on the annotations and results of that class only."""
     of = truth(5, 30)
     results = guesses(of)
-    rows = score(results, of, backend).per_class
+    found = score(results, of, backend)
+    rows, curves = found.per_class, found.curves
     assert [(row.name, row.category_id) for row in rows] == list(zip(CLASSES[1:], IDS[1:], strict=True))
+    for row, curve in zip(rows[:3], curves, strict=False):
+        assert curve.precision.mean() == pytest.approx(row.ap50) and (np.diff(curve.scores) <= 0).all()
+    assert (curves[3].precision == UNDEFINED).all() and len(curves) == len(rows)
     for row in rows[:3]:
-        own, found = of.category_ids == row.category_id, results.category_ids == row.category_id
+        own, its = of.category_ids == row.category_id, results.category_ids == row.category_id
         alone = GroundTruth(
             of.image_ids, of.heights, of.widths, of.box_image_ids[own], of.category_ids[own],
             of.boxes_xywh_px[own], of.area[own], of.is_crowd[own],
             tuple(one for one in of.categories if one["id"] == row.category_id),
         )  # fmt: skip
-        part = Results(*(getattr(results, name)[found] for name in Results.__slots__))
+        part = Results(*(getattr(results, name)[its] for name in Results.__slots__))
         expected = with_files(tmp_path, alone, part)
         np.testing.assert_allclose(
             [row.ap, row.ap50, row.ap75, row.ar100], expected[[0, 1, 2, 8]], atol=1e-9, err_msg=row.name
         )
         assert (row.boxes, row.crowds) == (int((own & ~of.is_crowd).sum()), int((own & of.is_crowd).sum()))
-        assert row.detections == int(found.sum())
+        assert row.detections == int(its.sum())
     assert (rows[3].ap, rows[3].boxes) == (UNDEFINED, 0)
 
 
