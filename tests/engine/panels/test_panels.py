@@ -180,7 +180,7 @@ def test_a_full_disk_is_left_to_the_next_checkpoint(tmp_path: Path, monkeypatch:
     made, board, said = panels(tmp_path)
     monkeypatch.setattr("vision.artefacts.writable.free_bytes", lambda folder: SPARE_BYTES)
     made._draw_all(1, iter([("a", blank)]))
-    assert len(said) == 1 and "not enough space" in said[0] and not board.summaries
+    assert len(said) == 1 and "no space left" in said[0] and not board.summaries
     monkeypatch.undo()
     made._draw_all(1, iter([("a", blank)]))
     assert len(board.summaries) == 1 and (tmp_path / "report" / "a.png").is_file()

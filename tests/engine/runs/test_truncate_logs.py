@@ -137,7 +137,7 @@ def test_tensorboard_shows_all_of_it(
 def test_tensorboard_shows_steps_once_from_the_checkpoint_on(tmp_path: Path) -> None:
     row = {"epoch": 0, "rate": {"heads": 0.1}}
     for first, steps in ((0, 5), (3, 4)):
-        logger = board.MetricLogger(tmp_path, first)
+        logger = board.MetricLogger(tmp_path, first, epoch_finished=first > 0)
         for step in range(first + 1, steps + 1):
             logger.step({**row, "step": step, "loss": float(first)})
         logger.close()

@@ -121,8 +121,8 @@ class MetricLogger:
     """
 
     def __init__(self, run: Path, step: int = 0, epoch_finished: bool = False) -> None:
-        last = None if epoch_finished or not step else last_row(run / METRICS_NAME)
         self._lines = log.JsonLines(run / METRICS_NAME)
+        last = None if epoch_finished or not step else last_row(run / METRICS_NAME)
         self._events = Events(run, step + 1 if epoch_finished else step)
         if last is not None and last["step"] == step:
             self._events.add(last)
