@@ -176,14 +176,22 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where and how")
     add_root_option(group)
     add_splits_option(group)
-    group.add_argument(
-        "--workers", type=count, default=DEFAULTS.workers, metavar="N",
-        help="processes for a stage that uses several (%(default)s, one per core)",
-    )  # fmt: skip
+    add_workers(group)
     group.add_argument(
         "--force", action="store_true", help="run even if nothing has changed; reads every byte"
     )
     add_no_wait(group)
+
+
+def add_workers(group: argparse._ActionsContainer, what: str = "for a stage that uses several") -> None:
+    group.add_argument(
+        "--workers", type=count, default=DEFAULTS.workers, metavar="N",
+        help=f"processes {what} (%(default)s, one per core)",
+    )  # fmt: skip
+
+
+def add_depictions(group: argparse._ActionsContainer, of: str = "") -> None:
+    group.add_argument("--include-depiction", action="store_true", help=f"{of}also drawings of objects")
 
 
 def add_root_option(parser: argparse._ActionsContainer) -> None:

@@ -15,12 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.command import next_step
-from pipeline.command.options import OPTIONS, add_no_wait, count, data_folder
+from pipeline.command.options import OPTIONS, add_depictions, add_no_wait, add_workers, count, data_folder
 from pipeline.command.run_stage import reported, run_and_report, say, settings_of
 from pipeline.formats.contract import FORMATS
 from pipeline.import_data.request import DIFFICULT, LINKS, Request
 from pipeline.runner import own_data
-from pipeline.stage import Settings
 from pipeline.stages import NAMES, named
 from pipeline.stop import Stop
 from vision.messages.advice import command
@@ -80,18 +79,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--difficult", choices=DIFFICULT, default=DEFAULTS.difficult,
         help="voc: difficult objects are regions that count neither for nor against (ignore), objects (keep), or nothing (drop) (%(default)s)",
     )  # fmt: skip
-    single.add_argument(
-        "--include-depiction", action="store_true", help="open_images: also drawings of objects"
-    )
+    add_depictions(single, "open_images: ")
     run = parser.add_argument_group("the stages that follow")
     run.add_argument("--no-run", action="store_true", help="only import")
-    run.add_argument(
-        "--workers",
-        type=count,
-        default=Settings().workers,
-        metavar="N",
-        help="processes for a stage that uses several (%(default)s)",
-    )
+    add_workers(run)
     for flag in STAGE_OPTIONS:
         run.add_argument(flag, **OPTIONS[flag][1])
     add_no_wait(run)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.command.options import data_folder, name_list, positive, web_address
+from pipeline.command.options import add_depictions, data_folder, name_list, positive, web_address
 from pipeline.command.run_stage import reported, say
 from pipeline.open_images.driver import Request, download
 from pipeline.stop import Stop
@@ -49,7 +49,7 @@ def build_parser() -> Parser:
         "--max-annotations-per-class", type=limit, default=-1, metavar="N",
         help="at most so many boxes of a class in each split (all)",
     )  # fmt: skip
-    what.add_argument("--include-depiction", action="store_true", help="drawings of the object, too")
+    add_depictions(what)
     what.add_argument(
         "--remove-overlapped", action="store_true",
         help="without single boxes of which a group box of the class covers half or more",

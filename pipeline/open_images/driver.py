@@ -35,7 +35,7 @@ from pipeline.open_images.selection import limit_boxes, limit_images, shares
 from pipeline.space import require_space
 from pipeline.stop import StageError, Stop
 from pipeline.transfer.progress import Progress, size
-from vision.artefacts.data_layout import is_data_root
+from vision.artefacts.data_layout import import_root, is_data_root
 from vision.artefacts.files import atomic_publish, publish_json, remove_stale_temporaries, sha256_of
 from vision.artefacts.log import line
 from vision.artefacts.records import to_plain
@@ -291,19 +291,12 @@ class _Download:
                 f"{counted(len(images.failed), 'image')} could not be fetched and stand in no table: {shown(self.root / FAILURES)}; "
                 "the same command tries them again"
             )
-        data = data_root_for(self.root)
-        words = ("--from", "open_images", "--source", self.root, "--root", data)
+        words = ("--from", "open_images", "--source", self.root, "--root", import_root(self.root))
         drawings = ("--include-depiction",) if self.request.depictions else ()
         self.say("next: " + command("python -m pipeline.import_data", *words, *drawings))
         self.say(
             "training: the import says at its end with which command, as that depends on how many images it keeps"
         )
-
-
-def data_root_for(root: Path) -> Path:
-    """Where the import is told to put its data root: beside ``root``."""
-    place = root if root.name not in ("", "..") else root.resolve()
-    return place.with_name(f"{place.name}-data")
 
 
 def _lines(boxes: Boxes, here: Collection[str]) -> Iterator[bytes]:

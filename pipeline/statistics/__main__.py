@@ -20,7 +20,7 @@ from pipeline.command.options import (
     DEFAULTS,
     add_root_option,
     add_splits_option,
-    count,
+    add_workers,
     data_folder,
     positive,
 )
@@ -80,10 +80,7 @@ def parser() -> Parser:
         metavar="FILE.html",
         help="some images of each class and suspicion with their boxes",
     )
-    made.add_argument(
-        "--workers", type=count, default=DEFAULTS.workers, metavar="N",
-        help="processes that read images (%(default)s, one per core)",
-    )  # fmt: skip
+    add_workers(made, "that read images")
     return made
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from vision.artefacts.data_layout import data_at, foreign_layout, require_no_data, root_meant
+from vision.artefacts.data_layout import (
+    data_at,
+    foreign_layout,
+    import_root,
+    import_wanted,
+    require_no_data,
+    root_meant,
+)
 from vision.messages.advice import UserError
 
 
@@ -50,6 +57,34 @@ def test_a_data_root_that_was_meant(root: Path, tmp_path: Path) -> None:
     (tmp_path / "zoo").mkdir()
     for typed in ("own", "onward", "zoo", "nothing/like/it"):
         assert root_meant(tmp_path / typed) is None, typed
+
+
+def test_the_import_is_beside_what_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("fruit").mkdir()
+    Path("labels.json").touch()
+    assert import_root(Path("fruit/")) == Path("fruit-imported") and import_root(Path("labels.json")) == Path(
+        "labels-imported"
+    )
+    assert import_root(Path("x/fruit")) == Path("fruit-imported"), "nothing can be made beside it: here"
+    monkeypatch.chdir("fruit")
+    assert (
+        import_root(Path())
+        == tmp_path / "fruit-imported"
+        == import_root(Path("../fruit/").absolute()).resolve()
+    )
+    assert import_root(Path("..")).name == f"{tmp_path.name}-imported"
+
+
+def test_an_import_is_told_to_go_where_it_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fruit = tmp_path / "fruit"
+    (fruit / "Annotations").mkdir(parents=True)
+    (fruit / "Annotations/a.xml").touch()
+    monkeypatch.chdir(fruit)
+    told = f"python -m pipeline.import_data --from voc --source . --root {import_root(Path())}"
+    assert import_wanted(Path()) == told and import_wanted(tmp_path) is None
 
 
 def test_beside_it_and_in_other_folders_of_it_there_is_room(root: Path, tmp_path: Path) -> None:

@@ -1,13 +1,8 @@
-"""A folder in another layout → a data root: imported once, into a folder beside it, and found there the next time.
-
-Whose rule it is where the import goes: ``data/fruit`` → ``data/fruit-imported`` (hard links need the same disk); in the
-current folder where nothing can be made beside it.
-"""
+"""A folder in another layout → a data root: imported once, into a folder beside it, and found there the next time."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +10,7 @@ from pathlib import Path
 from vision.artefacts.data_layout import (
     DEFAULT_ROOT,
     foreign_layout,
+    import_root,
     is_data_root,
     receipt_name,
     root_meant,
@@ -34,14 +30,6 @@ class NotImported(Exception):
     """The import ended early and has said why; ``args[0]`` is its exit status."""
 
 
-def root_for(source: Path) -> Path:
-    """Where the import of ``source`` is, or goes."""
-    place = source if source.name not in ("", "..") else Path(os.path.abspath(source))  # noqa: PTH100
-    name = f"{place.stem if place.is_file() else place.name}-imported"
-    beside = place.with_name(name)
-    return beside if beside.exists() or os.access(place.parent, os.W_OK) else Path(name)
-
-
 def data_root(
     kind: str | None, source: Path, say: Say, workers: int | None = None
 ) -> tuple[Path, str | None]:
@@ -55,7 +43,7 @@ def data_root(
     kind = None if is_data_root(source) else kind or foreign_layout(source)
     if kind is None:
         return source, None
-    root = root_for(source)
+    root = import_root(source)
     made = (root / receipt_name("import_data")).is_file()
     if not source.exists():
         if made:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -117,14 +118,21 @@ def foreign_layout(folder: Path) -> str | None:
     )
 
 
+def import_root(source: Path) -> Path:
+    """Where the import of ``source`` is, or goes: beside it (hard links need the same disk), else in the current folder."""
+    place = source if source.name not in ("", "..") else Path(os.path.abspath(source))  # noqa: PTH100
+    name = f"{place.stem if place.is_file() else place.name}-imported"
+    beside = place.with_name(name)
+    return beside if beside.exists() or os.access(place.parent, os.W_OK) else Path(name)
+
+
 def import_wanted(folder: Path) -> str | None:
-    """The command that makes a data root of a ``folder`` in another layout, beside it; None where it has no such layout."""
+    """The command that makes a data root of a ``folder`` in another layout; None where it has no such layout."""
     kind = foreign_layout(folder)
     if kind is None:
         return None
-    place = folder if folder.name not in ("", "..") else folder.resolve()
-    root = place.with_name(f"{place.name}-imported")
-    return command("python -m pipeline.import_data", "--from", kind, "--source", place, "--root", root)
+    words = ("--from", kind, "--source", folder, "--root", import_root(folder))
+    return command("python -m pipeline.import_data", *words)
 
 
 def root_meant(place: Path) -> Path | None:

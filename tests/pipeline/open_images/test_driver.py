@@ -13,7 +13,6 @@ import pytest
 from pipeline.open_images import __main__ as command
 from pipeline.open_images import driver, images
 from pipeline.open_images.__main__ import main
-from pipeline.open_images.driver import data_root_for
 from pipeline.open_images.release import CACHE, MADE_COLUMNS, SPLITS, made_name
 from pipeline.stop import Stop
 from tests.faults.harness import KILL, Shim, python, snapshot, spread
@@ -21,6 +20,7 @@ from tests.pipeline.fault_server import FaultServer
 from tests.pipeline.open_images.conftest import Run
 from tests.pipeline.open_images.published import TABLES, Published
 from tests.printed import Printed
+from vision.artefacts.data_layout import import_root
 
 
 def written(root: Path) -> dict[str, Counter[str]]:
@@ -227,14 +227,6 @@ def test_too_little_room_is_said_before_an_image_is_asked_for(
     assert not [path for path in server.paths if path.endswith(".jpg")]
 
 
-def test_where_the_import_is_told_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "fruit").mkdir()
-    monkeypatch.chdir(tmp_path / "fruit")
-    assert data_root_for(Path("data/fruit")) == Path("data/fruit-data")
-    assert data_root_for(Path()) == tmp_path / "fruit-data"
-    assert data_root_for(Path("..")) == tmp_path.with_name(tmp_path.name + "-data")
-
-
 @pytest.mark.parametrize("drawings", [(), ("--include-depiction",)])
 def test_the_printed_import_makes_a_data_root(
     drawings: tuple[str, ...], run: Run, root: Path, release: Published, printed: Printed,
@@ -244,7 +236,7 @@ def test_the_printed_import_makes_a_data_root(
     said = capsys.readouterr().out
     shutil.rmtree(root / CACHE)  # nothing of it is needed any more
     printed(said, "pipeline/open_images/driver.py:_Download._end", "--workers", "1")
-    data = data_root_for(root)
+    data = import_root(root)
     assert sorted((data / "annotations/labels.txt").read_text().split()) == ["Apple", "BACKGROUND", "Orange"]
     boxes = release.images("Apple", "Orange", depictions=bool(drawings))
     for split, ours in (("train", "train"), ("validation", "val")):

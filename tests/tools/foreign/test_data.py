@@ -9,7 +9,7 @@ import pytest
 from tests.foreign_layouts import voc_of
 from tests.printed import ODD, Printed
 from tools.foreign import data
-from tools.foreign.data import NotImported, data_root, root_for, with_data_roots
+from tools.foreign.data import NotImported, data_root, with_data_roots
 from vision.engine.combinations import UsageError
 from vision.engine.config import parse
 from vision.messages.advice import UserError
@@ -32,19 +32,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     monkeypatch.setattr(data, "_imported", imported)
     return seen
-
-
-def test_the_import_is_beside_what_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("fruit").mkdir()
-    Path("labels.json").touch()
-    assert root_for(Path("fruit/")) == Path("fruit-imported") and root_for(Path("labels.json")) == Path(
-        "labels-imported"
-    )
-    assert root_for(Path("x/fruit")) == Path("fruit-imported"), "nothing can be made beside it: here"
-    monkeypatch.chdir("fruit")
-    assert root_for(Path()) == tmp_path / "fruit-imported" == root_for(Path("../fruit/").absolute()).resolve()
-    assert root_for(Path("..")).name == f"{tmp_path.name}-imported"
 
 
 def test_it_is_imported_once_and_found_again(
