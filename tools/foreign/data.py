@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -57,7 +58,8 @@ def data_root(
         f"{shown(source)}: {kind}, {'imported already' if made else 'which is imported once,'} into {shown(root)}"
     )
     words: list[str | Path] = ["--from", kind, "--source", source, "--root", root]
-    if status := _imported([*map(str, words), *(() if workers is None else ("--workers", str(workers)))]):
+    more = () if workers is None else ("--workers", workers)
+    if status := _by_one(f"the import into {shown(root)}", [*map(str, (*words, *more))]):
         if status == 1:
             as_it_is = f"; on the one that is there, as it is: --datasets {quoted(root)}" if made else ""
             say(f"  to train on what such an import makes: --datasets with its --root{as_it_is}")
@@ -68,6 +70,15 @@ def data_root(
 def _meant(source: Path) -> str:
     root = root_meant(source)
     return f"name the data folder that is there: {shown(root)}" if root else "check the path"
+
+
+def _by_one(name: str, words: list[str]) -> int:
+    """Of the processes that ``torchrun`` starts the first one imports."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return _imported(words)
+    from vision.engine.distributed import done_by_first
+
+    return done_by_first(name, lambda: _imported(words))
 
 
 def _imported(words: list[str]) -> int:

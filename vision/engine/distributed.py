@@ -6,13 +6,17 @@ Started by ``torchrun``; a process that was started alone is a group of one, and
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from vision.engine.config import TrainConfig, UsageError
 from vision.messages.advice import UserError
@@ -75,6 +79,36 @@ class Group:
 def world_size() -> int:
     """Processes that ``torchrun`` started for this run; 1 without it."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def done_by_first(name: str, work: Callable[[], int]) -> int:
+    """The exit status of ``work``, which the first process does before there is a group; the others wait, however long it takes.
+
+    Raises UserError where the first process is gone without having said it.
+    """
+    store, rank = _store()
+    if rank == 0:
+        status = 1
+        try:
+            status = work()
+        finally:
+            store.set(name, str(status))
+        return status
+    try:
+        while not store.check([name]):
+            time.sleep(0.1)  # here, not in the store: a signal ends it at once
+        return int(store.get(name))
+    except RuntimeError:
+        raise UserError(
+            f"{name} was not finished\n  why: the first process, which does it for all, is gone\n  fix: start all of them again"
+        ) from None
+
+
+@cache
+def _store() -> tuple[dist.Store, int]:
+    """What the processes meet by, and the rank of this one. Kept: where the first process serves it, ``join`` takes it over."""
+    store, rank, _ = next(rendezvous("env://", timeout=TIMEOUT))
+    return store, rank
 
 
 def check(config: TrainConfig, device: torch.device) -> None:

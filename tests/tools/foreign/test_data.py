@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from tests.engine.ranks import ends, train_ranks
+from tests.engine.tiny_runs import TINY
 from tests.foreign_layouts import voc_of
+from tests.pipeline.foreign import as_voc, draw
 from tests.printed import ODD, Printed
 from tools.foreign import data
 from tools.foreign.data import NotImported, data_root, with_data_roots
@@ -128,6 +132,50 @@ def test_images_that_are_elsewhere_are_told_by_a_command(
     assert "where the images are elsewhere, in DIR" in said
     printed(said, AGAIN, "--no-run", fill={"DIR": images})
     assert len(list(Path(f"{ODD}-imported/train2017").iterdir())) == 16
+
+
+# ---------------------------------------------------------------- several processes
+
+
+def slow_import(seen: Path) -> None:
+    """Notes each import in a file, and takes long enough for the others to get ahead."""
+    real = data._imported
+
+    def imported(words: list[str]) -> int:
+        with seen.open("a") as file:
+            file.write("import\n")
+        time.sleep(2)
+        return real(words)
+
+    data._imported = imported
+
+
+def test_of_several_processes_one_imports_and_the_others_wait(tmp_path: Path) -> None:
+    source, run, seen = as_voc(tmp_path / ODD, draw(6, 2)), tmp_path / "run", tmp_path / "seen"
+    words = [
+        "--dataset-type=voc",
+        "--data",
+        source,
+        *TINY,
+        "--epochs=1",
+        "--batch-size=2",
+        "--checkpoint-folder",
+        run,
+    ]
+    (status, first), (other_status, other) = ends(
+        train_ranks(2, tmp_path / "ranks", *words, before=slow_import, given=(seen,)), limit_s=240
+    )
+    assert (status, other_status) == (0, 0), (first, other)
+    assert seen.read_text() == "import\n" and "imported once, into" in first and "index: done" in first
+    assert "import" not in other and (run / "checkpoints.json").is_file()
+
+
+def test_an_import_that_fails_ends_all_of_them(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "Annotations").mkdir(parents=True)
+    found = ends(train_ranks(2, tmp_path / "ranks", "--dataset-type=voc", "--data", source), limit_s=240)
+    assert [status for status, _ in found] == [1, 1], found
+    assert sum("fix:" in said for _, said in found) >= 1 and "Traceback" not in str(found)
 
 
 # ---------------------------------------------------------------- the options of a training
