@@ -97,7 +97,7 @@ def test_import(cells: Cells) -> None:
                 assert name == truth and box == pytest.approx(true_box, abs=0.01)
 
 
-def boxes_of(content: dict[str, Any], image: int) -> list[Sequence[Any]]:
+def boxes_of(content: dict[str, Any], image: int) -> Sequence[Sequence[Any]]:
     names = {row["id"]: row["name"] for row in content["categories"]}
     own = [
         (names[row["category_id"]], *row["bbox"])
@@ -147,7 +147,7 @@ def test_export(cells: Cells) -> None:
 
 
 def test_detect(cells: Cells) -> None:
-    image, out = next((cells.root / "val2017").iterdir()), cells.folder / "found"
+    image, out = next((cells.root / "val2017").rglob("*.jpg")), cells.folder / "found"
     assert detect([str(cells.exported), str(image), "--threshold", "0.01", "--output", str(out)]) == 0
     (found,) = json.loads((out / "detections.json").read_text())["images"]
     assert {each["class"] for each in found["detections"]} <= set(CLASSES) and (

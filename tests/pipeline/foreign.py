@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -67,7 +68,8 @@ def text(path: Path, content: str) -> None:
 def as_coco(root: Path, images: Sequence[Drawn]) -> Path:
     """Roboflow's way: a JSON in the folder of each split, category 0 a supercategory."""
     for split, word in (("train", "train"), ("val", "valid")):
-        rows, boxes = [], []
+        rows: list[dict[str, Any]] = []
+        boxes: list[dict[str, Any]] = []
         for number, image in enumerate([image for image in images if image.split == split]):
             save(image, root / word / image.file)
             rows.append({"id": number, "file_name": image.file, "width": image.width, "height": image.height})
@@ -199,7 +201,7 @@ def as_labelme(root: Path, images: Sequence[Drawn]) -> Path:
             {"label": name, "points": [[x1, y0], [x0, y1]], "shape_type": "rectangle", "flags": {}}
             for name, x0, y0, x1, y1 in image.boxes
         ]
-        value = {
+        value: dict[str, Any] = {
             "version": "5.4.1", "flags": {}, "shapes": shapes, "imagePath": image.file, "imageData": None,
             "imageHeight": image.height, "imageWidth": image.width,
         }  # fmt: skip
