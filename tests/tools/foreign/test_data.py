@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -176,6 +178,25 @@ def test_an_import_that_fails_ends_all_of_them(tmp_path: Path) -> None:
     found = ends(train_ranks(2, tmp_path / "ranks", "--dataset-type=voc", "--data", source), limit_s=240)
     assert [status for status, _ in found] == [1, 1], found
     assert sum("fix:" in said for _, said in found) >= 1 and "Traceback" not in str(found)
+
+
+def killed(_: list[str]) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def killed_import() -> None:
+    data._imported = killed
+
+
+def test_the_first_process_is_gone_before_the_import_is_done(tmp_path: Path) -> None:
+    (tmp_path / "source/Annotations").mkdir(parents=True)
+    words = ["--dataset-type=voc", "--data", tmp_path / "source"]
+    (first, _), (other, said) = ends(
+        train_ranks(2, tmp_path / "ranks", *words, before=killed_import), limit_s=240
+    )
+    assert (first, other) == (-signal.SIGKILL, 1) and "Traceback" not in said
+    assert "why: the first process, which does it for all, is gone" in said
 
 
 # ---------------------------------------------------------------- the options of a training
