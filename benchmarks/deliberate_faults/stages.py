@@ -26,7 +26,7 @@ STAGES: tuple[Fault, ...] = (
     ),
     *rows(
         "pipeline/transfer/running_digest.py", "tests/pipeline/transfer/test_running_digest.py",
-        ("the digest goes on over a part that began anew", "if self._spans is not self._part.spans:", "if self._spans is None:", "tests/pipeline/transfer/test_running_digest.py::test_of_a_part_that_begins_anew"),
+        ("the digest continues over a part that began anew", "if self._spans is not self._part.spans:", "if self._spans is None:", "tests/pipeline/transfer/test_running_digest.py::test_of_a_part_that_begins_anew"),
         ("the digest runs over a gap", "            return span.position\n", "            continue\n", "tests/pipeline/transfer/test_running_digest.py::test_not_beyond_a_gap"),
     ),
     *rows(

@@ -116,7 +116,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
 
 
 def main(argv: Sequence[str] | None = None, then_train: bool = True) -> int:
-    """``then_train``: ends with the command that trains; not for a trainer, which goes on by itself."""
+    """``then_train``: ends with the command that trains; not for a trainer, which continues by itself."""
     arguments = parse(argv)
     request = request_of(arguments)
     with Stop() as stop:

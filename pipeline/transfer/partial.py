@@ -247,7 +247,7 @@ class PartialFile:
                 self._notes.sync()
 
     def _begin_sync(self) -> None:
-        """Bytes go on arriving meanwhile; nothing where one is running."""
+        """Bytes keep arriving meanwhile; nothing where one is running."""
         if self._notes is None or self._syncing.is_running:
             return
         self._unsynced = 0

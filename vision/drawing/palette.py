@@ -1,4 +1,4 @@
-"""One colour for a class, everywhere. Label 0 (background) is grey; labels above 80 begin again with the first.
+"""One colour for a class, everywhere. Label 0 (background) is grey; labels above 80 start over with the first.
 
 The first seven are Okabe and Ito's (jfly.uni-koeln.de/color). Each further one is the colour of a 16-level sRGB cube, neither
 dark, pale nor grey, that is farthest (CIELAB) from all before it, and two and a half times as far from the one just before it,
