@@ -38,6 +38,39 @@ ENGINE: tuple[Fault, ...] = (
         ("the log is cut one row too late", "row_step == step and (of_a_step or epoch_finished)", "row_step == step", "tests/engine/runs/test_truncate_logs.py::test_the_cut_is_right_behind_the_checkpoint"),
     ),
     *rows(
+        "vision/engine/runs/metric_logger.py", "tests/engine/runs/test_metric_logger.py",
+        ("an epoch's end that was not saved stands in TensorBoard twice", "Events(run, step + 1 if epoch_finished else step)", "Events(run, step + 1)", "tests/engine/runs/test_metric_logger.py::test_an_end_of_an_epoch_that_was_not_saved_is_forgotten"),
+        ("a saved epoch's end is forgotten", "Events(run, step + 1 if epoch_finished else step)", "Events(run, step)", "tests/engine/runs/test_metric_logger.py::test_an_end_of_an_epoch_that_was_saved_is_kept"),
+        ("the step of a resume is lost to TensorBoard", 'if last is not None and last["step"] == step:', "if last is None:", "tests/engine/runs/test_metric_logger.py::test_an_end_of_an_epoch_that_was_not_saved_is_forgotten"),
+    ),
+    *rows(
+        "vision/engine/evaluation/predict.py", "tests/engine/evaluation/test_predict.py",
+        ("frozen statistics move after a look at the net", "for module in training:", "for module in detector.modules():", "tests/engine/evaluation/test_predict.py::test_modules_that_stood_still_in_training_stand_still_afterwards"),
+    ),
+    *rows(
+        "vision/engine/panels/panels.py", "tests/engine/panels/test_panels.py",
+        ("a panel that fails ends the run", "except Exception as error:", "except ZeroDivisionError as error:", "tests/engine/panels/test_panels.py::test_what_fails_is_a_warning_and_reaches_no_log"),
+        ("a panel takes the last room on the disk", "+ SPARE_BYTES,", "", "tests/engine/panels/test_panels.py::test_a_full_disk_is_left_to_the_next_checkpoint"),
+    ),
+    *rows(
+        "vision/engine/panels/matches.py", "tests/engine/panels/test_matches.py",
+        ("forced priors look like all others", "AMBER if forced[index] else GREEN, 2", "GREEN, 2"),
+        ("an object without a prior is not red", "RED if not priors else", "RED if priors < 0 else"),
+    ),
+    *rows(
+        "vision/engine/panels/pr_curves.py", "tests/engine/panels/test_pr_curves.py",
+        ("precision of the first recall", "precision[last], 1.0", "precision[0], 1.0"),
+    ),
+    *rows(
+        "vision/engine/panels/predictions.py", "tests/engine/panels/test_matches.py",
+        ("a cell has the colour of the class before", "% (of_image.shape[1] - 1) + 1", "% (of_image.shape[1] - 1)"),
+    ),
+    *rows(
+        "vision/drawing/boxes.py", "tests/drawing/test_boxes.py",
+        ("names hide each other", "if not _hides(area, placed):", "if area:"),
+        ("names leave the image", "max(0.0, min(x, size[0] - width)), max(0.0, min(y, size[1] - height))", "x, y"),
+    ),
+    *rows(
         "vision/engine/runs/lock.py", "tests/engine/runs/test_lock.py",
         ("data workers keep the lock of a run that was killed", "take_lock(path, kind=fcntl.lockf)", "take_lock(path)", "tests/engine/runs/test_lock.py::test_a_killed_trainer_holds_nothing_though_its_workers_live"),
     ),
