@@ -18,7 +18,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.prior_coverage import objects
 from tools.problem import add_resolution, run_tool
 from vision.messages.advice import UserError, command, shown
 from vision.messages.command_line import Parser, whole_from
@@ -124,9 +123,10 @@ def _require_free(path: Path) -> None:
 
 
 def _objects(data: CocoDetection, most: int) -> Objects:
+    from vision.ssd.coverage import objects_of
     from vision.ssd.priors.fit import Objects
 
-    return Objects.of(list(objects(data, most)))
+    return Objects.of(list(objects_of(data, most)))
 
 
 def _heading(data: CocoDetection, found: Objects, variant: Variant, spec: InputSpec, before: Maps) -> str:

@@ -29,7 +29,7 @@ def validations(monkeypatch: pytest.MonkeyPatch) -> list[Metrics]:
     """What validation finds, epoch by epoch, in the place of the real one."""
     found: list[Metrics] = []
 
-    def of_epoch(state: TrainState, session: Session) -> Metrics:
+    def of_epoch(state: TrainState, session: Session, take: Any) -> Metrics:
         return found[state.epoch]
 
     monkeypatch.setattr(loop, "_validated", of_epoch)

@@ -24,7 +24,7 @@ def training_batch(data: TransformedDataset, keys: Sequence[SampleKey], title: s
         pixels = scene_of(sample, data.transform.input_spec).with_truth(data.dataset.classes)
         objects = int((~sample.is_crowd).sum())
         tiles.append(Tile(pixels, f"image {sample.image_id}: {counted(objects, 'object')}"))
-    more = f", the first {MOST_IMAGES} of {len(keys)} images" if len(keys) > MOST_IMAGES else ""
+    more = f", the first {MOST_IMAGES} of {counted(len(keys), 'image')}" if len(keys) > MOST_IMAGES else ""
     return draw_sheet(tiles, f"training batch as the net sees it, {title}{more}")
 
 

@@ -16,6 +16,10 @@ BYTES_OF_THE_REST = 64 << 10
 """Generators, arguments, classes, versions."""
 BYTES_A_STEP = 1024
 """Of ``metrics.jsonl`` and TensorBoard's file together."""
+BYTES_A_SESSION = 32 << 10
+"""Of TensorBoard's file: arguments, net and classes as text."""
+BYTES_OF_PANELS = 8 << 20, 3 << 20
+"""Of those in ``report/``, and of each time that they are drawn in TensorBoard's file."""
 MOMENTS = {"SGD": 1, "Adam": 2, "AdamW": 2}
 
 
@@ -43,6 +47,14 @@ def most_files(config: TrainConfig, epochs_left: int) -> int:
     return ends + (2 if within else 0)
 
 
+def panel_bytes(config: TrainConfig, epochs_left: int) -> int:
+    """At most what panels take: at steps 0 and 1, each ``--panels-every`` epochs and at the end."""
+    if not config.panels_every:
+        return 0
+    files, events = BYTES_OF_PANELS
+    return files + (epochs_left // config.panels_every + 3) * events
+
+
 def require_room(run: RunFolder, state: TrainState, config: TrainConfig, steps_per_epoch: int) -> None:
     """What the run still has to write fits beside what is there; one more file, since a new one comes before an old one
     goes. Raises OutOfSpace, and other OSErrors of a folder that cannot be written."""
@@ -52,7 +64,7 @@ def require_room(run: RunFolder, state: TrainState, config: TrainConfig, steps_p
     there = sum(not record.pruned and record.step <= state.step for record in run.records())
     files = max(0, most_files(config, epochs_left) - there) + 1
     one = checkpoint_bytes(state, config)
-    logs = epochs_left * steps_per_epoch * BYTES_A_STEP
+    logs = epochs_left * steps_per_epoch * BYTES_A_STEP + BYTES_A_SESSION + panel_bytes(config, epochs_left)
     require_writable(
         run.path,
         files * one + logs,
