@@ -99,7 +99,7 @@ def is_data_root(folder: Path) -> bool:
 
 
 FOREIGN_MARKS = {
-    "voc": ("Annotations/*.xml",),
+    "voc": ("Annotations/*.xml", "annotations/*.xml", "train/*.xml"),
     "open_images": ("*-annotations-bbox.csv",),
     "yolo": ("data.yaml", "data.yml", "dataset.yaml", "obj.names", "obj.data"),
     "cvat": ("annotations.xml",),

@@ -12,7 +12,7 @@ from pipeline.import_data.images import Sizes
 from pipeline.stop import NEVER, StageError
 from tests.pipeline.foreign import as_voc, draw, voc_object, voc_xml
 from tests.pipeline.formats.judged import BOMB, OUTSIDE, H, W, codes, image, judge, put
-from vision.artefacts.data_layout import STATE
+from vision.artefacts.data_layout import STATE, foreign_layout
 
 GOOD = voc_object("cat", 1, 1, 20, 20)
 
@@ -269,3 +269,31 @@ def test_an_earlier_import_is_not_read(tmp_path: Path) -> None:
     put(root / "Annotations/made/x.xml", xml(GOOD))
     (root / "Annotations/made" / STATE).mkdir()
     assert not codes(judge("voc", root))
+
+
+@pytest.mark.parametrize("names", [("a.xml", "a.jpg"), ("a.jpg.xml", "a.JPG"), ("0001.xml", "photo a.jpg")])
+@pytest.mark.parametrize("where", ["Annotations", "annotations", "."])
+def test_where_tools_put_their_files(where: str, names: tuple[str, str], tmp_path: Path) -> None:
+    """LabelImg beside the images, Kaggle's folders in small letters; an XML file of another name says which image it means."""
+    told = f"<filename>C:\\photos\\{names[1]}</filename>"
+    put(tmp_path / where / names[0], xml(GOOD).replace("<size>", f"{told}<size>"))
+    image(tmp_path / ("images" if where == "annotations" else ".") / names[1])
+    found = judge("voc", tmp_path)
+    assert not codes(found) and [each.path.name for each in found.kept] == [names[1]]
+    foreign = voc.read(Source(tmp_path, None, Sizes("stored"), NEVER))
+    assert list(foreign.images) and "not taken" not in str(foreign.notes())
+
+
+def test_folders_that_are_called_like_splits(tmp_path: Path) -> None:
+    """Roboflow's export: XML files and images in ``train/``, ``valid/`` and ``test/``."""
+    for split in ("train", "valid", "test", "more"):
+        put(tmp_path / split / f"{split}.rf.1.xml", xml(GOOD))
+        image(tmp_path / split / f"{split}.rf.1.jpg")
+    found = judge("voc", tmp_path)
+    splits = {each.path.parent.name: each.split for each in found.kept}
+    assert splits == {"train": "train", "valid": "val", "test": "test", "more": None}
+    assert foreign_layout(tmp_path) == "voc"
+
+
+def test_the_folder_of_xml_files_means_the_one_above(tmp_path: Path) -> None:
+    assert len(judge("voc", root_with(tmp_path, xml(GOOD)) / "Annotations").kept) == 1

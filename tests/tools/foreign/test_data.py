@@ -180,7 +180,7 @@ def test_an_import_that_fails_ends_all_of_them(tmp_path: Path) -> None:
     assert sum("fix:" in said for _, said in found) >= 1 and "Traceback" not in str(found)
 
 
-def killed(_: list[str]) -> int:
+def killed(words: list[str]) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
     return 0
 
