@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.ssd.all_nets import NARROW, few, of_all_nets, parts
 from vision.core.sample import InputSpec
-from vision.ssd.build import assemble, build_detector, map_sizes, shapes_alone
+from vision.ssd.build import assemble, build_detector, map_sizes, shapes_alone, without_first_weights
 from vision.ssd.cost import cost
 from vision.ssd.variants import DEFAULT_PRIORS, VARIANTS
 
@@ -18,15 +19,15 @@ SQUARE, WIDE, TALL = InputSpec(96, 96), InputSpec(64, 160), InputSpec(160, 64)
 @pytest.mark.parametrize("name", sorted(VARIANTS))
 def test_priors_and_outputs_agree_and_sides_are_not_exchanged(name: str) -> None:
     """Of all rows, without numbers: a value for every prior; width and height exchanged give the maps exchanged."""
-    row, maps = VARIANTS[name], {}
+    row, maps, given = VARIANTS[name], {}, list[list[Tensor]]()
     shapes = row.priors[DEFAULT_PRIORS].shapes_per_cell
-    with torch.device("meta"), torch.no_grad():
+    with without_first_weights():
         net = shapes_alone(assemble(row, CLASSES, WIDE, NARROW, DEFAULT_PRIORS))
+        net.extras.register_forward_hook(lambda _module, _maps, output: given.append(output))
         for spec in (WIDE, TALL, SQUARE):
-            images = torch.empty(2, spec.channels, spec.height, spec.width)
-            maps[spec] = [tuple(each.shape[2:]) for each in net.extras(net.base_net(images))]
+            logits, offsets = net(torch.empty(2, spec.channels, spec.height, spec.width))
+            maps[spec] = [tuple(each.shape[2:]) for each in given[-1]]
             priors = sum(h * w * each for (h, w), each in zip(maps[spec], shapes, strict=True))
-            logits, offsets = net(images)
             assert logits.shape == (2, priors, CLASSES - row.first_class) and offsets.shape == (2, priors, 4)
             if spec == WIDE:
                 assert net.priors_cxcywh.shape == (priors, 4) and maps[spec] == map_sizes(row, spec, NARROW)

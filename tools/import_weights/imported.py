@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from vision.core.sample import InputSpec
 from vision.engine.checkpoints.data_place import with_absolute_data
 from vision.engine.config import TrainConfig, build
@@ -20,7 +18,7 @@ from vision.nn.weights.normalisation import DEPLOYED
 from vision.nn.weights.pretrained import HEADS, DetectorFile, load_detector, open_detector_file
 from vision.nn.weights.signatures import looks_like, net_in
 from vision.nn.weights.state_dicts import COUNTER, LoadReport, few
-from vision.ssd.build import assemble
+from vision.ssd.build import assemble, without_first_weights
 from vision.ssd.model import Detector
 from vision.ssd.priors.written import called
 from vision.ssd.variants import DEFAULT_PRIORS, Variant, find
@@ -149,7 +147,7 @@ def _knows(row: Variant, priors: str) -> bool:
 
 
 def _has_the_names_of(source: DetectorFile, row: Variant) -> bool:
-    with torch.device("meta"):
+    with without_first_weights():
         own = assemble(row, 2, InputSpec(64, 64), 1.0, DEFAULT_PRIORS).state_dict()
     meant = {name for name in source.weights if name.startswith(PARTS)}
     return {name for name in own if not name.endswith(COUNTER)} == {

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from vision.ssd.build import shapes_alone
+from vision.ssd.build import elementwise_passed_over
 from vision.ssd.model import Detector
 
 aten = torch.ops.aten
@@ -138,7 +138,7 @@ def fields_of(detector: Detector, images: Tensor) -> tuple[list[Field | None], l
 
         hooks = [m.register_forward_hook(note) for m in detector.modules() if isinstance(m, nn.Conv2d)]
         hooks.append(detector.classification_headers.register_forward_hook(note_maps))
-        shapes_alone(detector)(images)
+        elementwise_passed_over(detector)(images)
     for hook in hooks:
         hook.remove()
     return layers, maps

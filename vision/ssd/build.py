@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from vision.core.sample import InputSpec
 from vision.nn.backbones.classroom import Classroom
@@ -179,22 +181,61 @@ def map_sizes(variant: Variant, input_spec: InputSpec, width_mult: float = 1.0) 
 
 @functools.cache  # building a deep net takes a while
 def _map_sizes(variant: Variant, spec: InputSpec, width_mult: float) -> tuple[tuple[int, int], ...]:
-    with torch.device("meta"), torch.no_grad():
+    with without_first_weights():
         base_net, extras, _ = _trunk(variant, width_mult, spec.channels)
         trunk = shapes_alone(nn.Sequential(base_net, extras))
         maps = trunk(torch.empty(1, spec.channels, spec.height, spec.width))
     return tuple((features.shape[2], features.shape[3]) for features in maps)
 
 
+@contextmanager
+def without_first_weights() -> Iterator[None]:
+    """Nets that are built here have what memory held for weights, which nobody draws: others are loaded, or shapes alone count.
+
+    What is never written to takes no memory. Torch's meta device would be another way to shapes: it imports for seconds.
+    No gradient is kept of what is run.
+    """
+    with torch.no_grad(), _NoFirstWeights():
+        yield
+
+
+class _NoFirstWeights(TorchFunctionMode):
+    DRAWS = (torch.Tensor.normal_, torch.Tensor.uniform_)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return given["tensor"]
+        if func in self.DRAWS:
+            return args[0]
+        return func(*args, **given)
+
+
 ELEMENTWISE = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Hardswish, nn.Hardsigmoid)
 
 
 def shapes_alone(module: nn.Module) -> nn.Module:
-    """``module``, for a run without numbers: layers that change no shape are passed over, which is most of its time."""
+    """``module``, for a run without numbers: plain convolutions give a map of the right size, with nothing in it."""
+    for layer in module.modules():
+        if type(layer) is nn.Conv2d:
+            layer.forward = functools.partial(_convolved, layer)  # type: ignore[method-assign]
+    return elementwise_passed_over(module)
+
+
+def elementwise_passed_over(module: nn.Module) -> nn.Module:
+    """``module`` without the layers that change no shape: most of the time of a run without numbers."""
     for layer in module.modules():
         if isinstance(layer, ELEMENTWISE):
             layer.forward = _as_it_is  # type: ignore[method-assign]
     return module.eval()
+
+
+def _convolved(layer: nn.Conv2d, input: Tensor) -> Tensor:
+    assert input.shape[1] == layer.in_channels and not isinstance(layer.padding, str)
+    each = zip(input.shape[2:], layer.kernel_size, layer.stride, layer.padding, layer.dilation, strict=True)
+    sides = [(n + 2 * padding - dilation * (k - 1) - 1) // step + 1 for n, k, step, padding, dilation in each]
+    assert min(sides) > 0, f"{layer} on {tuple(input.shape)}"
+    return input.new_empty(input.shape[0], layer.out_channels, *sides)
 
 
 def _as_it_is(input: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a net costs: parameters and multiply-adds, counted without a number in it (torch's meta device).
+"""What a net costs: parameters and multiply-adds, counted without a number in it.
 
 Counting rule: parameters are weights, biases and what BatchNorm learns (its statistics are none); one MAC is one
 multiply-add of a convolution, the rest (BN, activations, resizing, softmax, boxes) is left out.
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vision.core.sample import InputSpec
-from vision.ssd.build import assemble, shapes_alone
+from vision.ssd.build import assemble, shapes_alone, without_first_weights
 from vision.ssd.variants import DEFAULT_PRIORS, Variant
 
 COCO_CLASSES = 81
@@ -49,7 +49,7 @@ def cost(
     """Of ``variant`` at ``input_spec`` (by default its own resolution, RGB), for ``num_classes`` with background."""
     width, height = variant.resolution
     spec = input_spec or InputSpec(height, width)
-    with torch.device("meta"), torch.no_grad():
+    with without_first_weights():
         detector = assemble(variant, num_classes, spec, width_mult, prior_profile)
         parameters = sum(parameter.numel() for parameter in detector.parameters())
         layers = _convolutions(detector, torch.empty(1, spec.channels, spec.height, spec.width))

@@ -8,7 +8,7 @@ from torch import nn
 
 from tools.models.fields import fields_of
 from vision.core.sample import InputSpec
-from vision.ssd.build import assemble, shapes_alone
+from vision.ssd.build import assemble, elementwise_passed_over
 from vision.ssd.variants import find
 
 
@@ -40,7 +40,7 @@ def test_the_finest_map_sees_what_gradients_touch(name: str, side: int, exact: b
         detector = assemble(row, 2, spec, 0.1, "coco")
         _, (finest, *_) = fields_of(detector, torch.empty(1, 3, side, side))
     assert finest is not None
-    detector = shapes_alone(assemble(row, 2, spec, 0.1, "coco")).double()  # type: ignore[assignment]
+    detector = elementwise_passed_over(assemble(row, 2, spec, 0.1, "coco")).double()  # type: ignore[assignment]
     for parameter in detector.parameters():
         nn.init.constant_(parameter, 1 / parameter[0].numel())
     found, expected = seen(detector, side), finest.size

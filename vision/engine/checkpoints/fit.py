@@ -20,6 +20,7 @@ from vision.engine.config import TrainConfig
 from vision.engine.model import build_from, freeze
 from vision.engine.optim import build_optimizer
 from vision.messages.terminal import counted
+from vision.ssd.build import without_first_weights
 
 MOMENTS = {"SGD": {"momentum_buffer"}, "Adam": {"step", "exp_avg", "exp_avg_sq"}}
 MOMENTS["AdamW"] = MOMENTS["Adam"]
@@ -42,7 +43,7 @@ class _Misfit(ValueError):
 def check_fit(checkpoint: Checkpoint) -> None:
     """Weights, average, optimiser and schedule against what ``args`` describe. Raises _Misfit."""
     config = checkpoint.config
-    with torch.device("meta"):  # shapes only
+    with without_first_weights():
         model = build_from(config, len(checkpoint.classes))
     freeze(model, config)
     expected = model.state_dict()

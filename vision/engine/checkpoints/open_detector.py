@@ -13,6 +13,7 @@ from vision.engine.checkpoints.folder import DamagedCheckpoint, RunFolder
 from vision.engine.model import build_from
 from vision.messages.advice import UserError, shown
 from vision.messages.terminal import counted
+from vision.ssd.build import without_first_weights
 from vision.ssd.model import Detector
 
 
@@ -67,7 +68,8 @@ def open_detector(
     """
     path, chosen = choose(Path(path_or_run), which, ask)
     checkpoint = load(path)
-    detector = build_from(checkpoint.config, len(checkpoint.classes))
+    with without_first_weights():
+        detector = build_from(checkpoint.config, len(checkpoint.classes))
     if weights == "ema" and not checkpoint.ema:
         raise UserError(f"{path}: the run kept no average of its weights (--ema 0); there are raw ones only")
     try:
