@@ -19,7 +19,7 @@ from vision.engine.checkpoints.open_detector import LoadedDetector
 
 @pytest.fixture(scope="session")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> LoadedDetector:
-    """mb2-ssd-lite at width 0.25 for 96×64 px, 3 classes with background; first weights."""
+    """The first blocks of mb2-ssd-lite at width 0.25 for 96×64 px, 3 classes with background; first weights."""
     return make_opened(tmp_path_factory.mktemp("opened"))
 
 

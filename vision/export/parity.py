@@ -104,13 +104,14 @@ def compare(onnx_path: Path, detector: Detector, images: Iterable[np.ndarray]) -
     for number, image in enumerate(images):
         found = session.run([SCORES, BOXES], {INPUT: image})
         pixels = torch.from_numpy(image)
-        expected, loudest = _through_torch(graph, pixels)
-        again, _ = _through_torch(other_layout, pixels.contiguous(memory_format=torch.channels_last))
-        right, _ = _through_torch(exact, pixels.double())
+        seen: list[float] = []
+        expected = _through_torch(graph, pixels, seen)
+        again = _through_torch(other_layout, pixels.contiguous(memory_format=torch.channels_last))
+        right = _through_torch(exact, pixels.double())
         _require_meaning(found, expected, number, detector.variant.score_function)
         scores.append(_errors_of_scores(found[0], (expected, again), right))
         boxes.append(_errors_of_boxes(found[1], (expected, again), right))
-        largest.append(loudest)
+        largest.append(max(seen))
     if not largest:
         raise ParityBroken(
             "there is no image to compare on",
@@ -141,16 +142,16 @@ class _Outputs:
 
 
 @torch.inference_mode()
-def _through_torch(graph: DetectNetGraph, image: Tensor) -> tuple[_Outputs, float]:
-    """The outputs, and the largest absolute value that any layer gives: above 65,504 it would overflow FP16."""
-    seen = [0.0]
+def _through_torch(graph: DetectNetGraph, image: Tensor, seen: list[float] | None = None) -> _Outputs:
+    """The outputs; ``seen`` gets the largest absolute value that each layer gives: above 65,504 it would overflow FP16."""
     logits: list[Tensor] = []
+    layers = [] if seen is None else [module for module in graph.modules() if not list(module.children())]
 
     def look(_module: nn.Module, _inputs: object, output: object) -> None:
         if isinstance(output, Tensor):
-            seen.append(float(output.abs().max()))
+            seen.append(float(output.abs().max()))  # type: ignore[union-attr]
 
-    hooks = [module.register_forward_hook(look) for module in graph.modules() if not list(module.children())]
+    hooks = [layer.register_forward_hook(look) for layer in layers]
     hooks.append(
         graph.detector.register_forward_hook(lambda _module, _inputs, output: logits.append(output[0]))
     )
@@ -159,7 +160,7 @@ def _through_torch(graph: DetectNetGraph, image: Tensor) -> tuple[_Outputs, floa
     finally:
         for hook in hooks:
             hook.remove()
-    return _Outputs(*(tensor.double().numpy() for tensor in (logits[0], scores, boxes))), max(seen)
+    return _Outputs(*(tensor.double().numpy() for tensor in (logits[0], scores, boxes)))
 
 
 @dataclass(frozen=True, slots=True)
