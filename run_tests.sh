@@ -40,7 +40,7 @@ fi
 # share what is slow to make, in the order of tests/conftest.py.
 parallel=()
 if has xdist; then
-    parallel=(-n $(($(nproc 2>/dev/null || echo 1) + 1)) --dist loadfile --no-loadscope-reorder)
+    parallel=(-n $(($(nproc 2>/dev/null || echo 1) + 1)) --dist loadfile --no-loadscope-reorder -p tests.warm)
 fi
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" NO_ALBUMENTATIONS_UPDATE=1
 exec "$python" -m pytest -q "${parallel[@]}" "$@"

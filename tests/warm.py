@@ -8,12 +8,14 @@ that ours are imported as in any program. Not for tests of what an interpreter i
 those take ``subprocess``.
 
 The templates are this file as a program. There is one for what needs no torch, one for the rest, and one for each
-library that is put before the C library (LD_PRELOAD).
+library that is put before the C library (LD_PRELOAD). With ``-p tests.warm`` a process of pytest-xdist imports what the rest
+needs before anything else, since its own tests need it too, and forks that template from itself.
 """
 
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import functools
 import gc
 import importlib
@@ -27,6 +29,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, NoReturn
@@ -96,20 +99,41 @@ def _is_light(words: Sequence[str]) -> bool:
 
 
 class Template:
-    """A process that has imported ``modules`` and forks itself into programs."""
+    """A process that has imported modules and forks itself into programs, and waits to be told so by ``channel``."""
 
-    def __init__(self, modules: Sequence[str], preloaded: str) -> None:
+    def __init__(self, channel: socket.socket, wait: Callable[[], object]) -> None:
+        self.socket, self._wait = channel, wait
+        atexit.register(self.close)
+
+    @classmethod
+    def started(cls, modules: Sequence[str], preloaded: str) -> Template:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         known = {**os.environ, "OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1"}
         known |= {"LD_PRELOAD": preloaded} if preloaded else {}
         command = [sys.executable, "-u", str(Path(__file__).resolve()), str(theirs.fileno()), *modules]
         with theirs:
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 command, cwd=REPOSITORY, env=known, pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
-        self.socket = ours
-        atexit.register(self.close)
+        return cls(ours, process.wait)
+
+    @classmethod
+    def forked(cls, modules: Sequence[str]) -> Template:
+        """Of this process, in which they are then imported, too. For its very beginning: what it has by then, programs have."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        forget = _remember_code()
+        for name in modules:
+            importlib.import_module(name)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if (process := os.fork()) == 0:
+            ours.close()
+            _as_if_started(theirs.fileno())
+            _serve_and_end(theirs, ())
+        forget()
+        theirs.close()
+        return cls(ours, functools.partial(os.waitpid, process, 0))
 
     def fork(self, request: dict[str, Any], streams: Sequence[int]) -> int:
         """The process id of a new child of this process that runs what ``request`` says on ``streams``."""
@@ -127,12 +151,23 @@ class Template:
 
     def close(self) -> None:
         self.socket.close()
-        self.process.wait()
+        self._wait()
 
 
 @functools.cache
 def _template(light: bool, preloaded: str) -> Template:
-    return Template(LIGHT if light else HEAVY, preloaded)
+    if _prepared and not light and not preloaded:
+        return _prepared[0]
+    return Template.started(LIGHT if light else HEAVY, preloaded)
+
+
+_prepared: list[Template] = []
+
+
+def pytest_addoption() -> None:
+    """The first that pytest calls of a plugin: nothing is captured yet, no warning held back, no module of ours imported."""
+    if "PYTEST_XDIST_WORKER" in os.environ and sys.platform.startswith("linux"):
+        _prepared.append(Template.forked(HEAVY))
 
 
 # ---------------------------------------------------------------- the template, a program
@@ -141,7 +176,6 @@ def _template(light: bool, preloaded: str) -> Template:
 def serve(channel: socket.socket, modules: Sequence[str]) -> dict[str, Any] | None:
     """Forks for each request; comes back in each fork with it, and with None in the template when nobody asks any more."""
     sys.path[0] = str(REPOSITORY)
-    _remember_code()
     for name in modules:
         importlib.import_module(name)
     for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
@@ -171,8 +205,25 @@ def serve(channel: socket.socket, modules: Sequence[str]) -> dict[str, Any] | No
         os.close(reading)
 
 
-def _remember_code() -> None:
-    """What was compiled in the template need not be in its forks, also where no byte code is written to the disk."""
+def _as_if_started(channel: int) -> None:
+    """Takes from a fork of pytest-xdist what a program has not: its files, its session, what it does with Ctrl-C and imports."""
+    os.setsid()
+    for descriptor in [int(name) for name in os.listdir("/proc/self/fd") if int(name) > 2]:
+        if descriptor != channel:
+            with suppress(OSError):  # the one that listed them
+                os.close(descriptor)
+    faulthandler.disable()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.meta_path[:] = [one for one in sys.meta_path if "pytest" not in type(one).__module__]
+    sys.path[:] = [str(REPOSITORY), *(place for place in sys.path if place not in ("", str(REPOSITORY)))]
+    gc.enable()
+
+
+def _remember_code() -> Callable[[], None]:
+    """What was compiled in the template need not be in its forks, also where no byte code is written to the disk.
+
+    Returns what ends it.
+    """
     found, get_code = {}, SourceFileLoader.get_code
 
     def remembered(loader: SourceFileLoader, name: str) -> types.CodeType | None:
@@ -183,6 +234,7 @@ def _remember_code() -> None:
         return found[key]
 
     SourceFileLoader.get_code = remembered  # type: ignore[assignment, method-assign]
+    return functools.partial(setattr, SourceFileLoader, "get_code", get_code)
 
 
 def _take(descriptors: Sequence[int]) -> None:
@@ -255,8 +307,13 @@ def _stream(number: int, at_once: bool, errors: str = "strict") -> io.TextIOWrap
     return io.TextIOWrapper(buffer, "utf-8", errors, line_buffering=at_once, write_through=at_once)
 
 
-if __name__ == "__main__":
-    asked = serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
+def _serve_and_end(channel: socket.socket, modules: Sequence[str]) -> NoReturn:
+    asked = serve(channel, modules)
     if asked is None:
         os._exit(0)
     ended(functools.partial(become, **asked))
+
+
+if __name__ == "__main__":
+    _remember_code()
+    _serve_and_end(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,3 +66,43 @@ def test_a_module_that_is_edited_is_read_anew(tmp_path: Path) -> None:
             [sys.executable, "-m", "edited"], light=True, cwd=tmp_path, capture_output=True, text=True
         )
         assert done.stdout == f"{number}\n", done.stderr
+
+
+FORKED = """
+import os, sys
+from tests import warm
+opened = os.open("/dev/null", os.O_RDONLY)
+warm.HEAVY = ("json",)
+os.environ["PYTEST_XDIST_WORKER"] = "gw0"
+warm.pytest_addoption()
+assert "json" in sys.modules and opened == 3
+def starts(): raise AssertionError("a template is started")
+warm.Template.started = starts
+done = warm.run([sys.executable, "-c", sys.argv[1], "a"], light=False, capture_output=True, text=True)
+sys.stderr.write(done.stderr)
+print(done.stdout, end="")
+sys.exit(done.returncode)
+"""
+LOOK = """
+import gc, os, signal, sys
+print(sys.argv, sys.path[:2], gc.isenabled(), signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+print(os.getsid(0) == os.getpid(), sorted(os.listdir("/proc/self/fd"))[:3], len(os.listdir("/proc/self/fd")))
+print([name for name in sys.modules if name.split(".")[0] in ("tests", "vision", "pipeline")])
+import warnings
+warnings.warn("aloud")
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="programs are forked on Linux alone")
+def test_a_template_that_a_process_of_tests_forks_from_itself_gives_the_same_programs() -> None:
+    options: dict[str, Any] = {"cwd": warm.REPOSITORY, "capture_output": True, "text": True, "check": False}
+    ours = subprocess.run([sys.executable, "-c", FORKED, LOOK], **options)
+    options |= {"start_new_session": True, "preexec_fn": _with_interrupts}
+    theirs = subprocess.run([sys.executable, "-c", LOOK, "a"], **options)
+    assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout), ours.stderr
+    assert "UserWarning: aloud" in ours.stderr
+
+
+def _with_interrupts() -> None:
+    """Whoever started the tests in the background has Ctrl-C ignored in all that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
