@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +13,7 @@ from tests import warm
 from tools import demo
 
 RECIPE = """
-net: mb2-ssd-lite
+net: sq-ssd-lite
 mb2_width_mult: 0.25
 resolution: [96]
 priors: ancestor
@@ -87,10 +85,11 @@ def test_the_demo_goes_the_whole_way_and_again(
     assert weights_of(run) == weights
 
 
-def test_a_failing_step_ends_the_demo_with_its_code(repository: Path, tmp_path: Path) -> None:
+def test_a_failing_step_ends_the_demo_with_its_code(
+    demo_in: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "recipe.yaml").write_text("no_such_option: 1\n")
-    command = [sys.executable, "-m", "tools.demo", *words(tmp_path)]
-    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "'train, and stop on the way' ended with exit code 2" in done.stderr
-    assert "no_such_option" in done.stderr
+    assert demo_in() == 2
+    said = capfd.readouterr().err
+    assert "'train, and stop on the way' ended with exit code 2" in said
+    assert "no_such_option" in said

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tools.demo import mirror
 
 
 def command(repository: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=repository, capture_output=True, text=True, check=False
-    )
+    done = warm.run([sys.executable, *arguments], cwd=repository, capture_output=True, text=True)
     assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 

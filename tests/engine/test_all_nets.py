@@ -15,7 +15,7 @@ from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.options import to_mapping
 from vision.engine.training.step import train_step
 
-STEPS, SAVED_AT = 5, 3
+STEPS, SAVED_AT = 5, 4
 
 
 @of_all_nets

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import io
 import json
 import runpy
@@ -23,6 +24,7 @@ class Parsed(BaseException):
     """The arguments were read; nothing behind that moment is run."""
 
 
+@functools.cache
 def programs() -> list[str]:
     """Every module that people start: train_ssd, pipeline and its stages, tools."""
     files = [

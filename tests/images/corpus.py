@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 import zlib
@@ -32,6 +33,7 @@ def pixels(seed: int = 0) -> np.ndarray:
 
 def encoded(array: np.ndarray, kind: str, mode: str | None = None, **options: Any) -> bytes:
     image = Image.fromarray(array)
+    mode = mode or ("P" if kind == "GIF" else None)  # to find a palette of its own takes long
     stream = io.BytesIO()
     (image.convert(mode) if mode else image).save(stream, kind, **options)
     return stream.getvalue()
@@ -58,6 +60,7 @@ def scan_starts(data: bytes) -> list[int]:
     return [at for at in range(len(data) - 1) if data[at : at + 2] == b"\xff\xda"]
 
 
+@functools.cache
 def corpus() -> list[Odd]:
     """All of them; names are unique."""
     return [*_sound(), *_converted(), *_broken_jpegs(), *_broken_others(), *_no_images(), *_lies()]
@@ -124,7 +127,8 @@ def _converted() -> Iterator[Odd]:
     yield Odd("palette.gif", encoded(rgb, "GIF"), "convert", "palette")
     yield Odd("cmyk.tif", encoded(rgb, "TIFF", "CMYK"), "convert", "cmyk")
     moving = io.BytesIO()
-    frames[0].save(moving, "GIF", save_all=True, append_images=frames[1:])
+    in_palette = [frame.convert("P") for frame in frames]
+    in_palette[0].save(moving, "GIF", save_all=True, append_images=in_palette[1:])
     yield Odd("moving.gif", moving.getvalue(), "convert", "palette; first_of_many_frames")
     pages = io.BytesIO()
     frames[0].save(pages, "TIFF", save_all=True, append_images=frames[1:])

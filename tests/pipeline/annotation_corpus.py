@@ -6,6 +6,7 @@ the lines of the listing, (kind, id as it stood there, reason), all of them and 
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 from collections.abc import Callable, Iterator
@@ -69,6 +70,7 @@ def with_fields(base: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in {**base, **fields}.items() if value is not REMOVED}
 
 
+@functools.cache
 def corpus() -> list[Odd]:
     """All cases; names are unique."""
     cases = [

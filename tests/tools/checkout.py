@@ -78,7 +78,10 @@ class Project:
         self.venv = self.folder / ".venv"
         (self.folder / "tools").mkdir(parents=True)
         for name in ("environment.sh", "__init__.py", "doctor.py", "machine.py"):
-            shutil.copy(repository / "tools" / name, self.folder / "tools" / name)
+            shutil.copy2(repository / "tools" / name, self.folder / "tools" / name)
+        (self.folder / "tools" / "__pycache__").symlink_to(
+            repository / "tools" / "__pycache__"
+        )  # same files, same times
         (self.folder / "vision").symlink_to(repository / "vision")
         (self.folder / RUN).write_text("numpy\n")
         (self.folder / DEV).write_text("-r requirements.txt\npytest\n")

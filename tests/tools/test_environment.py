@@ -28,6 +28,22 @@ def project(bare: Project) -> Project:
     return bare.with_uv()
 
 
+@pytest.fixture(scope="module")
+def installed_once(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Project:
+    """Read only."""
+    project = Project(tmp_path_factory.mktemp("installed"), repository).with_uv()
+    assert "there is no .venv yet" in project.call()
+    return project
+
+
+@pytest.fixture
+def installed(project: Project, installed_once: Project) -> Project:
+    """A checkout of its own with a complete environment, which is a copy."""
+    shutil.copytree(installed_once.venv, project.venv, symlinks=True)
+    shutil.copy(installed_once.log, project.log)
+    return project
+
+
 def test_made_once_and_then_nothing_to_do(project: Project) -> None:
     said = project.call()
     assert f"there is no .venv yet; installing requirements.txt into {project.venv}" in said
@@ -38,22 +54,20 @@ def test_made_once_and_then_nothing_to_do(project: Project) -> None:
 
 
 @pytest.mark.parametrize("file", [RUN, PINS])
-def test_changed_requirements_or_pins_are_installed(project: Project, file: str) -> None:
-    project.call()
-    path = project.folder / file
+def test_changed_requirements_or_pins_are_installed(installed: Project, file: str) -> None:
+    path = installed.folder / file
     path.write_text(path.read_text() + "\n# a comment changes nothing\n")
-    assert project.call() == ""
+    assert installed.call() == ""
     path.write_text(path.read_text() + "scipy\n")
-    (project.venv / "kept").touch()
-    assert "requirements.txt or its constraints changed" in project.call()
-    assert len(project.asked()) == 2 and project.call() == "" and (project.venv / "kept").exists()
+    (installed.venv / "kept").touch()
+    assert "requirements.txt or its constraints changed" in installed.call()
+    assert len(installed.asked()) == 2 and installed.call() == "" and (installed.venv / "kept").exists()
 
 
-def test_what_was_uninstalled_by_hand_comes_back(project: Project) -> None:
-    project.call("--dev")
-    shutil.rmtree(project.site() / "numpy-1.0.dist-info")
-    assert "numpy no longer in .venv" in project.call()
-    assert len(project.asked()) == 2 and project.call() == ""
+def test_what_was_uninstalled_by_hand_comes_back(installed: Project) -> None:
+    shutil.rmtree(installed.site() / "numpy-1.0.dist-info")
+    assert "numpy no longer in .venv" in installed.call()
+    assert len(installed.asked()) == 2 and installed.call() == ""
 
 
 def test_without_pins_the_ranges_and_the_tools_for_tests_are_added(project: Project) -> None:
@@ -83,24 +97,22 @@ def test_an_environment_of_the_user_is_never_removed(project: Project) -> None:
     assert (project.venv / "theirs").exists() and project.call() == ""
 
 
-def test_what_a_link_leads_to_is_never_removed(project: Project) -> None:
+def test_what_a_link_leads_to_is_never_removed(installed: Project) -> None:
     """The environment of another checkout, made by its own script."""
-    project.call()
-    elsewhere = project.venv.rename(project.bin / "elsewhere")
-    project.venv.symlink_to(elsewhere)
-    (project.folder / RUN).write_text("numpy\nscipy\n")
-    assert project.start("--base", sys.executable, CUT="0").wait() == -signal.SIGKILL
+    elsewhere = installed.venv.rename(installed.bin / "elsewhere")
+    installed.venv.symlink_to(elsewhere)
+    (installed.folder / RUN).write_text("numpy\nscipy\n")
+    assert installed.start("--base", sys.executable, CUT="0").wait() == -signal.SIGKILL
     (elsewhere / "theirs").touch()
-    project.call()
-    assert project.venv.is_symlink() and (elsewhere / "theirs").exists() and project.call() == ""
+    installed.call()
+    assert installed.venv.is_symlink() and (elsewhere / "theirs").exists() and installed.call() == ""
 
 
-def test_a_python_that_went_away_is_replaced(project: Project) -> None:
-    project.call()
-    (project.venv / "bin/python").unlink()
-    (project.venv / "bin/python").symlink_to("/nowhere/python3.11")
-    assert "the Python that .venv was made with is gone" in project.call()
-    assert project.call() == ""
+def test_a_python_that_went_away_is_replaced(installed: Project) -> None:
+    (installed.venv / "bin/python").unlink()
+    (installed.venv / "bin/python").symlink_to("/nowhere/python3.11")
+    assert "the Python that .venv was made with is gone" in installed.call()
+    assert installed.call() == ""
 
 
 def test_an_environment_of_the_users_that_does_not_start(project: Project) -> None:
@@ -298,12 +310,13 @@ def wheel(folder: Path) -> Path:
 
 
 def test_a_file_whose_hash_differs_is_not_installed(bare: Project, tmp_path: Path) -> None:
-    """With the real pip, out of the wheel that comes with Python."""
+    """With the real pip of the wheel that comes with Python; unpacked, so that it is compiled once and not for each call."""
     bundled = pytest.importorskip("ensurepip").__path__[0]
     pip = next(Path(bundled, "_bundled").glob("pip-*.whl"), None)
     if pip is None:
         pytest.skip("this Python has no wheel of pip in ensurepip/_bundled")
-    bare.environ["PYTHONPATH"] += f":{pip}"
+    zipfile.ZipFile(pip).extractall(tmp_path / "pip")
+    bare.environ["PYTHONPATH"] += f":{tmp_path / 'pip'}"
     (bare.bin / "uv").unlink()
     file = wheel(tmp_path / "links")
     bare.environ |= {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tools.prior_coverage import main, table
 from vision.ssd.coverage import Coverage
 
@@ -29,10 +29,8 @@ def test_mistakes_name_the_option(wrong, capsys):
 
 
 def test_no_data_is_one_message(tmp_path: Path, repository: Path):
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.prior_coverage", str(tmp_path)],
-        cwd=repository, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "tools.prior_coverage", str(tmp_path)]
+    done = warm.run(command, cwd=repository, capture_output=True, text=True)
     assert done.returncode == 1
     assert str(tmp_path) in done.stderr
     assert "Traceback" not in done.stderr

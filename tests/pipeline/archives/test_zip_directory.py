@@ -52,7 +52,7 @@ def zip64_size() -> bytes:
 ARCHIVES = ODD_BUT_RIGHT | {
     "good": GOOD, "deflated": DEFLATED, "zip64": large_archive(3, 3), "zip64 in front": b"front" + large_archive(3, 3),
     "zip64 sizes": zip64_size(), "an archive in it": OUTER,
-    "more than one piece": zipped(*((f"{n:05}" * 40, b"") for n in range(CHUNK // 220))),
+    "more than one piece": zipped(*((f"{n:05}" * 4_000, b"") for n in range(CHUNK // 20_000 + 1))),
 }  # fmt: skip
 
 
