@@ -181,19 +181,23 @@ def map_sizes(variant: Variant, input_spec: InputSpec, width_mult: float = 1.0) 
 
 @functools.cache  # building a deep net takes a while
 def _map_sizes(variant: Variant, spec: InputSpec, width_mult: float) -> tuple[tuple[int, int], ...]:
-    with without_first_weights():
+    with shapes_device(spec), without_first_weights():
         base_net, extras, _ = _trunk(variant, width_mult, spec.channels)
         trunk = shapes_alone(nn.Sequential(base_net, extras))
         maps = trunk(torch.empty(1, spec.channels, spec.height, spec.width))
     return tuple((features.shape[2], features.shape[3]) for features in maps)
 
 
+def shapes_device(spec: InputSpec) -> torch.device:
+    """Where maps without numbers are: torch's meta device imports for seconds, but large maps take no memory there."""
+    return torch.device("meta" if spec.height * spec.width > 1 << 20 else "cpu")
+
+
 @contextmanager
 def without_first_weights() -> Iterator[None]:
     """Nets that are built here have what memory held for weights, which nobody draws: others are loaded, or shapes alone count.
 
-    What is never written to takes no memory. Torch's meta device would be another way to shapes: it imports for seconds.
-    No gradient is kept of what is run.
+    What is never written to takes no memory. No gradient is kept of what is run.
     """
     with torch.no_grad(), _NoFirstWeights():
         yield

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vision.core.sample import InputSpec
-from vision.ssd.build import assemble, shapes_alone, without_first_weights
+from vision.ssd.build import assemble, shapes_alone, shapes_device, without_first_weights
 from vision.ssd.variants import DEFAULT_PRIORS, Variant
 
 COCO_CLASSES = 81
@@ -49,7 +49,7 @@ def cost(
     """Of ``variant`` at ``input_spec`` (by default its own resolution, RGB), for ``num_classes`` with background."""
     width, height = variant.resolution
     spec = input_spec or InputSpec(height, width)
-    with without_first_weights():
+    with shapes_device(spec), without_first_weights():
         detector = assemble(variant, num_classes, spec, width_mult, prior_profile)
         parameters = sum(parameter.numel() for parameter in detector.parameters())
         layers = _convolutions(detector, torch.empty(1, spec.channels, spec.height, spec.width))
