@@ -95,6 +95,7 @@ def _unfit(name: str, path: Path) -> str:
 
 
 def _add_folder(given: Given, folder: Path, ours: set[str]) -> None:
+    """The images of ``folder``; where it has none, those of the folders in it, as imports leave them (``val2017/valid/``)."""
     try:
         inside = sorted(folder.iterdir())
     except OSError as error:
@@ -107,13 +108,26 @@ def _add_folder(given: Given, folder: Path, ours: set[str]) -> None:
     given.images += [path for path in images if path.is_file()]
     given.wrong += [(str(path), _unfit(str(path), path)) for path in images if not path.is_file()]
     passed = _passed_over([path for path in files if path not in set(images)], folders)
-    if not images:
+    if not images and (below := [path for each in folders for path in _images_in(each)]):
+        given.images += [path for path in below if source_of(path) not in ours]
+        looked = counted(len({path.parent for path in below}), "folder")
+        given.notes.append(
+            f"{shown(folder)}: no image of its own; {looked} of {len(folders)} in it looked into"
+        )
+    elif not images:
         kinds = ", ".join(sorted(IMAGE_SUFFIXES))
         given.wrong.append(
             (str(folder), f"no images in this folder ({kinds})" + (f"; {passed}" if passed else ""))
         )
     elif passed:
         given.notes.append(f"{shown(folder)}: {counted(len(images), 'image')}; {passed}")
+
+
+def _images_in(folder: Path) -> list[Path]:
+    try:
+        return [path for path in sorted(folder.iterdir()) if may_be_image(path.name) and path.is_file()]
+    except OSError:
+        return []
 
 
 def _passed_over(others: Sequence[Path], folders: Sequence[Path]) -> str:

@@ -30,6 +30,16 @@ def test_a_folder(photos: Path) -> None:
     assert "1 subfolder (more; name them to look into them)" in note
 
 
+def test_a_folder_of_folders(photos: Path) -> None:
+    """As the import leaves the images of a layout with folders: ``val2017/valid/a.jpg``."""
+    given = sort_out([str(photos.parent)])
+    assert [path.name for path in given.images] == ["A.JPG", "b.png"] and not given.wrong
+    assert given.notes == [f"{photos.parent}: no image of its own; 1 folder of 1 in it looked into"]
+    assert not sort_out([str(photos / "more")]).images, (
+        "no deeper than that, and only where there is something"
+    )
+
+
 def test_what_macos_writes_beside_images_is_no_image(photos: Path) -> None:
     (photos / "._A.JPG").write_bytes(b"")
     given = sort_out([str(photos)])
