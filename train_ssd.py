@@ -45,7 +45,7 @@ def train(parsed: "Parsed", console: "Console", stop: "StopRequest") -> None:
 def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "StopRequest") -> None:
     """Everything that is made before the first step, and the loop."""
     from vision.datasets.loading import make_loader
-    from vision.datasets.sampling import BatchSampler
+    from vision.datasets.sampling import BatchSampler, repeats
     from vision.datasets.splits import open_splits
     from vision.engine.checkpoints.checkpoint import RunFacts
     from vision.engine.checkpoints.folder import RunFolder
@@ -70,7 +70,10 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     plan = resume.check_data(plan, train_data, val_data)
 
     shard: dict[str, Any] = {"rank": group.rank, "world": group.world}
-    order = BatchSampler(len(train_data), config.batch_size, config.seed, drop_last=True, **shard)
+    balanced = repeats(train_data, config.seed) if config.balance_data else None
+    order = BatchSampler(
+        len(train_data), config.batch_size, config.seed, drop_last=True, repeats=balanced, **shard
+    )
     val_order = BatchSampler(len(val_data), config.batch_size, shuffle=False, **shard)
     pin = host.device.type == "cuda"
     augment, plain = (presets.build(name, spec, config.seed) for name in (config.augment, "none"))
@@ -95,7 +98,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
         classes=train_data.classes,
         original_category_ids=train_data.original_category_ids,
         dataset_digest=train_data.digest,
-        order={"seed": config.seed, "batch_size": config.batch_size, "length": len(train_data)},
+        order={"seed": config.seed, "batch_size": config.batch_size, "length": order.length},
         world_size=group.world,
         validation_digest=val_data.digest,
         data={"train": train_data.counts, "validation": val_data.counts},

@@ -50,6 +50,8 @@ FAULTS: tuple[Fault, ...] = (
     *rows(
         "vision/ssd/losses/detection.py", "tests/ssd/losses/test_detection.py",
         ("offsets averaged, not summed", 'reduction="none").sum(dim=-1)', 'reduction="none").mean(dim=-1)'),
+        ("what nobody has labelled is background", "if batch.unlabelled.shape[1]:", "if False:"),
+        ("an object may be of a class that its image is not labelled with", "(targets == BACKGROUND)[..., None] & unknown[:, None]", "unknown[:, None].expand_as(logits)"),
     ),
     *rows(
         "vision/ssd/priors/generate.py", "tests/ssd/priors/test_generate.py",

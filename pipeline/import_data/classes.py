@@ -6,27 +6,16 @@ name. Names that differ in blanks or in case alone are one class, spelled as sta
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from pipeline.stop import StageError
-from vision.artefacts.data_layout import BACKGROUND
+from vision.artefacts.data_layout import BACKGROUND, class_key, tidy
 from vision.messages.advice import shown
 from vision.messages.command_line import listed, no_such_choice
 
 MAX_BYTES = 200
-
-
-def tidy(name: str) -> str:
-    """Without blanks around it, one between words, letters composed (NFC)."""
-    return unicodedata.normalize("NFC", " ".join(name.split()))
-
-
-def key_of(name: str) -> str:
-    """Equal for names that are one class."""
-    return tidy(name).casefold()
 
 
 def fault_of(name: str) -> tuple[str, str] | None:
@@ -50,23 +39,23 @@ class Classes:
     notes: list[str]
 
     def label(self, name: str) -> int:
-        return self.label_by_key[key_of(name)]
+        return self.label_by_key[class_key(name)]
 
 
 def unite(stated: Iterable[str], used: Counter[str]) -> Classes:
     """``used``: how many boxes have each name, as written; all of them without a fault."""
     spellings: dict[str, Counter[str]] = defaultdict(Counter)
     for name, count in used.items():
-        spellings[key_of(name)][tidy(name)] += count
+        spellings[class_key(name)][tidy(name)] += count
     order: dict[str, str] = {}
     notes, stated = [], list(stated)
     for name in stated:
         if (fault := fault_of(name)) is not None:
             notes.append(f"class left out: {fault[1]}")
-        elif key_of(name) in order:
+        elif class_key(name) in order:
             notes.append(f"class {tidy(name)!r} is stated twice: one class")
         else:
-            order[key_of(name)] = tidy(name)
+            order[class_key(name)] = tidy(name)
     unstated = sorted(spellings.keys() - order.keys())
     if stated and unstated:
         more = [f"{_most(spellings[key])!r} ({spellings[key].total():,})" for key in unstated]

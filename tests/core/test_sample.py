@@ -62,7 +62,7 @@ def test_nothing_kept():
 
 def test_batch_moves_whole():
     fields = [torch.zeros(2, 3, 4, 4), torch.zeros(2, 5, 4), torch.zeros(2, 5), torch.zeros(2, 1, 4),
-              torch.zeros(2), torch.zeros(2, 2)]  # fmt: skip
+              torch.zeros(2), torch.zeros(2, 2), torch.zeros(2, 1)]  # fmt: skip
     batch = Batch(*fields)
     moved = batch.to("meta")
     assert len(batch) == 2

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,13 @@ def test_a_batch_of_images_without_boxes_and_of_boxes_outside() -> None:
     assert batch.boxes_xyxy.shape == (1, 0, 4) and batch.labels.shape == (1, 0)
     assert batch.ignore_xyxy.shape == (1, 0, 4)
     assert batch_of([sample([[-5, -5, 25, 30]], [False])]).boxes_xyxy.tolist() == [[[0, 0, 1, 1]]]
+
+
+def test_a_batch_says_what_its_images_are_not_labelled_with() -> None:
+    one, other = sample([], []), sample([[0, 0, 10, 5]], [False])
+    assert batch_of([one, other]).unlabelled.shape == (2, 0)
+    found = batch_of([one, replace(other, unlabelled=(2, 5))]).unlabelled
+    assert found.tolist() == [[0, 0], [2, 5]] and found.dtype == torch.int64
 
 
 def test_images_of_two_sizes_are_no_batch() -> None:
@@ -211,3 +219,15 @@ def test_enough_shared_memory_is_no_reason_to_warn(small_coco: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         batches_of(small_coco, 2, epochs=1)
+
+
+@pytest.mark.parametrize("repeat", [0, 2])
+def test_each_time_is_another_augmentation(repeat: int) -> None:
+    asked = []
+
+    def transform(_: object, epoch: int, index: int) -> None:
+        asked.append((epoch, index))
+
+    samples = TransformedDataset(Kept([sample([], [], one) for one in range(5)]), transform)  # type: ignore[arg-type]
+    samples[SampleKey(7, 3, repeat)]
+    assert asked == [(7, 3 + 5 * repeat)]

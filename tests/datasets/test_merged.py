@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.datasets.conftest import Image, write_coco
 from vision.datasets import splits
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError
-from vision.datasets.merged import MergedDetection, merged
+from vision.datasets.merged import MergedDetection, merged, notes, union
 from vision.engine.evaluation.ground_truth import ground_truth_of
 
 
@@ -85,26 +87,90 @@ def test_one_set_is_itself_unless_its_order_is_another(miniature_root: Path) -> 
         assert other.original_category_ids[mine] == part.original_category_ids[theirs]
 
 
-def test_other_classes_are_refused(miniature_root: Path) -> None:
+def named(part: CocoDetection, *names: str, ids: Sequence[int] = ()) -> CocoDetection:
+    part.classes = ["BACKGROUND", *names]
+    part.original_category_ids = [0, *(ids or range(1, len(names) + 1))]
+    return part
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> list[CocoDetection]:
+    """{apple, pear}, {Pear, fig}, {apple}; images 1 to 3, 3 and 4, 9, each with a box of each class."""
+    parts = []
+    for name, classes, numbers in (
+        ("one", ["apple", "pear"], [1, 2, 3]),
+        ("two", ["pear ", "Fig"], [3, 4]),
+        ("three", ["apple"], [9]),
+    ):
+        boxes = [
+            (label, 4.0 * label, 4.0, 4.0 * label + 9, 20.0, False) for label in range(1, len(classes) + 1)
+        ]
+        root = write_coco(
+            tmp_path / name, [Image(number, 40, 30, boxes) for number in numbers], classes=len(classes) + 1
+        )
+        parts.append(named(CocoDetection(root), *classes, ids=[7, 9][: len(classes)]))
+    return parts
+
+
+def test_the_union_is_by_name_in_the_order_of_appearance(three: list[CocoDetection]) -> None:
+    """Blanks and case alone make no other class; an id that is taken gives way to the next that is free."""
+    data = merged(three)
+    assert isinstance(data, MergedDetection)
+    assert data.classes == ["BACKGROUND", "apple", "pear", "Fig"] and data.original_category_ids == [
+        0,
+        7,
+        9,
+        10,
+    ]
+    assert [data.load(index).labels.tolist() for index in range(6)] == [[1, 2]] * 3 + [[2, 3]] * 2 + [[1]]
+    assert data.columns("labels")[0].tolist() == [1, 2] * 3 + [2, 3] * 2 + [1]
+    turned = merged(three[::-1])
+    assert turned.classes == ["BACKGROUND", "apple", "pear ", "Fig"] and turned.digest != data.digest
+    assert union(three[1:]) == ["BACKGROUND", "pear ", "Fig", "apple"]
+
+
+def test_each_image_tells_what_it_is_not_labelled_with(three: list[CocoDetection]) -> None:
+    data = merged(three)
+    assert isinstance(data, MergedDetection)
+    assert [data.load(index).unlabelled for index in range(6)] == [(3,)] * 3 + [(1,)] * 2 + [(2, 3)]
+    assert data.unlabelled == [([1, 2, 3], [10]), ([4, 5], [7]), ([6], [9, 10])]
+    said = "\n".join(notes(data))
+    assert "one does not label Fig: in its 3 images that is no background" in said
+    assert "three does not label pear, Fig" in said and "two: pear  is taken for pear" in said
+    assert three[0].load(0).unlabelled == () and notes(three[0]) == []
+
+
+def test_sets_of_equal_classes_are_labelled_with_all(
+    both: tuple[CocoDetection, Any, MergedDetection],
+) -> None:
+    *_, data = both
+    assert not data.unlabelled and notes(data) == [] and data.load(0).unlabelled == ()
+
+
+def test_the_order_of_a_digest_is_found(three: list[CocoDetection]) -> None:
+    first, second, third = three
+    now, was = merged(three), merged([second, third, first])
+    assert isinstance(now, MergedDetection)
+    assert now.in_the_order_of(was.digest) == [second.root, third.root, first.root]
+    assert now.in_the_order_of(merged([second, first]).digest) is None
+
+
+def test_a_class_that_the_run_does_not_know_is_refused(miniature_root: Path) -> None:
     part = CocoDetection(miniature_root, "val")
     with pytest.raises(
-        DatasetError, match=r"(?s)other classes than the run: .*\n  why: .*background.*\n  fix: "
+        DatasetError, match=f"(?s)other classes than the run: {part.classes[-1]}\n  why: .*\n  fix: "
     ):
         merged([part], part.classes[:-1])
-    less = CocoDetection(miniature_root, "train")
-    less.classes = [*less.classes[:-1], "something else"]
-    with pytest.raises(DatasetError, match="other classes than the others: something else"):
-        merged([part, less])
 
 
 def test_what_is_only_measured_on_may_lack_classes(miniature_root: Path) -> None:
-    """No box of theirs is there to be found; a class that the run does not know is refused."""
+    """No box of theirs is there to be found, and none that is found counts."""
     part = CocoDetection(miniature_root, "val")
-    more, ids = [*part.classes, "zebra"], [*part.original_category_ids, 24]
+    more, ids = [*part.classes, "zebra of the other kind"], [*part.original_category_ids, 240]
     data = merged([part], more, ids)
+    assert isinstance(data, MergedDetection)
     assert data.classes == more and np.array_equal(data.columns("labels")[0], part.columns("labels")[0])
-    with pytest.raises(DatasetError, match=part.classes[-1]):
-        merged([part], part.classes[:-1], part.original_category_ids[:-1])
+    assert data.unlabelled == [(part.image_ids, [240])]
 
 
 def test_a_run_learns_all_and_measures_all_or_what_is_named(

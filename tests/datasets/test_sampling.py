@@ -1,15 +1,20 @@
-"""Order and batches are functions of (seed, epoch, step, rank): checked with a Philox written out here."""
+"""Order and batches are functions of (seed, epoch, step, rank), checked with a Philox written out here; repeat factors with their formula."""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from itertools import chain
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vision.datasets.sampling import BatchSampler, EpochOrder, SampleKey
+from vision.datasets.coco import CocoDetection
+from vision.datasets.sampling import ONE, BatchSampler, EpochOrder, Repeats, SampleKey, repeats
 
 MASK = 2**64 - 1
 
@@ -130,3 +135,86 @@ def test_batches_are_keys_of_their_epoch() -> None:
 def test_mistakes_are_told(arguments: dict[str, int], expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
         BatchSampler(**arguments)
+
+
+def data_of(*images: list[int], crowds: tuple[int, ...] = (), classes: int = 4) -> SimpleNamespace:
+    """Images by the labels of their boxes; ``crowds``: boxes that are regions."""
+    labels = [label for image in images for label in image]
+    columns = {
+        "first_box": np.cumsum([0, *map(len, images)]), "labels": np.array(labels, np.int64),
+        "is_crowd": np.isin(np.arange(len(labels)), crowds),
+    }  # fmt: skip
+
+    class Data(SimpleNamespace):
+        def __len__(self) -> int:
+            return len(images)
+
+        def columns(self, *names: str) -> list[np.ndarray]:
+            return [columns[name] for name in names]
+
+    return Data(classes=["BACKGROUND", *"abc"][:classes])
+
+
+def test_factors_are_the_roots_of_how_rare_a_class_is() -> None:
+    """Class 1 in 6 images, 2 in 2 (twice in one of them: once), 3 in none: the mean of those that are there is 4."""
+    data = data_of([1], [1, 1], [1], [1, 2, 2], [1], [1], [2], [])
+    found = repeats(data, seed=0).factors / ONE  # type: ignore[arg-type]
+    rare = math.sqrt(4 / 2)
+    np.testing.assert_allclose(found, [1, 1, 1, rare, 1, 1, rare, 1], atol=1 / ONE)
+
+
+def test_a_crowd_region_is_no_object() -> None:
+    plain = repeats(data_of([1], [1], [1], [2]), seed=0)  # type: ignore[arg-type]
+    crowded = repeats(data_of([1], [1], [1], [2], crowds=(3,)), seed=0)  # type: ignore[arg-type]
+    assert plain.factors[3] > ONE and (crowded.factors == ONE).all()
+    assert len(repeats(data_of([], []), seed=0)) == 2, "without a box nothing is rare"  # type: ignore[arg-type]
+
+
+def test_every_epoch_is_as_long_shows_each_image_and_repeats_it_by_its_factor() -> None:
+    draw = np.random.default_rng(3)
+    factors = np.rint(np.exp(draw.random(40) * 1.5) * ONE).astype(np.int64)
+    some = Repeats(factors, seed=5)
+    assert len(some) == math.ceil(factors.sum() / ONE)
+    seen: Counter[int] = Counter()
+    for epoch in range(400):
+        images, times = some.images(epoch)
+        counts = Counter(images.tolist())
+        assert len(images) == len(some) and counts.keys() == set(range(40))
+        assert len(set(zip(images.tolist(), times.tolist(), strict=True))) == len(images)
+        assert times.max() == max(counts.values()) - 1
+        for image, times_shown in counts.items():
+            least = int(factors[image]) // ONE
+            assert least <= times_shown <= least + 1 + (image == 39)
+        seen += counts
+    means = np.array([seen[image] / 400 for image in range(39)])  # the last image has what rounding up adds
+    np.testing.assert_allclose(means, factors[:39] / ONE, atol=0.1)
+
+
+def test_it_is_a_function_of_seed_and_epoch() -> None:
+    factors = np.full(50, ONE * 3 // 2)
+    drawn = [Repeats(factors, seed).images(epoch)[0].tolist() for seed in (0, 1) for epoch in (0, 1, 2)]
+    assert len(set(map(tuple, drawn))) > 1 and Repeats(factors, 1).images(2)[0].tolist() == drawn[-1]
+
+
+def test_batches_of_a_balanced_epoch_resume_and_shard_as_any_others(miniature_root: Path) -> None:
+    """The same keys after a stop, and over two ranks; an image that is shown again has a key of its own."""
+    data = CocoDetection(miniature_root, "train")
+    some = repeats(data, seed=2)
+    assert len(some) > len(data)
+    whole = list(BatchSampler(len(data), 4, 2, 1, drop_last=True, repeats=some))
+    keys = [key for batch in whole for key in batch]
+    assert len(keys) == len(some) // 4 * 4 and len(set(keys)) == len(keys)
+    assert len({key.index for key in keys}) < len(keys)
+    later = BatchSampler(len(data), 4, 2, 1, start_step=3, drop_last=True, repeats=repeats(data, seed=2))
+    assert list(later) == whole[3:]
+    ranks = [
+        list(BatchSampler(len(data), 4, 2, 1, drop_last=True, rank=rank, world=2, repeats=some))
+        for rank in (0, 1)
+    ]
+    assert [one + other for one, other in zip(*ranks, strict=True)] == whole
+    assert list(BatchSampler(len(data), 4, 2, 2, drop_last=True, repeats=some)) != whole
+
+
+def test_what_is_shown_more_often_is_said() -> None:
+    said = repeats(data_of([1], [1], [1], [2]), seed=0).describe()  # type: ignore[arg-type]
+    assert said == "5 images an epoch of 4: 1 of them, with rare classes, up to 1.4 times (--balance-data)"

@@ -13,7 +13,6 @@ if __name__ == "__main__":  # before the imports: they take a while
     guard()
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING
 from tools.evaluate.evaluations import DEFAULT_THRESHOLD, METRICS, Asked, comparison, place, require_free
 from tools.problem import add_model, tool
 from vision.artefacts.data_layout import require_no_data
-from vision.messages.advice import UserError, command
+from vision.messages.advice import command
 from vision.messages.advice import shown as shown_name
 from vision.messages.command_line import Parser, fraction, shortened, whole_from
 from vision.messages.terminal import counted
@@ -58,7 +57,8 @@ def build_parser() -> Parser:
     add_model(parser)
     add("--weights", choices=("auto", "ema", "raw"), default="auto",
         help="which weights: the moving average or the raw ones; auto = the average where there is one (%(default)s)")  # fmt: skip
-    add("--datasets", "--data", type=Path, metavar="DIR", help="data root (that of the training)")
+    add("--datasets", "--data", type=Path, nargs="+", metavar="DIR",
+        help="data root(s), scored together (those of the training); they may lack classes, which count nothing there")  # fmt: skip
     add("--split", choices=("train", "val"), default="val", help="what to score (%(default)s)")
     add("--batch-size", type=whole_from(1), default=32, metavar="N", help="images at a time (%(default)s)")
     add(
@@ -110,9 +110,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from vision.artefacts.writable import require_writable
     from vision.datasets.coco import CocoDetection
     from vision.datasets.loading import make_loader
-    from vision.datasets.merged import merged
+    from vision.datasets.merged import merged, notes
     from vision.datasets.sampling import BatchSampler
-    from vision.datasets.splits import measured_on
+    from vision.datasets.splits import measured_on, require_different
     from vision.engine.checkpoints.data_place import moved
     from vision.engine.checkpoints.open_detector import open_detector
     from vision.engine.evaluation import coco_map, voc_ap
@@ -132,25 +132,25 @@ def evaluate(arguments: argparse.Namespace) -> int:
         lambda run: command("python -m tools.evaluate", run, *which),
     )
     print(opened.describe())
-    root = Path(arguments.datasets or opened.data_root)
-    if arguments.datasets is None and not root.is_dir():
+    roots = arguments.datasets or opened.data_roots
+    require_different(roots)
+    gone = [root for root in roots if not root.is_dir()]
+    if arguments.datasets is None and gone:
         line = command("python -m tools.evaluate", arguments.model, *which, "--datasets")
-        raise moved(root, opened.path, line, opened.checkpoint.imported)
+        raise moved(gone[0], opened.path, line, opened.checkpoint.imported)
     named, learned = opened.checkpoint.config.validation_dataset, opened.checkpoint.config.datasets
     whole = named and arguments.datasets is None and arguments.split == "val"
-    parts = measured_on(root, learned) if whole else [CocoDetection(root, arguments.split)]
-    if not named:
-        _require_same_classes(opened, parts[0].classes)
+    parts = (
+        measured_on(roots[0], learned) if whole else [CocoDetection(root, arguments.split) for root in roots]
+    )
     data = merged(parts, opened.classes, opened.checkpoint.original_category_ids if named else None)
-    if not named and arguments.datasets is None and (more := len(opened.checkpoint.config.datasets) - 1) > 0:
-        print(
-            f"note: scored on {shown_name(root)} alone; the run has {counted(more, 'more data set')}, see --datasets"
-        )
+    for note in notes(data):
+        print(f"  note: {note}")
     for line in _of_learned(opened, data):
         print(f"warning: {line}")
     coco_map.choose_backend(arguments.coco_backend)
     device = choose_device(arguments.device)
-    asked = Asked(data.digest, root, arguments.split, arguments.resize, arguments.score_threshold)
+    asked = Asked(data.digest, roots[0], arguments.split, arguments.resize, arguments.score_threshold)
     folder, found = place(opened, asked, arguments.output), f"detections_{arguments.split}2017.json"
     require_free(folder, found, identity(opened, asked), named=arguments.output is not None)
     require_writable(folder, len(data) * DETECTIONS_AN_IMAGE * BYTES_A_DETECTION)
@@ -181,14 +181,6 @@ def evaluate(arguments: argparse.Namespace) -> int:
     print(f"{folder / METRICS}\n{folder / found} ({counted(len(results), 'detection')})")
     print(f"next: {command('python -m tools.export_onnx', arguments.model, *which)}")
     return 0
-
-
-def _require_same_classes(opened: LoadedDetector, classes: Sequence[str]) -> None:
-    if set(classes) != set(opened.classes):
-        raise UserError(
-            f"{opened.path} was trained on {counted(len(opened.classes) - 1, 'class')}, the data have {len(classes) - 1} "
-            "or name them otherwise; --datasets names other data"
-        )
 
 
 def _of_learned(opened: LoadedDetector, data: DataSet) -> list[str]:

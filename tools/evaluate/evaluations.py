@@ -36,7 +36,7 @@ ROWS_SHOWN = 8
 
 @dataclass(frozen=True)
 class Asked:
-    """What is scored, apart from the weights: the data by digest and root, the split, resizing and threshold."""
+    """What is scored, apart from the weights: the data by digest and (first) root, the split, resizing and threshold."""
 
     dataset_digest: str
     root: Path

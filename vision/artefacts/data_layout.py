@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -193,6 +195,17 @@ class ArraysRecord:
         folder = Path(self.image_folder)
         if folder.is_absolute() or ".." in folder.parts:
             raise ValueError(f"the image folder {folder} leaves the data root")
+
+
+def tidy(name: str) -> str:
+    """A class's name without blanks around it, one between words, letters composed (NFC)."""
+    return unicodedata.normalize("NFC", " ".join(name.split()))
+
+
+@lru_cache(maxsize=4096)
+def class_key(name: str) -> str:
+    """Equal for names that are one class."""
+    return tidy(name).casefold()
 
 
 def labels_text(classes: list[str]) -> bytes:

@@ -7,7 +7,7 @@ image at hand, no suffix is fractions of its width and height.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -66,6 +66,7 @@ class Sample:
     * area: (G,) float32, px² of the object's mask in the original image
     * image_id: COCO's id
     * original_hw: height and width in px of the file, before any transform
+    * unlabelled: labels of classes whose objects nobody has marked in this image, if there are any
     """
 
     image: np.ndarray
@@ -75,6 +76,7 @@ class Sample:
     area: np.ndarray
     image_id: int
     original_hw: tuple[int, int]
+    unlabelled: tuple[int, ...] = ()
 
     @property
     def height(self) -> int:
@@ -105,6 +107,7 @@ class Batch:
     * ignore_xyxy: (N, K, 4) float32 in [0, 1], crowd regions, zero where padded
     * image_ids: (N,) int64
     * original_hw: (N, 2) int64, px
+    * unlabelled: (N, U) int64, labels of classes whose objects are not marked in the image, 0 = padding; U is 0 where all are
     """
 
     images: Tensor
@@ -113,6 +116,7 @@ class Batch:
     ignore_xyxy: Tensor
     image_ids: Tensor
     original_hw: Tensor
+    unlabelled: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.int64))
 
     def __len__(self) -> int:
         return int(self.images.shape[0])
@@ -128,6 +132,7 @@ class Batch:
     def _tensors(self) -> tuple[Tensor, ...]:
         return (
             self.images, self.boxes_xyxy, self.labels, self.ignore_xyxy, self.image_ids, self.original_hw,
+            self.unlabelled,
         )  # fmt: skip
 
 

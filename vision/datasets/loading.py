@@ -62,7 +62,8 @@ class TransformedDataset:
     def __getitem__(self, key: SampleKey) -> Sample:
         """Raises SampleError that names file and image id, whatever goes wrong inside."""
         try:
-            return self.transform(self.dataset.load(key.index), key.epoch, key.index)
+            drawn_from = key.index + key.repeat * len(self)  # another augmentation each time
+            return self.transform(self.dataset.load(key.index), key.epoch, drawn_from)
         except SampleError:
             raise
         except Exception as error:
@@ -87,6 +88,7 @@ def _to_arrays(samples: Sequence[Sample]) -> _Arrays:
         _pad([boxes[is_crowd] for boxes, is_crowd in zip(fractions, crowd, strict=True)], 0.0),
         np.array([sample.image_id for sample in samples], np.int64),
         np.array([sample.original_hw for sample in samples], np.int64),
+        _pad([np.array(sample.unlabelled, np.int64) for sample in samples], BACKGROUND),
     )
 
 

@@ -1,7 +1,9 @@
-"""Several data sets as one, of classes in one order: their images behind one another, their labels by name.
+"""Several data sets as one: their images behind one another, the union of their classes, labels by name.
 
-Every set has to name the same classes. Where one does not label what another does, an object of that class in its images would be
-learned as background, so that this is refused.
+The classes are those of the first set in its order, then the new ones of each next set in its order. Names that differ in blanks
+or case alone are one class, spelled as it came first. Where a set does not label what another does, nobody knows whether an
+object of that class is in its images: each sample says which classes these are (``Sample.unlabelled``), the loss leaves them out
+of what is background there (docs/ssd.md), and the scorers leave out what is detected of them.
 
 Legend: I images and B boxes of all sets.
 """
@@ -14,52 +16,101 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, count, permutations
+from pathlib import Path
 from typing import Union
 
 import numpy as np
 
+from vision.artefacts.data_layout import class_key
 from vision.core.sample import Sample
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError
 from vision.messages.advice import shown
 from vision.messages.command_line import listed
+from vision.messages.terminal import counted
 
 DataSet = Union[CocoDetection, "MergedDetection"]
+MOST_ORDERS = 6
+"""Of so many sets all orders are looked through for the one that a run has had."""
 
 
 def merged(
     parts: Sequence[CocoDetection], classes: Sequence[str] | None = None, ids: Sequence[int] | None = None
 ) -> DataSet:
-    """``parts`` as one set with ``classes`` (background first; those of the first part unless told).
+    """``parts`` as one set with ``classes`` (background first), of which each part may lack some; unless told their union.
 
-    ``ids``: original category ids of ``classes``, for sets that are only measured on: these may lack classes.
+    ``ids``: original category ids of ``classes``; unless told those that they have in the first part that has them, or the next
+    free number where that is another class's.
 
-    A single part that has its classes in this order is given back as it is. Raises DatasetError for other classes.
+    A single part that has its classes in this order is given back as it is. Raises DatasetError for further classes.
     """
-    classes = list(classes or parts[0].classes)
+    wanted = list(classes or union(parts))
     for part in parts:
-        more = set(part.classes) - set(classes)
-        if differing := more if ids else more | (set(classes) - set(part.classes)):
-            why = (
-                "the run learns no such class" if ids
-                else "objects that only some of the sets label would be learned as background in the others"
-            )  # fmt: skip
+        if more := [name for name in part.classes if _spelled(name, wanted) not in wanted]:
             raise DatasetError(
-                f"{shown(part.root)}: other classes than {'the others' if len(parts) > 1 else 'the run'}: {listed(sorted(differing), 5)}\n"
-                f"  why: {why}\n"
-                "  fix: make all of them with the same --classes (an option of the stages), or name fewer sets"
+                f"{shown(part.root)}: other classes than the run: {listed(sorted(more), 5)}\n"
+                "  why: the run learns no such class\n"
+                "  fix: make it with the --classes of the run (an option of the stages), or name other data"
             )
-    if len(parts) == 1 and parts[0].classes == classes:
+    if len(parts) == 1 and parts[0].classes == wanted:
         return parts[0]
-    own = dict(zip(parts[0].classes, parts[0].original_category_ids, strict=True))
-    return MergedDetection(parts, classes, ids or [own[name] for name in classes])
+    return MergedDetection(parts, wanted, ids or _ids(parts, wanted))
+
+
+def union(parts: Sequence[CocoDetection]) -> list[str]:
+    """The classes of the first, then the new ones of each next."""
+    classes = list(parts[0].classes)
+    for part in parts[1:]:
+        classes += [name for name in part.classes if _spelled(name, classes) not in classes]
+    return classes
+
+
+def _spelled(name: str, classes: Sequence[str]) -> str:
+    """``name`` as ``classes`` have it, where they do."""
+    if name in classes:
+        return name
+    alike = [one for one in classes if class_key(one) == class_key(name)]
+    return alike[0] if len(alike) == 1 else name
+
+
+def _ids(parts: Sequence[CocoDetection], classes: Sequence[str]) -> list[int]:
+    own: dict[str, int] = {}
+    for part in parts:
+        for name, id_ in zip(part.classes, part.original_category_ids, strict=True):
+            own.setdefault(_spelled(name, classes), id_)
+    ids: dict[str, int] = {}
+    free = count(1 + max(own.values()))
+    for name in classes:
+        ids[name] = next(free) if own.get(name) in (None, *ids.values()) else own[name]
+    return list(ids.values())
+
+
+def notes(data: DataSet) -> list[str]:
+    """What a person should know of a union: which set does not label what, and which spellings are taken for one."""
+    if isinstance(data, CocoDetection):
+        return []
+    said = []
+    for part, unlabelled in zip(data.parts, data.unlabelled_by_part, strict=True):
+        if unlabelled:
+            names = listed([shown(data.classes[label]) for label in unlabelled], 5)
+            said.append(
+                f"{shown(part.root)} does not label {names}: in its {counted(len(part), 'image')} "
+                "that is no background, and what is detected of it counts neither way"
+            )
+        said += [
+            f"{shown(part.root)}: {shown(name)} is taken for {shown(_spelled(name, data.classes))}"
+            for name in part.classes
+            if name not in data.classes
+        ]
+    return said
 
 
 class MergedDetection:
     """What ``vision.datasets.contract`` asks for, over ``parts``.
 
     Image ids stay where no two images have the same one, else they are 1..I in order.
+    ``unlabelled_by_part``: of each part the labels of the classes that it does not have.
     """
 
     def __init__(self, parts: Sequence[CocoDetection], classes: Sequence[str], ids: Sequence[int]) -> None:
@@ -67,7 +118,11 @@ class MergedDetection:
         self.root = parts[0].root
         self._ends = list(accumulate(map(len, parts)))
         self._labels = [
-            np.array([self.classes.index(name) for name in part.classes], np.int64) for part in parts
+            np.array([self.classes.index(_spelled(name, self.classes)) for name in part.classes], np.int64)
+            for part in parts
+        ]
+        self.unlabelled_by_part = [
+            tuple(label for label in range(len(self.classes)) if label not in own) for own in self._labels
         ]
         ids = [one for part in parts for one in part.image_ids]
         self.renumbered = len(set(ids)) < len(ids)
@@ -84,17 +139,33 @@ class MergedDetection:
     def load(self, index: int) -> Sample:
         part, own = self._at(index)
         sample = self.parts[part].load(own)
-        return replace(sample, labels=self._labels[part][sample.labels], image_id=self.image_ids[index])
+        labels, unlabelled = self._labels[part][sample.labels], self.unlabelled_by_part[part]
+        return replace(sample, labels=labels, image_id=self.image_ids[index], unlabelled=unlabelled)
 
     def describe(self, index: int) -> str:
         part, own = self._at(index)
         return self.parts[part].describe(own)
 
+    @property
+    def unlabelled(self) -> list[tuple[list[int], list[int]]]:
+        """(image ids, original category ids that these images are not labelled with), of each part that lacks any."""
+        starts = [0, *self._ends]
+        return [
+            (self.image_ids[starts[part] : starts[part + 1]], [self.original_category_ids[one] for one in labels])
+            for part, labels in enumerate(self.unlabelled_by_part)
+            if labels
+        ]  # fmt: skip
+
     @cached_property
     def digest(self) -> str:
         """sha256 over those of the parts in their order, and the classes."""
-        defining = {"parts": [part.digest for part in self.parts], "classes": self.classes}
-        return hashlib.sha256(json.dumps(defining).encode()).hexdigest()
+        return _digest(self.parts, self.classes)
+
+    def in_the_order_of(self, digest: str) -> list[Path] | None:
+        """The roots in the order in which their union has this digest; None where it has it in none."""
+        orders = permutations(self.parts) if len(self.parts) <= MOST_ORDERS else ()
+        found = (order for order in orders if _digest(order, union(order)) == digest)
+        return next(([part.root for part in order] for order in found), None)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -120,3 +191,8 @@ class MergedDetection:
                 [sum(int(column[-1]) for column in columns)],
             ]
         )
+
+
+def _digest(parts: Sequence[CocoDetection], classes: Sequence[str]) -> str:
+    defining = {"parts": [part.digest for part in parts], "classes": list(classes)}
+    return hashlib.sha256(json.dumps(defining).encode()).hexdigest()

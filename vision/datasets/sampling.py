@@ -1,26 +1,45 @@
-"""Which images make which batch: pure functions of (seed, epoch), for any number of workers and processes."""
+"""Which images make which batch: pure functions of (seed, epoch), for any number of workers and processes.
+
+``--balance-data`` shows images of rare classes more often (Gupta et al. 2019, "LVIS", appendix B.2: repeat factors).
+Legend: I images, L images that an epoch shows, f(c) the share of the images that have an object of class c.
+
+    r(c) = max(1, √(t / f(c)))        t = the mean of f(c) over the classes that have objects (LVIS: 0.001)
+    r(image) = max of r(c) over the classes of its objects, 1 without objects
+
+The ancestor keeps of each class as many images as the rarest one has, and never shows the others; here every image is seen in
+every epoch. An image with r = 2.3 is seen 2 or 3 times, 2.3 times in the mean over epochs, and an epoch has as many images as the
+factors sum up to, always the same number: a fraction of an image is drawn for all images at once (systematic sampling).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vision.messages.advice import UserError
 from vision.messages.terminal import counted
 
+if TYPE_CHECKING:
+    from vision.datasets.merged import DataSet
+
 _ORDER_STREAM = 0x6F72646572
 """The second word of the Philox key, so that order and augmentation never share numbers."""
+_BALANCE_STREAM = 0x62616C616E6365
+ONE = 1 << 16
+"""A factor of 1: factors are whole numbers of this part, so that sums are exact on every machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleKey:
-    """One image of one epoch: what augmentation is drawn from."""
+    """One image of one epoch, and how often it was shown in it before: what augmentation is drawn from."""
 
     epoch: int
     index: int
+    repeat: int = 0
 
 
 class EpochOrder:
@@ -48,6 +67,59 @@ def _order(length: int, seed: int, epoch: int) -> np.ndarray:
     return order
 
 
+class Repeats:
+    """How often an epoch shows each image: a pure function of (factors, seed, epoch).
+
+    :param factors: (I,) int64, multiples of 1 / ``ONE``, each at least ``ONE``
+    """
+
+    def __init__(self, factors: np.ndarray, seed: int) -> None:
+        self._ends = np.cumsum(factors, dtype=np.int64)
+        self.factors, self.seed = factors, seed
+        self._drawn = (-1, np.empty(0, np.int64), np.empty(0, np.int64))
+
+    def __len__(self) -> int:
+        """L, the same in every epoch: the sum of all factors, rounded up."""
+        return int(-(-self._ends[-1] // ONE)) if len(self._ends) else 0
+
+    def images(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """(L,) int64, rising: the images of the epoch; (L,) int64: the how manieth time each is shown, from 0."""
+        if self._drawn[0] != epoch:
+            self._drawn = (epoch, *self._draw(epoch))
+        return self._drawn[1:]
+
+    def _draw(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        stream = np.random.Philox(key=[self.seed, _BALANCE_STREAM], counter=[0, 0, 0, epoch])
+        offset = int(stream.random_raw()) % ONE
+        places = np.arange(len(self), dtype=np.int64) * ONE + offset
+        # what rounding up adds belongs to the last image
+        images = np.searchsorted(self._ends, places, side="right").clip(max=len(self._ends) - 1)
+        return images, np.arange(len(images)) - np.searchsorted(images, images)
+
+    def describe(self) -> str:
+        more = int((self.factors > ONE).sum())
+        return (
+            f"{counted(len(self), 'image')} an epoch of {len(self.factors):,}: {more:,} of them, with rare classes, "
+            f"up to {self.factors.max() / ONE:.1f} times (--balance-data)"
+        )
+
+
+def repeats(data: DataSet, seed: int) -> Repeats:
+    """The factors of ``data``; crowd regions are no objects."""
+    first_box, labels, is_crowd = data.columns("first_box", "labels", "is_crowd")
+    owner = np.repeat(np.arange(len(data)), np.diff(first_box))[~is_crowd]
+    labels = labels[~is_crowd]
+    pairs = np.unique(
+        np.stack([owner, labels], axis=1), axis=0
+    )  # an image counts once for each of its classes
+    images_with = np.bincount(pairs[:, 1], minlength=len(data.classes))
+    mean = images_with.sum() / max(1, np.count_nonzero(images_with))
+    by_class = np.sqrt(mean / images_with.clip(min=1)).clip(min=1.0)
+    factors = np.full(len(data), ONE, np.int64)
+    np.maximum.at(factors, pairs[:, 0], np.rint(by_class[pairs[:, 1]] * ONE).astype(np.int64))
+    return Repeats(factors, seed)
+
+
 class BatchSampler:
     """Batches of one epoch as lists of ``Key``; the position is (epoch, start_step) and nothing else.
 
@@ -61,6 +133,7 @@ class BatchSampler:
       another). With fewer than ``batch_size`` images in all, they make one short batch.
 
     :param length: images in the data set
+    :param repeats: which images an epoch shows more than once; none unless told
     :param batch_size: images a step over all ranks
     :param start_step: steps of this epoch that are already done
     :param shuffle: False gives them by rising index
@@ -77,10 +150,12 @@ class BatchSampler:
         drop_last: bool = False,
         rank: int = 0,
         world: int = 1,
+        repeats: Repeats | None = None,
     ) -> None:
+        length = length if repeats is None else len(repeats)
         _check_arguments(length, batch_size, rank, world)
         self.length, self.batch_size, self.shuffle, self.drop_last = length, batch_size, shuffle, drop_last
-        self.rank, self.world = rank, world
+        self.rank, self.world, self.repeats = rank, world, repeats
         self._order = EpochOrder(length, seed)
         self._bounds = _cut(length, batch_size, drop_last)
         self.set_epoch(epoch, start_step)
@@ -119,7 +194,12 @@ class BatchSampler:
         """This rank's images of a step, wherever the iteration is; none where nothing is left for it."""
         order = self._order.order(epoch) if self.shuffle else np.arange(self.length, dtype=np.int64)
         first, end = self._own(step)
-        return [SampleKey(epoch, index) for index in order[first:end].tolist()]
+        places = order[first:end]
+        if self.repeats is None:
+            return [SampleKey(epoch, index) for index in places.tolist()]
+        images, times = self.repeats.images(epoch)
+        shown = zip(images[places].tolist(), times[places].tolist(), strict=True)
+        return [SampleKey(epoch, index, repeat) for index, repeat in shown]
 
     def _own(self, step: int) -> tuple[int, int]:
         """Where this rank's part of a global batch begins and ends in the epoch's order."""

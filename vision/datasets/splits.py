@@ -15,11 +15,12 @@ from vision.messages.terminal import counted
 
 
 def open_splits(*roots: str | Path, validation: str | Path | None = None) -> tuple[DataSet, DataSet]:
-    """Training data of all ``roots``; validation data of all of them, or of the root ``validation`` alone.
+    """Training data of all ``roots`` with the union of their classes; validation data of all of them, or of the root
+    ``validation`` alone.
 
     Raises DatasetError where they are missing, do not fit each other, or one is named twice.
     """
-    _require_different(roots)
+    require_different(roots)
     train, val = CocoDetection(roots[0], "train"), CocoDetection(validation or roots[0], "val")
     if len(roots) == 1 and validation is None:
         _require_one_map(roots[0], train, val)
@@ -38,7 +39,8 @@ def _is_among(root: str | Path, others: Sequence[str | Path]) -> bool:
     return Path(root).resolve() in {Path(other).resolve() for other in others}
 
 
-def _require_different(roots: Sequence[str | Path]) -> None:
+def require_different(roots: Sequence[str | Path]) -> None:
+    """Raises DatasetError for one that is named twice."""
     for number, root in enumerate(roots):
         if _is_among(root, roots[:number]):
             raise DatasetError(

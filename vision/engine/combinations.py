@@ -18,10 +18,6 @@ NO_RUN = ("no", "false", "off", "yes", "true", "on")
 """Words that people put in the place of a run; a folder of such a name is ``./no``."""
 
 
-NOT_THERE = {
-    "--balance-data": "is not there yet: train on the data as they are",
-}
-"""Options of pytorch-ssd that are refused: without them it would be another training."""
 TAKEN = {
     "--tensorboard": "starts no process here: event files are always written; tensorboard --logdir models",
     "--log-level": "changes nothing here: the console shows the progress, metrics.jsonl everything",

@@ -17,7 +17,7 @@ from typing import Any
 
 from vision.artefacts.data_layout import DEFAULT_ROOT
 from vision.artefacts.records import NOT_UTF8, is_no_utf8
-from vision.engine.combinations import NOT_THERE, TAKEN, check_together, defaults_of
+from vision.engine.combinations import TAKEN, check_together, defaults_of
 from vision.engine.combinations import UsageError as UsageError
 from vision.engine.options import (
     Parser,
@@ -50,7 +50,8 @@ class TrainConfig:
         DATA, "fixed", choices=("coco", "voc", "open_images", "yolo", "cvat", "labelme"),
     )  # fmt: skip
     datasets: tuple[str, ...] = option(
-        (DEFAULT_ROOT,), "data root(s) as made by ./setup_coco.sh, all with the same classes", DATA, "free",
+        (DEFAULT_ROOT,), "data root(s) as made by ./setup_coco.sh; of several the classes are united by name, and what one does "
+        "not label is no background there", DATA, "free",
         aliases=("--data",), metavar="DIR",
     )  # fmt: skip
     validation_dataset: str | None = option(
@@ -60,6 +61,10 @@ class TrainConfig:
         "free",
         metavar="DIR",
     )
+    balance_data: bool = option(
+        False, "show images of rare classes more often: up to √(mean / own) times as the class has fewer images than the mean "
+        "of all; an epoch becomes longer, and leaves no image out", DATA, "fixed",
+    )  # fmt: skip
     augment: str = option(
         "ssd", "training augmentation: ssd = crop, zoom-out, flip, colour; light = flip and colour; none",
         DATA, "named", choices=("ssd", "light", "none"),
@@ -334,7 +339,6 @@ def boxes_of(priors: str) -> str:
 def _parser() -> Parser:
     parser = Parser(
         TrainConfig,
-        NOT_THERE,
         prog="python train_ssd.py",
         usage="python train_ssd.py [--config FILE.yaml] [options]",
         description="Train an SSD detector, and resume exactly where it stopped. Defaults in [brackets].",

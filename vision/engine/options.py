@@ -203,11 +203,10 @@ def to_mapping(config: Any) -> dict[str, Any]:
 
 
 class Parser(command_line.Parser):
-    """The fields of a dataclass as options; those of the ancestors that are not there are refused by name."""
+    """The fields of a dataclass as options."""
 
-    def __init__(self, cls: type, not_there: Mapping[str, str], **rest: Any) -> None:
+    def __init__(self, cls: type, **rest: Any) -> None:
         super().__init__(**rest)
-        self.not_there = not_there
         groups: dict[str, Any] = {}
         defaults = {f.name: f.default for f in dataclasses.fields(cls)}
         for name, option in options_of(cls).items():
@@ -218,10 +217,6 @@ class Parser(command_line.Parser):
 
     def parse_named(self, argv: Sequence[str]) -> dict[str, Any]:
         """Only what was named: field name → value. Leaves with 2 on a mistake."""
-        for word in argv:
-            flag = word.split("=", 1)[0].replace("_", "-")
-            if flag in self.not_there:
-                self.error(f"{flag} {self.not_there[flag]}")
         return {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in vars(self.parse_args(argv)).items()

@@ -155,6 +155,7 @@ def build_loss(detector: Detector) -> SsdLoss:
         row.matching.object_from,
         row.matching.background_below,
         box_regression=not isinstance(detector.regression_headers, NoOffsets),
+        first_class=row.first_class,
     )
 
 

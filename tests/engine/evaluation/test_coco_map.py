@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -112,6 +113,35 @@ def test_the_table_by_class_is_that_of_the_class_alone(tmp_path: Path, backend: 
         assert (row.boxes, row.crowds) == (int((own & ~of.is_crowd).sum()), int((own & of.is_crowd).sum()))
         assert row.detections == int(its.sum())
     assert (rows[3].ap, rows[3].boxes) == (UNDEFINED, 0)
+
+
+def half_labelled(of: GroundTruth) -> tuple[GroundTruth, GroundTruth]:
+    """Without the dogs of the first six images, which are not labelled with them; and of the others alone."""
+    first = of.image_ids[:6]
+    unlabelled = np.isin(of.box_image_ids, first) & (of.category_ids == 18)
+    others = ~np.isin(of.box_image_ids, first)
+    return (
+        replace(only(of, ~unlabelled), unlabelled=[(first.tolist(), [18])]),
+        replace(only(of, others), image_ids=of.image_ids[6:], heights=of.heights[6:], widths=of.widths[6:]),
+    )
+
+
+def only(of: GroundTruth, keep: np.ndarray) -> GroundTruth:
+    columns = ("box_image_ids", "category_ids", "boxes_xywh_px", "area", "is_crowd")
+    return replace(of, **{name: getattr(of, name)[keep] for name in columns})
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_class_is_scored_on_the_images_that_are_labelled_with_it(backend: str) -> None:
+    """As if it had been looked for in these alone; the other classes as ever, and a mean of the scores of all."""
+    of = truth(2)
+    union, others = half_labelled(of)
+    found = guesses(of, 7)
+    now, plain = score(found, union, backend), score(found, replace(union, unlabelled=()), backend)
+    alone = score(found.only(np.isin(found.image_ids, others.image_ids)), others, backend)
+    assert now.per_class[1] == alone.per_class[1] and now.per_class[1].ap > plain.per_class[1].ap
+    assert [*now.per_class[:1], *now.per_class[2:]] == [*plain.per_class[:1], *plain.per_class[2:]]
+    assert now.metrics["AP"] == pytest.approx(np.mean([row.ap for row in now.per_class if row.boxes]))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from tests.engine.evaluation.test_coco_map import IDS, guesses, truth
+from tests.engine.evaluation.test_coco_map import IDS, guesses, half_labelled, truth
 from vision.engine.evaluation import coco_map, voc_ap
 from vision.engine.evaluation.results import Results
 from vision.engine.evaluation.voc_ap import UNDEFINED, average_precision
@@ -129,6 +130,16 @@ def test_a_detection_on_a_difficult_box_counts_neither_way() -> None:
     rows = np.array([AWAY, BOX, AWAY, BOX, AWAY, boxes[2]])
     found = average_precision(ones, boxes, difficult, np.ones(6, int), rows, np.linspace(0.9, 0.1, 6))
     assert found == pytest.approx(((6 * 1 + 5 * 2 / 3) / 11, (1 + 2 / 3) / 2))
+
+
+def test_a_class_is_scored_on_the_images_that_are_labelled_with_it() -> None:
+    of = truth(2)
+    union, others = half_labelled(of)
+    found = guesses(of, 7)
+    rows = voc_ap.score(found, union).per_class
+    plain = voc_ap.score(found, replace(union, unlabelled=())).per_class
+    alone = voc_ap.score(found.only(np.isin(found.image_ids, others.image_ids)), others).per_class
+    assert rows[1] == alone[1] != plain[1] and (rows[0], rows[2:]) == (plain[0], plain[2:])
 
 
 def test_recalls_of_tenths_are_reached_exactly() -> None:

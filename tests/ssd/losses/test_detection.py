@@ -15,6 +15,7 @@ from torchvision.models.detection.ssd import SSD
 
 from vision.core.boxes import cxcywh_to_xyxy
 from vision.core.sample import Batch
+from vision.engine.training.step import split
 from vision.ssd.build import build_loss
 from vision.ssd.coding import BoxCoder
 from vision.ssd.losses.detection import SsdLoss
@@ -112,6 +113,71 @@ def test_against_float64_with_crowds_and_empty_images(detector, random_boxes):
     assert whole.total.item() == pytest.approx((classification + localization) / 10, rel=1e-5)
 
 
+def _prior_loss(kind: str, logits: np.ndarray, target: int, known: list[int]) -> float:
+    """float64, one prior, from the equations, over the columns ``known`` alone; α 0.25, γ 2."""
+    if kind == "SigmoidFocal":
+        total = 0.0
+        for column in known:
+            there = column + 1 == target
+            p = 1 / (1 + np.exp(-logits[column] if there else logits[column]))
+            total -= (0.25 if there else 0.75) * (1 - p) ** 2 * np.log(p)
+        return total
+    p = np.exp(logits[target]) / np.exp(logits[known]).sum()
+    return -np.log(p) if kind == "Multibox" else -(0.25 if target else 0.75) * (1 - p) ** 2 * np.log(p)
+
+
+KINDS = pytest.mark.parametrize(
+    "classes", [Multibox(), SoftmaxFocal(), SigmoidFocal()], ids=lambda one: type(one).__name__
+)
+
+
+@KINDS
+def test_classes_that_an_image_is_not_labelled_with_are_no_background_there(detector, random_boxes, classes):
+    """float64, prior by prior; of those without a box not the slightest gradient for a class that may be there."""
+    first, kind = int(isinstance(classes, SigmoidFocal)), type(classes).__name__
+    priors, c = detector.priors_cxcywh[::30], 6 - first
+    boxes, labels = random_boxes(3, 3, 4), torch.tensor([[1, 2, 2, 1], [3, 5, 3, 5], [0, 0, 0, 0]])
+    unlabelled = torch.tensor([[3, 4, 5], [1, 2, 0], [4, 0, 0]])
+    batch = replace(_batch(boxes, labels), unlabelled=unlabelled)
+    logits, offsets = _outputs(3, len(priors), c)
+    loss = SsdLoss(priors, BoxCoder(), classes, first_class=first)
+    matches, found = loss.match(batch), loss(logits, offsets, batch)
+    values, expected = logits.detach().double().numpy(), 0.0
+    for image in range(3):
+        unknown = {label - first for label in unlabelled[image].tolist() if label}
+        known = [column for column in range(c) if column not in unknown]
+        targets = [int(labels[image, box]) if box >= 0 else 0 for box in matches.gt_index[image].tolist()]
+        rows = [
+            _prior_loss(kind, values[image, prior], target, list(range(c)) if target else known)
+            for prior, target in enumerate(targets)
+        ]
+        objects = [row for row, target in zip(rows, targets, strict=True) if target]
+        others = sorted((row for row, target in zip(rows, targets, strict=True) if not target), reverse=True)
+        expected += sum(objects) + sum(others[: 3 * max(1, len(objects))] if kind == "Multibox" else others)
+    assert found.classification.item() == pytest.approx(expected / int(found.positives), rel=1e-5)
+    found.total.backward()
+    background = ~matches.positive
+    for image, unknown in enumerate(([3, 4, 5], [1, 2], [4])):
+        columns = [label - first for label in unknown]
+        gradient = logits.grad[image]
+        assert gradient.isfinite().all() and (gradient[background[image]][:, columns] == 0).all()
+        assert gradient[background[image]].abs().sum() > 0
+        if not first and image < 2:  # what has a label is of that class and of no other
+            assert (gradient[matches.positive[image]] != 0).all()
+
+
+@KINDS
+def test_where_all_classes_are_labelled_nothing_is_left_out(detector, random_boxes, classes, monkeypatch):
+    """To the bit, and without the work; an image of a union that has them all is trained like that, too."""
+    first = int(isinstance(classes, SigmoidFocal))
+    logits, offsets = _outputs(2, c=81 - first)
+    loss = SsdLoss(detector.priors_cxcywh, BoxCoder(), classes, first_class=first)
+    batch = _batch(random_boxes(0, 2, 4), _labels(2, 4))
+    padded = loss(logits, offsets, replace(batch, unlabelled=torch.zeros(2, 3, dtype=torch.int64)))
+    monkeypatch.setattr(SsdLoss, "_judged", None)
+    assert torch.equal(loss(logits, offsets, batch).total, padded.total)
+
+
 def test_images_without_boxes_train_as_background(detector):
     logits, offsets = _outputs(2)
     found = build_loss(detector)(
@@ -165,20 +231,17 @@ def test_priors_follow_the_batch_to_its_device(detector):
     assert loss.priors_cxcywh.device.type == "meta"
 
 
-@pytest.mark.parametrize(
-    "classes", [Multibox(), SoftmaxFocal(), SigmoidFocal()], ids=lambda one: type(one).__name__
-)
+@KINDS
 def test_parts_of_a_batch_by_one_normaliser_are_the_whole(detector, random_boxes, classes):
     """What processes and accumulated batches rely on, whichever the loss of classes is."""
     boxes, labels = random_boxes(7, 4, 5), _labels(4, 5)
     logits, offsets = _outputs(4, c=80 if isinstance(classes, SigmoidFocal) else 81)
     loss = SsdLoss(detector.priors_cxcywh, BoxCoder(), classes, 0.5, 0.4)
-    whole = loss(logits, offsets, _batch(boxes, labels))
-    positives = loss.match(_batch(boxes, labels)).positive.sum()
-    halves = [
-        loss(logits[i : i + 2], offsets[i : i + 2], _batch(boxes[i : i + 2], labels[i : i + 2]), positives)
-        for i in (0, 2)
-    ]
+    batch = replace(_batch(boxes, labels), unlabelled=torch.tensor([[3, 0], [3, 9], [0, 0], [7, 0]]))
+    whole = loss(logits, offsets, batch)
+    positives = loss.match(batch).positive.sum()
+    parts = zip((0, 2), split(batch, 2), strict=True)
+    halves = [loss(logits[i : i + 2], offsets[i : i + 2], part, positives) for i, part in parts]
     torch.testing.assert_close(halves[0].total + halves[1].total, whole.total, rtol=1e-5, atol=1e-6)
 
 
@@ -189,7 +252,9 @@ def test_the_row_says_which_loss_and_which_overlaps(detector, random_boxes):
     changed = copy.copy(detector)
     changed.variant = row
     loss = build_loss(changed)
-    assert loss.classes == SoftmaxFocal(alpha=None)
+    assert loss.classes == SoftmaxFocal(alpha=None) and loss.first_class == 0
+    changed.variant = replace(row, loss="sigmoid-focal", loss_options={}, score_function="sigmoid")
+    assert build_loss(changed).first_class == 1
     boxes = random_boxes(0, 1, 6)
     matches = loss.match(_batch(boxes, _labels(1, 6)))
     by_overlap = matches.iou[~matches.forced & matches.positive]

@@ -154,7 +154,9 @@ def test_data_of_other_classes_are_refused(
     record["classes"][1] = "somebody"
     path.write_text(json.dumps(record))
     assert main([str(small_run), "--datasets", str(root), "--output", str(tmp_path), "--workers", "0"]) == 1
-    assert "was trained on 80 classes, the data have 80 or name them otherwise" in capsys.readouterr().err
+    assert (
+        "other classes than the run: somebody\n  why: the run learns no such class" in capsys.readouterr().err
+    )
     assert not (tmp_path / "metrics.json").exists()
 
 

@@ -42,9 +42,15 @@ class LoadedDetector:
 
     @property
     def data_root(self) -> Path:
-        """Where the data of the training are, as far as the current folder and that of the run tell."""
+        """The first of ``data_roots``."""
+        return self.data_roots[0]
+
+    @property
+    def data_roots(self) -> list[Path]:
+        """Where the data are that the training was measured on, as far as the current folder and that of the run tell."""
         config = self.checkpoint.config
-        return recorded_root(config.validation_dataset or config.datasets[0], self.folder)
+        roots = [config.validation_dataset] if config.validation_dataset else config.datasets
+        return [recorded_root(root, self.folder) for root in roots]
 
     def describe(self) -> str:
         """A line each: the file, its net, and which of its weights."""

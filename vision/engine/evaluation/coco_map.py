@@ -85,11 +85,12 @@ class Scores:
 def score(results: Results, dataset: Any, backend: str = "auto") -> Scores:
     """Scores ``results`` against a data set of ``vision.datasets`` or a ``GroundTruth``.
 
-    All images of the ground truth count, also those without detections or boxes. Raises ValueError for results
+    All images of the ground truth count, also those without detections or boxes; of a class those that are labelled with it. Raises ValueError for results
     of unknown images or categories (their ids are named) and for a backend that is not there.
     """
     truth = dataset if isinstance(dataset, GroundTruth) else ground_truth_of(dataset)
     require_known(results, truth)
+    results = truth.judged(results)
     name = choose_backend(backend)
     precision, recall, thresholds, stats = _SCORERS[name](results, truth)
     return Scores(

@@ -5,10 +5,13 @@ Legend: I images, B boxes with crowd regions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
+from vision.engine.evaluation.results import Results
 
 ARRAYS = ("image_ids", "heights", "widths", "first_box", "boxes_xyxy_px", "labels", "is_crowd", "area")
 
@@ -24,6 +27,7 @@ class GroundTruth:
     * area: (B,) float64, px² of the object's mask, which says whether it counts as small, medium or large
     * is_crowd: (B,) bool; a crowd region takes detections without being missed itself
     * categories: ``{"id", "name"}`` of every class, in the order of the labels
+    * unlabelled: (image ids, category ids whose objects are not marked in these images), if there are any
     """
 
     image_ids: np.ndarray
@@ -35,6 +39,17 @@ class GroundTruth:
     area: np.ndarray
     is_crowd: np.ndarray
     categories: tuple[dict[str, Any], ...]
+    unlabelled: Sequence[tuple[Sequence[int], Sequence[int]]] = ()
+
+    def judged(self, results: Results) -> Results:
+        """Without what may be right and has no box: detections of a class in images that are not labelled with it.
+
+        LVIS's rule for images that are not exhaustively labelled (Gupta et al. 2019): they count neither way.
+        """
+        for image_ids, category_ids in self.unlabelled:
+            unjudged = np.isin(results.image_ids, image_ids) & np.isin(results.category_ids, category_ids)
+            results = results.only(~unjudged)
+        return results
 
     def to_coco(self) -> dict[str, Any]:
         """A dict as ``instances_*.json`` has it, without segmentations.
@@ -92,4 +107,5 @@ def from_arrays(
 def ground_truth_of(dataset: Any) -> GroundTruth:
     """Of a data set of ``vision.datasets`` that keeps its boxes in arrays (``columns``)."""
     arrays = dict(zip(ARRAYS, dataset.columns(*ARRAYS), strict=True))
-    return from_arrays(arrays, dataset.classes, dataset.original_category_ids)
+    truth = from_arrays(arrays, dataset.classes, dataset.original_category_ids)
+    return replace(truth, unlabelled=getattr(dataset, "unlabelled", ()))

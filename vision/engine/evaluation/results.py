@@ -54,6 +54,12 @@ class Results:
             np.concatenate([part.scores for part in parts]),
         )
 
+    def only(self, keep: np.ndarray) -> Results:
+        """Those where ``keep`` (D,) is true."""
+        return Results(
+            self.image_ids[keep], self.category_ids[keep], self.boxes_xywh_px[keep], self.scores[keep]
+        )
+
     def rows(self) -> np.ndarray:
         """(D, 7) float64: image id, x, y, w, h, score, category id; what the scorers' ``loadRes`` takes."""
         return np.column_stack([self.image_ids, self.boxes_xywh_px, self.scores, self.category_ids])

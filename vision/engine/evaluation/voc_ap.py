@@ -86,6 +86,7 @@ def score(results: Results, dataset: Any) -> VocScores:
     """
     truth = dataset if isinstance(dataset, GroundTruth) else ground_truth_of(dataset)
     require_known(results, truth)
+    results = truth.judged(results)
     rows = tuple(_by_class(results, truth))
     return VocScores(
         _mean([row.ap_11_points for row in rows]), _mean([row.ap_all_points for row in rows]), rows

@@ -256,11 +256,15 @@ def write_run_files(config: TrainConfig, run: Path, classes: list[str]) -> None:
 
 
 def check_data(plan: Plan, train: DataSet, validation: DataSet) -> Plan:
-    """The plan, with notes about what is learned too, and what cannot be told. Raises Refused where the data are not the checkpoint's."""
+    """The plan, with notes about a union, what is learned too, and what cannot be told. Raises Refused where the data are not
+    the checkpoint's."""
+    from vision.datasets.merged import notes
+
     learned = learned_from(plan.config, plan.run)
-    plan = dataclasses.replace(plan, notes=(*plan.notes, *learned_too(validation, learned)))
+    plan = dataclasses.replace(plan, notes=(*plan.notes, *notes(train), *learned_too(validation, learned)))
     if plan.checkpoint is None:
         return plan
+    _require_order(plan.run, plan.checkpoint, train)
     _check_classes(plan.checkpoint, train)
     was = plan.checkpoint.data
     _check_digest("", "trained on", plan.checkpoint.dataset_digest, was.get("train"), train)
@@ -270,6 +274,20 @@ def check_data(plan: Plan, train: DataSet, validation: DataSet) -> Plan:
     digest = plan.checkpoint.validation_digest
     _check_digest("validation ", "validated with", digest, was.get("validation"), validation)
     return plan
+
+
+def _require_order(run: Path, checkpoint: Checkpoint, data: DataSet) -> None:
+    """The same sets behind one another otherwise are other data; this says so, and how they were."""
+    from vision.datasets.merged import MergedDetection
+
+    if not isinstance(data, MergedDetection) or checkpoint.dataset_digest == data.digest:
+        return
+    if order := data.in_the_order_of(checkpoint.dataset_digest):
+        raise IncompatibleResume(
+            "--datasets: the data sets of the run in another order\n"
+            "  why: the order numbers images and classes, and with them what a step sees and what an output means\n"
+            f"  fix: {command(RESUME, run, '--datasets', *order)}"
+        )
 
 
 def _check_classes(checkpoint: Checkpoint, data: DataSet) -> None:

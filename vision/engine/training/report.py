@@ -56,7 +56,7 @@ def _rows(
     spec = model.input_spec
     parameters = sum(p.numel() for p in model.parameters())
     data = (
-        f"{', '.join(map(shown, config.datasets))}: {counted(order.length, 'training image')}, "
+        f"{', '.join(map(shown, config.datasets))}: {counted(session.facts.data['train']['images'], 'training image')}, "
         f"{counted(len(session.validation_data), 'validation image')}"
         f"{f' of {shown(config.validation_dataset)}' if config.validation_dataset else ''}, "
         f"{counted(len(session.facts.classes) - 1, 'class')}; {counted(config.workers, 'worker')}"
@@ -73,6 +73,7 @@ def _rows(
         f"{counted(min(config.batch_size, order.length), 'image')} a step{parts}, "
         f"{counted(order.steps_per_epoch, 'step')} an epoch{left_out}"
     )
+    balance = [("balance", order.repeats.describe())] if order.repeats is not None else []
     return [
         ("run", shown(session.run.path)),
         (
@@ -83,6 +84,7 @@ def _rows(
         ("data", data),
         ("model", net),
         ("initial weights", initial_weights),
+        *balance,
         ("batch", batch),
         ("schedule", _schedule(session, state)),
         ("augmentation", config.augment),

@@ -21,7 +21,9 @@ from vision.ssd.losses.matching import Matches, match
 from vision.ssd.losses.multibox import Multibox
 
 LossOfClasses = Callable[[Tensor, Tensor, Matches], Tensor]
-"""Logits (N, P, c) float32, targets (N, P) int64 (0 = background), matches → a sum over the batch."""
+"""Logits (N, P, c) float32, targets (N, P) int64 (0 = background), matches → a sum over the batch.
+
+A logit of −∞ is a class that is left out: it has no share of a softmax, no loss as a sigmoid, and no gradient."""
 
 
 class Coder(Protocol):
@@ -51,6 +53,7 @@ class SsdLoss:
     * classes: the loss of what things are
     * iou_threshold, background_below: see ``matching.match``
     * box_regression: false where boxes are the priors as they are, and cost nothing
+    * first_class: label of the first of the c values: 1 where background has none
     """
 
     priors_cxcywh: Tensor
@@ -59,6 +62,7 @@ class SsdLoss:
     iou_threshold: float = 0.5
     background_below: float | None = None
     box_regression: bool = True
+    first_class: int = BACKGROUND
 
     def __call__(
         self, logits: Tensor, offsets: Tensor, batch: Batch, normaliser: Tensor | float | None = None
@@ -78,9 +82,17 @@ class SsdLoss:
         positives = matches.positive.sum()
         divisor = positives.clamp(min=1) if normaliser is None else normaliser
         targets = _of_box(batch.labels, matches, otherwise=BACKGROUND)  # (N, P)
+        if batch.unlabelled.shape[1]:
+            logits = self._judged(logits, targets, batch.unlabelled)
         classification = self.classes(logits, targets, matches) / divisor
         localization = self._localization(offsets, batch, matches) / divisor
         return LossParts(classification + localization, classification, localization, positives)
+
+    def _judged(self, logits: Tensor, targets: Tensor, unlabelled: Tensor) -> Tensor:
+        """(N, P, c): −∞ where a prior has no box and may yet show an object of the class, which is ``unlabelled`` (N, U)."""
+        labels = torch.arange(self.first_class, self.first_class + logits.shape[-1], device=logits.device)
+        unknown = ((unlabelled[..., None] == labels) & (labels != BACKGROUND)).any(dim=1)  # (N, c)
+        return logits.masked_fill((targets == BACKGROUND)[..., None] & unknown[:, None], -torch.inf)
 
     def match(self, batch: Batch) -> Matches:
         """The batch's boxes against the priors."""
