@@ -59,11 +59,14 @@ class TransformedDataset:
     def __len__(self) -> int:
         return len(self.dataset)
 
+    def drawn_from(self, key: SampleKey) -> int:
+        """What the transform takes for the index: an image that is shown again is augmented in another way."""
+        return key.index + key.repeat * len(self)
+
     def __getitem__(self, key: SampleKey) -> Sample:
         """Raises SampleError that names file and image id, whatever goes wrong inside."""
         try:
-            drawn_from = key.index + key.repeat * len(self)  # another augmentation each time
-            return self.transform(self.dataset.load(key.index), key.epoch, drawn_from)
+            return self.transform(self.dataset.load(key.index), key.epoch, self.drawn_from(key))
         except SampleError:
             raise
         except Exception as error:

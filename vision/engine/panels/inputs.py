@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def preprocessing(data: TransformedDataset, key: SampleKey, title: str) -> np.nd
     stored = data.dataset.load(key.index)
     trace = getattr(data.transform, "trace", lambda *_: [("resize", data[key])])
     tiles = []
-    for name, sample in [("stored", stored), *trace(stored, key.epoch, key.index)]:
+    for name, sample in [("stored", stored), *trace(stored, key.epoch, data.drawn_from(key))]:
         size = f"{sample.width} x {sample.height} px, {counted(len(sample.labels), 'box')}"
         tiles.append(Tile(scene_of(sample, spec).with_truth(classes), f"{name}: {size}"))
     return draw_sheet(tiles, f"preprocessing of image {stored.image_id}, {title}", columns=3)
@@ -44,7 +45,7 @@ def draws(data: TransformedDataset, key: SampleKey, title: str) -> np.ndarray:
     """The same image as this epoch and the next ones see it."""
     tiles = []
     for epoch in range(key.epoch, key.epoch + DRAWS):
-        sample = data[SampleKey(epoch, key.index)]
+        sample = data[replace(key, epoch=epoch)]
         pixels = scene_of(sample, data.transform.input_spec).with_truth(data.dataset.classes)
         tiles.append(Tile(pixels, f"epoch {epoch}"))
     return draw_sheet(tiles, f"one image under {DRAWS} draws of the augmentation, {title}")
