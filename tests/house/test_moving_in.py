@@ -37,7 +37,7 @@ NETWORK, LARGE = "it fetches gigabytes", "the same code as a command above, with
 WEIGHTS = "it needs published weights; that it asks for them is tested below, the rest in tests/compat/ and tests/tools/foreign/"
 NOT_RUN = {
     r"compat\.coco_downloader|compat\.open_images_downloader": NETWORK,
-    r".*(0_675|71_8)\.pth.*": WEIGHTS,
+    r".*(0_675|71_8|reducedfc)\.pth.*": WEIGHTS,
     r"train_ssd --data=data/fruit .*|train_ssd --dataset-type=coco .*|train_ssd --resume models/my-.*": LARGE,
 }
 
@@ -92,7 +92,7 @@ def test_published_weights_are_asked_for(
     monkeypatch.chdir(tmp_path)
     for folder in ("VOC2007/Annotations", "VOC2012/Annotations", "data/fruit/Annotations"):
         Path(folder).mkdir(parents=True)
-    lines = [line.replace("~/", "") for line in shown if re.search(r"(0_675|71_8)\.pth", line)]
+    lines = [line.replace("~/", "") for line in shown if re.search(r"(0_675|71_8|reducedfc)\.pth", line)]
     assert len(lines) >= 4
     for line in lines:
         assert started(line, []) == 1

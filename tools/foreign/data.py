@@ -62,7 +62,9 @@ def data_root(
     if status := _by_one(f"the import into {shown(root)}", [*map(str, (*words, *more))]):
         if status == 1:
             as_it_is = f"; on the one that is there, as it is: --datasets {quoted(root)}" if made else ""
-            say(f"  to train on what such an import makes: --datasets with its --root{as_it_is}")
+            say(
+                f"  nothing was imported; where a command imports it: --datasets with its --root trains on that{as_it_is}"
+            )
         raise NotImported(status)
     return root, kind
 
@@ -89,8 +91,13 @@ def _imported(words: list[str]) -> int:
 def with_data_roots(parsed: Parsed, say: Say) -> Parsed:
     """The options of a training with data roots in the place of foreign folders. Raises NotImported, UserError, OSError."""
     config, named = parsed.config, "datasets" in parsed.explicit
-    for weights in filter(None, (config.pretrained_ssd, config.base_net)):
-        require_there(Path(weights))  # before an import that takes minutes
+    for flag, weights in (("--pretrained-ssd", config.pretrained_ssd), ("--base-net", config.base_net)):
+        if weights:  # before an import that takes minutes
+            require_there(Path(weights))
+        if weights and config.resume is None and "_Weights." not in weights and not Path(weights).exists():
+            raise FileNotFoundError(
+                f"{shown(weights)}: no such file\n  why: {flag} takes weights of it\n  fix: check the path"
+            )
     kind = config.dataset_type if "dataset_type" in parsed.explicit else None
     if not named and config.resume not in (None, "auto"):
         return dataclasses.replace(parsed, config=dataclasses.replace(config, dataset_type="coco"))

@@ -114,7 +114,10 @@ def test_another_layout_than_was_named_is_told_by_a_command_that_imports_it(
         data_root("yolo", source, print)
     said = capsys.readouterr()
     assert "its files are those of voc" in said.err and not Path(f"{ODD}-imported").exists()
-    assert "to train on what such an import makes: --datasets with its --root" in said.out
+    assert (
+        "nothing was imported; where a command imports it: --datasets with its --root trains on that"
+        in said.out
+    )
     printed(said.err, AGAIN, "--no-run")
     assert "next: python train_ssd.py" not in capsys.readouterr().out
     assert data_root(None, source, print, workers=0) == (Path(f"{ODD}-imported"), "voc")
@@ -258,3 +261,9 @@ def test_published_weights_are_asked_for_before_the_import(calls: Calls, tmp_pat
     with pytest.raises(FileNotFoundError, match=r"fix: fetch https://.*save it as models/mobilenet"):
         with_data_roots(parse(line), print)
     assert not calls
+    for option in ("--pretrained-ssd", "--base-net"):
+        with pytest.raises(FileNotFoundError, match=f"why: {option} takes weights of it"):
+            with_data_roots(parse([*line[:2], f"{option}={tmp_path / 'gone.pth'}"]), print)
+    assert not calls
+    with_data_roots(parse([*line[:2], "--base-net=MobileNet_V2_Weights.IMAGENET1K_V1"]), print)
+    assert calls
