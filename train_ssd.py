@@ -18,6 +18,8 @@ from vision.engine.config import Parsed, parse
 from vision.messages.terminal import painted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vision.engine.interrupt import StopRequest
     from vision.engine.machine import Machine
     from vision.engine.runs.plan import Plan
@@ -125,6 +127,22 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
         finally:
             group.leave()
     report.end(session, state, finished)
+    if config.report and group.is_main and finished and not stop.asked:
+        say_report(plan.run, console)
+
+
+def say_report(run: "Path", console: "Console") -> None:
+    """``report.html`` in the run folder. What stands in its way is said, and nothing else: the training is done and saved."""
+    from tools.report.__main__ import after_training
+    from vision.messages.advice import UserError, shown
+    from vision.messages.system_errors import said_of
+
+    try:
+        console.say(f"report:    {shown(after_training(run))}")
+    except OSError as error:
+        console.warn(f"no report: {said_of(error)}")
+    except UserError as error:
+        console.warn(f"no report: {error}")
 
 
 def main(argv: "list[str] | None" = None) -> int:

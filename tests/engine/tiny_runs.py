@@ -26,6 +26,7 @@ TINY = [
     "--optim-choose=SGD",
     "--lr=0.01",
     "--validation-map=false",
+    "--report=false",
     "--debug-steps=3",
     "--panels-every=0",
 ]

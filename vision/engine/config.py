@@ -227,6 +227,10 @@ class TrainConfig:
         10, "epochs between panels (images of batches, matching, predictions) in report/ and TensorBoard, which the start and the last "
         "epoch have too; 0 = none. Changes no result", RUN, "free", low=0, high=EPOCHS,
     )  # fmt: skip
+    report: bool = option(
+        True, "keep the detections of the best validation, and write report.html into the run folder when a session ends; changes no "
+        "result", RUN, "free",
+    )  # fmt: skip
     patience: int | None = option(
         None, "stop after that many validations in a row without a better one", RUN, "free",
         low=1, high=EPOCHS,

@@ -2,6 +2,7 @@
 
 * ``predict.py``       a loader through a detector
 * ``results.py``       detections as COCO's results file, published ids put back
+* ``kept.py``          detections of a validation beside the run, for its report
 * ``ground_truth.py``  a data set as pycocotools wants it
 * ``coco_map.py``      the 12 numbers and a table per class
 * ``voc_ap.py``        average precision at IoU 0.5 over 11 points of recall and over all, by class

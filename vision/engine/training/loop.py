@@ -10,13 +10,16 @@ from torch import nn
 
 from vision.engine.checkpoints import checkpoint
 from vision.engine.evaluation.coco_map import Scores
+from vision.engine.evaluation.kept import KeptFacts, keep
+from vision.engine.evaluation.results import Results
 from vision.engine.runs.metrics_csv import write_csv
 from vision.engine.state import TrainState, seed_step
 from vision.engine.training.console import timed
 from vision.engine.training.not_finite import finite_metrics, require_finite_weights, require_steps
 from vision.engine.training.session import Session
 from vision.engine.training.step import train_step
-from vision.engine.training.validation import Interrupted, validate
+from vision.engine.training.validation import Interrupted, Validated, validate
+from vision.messages.system_errors import in_words
 from vision.messages.terminal import counted
 
 
@@ -98,8 +101,9 @@ def finish_epoch(state: TrainState, session: Session) -> dict[str, Any]:
     if state.ema is not None:
         session.group.broadcast_buffers(state.evaluated_model)
     require_steps(state, session)
-    scores: list[Scores] = []
-    metrics = finite_metrics(_validated(state, session, scores.append), state, session) if due else {}
+    taken: list[Validated] = []
+    metrics = finite_metrics(_validated(state, session, taken.append), state, session) if due else {}
+    scores = [one for one, _ in taken]
     means = {f"train_{name}": value for name, value in state.window.means().items()}
     positives = {"positives_per_image": state.window.positives / max(1, state.window.images)}
     row = {"epoch": epoch, "step": state.step, **means, **positives, **metrics, **speed}
@@ -109,6 +113,8 @@ def finish_epoch(state: TrainState, session: Session) -> dict[str, Any]:
     best = due and _is_best(state, epoch, metrics)
     state.begin_next_epoch()
     save(state, session, metrics, epoch, best)
+    if best and taken and config.report:
+        _keep_detections(session, taken[0][1])
     (session.console.good if best else session.console.say)(_sentence(row, best))
     return row
 
@@ -128,7 +134,7 @@ def _by_class(scores: list[Scores]) -> dict[str, dict[str, float]]:
     )
 
 
-def _validated(state: TrainState, session: Session, take: Callable[[Scores], None]) -> dict[str, float]:
+def _validated(state: TrainState, session: Session, take: Callable[[Validated], None]) -> dict[str, float]:
     """Of the average of the weights where there is one, and then of the raw ones too, as ``raw_…``."""
     config, epoch = session.config, state.epoch
     due = (epoch + 1) % config.map_epochs == 0 or epoch + 1 == config.epochs
@@ -144,6 +150,16 @@ def _validated(state: TrainState, session: Session, take: Callable[[Scores], Non
         )  # fmt: skip
         metrics.update({prefix + name: value for name, value in found.items()})
     return metrics
+
+
+def _keep_detections(session: Session, found: Results) -> None:
+    """Those of the epoch whose checkpoint was just saved, for the report; without them it lacks a part, and training continues."""
+    data, record = session.validation_data, session.run.records()[-1]
+    facts = KeptFacts(record.file, record.sha256, record.epoch, record.step, data.digest, len(data))
+    try:
+        keep(session.run.path, found, facts)
+    except OSError as error:
+        session.console.warn(f"the detections of this validation are not kept: {in_words(error)}")
 
 
 def _is_best(state: TrainState, epoch: int, metrics: dict[str, float]) -> bool:

@@ -22,6 +22,9 @@ from vision.ssd.losses.detection import SsdLoss
 from vision.ssd.model import Detector
 from vision.ssd.postprocess import are_finite
 
+Validated = tuple[Scores, Results]
+"""Scores, and the detections that they are of."""
+
 
 class Interrupted(Exception):
     """A signal came during validation; nothing was changed, it is repeated after a resume."""
@@ -67,10 +70,10 @@ def validate(
     with_map: bool,
     console: Console,
     with_voc: bool = False,
-    take: Callable[[Scores], None] | None = None,
+    take: Callable[[Validated], None] | None = None,
 ) -> dict[str, float]:
     """``val_loss``, its parts and, ``with_map``, COCO's 12 numbers of ``dataset``; ``with_voc``, VOC's AP is said, its mean
-    is ``voc_mean_ap``. ``take`` is given the scores of all classes, in the process that scores.
+    is ``voc_mean_ap``. ``take`` is given what was found and the scores of all classes, in the process that scores.
 
     Raises Interrupted in all processes, with the batch, once a signal has come to one of them.
     """
@@ -127,7 +130,7 @@ def until_asked(
 
 def _scores(
     results: Results, dataset: Any, group: Group, console: Console, with_voc: bool,
-    take: Callable[[Scores], None] | None,
+    take: Callable[[Validated], None] | None,
 ) -> dict[str, float]:  # fmt: skip
     """The shards of all processes scored once, by the first."""
     shards, scores = group.gather(results), {}
@@ -136,7 +139,7 @@ def _scores(
         scored = coco_map.score(found, dataset)
         scores = dict(scored.metrics)
         if take is not None:
-            take(scored)
+            take((scored, found))
         if with_voc:
             voc = voc_ap.score(found, dataset)
             scores["voc_mean_ap"] = voc.mean_ap_11_points
