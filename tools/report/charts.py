@@ -101,8 +101,10 @@ def _axes(x: tuple[float, float], y: tuple[float, float], x_name: str, y_name: s
 def _range(values: Sequence[float]) -> tuple[float, float]:
     finite = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
-    if low >= 0 and low < high / 2:
+    if low >= 0 and low <= high / 2:
         low = 0.0
+    if high == low == 0:
+        return 0.0, 1.0
     if high - low <= 1e-12 * max(1.0, abs(high)):
         return low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
     return low, high
@@ -135,17 +137,22 @@ def spark(title: str, y: Sequence[float], colour: str, said: str) -> str:
     )
 
 
-def heat_map(rows: Sequence[Sequence[float]], title: str) -> str:
-    """(N, N) shares from 0 to 1, what is there from above, what was said from the left; for many classes."""
+def heat_map(rows: Sequence[Sequence[float]], names: Sequence[str]) -> str:
+    """(N, N) shares from 0 to 1 of ``names``, what is there from above, what was said from the left; for many classes.
+
+    A pointer over a cell is told what it is.
+    """
     side, cells = len(rows), []
     for y, row in enumerate(rows):
         for x, share in enumerate(row):
             if share >= 0.005:
+                told = f"<title>{text(names[y])} said {text(names[x])}: {share:.0%}</title>"
+                place = f'x="{x}" y="{y}" width="1" height="1"'
                 cells.append(
-                    f'<rect x="{x}" y="{y}" width="1" height="1" fill="rgb(var(--bar))" fill-opacity="{share:.2f}"/>'
+                    f'<rect {place} fill="rgb(var(--bar))" fill-opacity="{0.15 + 0.85 * share:.2f}">{told}</rect>'
                 )
-    frame = f'<rect x="0" y="0" width="{side}" height="{side}" fill="none" stroke="var(--line)" stroke-width=".3"/>'
+    frame = f'<rect x="0" y="0" width="{side}" height="{side}" fill="none" stroke="var(--soft)" stroke-width=".1"/>'
     return (
         f'<figure style="max-width:640px"><svg viewBox="0 0 {side} {side}" shape-rendering="crispEdges" role="img" '
-        f'aria-label="{text(title)}">{frame}{"".join(cells)}</svg></figure>'
+        f'aria-label="confusion">{"".join(cells)}{frame}</svg></figure>'
     )

@@ -42,10 +42,9 @@ def errors(told: Told) -> Section:
     most = max([*kinds.cost.values(), 1e-9])
     rows = [
         [
-            words(name),
+            Cell(f"{text(name)}<small>{text(MEANING[name])}</small>", name, "words"),
             measure(kinds.counts[name], ",d"),
             measure(kinds.cost[name], share=kinds.cost[name] / most),
-            words(MEANING[name]),
         ]
         for name in NAMES
     ]
@@ -56,7 +55,7 @@ def errors(told: Told) -> Section:
             f"What AP50 ({number(kinds.ap)}) would gain if all mistakes of a kind, and nothing else, were mended, as TIDE defines it "
             "(Bolya et al., 2020). The costs do not add up: mistakes hide each other. All detections count, whatever their score."
         )
-        + table(["kind", "how many", "AP50 it costs", "what it is"], rows)
+        + table(["kind", "how many", "AP50 it costs"], rows)
         + paragraph(f"Together: {special}.", soft=True),
     )  # fmt: skip
 
@@ -66,19 +65,22 @@ def confusion(told: Told) -> Section:
     if found is None or not found.scene.objects.sum():
         return Section("confusion", "What is taken for what", "")
     names, threshold = [*found.scene.names, "background"], found.thresholds.best
+    there = found.table.sum(axis=0) + found.table.sum(axis=1) > 0
+    there[-1] = True
+    shown = np.flatnonzero(there).tolist()
+    absent = len(names) - len(shown)
     said = paragraph(
         f"Rows are what is there, columns what was said with a score of {threshold:.2f} or more (IoU 0.5). The last column is what "
         "was missed, the last row what was said where nothing is. Colours are shares of a row."
+        + (f" {counted(absent, 'class')} that are neither there nor said left out." if absent else "")
     )
     sums = np.maximum(found.table.sum(axis=1, keepdims=True), 1)
     shares = found.table / sums
-    if len(names) - 1 <= AS_TABLE:
-        shown = table(
-            ["there ↓ said →", *names],
-            [_row(found, names, index, shares[index]) for index in range(len(names))],
-        )
+    if len(shown) - 1 <= AS_TABLE:
+        heads = ["there ↓ said →", *(names[each] for each in shown)]
+        chart = table(heads, [_row(found, names, each, shares, shown) for each in shown])
     else:
-        shown = heat_map(shares.tolist(), "confusion")
+        chart = heat_map(shares[np.ix_(shown, shown)].tolist(), [names[each] for each in shown])
     frequent = confused(found.table, MOST_CONFUSED)
     rows = [
         [_class(found, a), _class(found, b), measure(often, ",d"), measure(often / sums[a, 0], ".1%")]
@@ -89,7 +91,7 @@ def confusion(told: Told) -> Section:
         if rows
         else paragraph("None between two classes.")
     )
-    return Section("confusion", "What is taken for what", said + shown + list_)
+    return Section("confusion", "What is taken for what", said + chart + list_)
 
 
 def _class(found: Analysis, position: int) -> Cell:
@@ -97,13 +99,14 @@ def _class(found: Analysis, position: int) -> Cell:
     return Cell(swatch(position + 1) + name, name, "words")
 
 
-def _row(found: Analysis, names: list[str], index: int, shares: np.ndarray) -> list[Cell]:
-    label = index + 1 if index < len(names) - 1 else 0
+def _row(found: Analysis, names: list[str], row: int, shares: np.ndarray, shown: list[int]) -> list[Cell]:
+    label = row + 1 if row < len(names) - 1 else 0
     cells = [
-        Cell(str(number_) if number_ else "", str(number_), "cell", 0.85 * float(share))
-        for number_, share in zip(found.table[index].tolist(), shares, strict=True)
+        Cell(str(often) if often else "", str(often), "cell", 0.85 * float(shares[row, column]))
+        for column in shown
+        for often in [int(found.table[row, column])]
     ]
-    return [Cell(swatch(label) + text(names[index]), text(names[index])), *cells]
+    return [Cell(swatch(label) + text(names[row]), text(names[row])), *cells]
 
 
 def groups(told: Told) -> Section:
@@ -140,8 +143,8 @@ def worst(told: Told, figures: list[str]) -> Section:
         return Section("worst", "The worst images", paragraph("No image has a mistake at this threshold."))
     said = (
         f"The {counted(len(found.worst), 'image')} with the most mistakes at the threshold {found.thresholds.best:.2f} and IoU 0.5, objects that were "
-        "missed and detections that are wrong added up. Left what is there, right what was found."
+        "missed and detections that are wrong added up. First what is there, then what was found."
     )
     return Section(
-        "worst", "The worst images", paragraph(said) + f'<div class="grid">{"".join(figures)}</div>'
+        "worst", "The worst images", paragraph(said) + f'<div class="grid pairs">{"".join(figures)}</div>'
     )

@@ -38,13 +38,15 @@ nav{display:flex;flex-wrap:wrap;gap:.2em 1em;margin:.8em 0;font-size:.9rem}a{col
 .tile,figure{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:8px 10px;margin:0;min-width:0}
 .tile b{display:block;font-size:1.35rem;line-height:1.3;font-variant-numeric:tabular-nums}.tile span{color:var(--soft);font-size:.82rem}
 figure>b{display:block;font-size:.92rem}.small{grid-template-columns:repeat(auto-fill,minmax(min(150px,100%),1fr))}
+.pairs{grid-template-columns:repeat(auto-fill,minmax(min(480px,100%),1fr))}
 svg{display:block;width:100%;height:auto}svg text{fill:var(--soft);font:11px system-ui,sans-serif}svg .axis{stroke:var(--line)}
 .key{display:flex;flex-wrap:wrap;gap:0 1em;font-size:.82rem;color:var(--soft)}.key i{display:inline-block;width:1.4em;height:0;
 border-top:3px solid;vertical-align:middle;margin-right:.4em}
 .wide{overflow-x:auto;max-width:100%;margin:.5em 0}table{border-collapse:collapse;font-size:.88rem;font-variant-numeric:tabular-nums}
 th,td{padding:.22em .6em;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th{position:sticky;top:0;background:var(--paper);vertical-align:bottom}
-th:first-child,td:first-child{text-align:left}td.words,th.words{text-align:left;white-space:normal;min-width:11em}
+th:first-child,td:first-child,td.words,th.words{text-align:left}td.words{white-space:normal;min-width:8em}td small{display:block;color:var(--soft)}
+@media (max-width:480px){th,td{padding:.22em .35em}.pair{grid-template-columns:1fr!important}}
 td.bar{background:linear-gradient(90deg,rgba(var(--bar),.35) var(--v),transparent var(--v))}
 td.cell{background:rgba(var(--bar),var(--v));text-align:center;min-width:2.4em}
 th button{all:unset;cursor:pointer;text-decoration:underline dotted;text-underline-offset:3px}th button:focus-visible{outline:2px solid var(--a)}
@@ -58,7 +60,7 @@ dt{color:var(--soft)}dd{margin:0}details summary{cursor:pointer;margin:.5em 0}
 @media print{:root{--ink:#000;--soft:#444;--paper:#fff;--card:#fff;--line:#bbb;--a:#0072b2;--b:#b45f00;--c:#007a5a;--d:#a8327d;--bar:0,114,178}
 body{max-width:none;font-size:11px;padding:0;-webkit-print-color-adjust:exact;print-color-adjust:exact}nav{display:none}.wide{overflow:visible}
 figure,tr,.tile{break-inside:avoid}h2,h3{break-after:avoid}th{position:static}.grid{grid-template-columns:repeat(3,1fr)}
-.small{grid-template-columns:repeat(6,1fr)}}
+.small{grid-template-columns:repeat(6,1fr)}.pairs{grid-template-columns:repeat(2,1fr)}}
 """
 SCRIPT = """
 "use strict";
@@ -126,8 +128,13 @@ def measure(value: float | None, form: str = ".3f", share: float | None = None) 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Cell]], sorts: bool = False) -> str:
     """``heads`` are text; a table that is too wide scrolls by itself, never the page."""
-    made = [f"<tr>{''.join(cell.html() for cell in row)}</tr>" for row in rows]
-    head = "".join(f"<th>{text(each)}</th>" for each in heads)
+    cells = [list(row) for row in rows]
+    made = [f"<tr>{''.join(cell.html() for cell in row)}</tr>" for row in cells]
+    wordy = [cell.kind == "words" for cell in cells[0]] if cells else [False] * len(heads)
+    head = "".join(
+        f"<th{' class=words' if left else ''}>{text(each)}</th>"
+        for each, left in zip(heads, wordy, strict=True)
+    )
     kind = ' class="sorts"' if sorts else ""
     return f'<div class="wide"><table{kind}><thead><tr>{head}</tr></thead><tbody>{"".join(made)}</tbody></table></div>'
 

@@ -106,9 +106,9 @@ def training(told: Told) -> Section:
     speed = Series("images/s", *history.curve("images_per_s"))
     figures = [
         line_chart("Loss", loss, EPOCH),
-        line_chart("Average precision", precision, EPOCH),
+        line_chart("Average precision", precision, EPOCH, y_range=_from_zero(precision)),
         line_chart("Parts of the loss", pairs, EPOCH),
-        line_chart("AP by size of the object", sizes, EPOCH),
+        line_chart("AP by size of the object", sizes, EPOCH, y_range=_from_zero(sizes)),
         line_chart("Learning rate", [rate], EPOCH, keys=False),
         line_chart(
             "Norm of the gradient",
@@ -124,6 +124,10 @@ def training(told: Told) -> Section:
     return Section("training", "Training", lines)
 
 
+def _from_zero(series: Sequence[Series]) -> tuple[float, float]:
+    return 0.0, 1.05 * max((value for one in series for value in one.y), default=0.0) or 1.0
+
+
 def swatch(label: int) -> str:
     return f'<span class="swatch" style="background:{hex_colour(label)}"></span>'
 
@@ -134,15 +138,15 @@ def classes(told: Told) -> Section:
     if found is None:
         return Section("classes", "Classes", "")
     scene, ways = found.scene, found.thresholds
-    heads = ["class", "objects", "found", "AP", "AP50", "best F1", "at threshold"]
+    heads = ["class", "AP", "AP50", "objects", "found", "best F1", "at threshold"]
     per = np.bincount(scene.label, minlength=len(scene.names))
     shown = [k for k in range(len(scene.names)) if scene.objects[k] or per[k]]
     rows = [
         [
             Cell(swatch(k + 1) + text(scene.names[k]), text(scene.names[k]), "words"),
-            measure(int(scene.objects[k]), ",d"), measure(int(per[k]), ",d"),
             measure(float(found.ap_by_class[k]), share=_share(found.ap_by_class[k])),
             measure(float(found.ap50_by_class[k]), share=_share(found.ap50_by_class[k])),
+            measure(int(scene.objects[k]), ",d"), measure(int(per[k]), ",d"),
             measure(float(ways.f1_by_class[k]) if scene.objects[k] else None),
             measure(float(ways.best_by_class[k]), ".2f"),
         ]

@@ -104,7 +104,8 @@ def _kinds(scene: Scene, matched: Matched) -> tuple[np.ndarray, np.ndarray]:
     about = np.select(
         [kind == NAMES.index("localisation"), kind == NAMES.index("classification")], [own, other], -1
     )
-    about[(about >= 0) & used[about]] = -1
+    if len(used):
+        about[(about >= 0) & used[about]] = -1
     return kind, about
 
 

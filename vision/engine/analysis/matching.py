@@ -50,7 +50,8 @@ def match(
     pairs = scene.own.where(scene.own.iou >= min(iou_threshold, 1 - 1e-10))
     order = np.lexsort((-pairs.truth, -pairs.iou, ignored[pairs.truth], pairs.detection))
     taken = serve(pairs.where(order), scene.is_crowd, len(scene.score))
-    unseen = (taken >= 0) & ignored[taken]
+    unseen = np.zeros(len(taken), bool)
+    unseen[taken >= 0] = ignored[taken[taken >= 0]]
     if detections_outside is not None:
         unseen |= (taken < 0) & detections_outside
     return Matched(taken, unseen)
