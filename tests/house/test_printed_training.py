@@ -97,6 +97,7 @@ ASKING = [
         ["--workers=0", "--device=cpu", "--output={tmp}/made"],
         [],
     ),
+    ("tools.report", "tools/report/__main__.py:write", ["--no-predict"], []),
     ("tools.export_onnx", "tools/export_onnx.py:export", ["--output={tmp}/made/net.onnx"], []),
     ("tools.inspect_checkpoint", "tools/inspect_checkpoint.py:inspect", [], []),
     ("tools.detect", "tools/detect/__main__.py:_open_checkpoint", [], ["{val}", "--output={tmp}/found"]),

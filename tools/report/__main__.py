@@ -22,6 +22,7 @@ from tools.problem import tool
 from vision.messages.advice import UserError, command
 from vision.messages.advice import shown as shown_name
 from vision.messages.command_line import Parser, whole_from
+from vision.messages.system_errors import instead_of
 from vision.messages.terminal import counted
 
 if TYPE_CHECKING:
@@ -119,8 +120,12 @@ def write(
     from vision.engine.checkpoints.open_detector import open_detector
     from vision.engine.evaluation.ground_truth import ground_truth_of
 
-    history = history_of(run)
+    if run.is_file():
+        raise UserError(
+            f"{instead_of('folder', run)}\n  why: a report is of a whole run\n  fix: name its folder"
+        )
     opened = open_detector(run, ask=lambda found: command("python -m tools.report", found))
+    history = history_of(run)
     told = _told(opened, history)
     data = _data(opened, run, datasets) if predict or datasets else _data_or_none(opened, run)
     figures: list[str] = []
