@@ -1,5 +1,5 @@
 """The whole way in a few minutes, with nothing but this repository: render → stages → train → stop → resume →
-evaluate → export → detect.
+evaluate → export → detect → report.
 
     python -m tools.demo            # ./setup_coco.sh --demo does this after making the environment
 
@@ -107,6 +107,7 @@ def demo(plan: DemoPlan) -> Journey:
         "--output",
         str(plan.run / "drawn"),
     )
+    journey.step("report", "-m", "tools.report", str(plan.run))
     return journey
 
 
@@ -133,7 +134,7 @@ class _QuietHandler(http.server.SimpleHTTPRequestHandler):
 def parse(argv: list[str]) -> DemoPlan:
     parser = Parser(
         prog="python -m tools.demo",
-        description="Render a small COCO, run the data stages on it, train, stop, resume, evaluate, export, detect.",
+        description="Render a small COCO, run the data stages on it, train, stop, resume, evaluate, export, detect, report.",
         epilog="No network, no GPU and no COCO needed. Run it again to resume after an interruption.",
     )
     parser.add_argument("--data", type=Path, default=Path("demo-data"), help="data root (%(default)s)")
@@ -158,7 +159,7 @@ def report(plan: DemoPlan, journey: Journey) -> str:
     lines.append(f"  {sum(journey.seconds.values()):7.1f} s  in all")
     where = {
         "data": plan.data, "run": plan.run, "scores": plan.run / "metrics.json",
-        "model": plan.run / "ssd-mobilenet.onnx", "drawn": plan.run / "drawn",
+        "model": plan.run / "ssd-mobilenet.onnx", "drawn": plan.run / "drawn", "report": plan.run / "report.html",
     }  # fmt: skip
     lines += [f"{name:>9}: {_shown(path)}" for name, path in where.items()]
     lines += ["", "next, with real COCO (about 20 GB to fetch):", "  ./setup_coco.sh"]

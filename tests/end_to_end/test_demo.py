@@ -66,17 +66,19 @@ def test_the_demo_goes_the_whole_way_and_again(
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     assert demo_in() == 0, capfd.readouterr()
     run = tmp_path / "run"
-    assert {"ssd-mobilenet.onnx", "labels.txt", "metrics.json", "checkpoints.json"} <= {
+    assert {"ssd-mobilenet.onnx", "labels.txt", "metrics.json", "checkpoints.json", "report.html"} <= {
         p.name for p in run.iterdir()
     }
     assert len(list((run / "drawn").glob("*.jpg"))) == 6
     epochs = [row["epoch"] for row in json.loads((run / "checkpoints.json").read_text())["checkpoints"]]
     assert epochs == [0, 1]
-    assert "./setup_coco.sh" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert "./setup_coco.sh" in said and f"report: {run / 'report.html'}" in said
+    assert "Kinds of mistakes" in (run / "report.html").read_text()
     weights, step = weights_of(run), demo.Journey.step
 
     def only_what_changes_weights(journey: demo.Journey, name: str, *command: str) -> None:
-        if name not in ("evaluate", "export", "detect"):
+        if name not in ("evaluate", "export", "detect", "report"):
             step(journey, name, *command)
 
     monkeypatch.setattr(demo.Journey, "step", only_what_changes_weights)

@@ -29,7 +29,7 @@ MEANING = {
     "both": "named otherwise and IoU 0.1 to 0.5",
     "duplicate": "an object that a better detection has already",
     "background": "where nothing is (IoU 0.1 at most)",
-    "missed": "objects that no detection, mended or not, is about",
+    "missed": "objects that no detection, fixed or not, is about",
 }
 
 
@@ -52,7 +52,7 @@ def errors(told: Told) -> Section:
     return Section(
         "errors", "Kinds of mistakes",
         paragraph(
-            f"What AP50 ({number(kinds.ap)}) would gain if all mistakes of a kind, and nothing else, were mended, as TIDE defines it "
+            f"What AP50 ({number(kinds.ap)}) would gain if all mistakes of a kind, and nothing else, were fixed, as TIDE defines it "
             "(Bolya et al., 2020). The costs do not add up: mistakes hide each other. All detections count, whatever their score."
         )
         + table(["kind", "how many", "AP50 it costs"], rows)

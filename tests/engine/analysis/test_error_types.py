@@ -168,9 +168,7 @@ def test_each_kind_by_hand() -> None:
     ours = error_types(scene, match(scene, 0.5))
     assert ours.counts == dict.fromkeys(NAMES, 1)
     assert ours.missed.tolist() == [False, False, True]
-    assert ours.cost["localisation"] == pytest.approx(
-        0.5 * 51 / 101 / 2, abs=0.01
-    )
+    assert ours.cost["localisation"] == pytest.approx(0.5 * 51 / 101 / 2, abs=0.01)
 
 
 def test_nothing_found() -> None:

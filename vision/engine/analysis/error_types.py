@@ -2,7 +2,7 @@
 
 Source: Bolya, Foley, Hays, Hoffman, "TIDE: A General Toolbox for Identifying Object Detection Errors", ECCV 2020, section 2,
 and its reference implementation for what the paper leaves open: the order in which kinds are asked, that of all
-classification and localisation errors at one unfound object the best by score is mended and the others are removed, and that a
+classification and localisation errors at one unfound object the best by score is fixed and the others are removed, and that a
 cost below 0 is 0. Here a detection matches as for COCO's AP, and a class without objects is no part of the mean.
 
 Legend: as in ``scene.py``.
@@ -31,7 +31,7 @@ class ErrorTypes:
     * of_detection: (D,) int8, position in ``NAMES``, or ``RIGHT``
     * missed: (B,) bool, objects that no detection took and no classification or localisation error is about
     * ap: AP at ``FOREGROUND`` in [0, 1]; NaN without objects
-    * counts, cost: by name; cost is the AP that is gained when all of that kind, and nothing else, are mended
+    * counts, cost: by name; cost is the AP that is gained when all of that kind, and nothing else, are fixed
     * special: AP gained without any false detection, and if every object that is not found did not count
     """
 
@@ -48,7 +48,7 @@ def error_types(scene: Scene, matched: Matched) -> ErrorTypes:
     kind, about = _kinds(scene, matched)
     used = np.zeros(len(scene.true_class), bool)
     used[matched.truth[matched.right]] = True
-    chosen = _mended(scene, about, used)
+    chosen = _fixed(scene, about, used)
     fixable = np.zeros(len(used), bool)
     fixable[about[about >= 0]] = True
     unfound = ~scene.is_crowd & ~used
@@ -66,9 +66,9 @@ def error_types(scene: Scene, matched: Matched) -> ErrorTypes:
     cost = {}
     for position, name in enumerate(NAMES[:-1]):
         of_kind = kind == position
-        mended = of_kind & chosen
-        true_label = np.where(mended, scene.true_class[about], label) if len(used) else label
-        cost[name] = max(0.0, mean(~of_kind | mended, true_label, right | mended, objects) - ap)
+        fixed = of_kind & chosen
+        true_label = np.where(fixed, scene.true_class[about], label) if len(used) else label
+        cost[name] = max(0.0, mean(~of_kind | fixed, true_label, right | fixed, objects) - ap)
     gone = np.bincount(scene.true_class[missed], minlength=len(objects))
     cost["missed"] = max(0.0, mean(every, label, right, objects - gone) - ap)
     lost = np.bincount(scene.true_class[unfound], minlength=len(objects))
@@ -118,8 +118,8 @@ def _best(pairs: Pairs, detections: int) -> tuple[np.ndarray, np.ndarray]:
     return iou, truth
 
 
-def _mended(scene: Scene, about: np.ndarray, used: np.ndarray) -> np.ndarray:
-    """(D,) bool: the best detection about each unfound object; the others about it are removed when it is mended."""
+def _fixed(scene: Scene, about: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """(D,) bool: the best detection about each unfound object; the others about it are removed when it is fixed."""
     rows = np.flatnonzero(about >= 0)
     rows = rows[np.argsort(-scene.score[rows], kind="stable")]
     chosen = np.zeros(len(about), bool)
