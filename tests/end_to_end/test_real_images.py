@@ -35,7 +35,7 @@ def test_stages_training_resume_and_tools_on_real_images(
     command(
         repository, "train_ssd.py", "--dataset-type=coco", f"--datasets={root}", "--net=mb2-ssd-lite", "--epochs=2",
         "--workers=1", f"--checkpoint-folder={run}", "--resolution=160", "--mb2-width-mult=0.25", "--batch-size=32",
-        "--device=cpu", "--threads=2", "--validation-epochs=3",
+        "--device=cpu", "--threads=1", "--validation-epochs=3",
     )  # fmt: skip
     command(repository, "train_ssd.py", "--resume", str(run), "--epochs=3")
     record = json.loads((run / "checkpoints.json").read_text())["checkpoints"]
