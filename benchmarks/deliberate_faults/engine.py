@@ -50,7 +50,7 @@ ENGINE: tuple[Fault, ...] = (
     *rows(
         "vision/engine/panels/panels.py", "tests/engine/panels/test_panels.py",
         ("a panel that fails ends the run", "except Exception as error:", "except ZeroDivisionError as error:", "tests/engine/panels/test_panels.py::test_what_fails_is_a_warning_and_reaches_no_log"),
-        ("a panel takes the last room on the disk", "+ SPARE_BYTES,", "", "tests/engine/panels/test_panels.py::test_a_full_disk_is_left_to_the_next_checkpoint"),
+        ("a panel takes the last room on the disk", "+ SPARE_BYTES", "", "tests/engine/panels/test_panels.py::test_a_full_disk_is_left_to_the_next_checkpoint"),
     ),
     *rows(
         "vision/engine/panels/matches.py", "tests/engine/panels/test_matches.py",

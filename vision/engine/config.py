@@ -224,8 +224,7 @@ class TrainConfig:
         low=1, high=EPOCHS,
     )  # fmt: skip
     panels_every: int = option(
-        10, "epochs between panels (images of batches, matching, predictions) in report/ and TensorBoard, which the start and the last "
-        "epoch have too; 0 = none. Changes no result", RUN, "free", low=0, high=EPOCHS,
+        10, "epochs between panels in report/ and TensorBoard, beside those of start and end; 0 = none", RUN, "free", low=0, high=EPOCHS,
     )  # fmt: skip
     report: bool = option(
         True, "keep the detections of the best validation, and write report.html into the run folder when a session ends; changes no "
@@ -265,9 +264,7 @@ class TrainConfig:
         "auto", "mixed precision; auto = bf16 (fp16 where the GPU has none) on a GPU, off on a CPU",
         MACHINE, "named", choices=("auto", "off", "fp16", "bf16"),
     )  # fmt: skip
-    channels_last: bool = option(
-        True, "memory layout of the weights: channels last is faster", MACHINE, "named"
-    )
+    channels_last: bool = option(True, "memory layout of the weights: channels last is faster", MACHINE, "named")  # fmt: skip
     deterministic: bool = option(
         False, "only deterministic kernels (a CPU needs none for exact resume; a GPU does)", MACHINE, "named"
     )
@@ -276,9 +273,7 @@ class TrainConfig:
         "none", "dp = one process drives all GPUs (nn.DataParallel); for more, start with torchrun",
         MACHINE, "named", choices=("none", "dp"),
     )  # fmt: skip
-    sync_bn: bool = option(
-        False, "batch statistics over all processes of torchrun (GPUs only)", MACHINE, "named"
-    )
+    sync_bn: bool = option(False, "batch statistics over all processes of torchrun (GPUs only)", MACHINE, "named")  # fmt: skip
     threads: int = option(
         0, "CPU threads of torch; 0 = torch's choice, on resume the run's", MACHINE, "named", low=0, high=1024
     )
