@@ -83,7 +83,7 @@ def _require_as_told(model: Path, told: Told) -> None:
             knows = f"knows {counted(len(classes) - 1, 'class')}: {listed(classes[1:], 5)}"
             raise _other(f"labels {shown(told.labels)}", model, knows, f"name {shown(own)}")
     if told.resolution and {told.resolution} != {*config.resolution}:
-        fix = f"leave the size out; another one is trained: train_ssd.py --resolution {told.resolution}"
+        fix = "leave the size out; another one is for a training of its own, with --resolution"
         raise _other(
             f"size {told.resolution}", model, f"takes {size} px, for which its prior boxes are made", fix
         )

@@ -77,7 +77,7 @@ def test_what_contradicts_a_checkpoint_is_refused_with_the_fix(
         (Told("mb1-sdd"), "net mb1-sdd: no such net", "name the net"),
         (Told(labels=other), "labels .*other.txt: .* knows 80 classes: person", "name .*labels.txt"),
         (Told(labels=short), "labels .*short.txt: .* knows 80 classes", "name .*labels.txt"),
-        (Told(resolution=512), "size 512: .* takes 96×64 px", "--resolution 512"),
+        (Told(resolution=512), "size 512: .* takes 96×64 px", "leave the size out.*--resolution"),
         (Told(width_mult=0.5), "width 0.5: .* the width 0.25", "name 0.25"),
     ):
         with pytest.raises(UserError, match=rf"(?s)^{what}.*\n  why: .*\n  fix: .*{fix}"):
