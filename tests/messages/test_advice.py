@@ -120,7 +120,9 @@ def test_where_the_toolkit_is_elsewhere_its_programs_are_named_by_their_files(
     line = command("python -m tools.models", "--help").replace("python ", f"{sys.executable} ")
     found = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
     assert "usage:" in found.stdout
-    script.__spec__ = object()
+    script.__spec__ = SimpleNamespace(name="__main__")
+    assert str(home) in command("python -m tools.doctor"), "a folder that was started"
+    script.__spec__ = SimpleNamespace(name="pipeline.__main__")
     assert command("python -m tools.doctor") == "python -m tools.doctor", "started with -m, it is found"
     script.__spec__ = None
     monkeypatch.chdir(home)

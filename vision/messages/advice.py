@@ -53,12 +53,8 @@ def at_home(path: str) -> str | Path:
 
 def _is_elsewhere() -> bool:
     main = sys.modules["__main__"]
-    file = getattr(main, "__file__", None)
-    if (
-        getattr(main, "__spec__", None) is not None
-        or file is None
-        or HOME not in Path(file).resolve().parents
-    ):
+    file, name = getattr(main, "__file__", None), getattr(getattr(main, "__spec__", None), "name", "__main__")
+    if file is None or name != "__main__" or HOME not in Path(file).resolve().parents:  # named: by python -m
         return False
     try:
         return Path.cwd() != HOME
