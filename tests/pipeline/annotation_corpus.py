@@ -1,16 +1,15 @@
 """Odd annotation files made by code, each with what has to become of it.
 
-A case is refused (``refused``: what the one-line message must hold), or taken: then ``dropped`` and ``changed`` are
-the lines of the listing, (kind, id as it stood there, reason), all of them and in order.
+Refused (``refused``: what the message must hold), or taken: ``dropped`` and ``changed`` are the listing's lines, in order.
 """
 
 from __future__ import annotations
 
-import functools
 import gzip
 import json
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import cache
 from typing import Any, NamedTuple
 
 Line = tuple[str, Any, str]
@@ -54,8 +53,7 @@ ANNOTATION = BASE["annotations"][0] | {"id": 14, "category_id": 24}
 
 def document(change: Callable[[dict[str, Any]], object] = lambda made: None) -> bytes:
     """The base file after ``change``, a line for each of its parts."""
-    made = deepcopy(BASE)
-    change(made)
+    change(made := deepcopy(BASE))
     return json.dumps(made, indent=1).encode()
 
 
@@ -70,7 +68,7 @@ def with_fields(base: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in {**base, **fields}.items() if value is not REMOVED}
 
 
-@functools.cache
+@cache
 def corpus() -> list[Odd]:
     """All cases; names are unique."""
     cases = [
