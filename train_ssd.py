@@ -47,6 +47,7 @@ def train(parsed: "Parsed", console: "Console", stop: "StopRequest") -> None:
 def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "StopRequest") -> None:
     """Everything that is made before the first step, and the loop."""
     from vision.datasets.loading import make_loader
+    from vision.datasets.packed.choice import train_set
     from vision.datasets.sampling import BatchSampler, repeats
     from vision.datasets.splits import open_splits
     from vision.engine.checkpoints.checkpoint import RunFacts
@@ -63,12 +64,14 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     from vision.ssd.build import build_loss
     from vision.transforms import presets
 
+    plan = resume.settle_feed(plan)
     config, group = plan.config, host.group
     if config.validation_map or config.validation_mean_ap:
         coco_map.choose_backend("auto")  # not only after the first epoch
     spec = input_spec(config)
 
-    train_data, val_data = open_splits(*config.datasets, validation=config.validation_dataset)
+    feed = train_set(config.feed)
+    train_data, val_data = open_splits(*config.datasets, validation=config.validation_dataset, train_set=feed)
     plan = resume.check_data(plan, train_data, val_data)
 
     shard: dict[str, Any] = {"rank": group.rank, "world": group.world}

@@ -10,7 +10,7 @@ image_check/   the check of images by processes (library)        miniature/     
 import_data/   a foreign data set → a data root           formats/       a reader a foreign layout
 statistics/    what is in a root: numbers, duplicates, suspicions (a command that makes nothing there)
 open_images/   classes of Open Images in the ancestors' layout, fetched before an import (no stage)
-download/, extract/, validate_images/, remap_categories/, index/   a room a stage: __main__.py, stage.py, own_*.py
+download/, extract/, validate_images/, remap_categories/, index/, pack/   a room a stage: __main__.py, stage.py, own_*.py
 """
 
 from vision.messages import supported_python as supported_python

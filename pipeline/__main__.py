@@ -29,7 +29,7 @@ from pipeline.data_root.lock import root_lock
 from pipeline.runner.clean import Selection, listing, plan, remove
 from pipeline.runner.run import Decision, decide_all
 from pipeline.stage import Stage
-from pipeline.stages import NAMES, all_stages, named
+from pipeline.stages import NAMES, OPTIONAL, all_stages, named
 from pipeline.stop import Stop
 from vision.artefacts.data_layout import REJECTS
 from vision.messages.advice import command, shown
@@ -41,7 +41,7 @@ from vision.messages.terminal import counted
 CLEAN = """Removes what the stages made. Without --yes it only lists what would go, with bytes. A file goes when
 a receipt claims it and it still is as recorded; anything else in the folder stays and is named. Links are not
 followed."""
-MARKS = {"done": "✓", "own": "✓", "stale": "~", "missing": "·"}
+MARKS = {"done": "✓", "own": "✓", "optional": "-", "stale": "~", "missing": "·"}
 
 
 def build_parser() -> Parser:
@@ -133,7 +133,7 @@ def verify(arguments: argparse.Namespace, stop: Stop) -> int:
     gone = [path for decision in decisions for path in decision.gone]
     without = f"; not here any more, and not needed: {', '.join(gone)}" if gone else ""
     checked = [decision for decision in decisions if decision.state == "done"]
-    own = "; images and annotations are your own" if len(checked) < len(decisions) else ""
+    own = "; images and annotations are your own" if settings.choices.own else ""
     print(f"{counted(len(checked), 'stage')} verified: every file is what its receipt says{own}{without}")
     for decision in checked:
         if decision.receipt and (lost := decision.receipt.dropped.get("missing")):
@@ -244,7 +244,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "run":
         stages = chosen(arguments)
         code = run_and_report(stages, arguments)
-        if not code and stages[-1].name == NAMES[-1]:
+        if not code and OPTIONAL.issuperset(NAMES[NAMES.index(stages[-1].name) + 1 :]):
             print("\n".join(next_step.after_all(settings_of(arguments))))
         if code:
             return code

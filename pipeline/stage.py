@@ -20,6 +20,7 @@ from pipeline.stop import StageError as StageError
 from pipeline.stop import Stop
 from vision.artefacts.data_layout import DEFAULT_ROOT, SPLITS
 from vision.images.formats import EXIF_CHOICES
+from vision.images.packs.record import DEFAULT_FORMAT, LARGEST, SIZES, SMALLEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Choices:
       classes in between, bounds included, with all its boxes of the classes. None for no bound, both None for all images
     * thorough: whether a second decoder checks every image, too
     * own: images and annotations are the owner's; nothing is fetched (until a release is named)
+    * pack_format, pack_size: of the packs that the trainer reads in place of the images (``vision.images.packs``); no format: none is
+      made, no size: that of the format
     * exif: whether images that a camera marked as turned are used as stored or upright; ``vision.images.frame``
     """
 
@@ -46,6 +49,8 @@ class Choices:
     exif: str = EXIF_CHOICES[0]
     min_area: float | None = None
     max_area: float | None = None
+    pack_format: str | None = None
+    pack_size: int | None = None
 
     def __post_init__(self) -> None:
         if not self.splits or list(self.splits) != [split for split in SPLITS if split in self.splits]:
@@ -56,6 +61,18 @@ class Choices:
             raise ValueError(f"exif: one of {', '.join(EXIF_CHOICES)}, found {self.exif!r}")
         if self.areas and not 0 <= self.areas[0] <= self.areas[1]:
             raise ValueError(f"min_area {self.min_area} and max_area {self.max_area}: expected 0 ≤ min ≤ max")
+
+        if self.pack_format not in (None, *SIZES):
+            raise ValueError(
+                f"pack_format: one of {', '.join(SIZES)}, or null for none, found {self.pack_format!r}"
+            )
+        if self.packed_px % 2 or not SMALLEST <= self.packed_px <= LARGEST:
+            raise ValueError(f"pack_size: even, from {SMALLEST} to {LARGEST} px, found {self.pack_size}")
+
+    @property
+    def packed_px(self) -> int:
+        """The size of packed images; that of the format where none is chosen."""
+        return self.pack_size or SIZES[self.pack_format or DEFAULT_FORMAT]
 
     @property
     def areas(self) -> tuple[float, float] | None:
@@ -160,6 +177,8 @@ class Stage:
     * proves: outputs whose every file the stage checks and replaces by itself; the runner puts none of them aside, and the stage may give them their names itself
     * not_needed: why there is nothing for the stage to do in this root at all; None where there is
     * sometimes: outputs that are made only where there is something to put into them
+    * unasked: why an optional stage is not made in this root, where nobody has asked for it; None where somebody has
+    * alone: the settings of a run that names this stage and no other, by which an optional one is asked for
     * keeps: a file of its staging folder that outlives success and another plan, since each line of it says which file it
       is about; "" for none. With --force it begins anew
     * doubt: why what the stage found, by its notes of the last time, may not hold any more although no file has changed
@@ -178,5 +197,7 @@ class Stage:
     proves: Callable[[Settings], Iterable[str]] = lambda settings: ()
     not_needed: Callable[[Settings], str | None] = lambda settings: None
     doubt: Callable[[Settings, dict[str, Any]], str | None] = lambda settings, notes: None
+    unasked: Callable[[Settings], str | None] = lambda settings: None
+    alone: Callable[[Settings], Settings] = lambda settings: settings
     sometimes: Callable[[Settings], Iterable[str]] = lambda settings: ()
     keeps: str = ""

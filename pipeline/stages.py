@@ -6,7 +6,9 @@ from importlib import import_module
 
 from pipeline.stage import Stage
 
-NAMES = ("download", "extract", "validate_images", "remap_categories", "index")
+NAMES = ("download", "extract", "validate_images", "remap_categories", "index", "pack")
+OPTIONAL = frozenset({"pack"})
+"""Those that a run makes only where they have been asked for."""
 
 
 def named(name: str) -> Stage:

@@ -106,7 +106,7 @@ def after_clean(root: Path, everything: bool) -> str:
         chosen = choices.read(root)
     if not (chosen.own and everything):
         return command("python -m pipeline run", "--root", root)
-    named = ("splits", "classes", *choices.AREAS, "exif", "thorough")
+    named = ("splits", "classes", *choices.AREAS, "exif", "thorough", *choices.PACK)
     others = {name: value for name in named if (value := getattr(chosen, name)) != getattr(usual, name)}
     spelled = choices.spelled(Namespace(root=root, **others))
     return " ".join([here("python -m pipeline run"), spelled, *map(quoted, ("--from", own_data.FIRST))])

@@ -13,6 +13,7 @@ from pipeline.data_root import saved_options as choices
 from pipeline.stage import Settings
 from vision.artefacts.data_layout import SPLITS
 from vision.images.formats import EXIF_CHOICES
+from vision.images.packs.record import LARGEST, SIZES, SMALLEST
 from vision.messages.addresses import fault_of, redacted
 from vision.messages.advice import shown
 from vision.messages.command_line import Parser, comma_list, no_such_choice, read_number, whole_from
@@ -76,6 +77,16 @@ def area(text: str) -> float | str:
     return number
 
 
+def pack_size(text: str) -> int:
+    """An even number of px, as halves of planes need it."""
+    size = int(positive(text))
+    if size % 2 or not SMALLEST <= size <= LARGEST:
+        raise argparse.ArgumentTypeError(
+            f"expected an even number from {SMALLEST} to {LARGEST} px, found {size}"
+        )
+    return size
+
+
 def split_list(text: str) -> tuple[str, ...]:
     """``train,val`` → ("train", "val"), in the order of the release."""
     asked = name_list(text)
@@ -136,9 +147,29 @@ OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "--max-area": (("remap_categories",), {
         "type": area, "metavar": "PX2", "help": "the same for the largest area; with --min-area one object must be in between",
     }),
+    "--format": (("pack",), {
+        "choices": (*SIZES, choices.NONE), "dest": "pack_format",
+        "help": "make a pack, which the trainer reads in place of the images: yuv420 (1.5 bytes a pixel), rgb (3), grey (1, for nets of "
+        "one channel) or jpeg (about 0.3, decoded again each time); the word none for no pack (that of the last run, else none)",
+    }),
+    "--size": (("pack",), {
+        "type": pack_size, "metavar": "PX", "dest": "pack_size",
+        "help": "both sides of a packed image, which is stretched as the networks stretch it, and the longer side of a jpeg, which keeps "
+        "its aspect (384, for jpeg 512; that of the last run while the format is the same)",
+    }),
 }  # fmt: skip
 """Option → the stages that take it, and what argparse is told. Each other command refuses it, with their names."""
-CHOICES = ("--release", "--mirror", "--thorough", "--exif", "--classes", "--min-area", "--max-area")
+CHOICES = (
+    "--release",
+    "--mirror",
+    "--thorough",
+    "--exif",
+    "--classes",
+    "--min-area",
+    "--max-area",
+    "--format",
+    "--size",
+)
 """What defines a root beside its splits: ``status`` and ``verify`` compare with these."""
 
 

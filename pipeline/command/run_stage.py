@@ -74,7 +74,10 @@ def run_and_report(stages: Sequence[Stage], arguments: argparse.Namespace) -> in
 
         def work() -> None:
             require_no_foreign_layout(arguments.root)
-            settings = own_data.noticed(stages, settings_of(arguments), named("extract"))
+            settings = settings_of(arguments)
+            if len(stages) == 1:
+                settings = stages[0].alone(settings)
+            settings = own_data.noticed(stages, settings, named("extract"))
             if settings.choices.own or not any(s.name in own_data.SOURCES for s in stages):
                 own_data.require_splits(settings, named("extract"))
             with root_lock(settings.root, wait, say, stop):

@@ -2,7 +2,7 @@
 
 Everything is here that says what the root is. A choice holds until another is named; each has a word for the way
 back: ``--release coco``, ``--classes all``, ``--min-area none``, ``--max-area none``, ``--mirror default``, ``--exif stored``, ``--no-thorough``,
-``--keep-archives``.
+``--keep-archives``, ``--format none``.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from vision.artefacts.data_layout import CHOICES
 from vision.artefacts.files import publish_json
 from vision.artefacts.records import RecordError, from_plain, read_json, to_plain
 from vision.images.formats import EXIF_CHOICES
+from vision.images.packs.record import DEFAULT_FORMAT
 from vision.messages.addresses import redacted
 from vision.messages.advice import Word, command
 from vision.messages.command_line import comma_joined
 
 COCO, ALL, DEFAULT, NONE = "coco", "all", "default", "none"
 """The ways back: COCO's own release, every class, the release's own server, no bound."""
-AREAS = ("min_area", "max_area")
-NAMES = ("release", "splits", "mirror", "classes", *AREAS, "exif", "thorough", "keep_archives")
+AREAS, PACK = ("min_area", "max_area"), ("pack_format", "pack_size")
+NAMES = ("release", "splits", "mirror", "classes", *AREAS, "exif", "thorough", "keep_archives", *PACK)
 
 
 def read(root: Path) -> Choices:
@@ -95,7 +96,11 @@ def chosen(arguments: Namespace) -> Choices:
         named["mirror"] = tuple(url for url in named["mirror"] if url != DEFAULT)
     if "classes" in named:
         named["classes"] = named["classes"] or None
-    named |= {name: None for name in AREAS if named.get(name) == NONE}
+    named |= {name: None for name in (*AREAS, "pack_format") if named.get(name) == NONE}
+    if "pack_format" in named:  # a size is that of its format
+        named = {"pack_size": None} | named
+    elif "pack_size" in named and remembered.pack_format is None:
+        named["pack_format"] = DEFAULT_FORMAT
     try:
         return replace(remembered, **named)
     except ValueError as error:
@@ -107,7 +112,9 @@ def _remembered(root: Path, named: dict[str, Any]) -> Choices:
     try:
         noted = read(root)
     except StageError:
-        if set(NAMES) - set(named) - {"keep_archives"}:  # status and verify do not have that option
+        if (
+            set(NAMES) - set(named) - {"keep_archives", *PACK}
+        ):  # status lacks the one, no pack is made unasked
             raise
         return Choices()
     if "release" not in named and not (root / CHOICES).exists() and not _may_be_coco(root):
@@ -146,14 +153,14 @@ def class_words(names: tuple[str, ...]) -> str:
 def spelled(arguments: Namespace) -> str:
     """``--root`` and the choices that ``arguments`` name, for a command that is printed."""
     words: list[Word] = ["--root", arguments.root]
-    for name in ("release", "splits", "mirror", "classes", *AREAS, "exif"):
+    for name in ("release", "splits", "mirror", "classes", *AREAS, "exif", *PACK):
         value = getattr(arguments, name, None)
         if isinstance(value, tuple):
             value = class_words(value)
         for each in value if isinstance(value, list) else [] if value is None else [value]:
             word = Path(each) if name == "release" else redacted(each) if name == "mirror" else str(each)
             word = f"./{word}" if word == Path(COCO) and each != COCO else word
-            words += [f"--{name.replace('_', '-')}", word]
+            words += [f"--{name.removeprefix('pack_').replace('_', '-')}", word]
     for name in ("thorough", "keep_archives"):
         value = getattr(arguments, name, None)
         if value is not None:

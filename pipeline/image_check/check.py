@@ -46,12 +46,12 @@ def check(job: ImageJob, how: How, large_image_lock: str) -> Checked:
     except BadImage as error:
         return Checked(ImageVerdict("reject", error.reason, None, None), facts)
     is_large = header.height * header.width > LARGE_PIXELS
-    with _one_at_a_time(large_image_lock) if is_large else contextlib.nullcontext():
+    with one_at_a_time(large_image_lock) if is_large else contextlib.nullcontext():
         return Checked(check_image(data, job.name, job.expected_hw, how.thorough, header, how.exif), facts)
 
 
 @contextlib.contextmanager
-def _one_at_a_time(large_image_lock: str) -> Iterator[None]:
+def one_at_a_time(large_image_lock: str) -> Iterator[None]:
     """flock, not a semaphore: it is given back when its holder is killed."""
     descriptor = os.open(large_image_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:

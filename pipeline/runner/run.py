@@ -49,9 +49,10 @@ SHOWN = 120
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """state: done | stale | missing | own; ``why`` in words; ``receipt`` of the last time it was finished, if any.
+    """state: done | stale | missing | own | optional; ``why`` in words; ``receipt`` of the last time it was finished, if any.
 
     own: there is nothing for the stage to do in this root, since what it would make is the owner's.
+    optional: nobody has asked for what it makes.
 
     ``gone``: outputs of a stage that is done which are not there, since nothing needs them any more.
     """
@@ -71,6 +72,8 @@ def decide(
     stage: Stage, settings: Settings, observer: Fingerprints, optional: frozenset[str] = frozenset()
 ) -> Decision:
     """Whether ``stage`` has to run, looking at its receipt and at the disk; ``optional`` paths may be missing."""
+    if (why := stage.unasked(settings)) is not None:
+        return Decision(stage.name, "optional", why)
     if (why := stage.not_needed(settings)) is not None:
         return Decision(stage.name, "own", why)
     try:

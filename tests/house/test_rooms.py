@@ -15,7 +15,16 @@ MOST_FILES, LONGEST_MAP = 10, 20
 ROOTS = ("pipeline", "vision", "tools", "compat", "benchmarks")
 COMPOSES = ("pipeline/__main__.py",)
 """Programs in a folder whose rooms they put together: nobody imports them."""
-STAGES = ("download", "extract", "validate_images", "remap_categories", "index", "miniature", "import_data")
+STAGES = (
+    "download",
+    "extract",
+    "validate_images",
+    "remap_categories",
+    "index",
+    "pack",
+    "miniature",
+    "import_data",
+)
 
 
 def rooms() -> dict[str, list[Path]]:

@@ -16,7 +16,7 @@ from pipeline.command.next_step import SMALL_RECIPE
 from pipeline.data_root import manifests as trees
 from pipeline.release import COCO_2017, read_release
 from pipeline.stage import StageError
-from pipeline.stages import NAMES
+from pipeline.stages import NAMES, OPTIONAL
 from tests.printed import ODD, Printed
 from tools.demo import mirror
 
@@ -30,7 +30,8 @@ def _status(root: Path, capsys: pytest.CaptureFixture[str], *more: str) -> dict[
 def test_every_stage_is_done_and_a_second_run_is_quick(
     miniature_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert set(_status(miniature_root, capsys).values()) == {"done"}
+    states = _status(miniature_root, capsys)
+    assert {states.pop(name) for name in OPTIONAL} == {"optional"} and set(states.values()) == {"done"}
     started = time.monotonic()
     assert main(["run", "--root", str(miniature_root)]) == 0
     assert time.monotonic() - started < 2
@@ -52,10 +53,12 @@ def test_status_for_programs(
     done, missing = capsys.readouterr().out.split("\n]\n")[:2]
     rows = json.loads(done + "]")
     assert [row["stage"] for row in rows] == list(NAMES)
-    for row in rows:
+    for row in rows[:-1]:
         noted = json.loads((miniature_root / f".pipeline/{row['stage']}.json").read_text())
         assert row["last"] == {key: noted[key] for key in row["last"]} and row["last"]["kept"] > 0
-    assert all(row["last"] is None and row["state"] == "missing" for row in json.loads(missing + "]"))
+    assert all(row["last"] is None for row in rows[-1:] + json.loads(missing + "]"))
+    states = [row["state"] for row in json.loads(missing + "]")]
+    assert states == ["missing"] * 5 + ["optional"]
     assert list(tmp_path.iterdir()) == [], "looking makes nothing"
 
 
@@ -134,7 +137,7 @@ def test_damage_that_size_and_time_do_not_show_is_mended_by_the_printed_command(
 
 def test_another_choice_of_splits_is_remembered(own_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--root", str(own_root), "--splits", "val", "--workers", "1"]) == 0
-    assert set(_status(own_root, capsys).values()) == {"done"}
+    assert set(_status(own_root, capsys).values()) == {"done", "optional"}
     assert "stale" in _status(own_root, capsys, "--splits", "train,val").values()
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from vision.transforms.geometry import (
     View,
+    as_stored,
     centres_inside,
     clip_boxes,
     objects_to_keep,
@@ -133,3 +134,15 @@ def test_a_side_of_just_the_least_stays(side: float, stays: bool) -> None:
     boxes = np.array([[10, 20, 10 + side, 50]], np.float32)
     _, keep = objects_to_keep(boxes, np.zeros(1, bool), whole(90, 120), smallest_side_px=1.0)
     assert keep.tolist() == [stays]
+
+
+@given(views(), boxes_in(), st.sampled_from([(45, 120), (384, 384), (90, 120), (30, 200)]))
+@settings(max_examples=50, deadline=None)
+def test_a_stored_image_of_another_size_is_seen_through_the_same_window(
+    view: View, boxes: np.ndarray, stored_hw: tuple[int, int]
+) -> None:
+    """What is at a point of the frame is shown at the same place, from wherever its pixels come."""
+    scale = np.array([stored_hw[1] / 120, stored_hw[0] / 90] * 2)
+    stored = as_stored(view, (90, 120), stored_hw)
+    assert stored.result_hw == view.result_hw
+    assert np.allclose(show_boxes(boxes * scale, stored), show_boxes(boxes, view), atol=1e-2, rtol=1e-4)

@@ -41,6 +41,7 @@ SHEET = "report/bad_images.png"
 LISTING = "report/annotations.jsonl"
 REPORT = "report/annotations.txt"
 INDEX = "index.sqlite"
+PACKS = "packs"
 ARRAYS = "arrays"
 ARRAYS_RECORD = "arrays.json"
 ARRAYS_SCHEMA = 1
@@ -71,6 +72,11 @@ def arrays_path(split: str) -> str:
     return f"{ARRAYS}/{split}2017"
 
 
+def pack_path(split: str, pack_format: str, size: int) -> str:
+    """The images of a split, decoded once and reduced to ``size`` px, for the trainer."""
+    return f"{PACKS}/{split}2017.{pack_format}-{size}"
+
+
 def receipt_name(stage: str) -> str:
     """What a stage read, made and counted."""
     return f"{STATE}/{stage}.json"
@@ -86,7 +92,7 @@ def claim_name(stage: str) -> str:
     return f"{CLAIMS}/{stage}.json"
 
 
-OF_THE_DATA = (*map(image_folder, SPLITS), ANNOTATIONS, ARCHIVES, ARRAYS, "report", STATE)
+OF_THE_DATA = (*map(image_folder, SPLITS), ANNOTATIONS, ARCHIVES, ARRAYS, PACKS, "report", STATE)
 """Folders of a data root that its stages own."""
 
 

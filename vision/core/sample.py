@@ -59,14 +59,15 @@ def grey(images: Tensor) -> Tensor:
 class Sample:
     """One image with its objects, in NumPy; what datasets give and transforms take and give.
 
-    * image: (H, W, 3) uint8, RGB
-    * boxes_xyxy_px: (G, 4) float32, pixels of ``image``
+    * image: (H, W, 3) uint8, RGB; before a transform maybe the planes of a packed one, (3·S/2, S): ``vision.datasets.packed.detection``
+    * boxes_xyxy_px: (G, 4) float32, pixels of ``image``, or of ``frame_hw`` where that is told
     * labels: (G,) int64 in 1..C−1
     * is_crowd: (G,) bool; a crowd box marks a region, it is no target
     * area: (G,) float32, px² of the object's mask in the original image
     * image_id: COCO's id
     * original_hw: height and width in px of the file, before any transform
     * unlabelled: labels of classes whose objects nobody has marked in this image, if there are any
+    * frame_hw: height and width of what ``image`` shows all of, where it is stored at another size (packed); None: its own
     """
 
     image: np.ndarray
@@ -77,14 +78,17 @@ class Sample:
     image_id: int
     original_hw: tuple[int, int]
     unlabelled: tuple[int, ...] = ()
+    frame_hw: tuple[int, int] | None = None
 
     @property
     def height(self) -> int:
-        return int(self.image.shape[0])
+        """px that the boxes are measured in."""
+        return int((self.frame_hw or self.image.shape)[0])
 
     @property
     def width(self) -> int:
-        return int(self.image.shape[1])
+        """px that the boxes are measured in."""
+        return int((self.frame_hw or self.image.shape)[1])
 
     def with_objects(self, boxes_xyxy_px: np.ndarray, keep: np.ndarray) -> Sample:
         """The same image with ``boxes_xyxy_px`` (G, 4) and only the objects where ``keep`` (G,) is true."""

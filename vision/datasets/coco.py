@@ -108,15 +108,21 @@ class CocoDetection:
 
         Raises SampleError for an image that is missing, broken or of another size than its boxes mean.
         """
-        arrays = self._arrays
-        image = self._read(index)
-        height, width = int(arrays["heights"][index]), int(arrays["widths"][index])
-        if image.shape[:2] != (height, width):
+        image, frame_hw = self._read(index), self._frame(index)
+        if image.shape[:2] != frame_hw:
             raise SampleError(
                 f"{self.describe(index)}: {image.shape[1]}×{image.shape[0]} px, but its boxes are for "
-                f"{width}×{height} px\n  fix: {root_advice.image_changed(self.root)}"
+                f"{frame_hw[1]}×{frame_hw[0]} px\n  fix: {root_advice.image_changed(self.root)}"
             )
-        own = self.boxes_of(index)
+        return self._sample(index, image)
+
+    def _frame(self, index: int) -> tuple[int, int]:
+        """Height and width in px that the boxes are measured in."""
+        return int(self._arrays["heights"][index]), int(self._arrays["widths"][index])
+
+    def _sample(self, index: int, image: np.ndarray) -> Sample:
+        """``image``, which shows all of the frame, with its objects."""
+        arrays, own, frame_hw = self._arrays, self.boxes_of(index), self._frame(index)
         return Sample(
             image=image,
             boxes_xyxy_px=np.array(arrays["boxes_xyxy_px"][own]),
@@ -124,7 +130,8 @@ class CocoDetection:
             is_crowd=np.array(arrays["is_crowd"][own]),
             area=np.array(arrays["area"][own]),
             image_id=int(arrays["image_ids"][index]),
-            original_hw=(height, width),
+            original_hw=frame_hw,
+            frame_hw=None,
         )
 
     def _orientation(self, index: int) -> int:

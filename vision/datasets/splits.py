@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vision.artefacts.data_layout import REPORT, original_path, receipt_name
@@ -14,21 +14,31 @@ from vision.messages.advice import command, shown
 from vision.messages.terminal import counted
 
 
-def open_splits(*roots: str | Path, validation: str | Path | None = None) -> tuple[DataSet, DataSet]:
+def open_splits(
+    *roots: str | Path,
+    validation: str | Path | None = None,
+    train_set: Callable[[str | Path], CocoDetection] | None = None,
+) -> tuple[DataSet, DataSet]:
     """Training data of all ``roots`` with the union of their classes; validation data of all of them, or of the root
     ``validation`` alone.
+
+    ``train_set`` opens the train split of a root, such as out of its pack (default: its image files); images to measure on are always read as they are.
 
     Raises DatasetError where they are missing, do not fit each other, or one is named twice.
     """
     require_different(roots)
-    train, val = CocoDetection(roots[0], "train"), CocoDetection(validation or roots[0], "val")
+    first, *others = map(train_set or CocoDetection, roots)
+    train, val = first, CocoDetection(validation or roots[0], "val")
     if len(roots) == 1 and validation is None:
         _require_one_map(roots[0], train, val)
         both: tuple[DataSet, DataSet] = train, val
     else:
-        learned = merged([train, *(CocoDetection(root, "train") for root in roots[1:])])
-        others = [CocoDetection(root, "val") for root in roots[1:]]
-        measured = [val, *others] if validation is None else measured_on(validation, roots)
+        learned = merged([train, *others])
+        measured = (
+            [val, *(CocoDetection(root, "val") for root in roots[1:])]
+            if validation is None
+            else measured_on(validation, roots)
+        )
         both = learned, merged(measured, learned.classes, learned.original_category_ids)
     for (name, to), data in zip((("train", "learn"), ("val", "measure")), both, strict=True):
         _require_boxes(data, name, to)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NO_RUN = ("no", "false", "off", "yes", "true", "on")
 """Words that people put in the place of a run; a folder of such a name is ``./no``."""
+FEED = re.compile(r"auto|jpeg|pack|(?:yuv420|rgb|grey|jpeg)-[1-9][0-9]{1,3}")
 
 
 TAKEN = {
@@ -46,6 +47,10 @@ def check_together(config: TrainConfig) -> None:
         ),
         (not is_device(config.device), f"--device {config.device}: expected auto, cpu, cuda or cuda:N"),
         (config.amp == "fp16" and cpu, "--amp fp16 needs a GPU; on a CPU use --amp off or bf16"),
+        (
+            not FEED.fullmatch(config.feed),
+            f"--feed {config.feed}: expected auto, jpeg, pack, or a pack's name such as yuv420-384",
+        ),
         (
             config.accumulate > config.batch_size,
             f"--accumulate {config.accumulate}: a step has no more than {counted(config.batch_size, 'image')} (--batch-size)",

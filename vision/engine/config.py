@@ -51,24 +51,23 @@ class TrainConfig:
     )  # fmt: skip
     datasets: tuple[str, ...] = option(
         (DEFAULT_ROOT,), "data root(s) as made by ./setup_coco.sh; of several the classes are united by name, and what one does "
-        "not label is no background there", DATA, "free",
-        aliases=("--data",), metavar="DIR",
+        "not label is no background there", DATA, "free", aliases=("--data",), metavar="DIR",
     )  # fmt: skip
     validation_dataset: str | None = option(
-        None,
-        "data root whose val split is measured on (all of it where an import drew the split); default those of --datasets",
-        DATA,
-        "free",
-        metavar="DIR",
-    )
+        None, "data root whose val split is measured on (all of it where an import drew the split); default those of --datasets",
+        DATA, "free", metavar="DIR",
+    )  # fmt: skip
     balance_data: bool = option(
-        False, "show images of rare classes more often: up to √(mean / own) times as the class has fewer images than the mean "
-        "of all; an epoch becomes longer, and leaves no image out", DATA, "fixed",
+        False, "show images of rare classes more often: up to √(mean / own) times as the class has fewer images than the mean of all; "
+        "an epoch becomes longer, and leaves no image out", DATA, "fixed",
     )  # fmt: skip
     augment: str = option(
-        "ssd", "training augmentation: ssd = crop, zoom-out, flip, colour; light = flip and colour; none",
-        DATA, "named", choices=("ssd", "light", "none"),
+        "ssd", "training augmentation: ssd = crop, zoom-out, flip, colour; light = flip and colour; none", DATA, "named",
+        choices=("ssd", "light", "none"),
     )  # fmt: skip
+    feed: str = option(
+        "auto", "training images: jpeg = the files; pack = that of python -m pipeline.pack, or its name, as yuv420-384; auto = the one "
+        "pack there is, on resume what the run has", DATA, "named", metavar="NAME")  # fmt: skip
     workers: int = option(
         min(6, CORES), "processes that read and augment images; 0 = in the training process. Changes no result",
         DATA, "free", aliases=("--num-workers",), low=0, high=512,
@@ -107,12 +106,9 @@ class TrainConfig:
         "MobileNet_V2_Weights.IMAGENET1K_V1, or none = from scratch", MODEL, "fixed", metavar="WEIGHTS",
     )  # fmt: skip
     pretrained_ssd: str | None = option(
-        None,
-        "weights of a whole detector to start from: a .pth file; its averaged ones (EMA) where it has them",
-        MODEL,
-        "fixed",
-        metavar="FILE",
-    )
+        None, "weights of a whole detector to start from: a .pth file; its averaged ones (EMA) where it has them",
+        MODEL, "fixed", metavar="FILE",
+    )  # fmt: skip
 
     # -- optimisation
     epochs: int = option(

@@ -5,6 +5,7 @@
 * ``draw.py``      the random steps: crop, zoom-out, flip, colour, each a pure function of its random numbers
 * ``resize.py``    to the network's size without chance: bilinear, or what detectNet does on the device
 * ``augment.py``   pixels through a ``View``; the only module that imports albumentations
+* ``window.py``    a window of a packed image at another size, fast
 * ``presets.py``   ``ssd``, ``light``, ``none``: lists of named steps, drawn from (seed, epoch, index)
 
 The steps only change the ``View``; pixels are touched once at the end, whatever the number of steps.

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from vision.core.sample import Sample
-from vision.transforms.geometry import View, objects_to_keep, scales_and_offsets, show_boxes
+from vision.datasets.packed.detection import YUV_TO_RGB, planes_of, stored_hw
+from vision.transforms.geometry import View, as_stored, objects_to_keep, scales_and_offsets, show_boxes
+from vision.transforms.window import sampled
 
 _IDENTITY = np.eye(3)
 
@@ -43,7 +45,10 @@ def show(sample: Sample, view: View, fill: int, smallest_side_px: float) -> Samp
     :param smallest_side_px: objects with a shorter side in the result are left out
     """
     boxes, keep = objects_to_keep(sample.boxes_xyxy_px, sample.is_crowd, view, smallest_side_px)
-    return replace(sample, image=_show_pixels(sample.image, view, fill)).with_objects(boxes, keep)
+    pixels = _show_packed if sample.frame_hw else _show_pixels
+    stored = as_stored(view, sample.frame_hw, stored_hw(sample.image)) if sample.frame_hw else view
+    image = pixels(sample.image, stored, fill)
+    return replace(sample, image=image, frame_hw=None).with_objects(boxes, keep)
 
 
 def _show_pixels(image: np.ndarray, view: View, fill: int) -> np.ndarray:
@@ -53,11 +58,42 @@ def _show_pixels(image: np.ndarray, view: View, fill: int) -> np.ndarray:
     if right <= left or bottom <= top:
         return np.full((height, width, 3), fill, np.uint8)
     part = _coloured(_sampled(image, view, (left, top, right, bottom)), view.colour)
+    return _on_canvas(part, (left, top, right, bottom), view, fill)
+
+
+def _on_canvas(part: np.ndarray, ltrb: tuple[int, int, int, int], view: View, fill: int) -> np.ndarray:
+    height, width = view.result_hw
     if part.shape[:2] == (height, width):
         return part
+    left, top, right, bottom = ltrb
     canvas = np.full((height, width, 3), fill, np.uint8)
     canvas[top:bottom, left:right] = part
     return canvas
+
+
+def _show_packed(image: np.ndarray, view: View, fill: int) -> np.ndarray:
+    """The same of a packed image, by the faster sampler; planes become RGB by the matrix that colours them."""
+    import cv2
+
+    (height, width), whole_hw = view.result_hw, stored_hw(image)
+    left, top, right, bottom = ltrb = _covered(whole_hw, view)
+    if right <= left or bottom <= top:
+        return np.full((height, width, 3), fill, np.uint8)
+    step_x, step_y = view.width / width, view.height / height
+    start_x = view.window_xyxy_px[0] + (width - right if view.mirrored else left) * step_x
+    start_y = view.window_xyxy_px[1] + top * step_y
+    parts = []
+    for plane in planes_of(image):
+        scale = plane.shape[0] / whole_hw[0]
+        start, step = (start_x * scale, start_y * scale), (step_x * scale, step_y * scale)
+        parts.append(sampled(plane, start, step, (bottom - top, right - left)))
+    shown, matrix = parts[0], view.colour
+    if len(parts) > 1:
+        to_rgb = YUV_TO_RGB[:3] if matrix is None else matrix @ YUV_TO_RGB
+        shown, matrix = cv2.merge(parts), to_rgb.astype(np.float32)
+    if matrix is not None:
+        shown = cv2.transform(shown, matrix)
+    return _on_canvas(np.ascontiguousarray(shown[:, ::-1] if view.mirrored else shown), ltrb, view, fill)
 
 
 def _covered(shape: tuple[int, ...], view: View) -> tuple[int, int, int, int]:

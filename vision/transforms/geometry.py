@@ -5,7 +5,7 @@ Legend: G boxes; a window is in px of the stored image and may reach beyond it (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,6 +44,13 @@ class View:
 def whole(height: int, width: int) -> View:
     """The view of a whole image, nothing changed."""
     return View((0.0, 0.0, float(width), float(height)))
+
+
+def as_stored(view: View, frame_hw: tuple[int, int], stored_hw: tuple[int, int]) -> View:
+    """``view`` of a frame, for an image of ``stored_hw`` px that shows all of that frame: the same result."""
+    y, x = stored_hw[0] / frame_hw[0], stored_hw[1] / frame_hw[1]
+    left, top, right, bottom = view.window_xyxy_px
+    return replace(view, window_xyxy_px=(left * x, top * y, right * x, bottom * y), size_hw=view.result_hw)
 
 
 def scales_and_offsets(view: View) -> tuple[float, float, float, float]:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from vision.core.sample import Sample
+from vision.datasets.packed.detection import rgb_of
 from vision.transforms.geometry import objects_to_keep, whole
 
 Resize = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
@@ -41,4 +42,5 @@ def resize_sample(sample: Sample, size_hw: tuple[int, int], resize: Resize = bil
     """Image and boxes at another size; only boxes without any area are left out."""
     view = replace(whole(sample.height, sample.width), size_hw=size_hw)
     boxes, keep = objects_to_keep(sample.boxes_xyxy_px, sample.is_crowd, view, smallest_side_px=0.0)
-    return replace(sample, image=resize(sample.image, size_hw)).with_objects(boxes, keep)
+    image = resize(rgb_of(sample.image) if sample.frame_hw else sample.image, size_hw)
+    return replace(sample, image=image, frame_hw=None).with_objects(boxes, keep)

@@ -1,0 +1,57 @@
+"""What ``--feed`` means."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.datasets.packed.test_detection import make
+from tests.printed import ODD, Printed
+from vision.datasets.contract import DatasetError
+from vision.datasets.packed.choice import Feed, choose
+
+
+@pytest.fixture
+def root(miniature_root: Path, tmp_path: Path) -> Path:
+    shutil.copytree(miniature_root, tmp_path / ODD / "root")
+    return tmp_path / ODD / "root"
+
+
+@pytest.mark.parametrize(
+    ("packs", "asked", "channels", "name"),
+    [
+        ([], "auto", 3, "jpeg"), (["rgb-64"], "auto", 3, "rgb-64"), (["rgb-64"], "jpeg", 3, "jpeg"), (["rgb-64"], "pack", 3, "rgb-64"),
+        (["grey-64"], "auto", 3, "jpeg"), (["grey-64"], "auto", 1, "grey-64"), (["grey-64", "rgb-64"], "pack", 3, "rgb-64"),
+        (["jpeg-64", "rgb-64"], "auto", 3, "jpeg"), (["jpeg-64", "rgb-64"], "jpeg-64", 3, "jpeg-64"),
+    ],
+)  # fmt: skip
+def test_choice(packs: list[str], asked: str, channels: int, name: str, root: Path) -> None:
+    found = choose(asked, [make(root, *packs)], channels)
+    assert found.name == name and (name in found.why or name == "jpeg")
+
+
+def test_the_choice_says_what_makes_a_pack(root: Path, printed: Printed) -> None:
+    printed(
+        choose("auto", [root], 3).why,
+        "vision/datasets/packed/choice.py:choose",
+        "--workers",
+        "1",
+        "--size",
+        "64",
+    )
+    assert choose("auto", [root], 3) == Feed("yuv420-64", choose("auto", [root], 3).why)
+
+
+def test_refusals(root: Path, printed: Printed) -> None:
+    with pytest.raises(DatasetError, match="no pack") as refused:
+        choose("pack", [root], 3)
+    printed(str(refused.value), "vision/datasets/packed/choice.py:choose#2", "--workers", "1", "--size", "64")
+    make(root, "rgb-64", "grey-64")
+    with pytest.raises(DatasetError, match="several"):
+        choose("pack", [root], 3)
+    with pytest.raises(DatasetError, match="3 channels"):
+        choose("grey-64", [root], 3)
+    with pytest.raises(DatasetError, match="all of the data roots"):
+        choose("pack", [root, root.parent], 3)

@@ -1,0 +1,99 @@
+"""Which images a run is fed with: ``jpeg``, the image files, or a pack's name, ``yuv420-384``, that every data root of the run has.
+
+``auto`` and ``pack`` are what a user types; what they mean is settled once, when a run begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from vision.artefacts.arrays.mapped import read_record
+from vision.artefacts.data_layout import PACKS, arrays_path
+from vision.artefacts.records import RecordError
+from vision.datasets.coco import CocoDetection
+from vision.datasets.contract import DatasetError
+from vision.datasets.packed.detection import JPEG_FEED, PackedDetection
+from vision.images.packs.record import list_digest, read_pack_record
+from vision.messages.advice import command, shown
+from vision.messages.command_line import listed
+
+AUTO_FEED, PACK_FEED = "auto", "pack"
+GREY = "grey"
+
+
+def train_set(feed: str) -> Callable[[str | Path], CocoDetection]:
+    """What opens the train split of a data root, fed from ``feed``; it raises DatasetError."""
+    return CocoDetection if feed == JPEG_FEED else partial(PackedDetection, split="train", name=feed)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """``jpeg`` or a pack's name, and why it is that one."""
+
+    name: str
+    why: str
+
+
+def choose(asked: str, roots: Sequence[str | Path], channels: int) -> Feed:
+    """What ``--feed`` means for a run on ``roots`` of a net that looks at ``channels``. Raises DatasetError.
+
+    ``auto``: the pack, where all roots have one of their images and it is the only one that fits the net.
+    """
+    usable = [name for name in _common(roots) if channels == 1 or not name.startswith(GREY)]
+    if asked == JPEG_FEED:
+        return Feed(JPEG_FEED, "the image files, as --feed jpeg says")
+    if asked not in (AUTO_FEED, PACK_FEED):
+        if channels != 1 and asked.startswith(GREY):
+            raise DatasetError(
+                f"--feed {asked}: a grey pack\n  why: the net looks at {channels} channels\n"
+                f"  fix: --channels 1, another pack, or --feed {JPEG_FEED}"
+            )
+        return Feed(asked, f"the pack {asked}, as --feed says")
+    if len(usable) == 1:
+        how = "it is there" if asked == AUTO_FEED else "as --feed pack says"
+        return Feed(
+            usable[0],
+            f"the pack {usable[0]} in place of the image files: {how}; --feed {JPEG_FEED} reads those",
+        )
+    if asked == AUTO_FEED:
+        made = command("python -m pipeline.pack", "--root", Path(roots[0]))
+        why = (
+            f"there are several packs, and --feed names one of them: {', '.join(usable)}" if usable
+            else f"there is no pack of them; one spares the decoding: {made}"
+        )  # fmt: skip
+        return Feed(JPEG_FEED, f"the image files: {why}")
+    if usable:
+        raise DatasetError(
+            f"--feed {PACK_FEED}: there are several\n  why: {listed(usable, 5)}\n  fix: name one, such as --feed {usable[0]}"
+        )
+    fixes = (command("python -m pipeline.pack", "--root", Path(root)) for root in roots)
+    raise DatasetError(
+        f"--feed {PACK_FEED}: no pack that {'all of the data roots have' if len(roots) > 1 else 'is of the images there'}\n"
+        f"  why: looked for in {', '.join(shown(Path(root) / PACKS) for root in roots)}\n  fix: {' && '.join(fixes)}"
+    )
+
+
+def _common(roots: Sequence[str | Path]) -> list[str]:
+    """The packs that each of ``roots`` has of the images that its arrays list."""
+    found = [_packs_of(Path(root)) for root in roots]
+    return [name for name in found[0] if all(name in each for each in found)]
+
+
+def _packs_of(root: Path) -> list[str]:
+    try:
+        wanted: Any = list_digest(read_record(root / arrays_path("train")))
+    except (OSError, RecordError):
+        return []
+    names = []
+    for folder in sorted((root / PACKS).glob("train2017.*-*")):
+        try:
+            record = read_pack_record(folder)
+        except (OSError, RecordError):
+            continue
+        if record.list_sha256 == wanted and folder.name == f"train2017.{record.format}-{record.size}":
+            names.append(folder.name.removeprefix("train2017."))
+    return names
