@@ -38,6 +38,7 @@ def test_thresholds_count_what_is_above_them(seed: int) -> None:
         )
         if hits[above].any():
             assert precision[index] >= hits[above].mean() - 1e-9, "the best at that recall or a higher one"
+            assert precision[index] == curve.precision[round(recall[index] * 100)]
             assert tp[index] / (tp[index] + fp[index]) == pytest.approx(precision[index])
     assert not tn.any() and (np.diff(recall) <= 0).all()
 
