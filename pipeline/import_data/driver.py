@@ -109,6 +109,7 @@ def _plan(request: Request, stop: Stop) -> Plan:
     kept = judge.judge_all(foreign)
     classes = names.unite(foreign.classes, judge.used)
     _require_some(request, report, classes)
+    _require_boxes(request, report)
     names.require(request.classes, classes)
     halves = divide(kept, request, classes, report, stop)
     for split in SPLITS:
@@ -245,6 +246,16 @@ def _require_some(request: Request, report: Report, classes: names.Classes) -> N
         if not request.images and any(row["reason"] == "missing_image" for row in report.rows)
         else "compare it with docs/custom-data.md",
     )
+
+
+def _require_boxes(request: Request, report: Report) -> None:
+    """A layout that finds images and no box, in a folder of another layout, has not read its annotations."""
+    if not report.taken_in["box"]:
+        found = StageError(
+            f"{shown(request.source)} has no box that --from {request.format} finds", report.summary()[0], ""
+        )
+        if (told := _as_another_layout(request, found)) is not found:
+            raise told
 
 
 def _first(report: Report) -> str:

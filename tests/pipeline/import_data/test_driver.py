@@ -17,7 +17,7 @@ from pipeline.import_data import driver, writer
 from pipeline.import_data.__main__ import main
 from pipeline.import_data.request import NAME, Request
 from pipeline.stop import NEVER, StageError
-from tests.pipeline.foreign import LAYOUTS, Drawn, as_coco, as_voc, as_yolo, draw
+from tests.pipeline.foreign import CLASSES, LAYOUTS, Drawn, as_coco, as_voc, as_yolo, draw
 from tests.printed import ODD, Printed
 from vision.artefacts.data_layout import SPLITS, arrays_path
 
@@ -256,3 +256,17 @@ def test_a_root_beside_the_file_is_no_place_of_its_images(images: list[Drawn], t
         "train": 5,
         "val": 1,
     }
+
+
+def test_a_layout_that_finds_no_box_where_another_would_is_refused(
+    images: list[Drawn], tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """labels.txt is a list of names for YOLO, too: all images would be imported as empty ones."""
+    source, root = tmp_path / ODD, tmp_path / "root"
+    as_voc(source, images)
+    (source / "labels.txt").write_text("".join(f"{name}\n" for name in CLASSES))
+    assert bring("yolo", source, root, "--no-run") == 1
+    said = capsys.readouterr().err
+    assert "no box that --from yolo finds" in said and not root.exists()
+    printed(said, "pipeline/import_data/request.py:Request.again", "--no-run")
+    assert root.exists()
