@@ -17,13 +17,19 @@ from tests.pipeline.foreign import CLASSES, as_voc, draw
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "custom-data.md"
 SMALL = ["--net=sq-ssd-lite", "--width-mult=0.1", "--resolution=64", "--batch-size=4"]
+HERE = ["--device=cpu", "--threads=1", "--workers=0"]
 STILL = ["--patience=2", "--lr=1e-9", "--base-net-lr=1e-9"]
 """Nothing gets better at that rate, so that it stops early."""
-FEW = [*SMALL, "--device=cpu", "--threads=1", "--workers=0", *STILL, "--epochs=9"]
+FEW = [*SMALL, *HERE, *STILL, "--epochs=9"]
 TUNE = "train_ssd --config configs/finetune.yaml --datasets my-data --checkpoint-folder models/mine --pretrained-ssd {}"
 RUN: dict[str, list[str]] = {
     "pipeline.import_data --from voc --source my-photos --root my-data": ["--workers=0"],
     "pipeline status --root my-data": [],
+    "train_ssd --datasets coco-data my-data --balance-data --checkpoint-folder models/both": [
+        *SMALL,
+        *HERE,
+        "--stop-after-step=1",
+    ],
     "pipeline.statistics my-data --page my-data.html": ["--workers=0"],
     TUNE.format("models/my-experiment-1/CHECKPOINT.pth"): [*FEW, "--stop-after-epoch=1"],
     "train_ssd --resume models/mine": [],
@@ -42,6 +48,7 @@ def folder(
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
     shutil.copytree(repository / "configs", "configs")
+    shutil.copytree(miniature_root, "coco-data", symlinks=True)
     as_voc(Path("my-photos"), draw(6, 2))
     words = [*TINY, *SMALL, "--stop-after-step=1", "--checkpoint-folder=models/my-experiment-1"]
     assert started("train_ssd", [f"--datasets={miniature_root}", *words]) == 0
