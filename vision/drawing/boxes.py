@@ -38,6 +38,13 @@ def draw_boxes(
 
     The most likely, and without scores the smallest, lie on top and are named first.
     """
+    return draw_marks(image, marks_of(boxes_xyxy_px, labels, classes, scores))
+
+
+def marks_of(
+    boxes_xyxy_px: np.ndarray, labels: np.ndarray, classes: Sequence[str], scores: np.ndarray | None = None
+) -> list[Mark]:
+    """What ``draw_boxes`` draws, in its order."""
     boxes = np.asarray(boxes_xyxy_px, np.float64).reshape(-1, 4)
     rank = -scores if scores is not None else np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     marks = []
@@ -46,7 +53,7 @@ def draw_boxes(
         name = classes[label]
         text = name if scores is None else f"{name} {float(scores[index]):.2f}"
         marks.append(Mark(boxes[index].tolist(), colour(label), text, name))
-    return draw_marks(image, marks)
+    return marks
 
 
 def draw_marks(image: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:

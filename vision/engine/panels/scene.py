@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from vision.core.sample import GREY, InputSpec, Sample
-from vision.drawing.boxes import Mark, draw_boxes, draw_marks
+from vision.drawing.boxes import Mark, draw_marks, marks_of
 from vision.drawing.palette import GREY as CROWD
 
 SIDE_PX = 300
@@ -37,8 +37,8 @@ class Scene:
 
     def with_truth(self, classes: Sequence[str]) -> np.ndarray:
         """The image with its objects, and crowd regions in grey."""
-        marks = [Mark(box, CROWD, "crowd") for box in self.px(self.crowds_xyxy).tolist()]
-        return draw_boxes(draw_marks(self.image, marks), self.px(self.boxes_xyxy), self.labels, classes)
+        crowds = [Mark(box, CROWD, "crowd") for box in self.px(self.crowds_xyxy).tolist()]
+        return draw_marks(self.image, [*marks_of(self.px(self.boxes_xyxy), self.labels, classes), *crowds])
 
 
 def scene_of(sample: Sample, spec: InputSpec, side_px: int = SIDE_PX) -> Scene:
