@@ -2,7 +2,7 @@
 
 * ``demo.py``                the whole way in a few minutes
 * ``evaluate/``, ``detect/`` COCO's numbers of a checkpoint; detections on images
-* ``report/``               one HTML file of what a run learned, and where it fails
+* ``report/``, ``compare/``, ``curves/``  a run as one HTML file; runs side by side; curves in the terminal
 * ``export_onnx.py``         an ONNX file that detectNet loads, proven first
 * ``import_weights/``        a run folder of weights that were trained elsewhere
 * ``inspect_checkpoint.py``  what is inside a checkpoint      * ``prior_coverage.py``  which priors fit a data set

@@ -74,7 +74,7 @@ def build_parser() -> Parser:
 def report(arguments: argparse.Namespace) -> int:
     print("importing torch …", flush=True)
     output = arguments.output or arguments.run / NAME
-    _require_ours(output)
+    require_ours(output)
     written = write(
         arguments.run, output, arguments.datasets, arguments.predict, arguments.device, arguments.workers
     )
@@ -84,7 +84,7 @@ def report(arguments: argparse.Namespace) -> int:
 
 def after_training(run: Path) -> Path:
     """The report of a session that has just ended, from what it kept. Raises UserError and OSError."""
-    _require_ours(run / NAME)
+    require_ours(run / NAME)
     return write(run, run / NAME, None, predict=False)
 
 
@@ -94,7 +94,7 @@ MARK = (
 """How a file of ours begins."""
 
 
-def _require_ours(path: Path) -> None:
+def require_ours(path: Path) -> None:
     """Raises UserError where ``path`` is something that no report may replace."""
     if not path.exists() and not path.is_symlink():
         return
@@ -104,7 +104,7 @@ def _require_ours(path: Path) -> None:
                 return
     raise UserError(
         f"{shown_name(path)} is in the way\n  why: it is no report that this command wrote\n"
-        "  fix: move it aside, or name another file with --output"
+        "  fix: move it aside, or name another file"
     )
 
 
@@ -211,20 +211,13 @@ def _latency(opened: LoadedDetector) -> str:
 
 
 def _data(opened: LoadedDetector, run: Path, datasets: Path | None) -> DataSet:
-    """The validation data of the run. Raises DatasetError where they are gone, with the command that takes their new place."""
-    from vision.datasets.splits import open_splits
-    from vision.engine.checkpoints.data_place import moved, recorded_root
+    from tools.report.measured import measured_data
 
     config = opened.checkpoint.config
-    if datasets is not None:
-        return open_splits(datasets)[1]
-    places = [recorded_root(root, run) for root in config.datasets]
-    measured = config.validation_dataset and recorded_root(config.validation_dataset, run)
-    for place in [*places, *([measured] if measured else [])]:
-        if not place.is_dir():
-            line = command("python -m tools.report", run, "--datasets")
-            raise moved(place, run, line, opened.checkpoint.imported)
-    return open_splits(*places, validation=measured)[1]
+    line = command("python -m tools.report", run, "--datasets")
+    return measured_data(
+        config.datasets, config.validation_dataset, run, datasets, line, opened.checkpoint.imported
+    )
 
 
 def _data_or_none(opened: LoadedDetector, run: Path) -> DataSet | None:

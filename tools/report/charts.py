@@ -40,8 +40,8 @@ def line_chart(
     shown = [each for each in series if len(each.x)]
     if not shown:
         return ""
-    x_low, x_high = x_range or _range([value for each in shown for value in each.x])
-    y_low, y_high = y_range or _range([value for each in shown for value in each.y])
+    x_low, x_high = x_range or value_range([value for each in shown for value in each.x])
+    y_low, y_high = y_range or value_range([value for each in shown for value in each.y])
     coloured = [(each, each.colour or COLOURS[index % len(COLOURS)]) for index, each in enumerate(shown)]
 
     def at(x: float, y: float) -> tuple[float, float]:
@@ -98,7 +98,8 @@ def _axes(x: tuple[float, float], y: tuple[float, float], x_name: str, y_name: s
     return "".join(parts)
 
 
-def _range(values: Sequence[float]) -> tuple[float, float]:
+def value_range(values: Sequence[float]) -> tuple[float, float]:
+    """What an axis shows: from 0 where that is near, never empty."""
     finite = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
     if low >= 0 and low <= high / 2:
