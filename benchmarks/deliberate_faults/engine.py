@@ -66,6 +66,29 @@ ENGINE: tuple[Fault, ...] = (
         ("a cell has the colour of the class before", "% (of_image.shape[1] - 1) + 1", "% (of_image.shape[1] - 1)"),
     ),
     *rows(
+        "vision/engine/analysis/matching.py", "tests/engine/analysis/test_precision.py tests/engine/analysis/test_analyse.py",
+        ("of equal overlaps the first object is taken", "np.lexsort((-pairs.truth, -pairs.iou,", "np.lexsort((pairs.truth, -pairs.iou,"),
+        ("a crowd region is taken once", "served = first & (asked_first | reusable[truth])", "served = first & asked_first"),
+    ),
+    *rows(
+        "vision/engine/analysis/precision.py", "tests/engine/analysis/test_precision.py",
+        ("crowds count as false detections", "seen = seen - (", "seen = seen - 0 * ("),
+        ("one object more is needed for each step of recall", "return np.maximum(needed, 0)", "return np.maximum(needed, 0) + 1"),
+    ),
+    *rows(
+        "vision/engine/analysis/error_types.py", "tests/engine/analysis/test_error_types.py",
+        ("a far detection is no background", "<= LEAST_IOU, \"background\")", "< 0, \"background\")"),
+        ("fixed detections keep their class", "np.where(fixed, scene.true_class[about], label)", "np.where(fixed, label, label)"),
+    ),
+    *rows(
+        "vision/engine/analysis/thresholds.py", "tests/engine/analysis/test_analyse.py",
+        ("a score of the threshold is left out", '-THRESHOLDS, "right")', '-THRESHOLDS, "left")'),
+    ),
+    *rows(
+        "tools/report/page.py", "tests/tools/report/test_page.py",
+        ("names are HTML", "return html.escape(shown(str(value)), quote=True)", "return shown(str(value))"),
+    ),
+    *rows(
         "vision/drawing/boxes.py", "tests/drawing/test_boxes.py",
         ("names hide each other", "if not _hides(area, placed):", "if area:"),
         ("names leave the image", "max(0.0, min(x, size[0] - width)), max(0.0, min(y, size[1] - height))", "x, y"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,6 +34,13 @@ def test_of_equal_overlaps_the_last_object_is_taken_and_crowds_by_any_number() -
 def test_results_of_other_data_are_refused() -> None:
     with pytest.raises(UserError, match="another data set"):
         scene_of(found([(77, A, [0, 0, 9, 9], 0.5)]), truth_of([1], [A], [[0, 0, 9, 9]]))
+
+
+def test_what_is_not_labelled_is_not_judged() -> None:
+    """Images of a data set that does not mark a class: what is found of it there counts neither way."""
+    truth = replace(truth_of([1], [A], [[0, 0, 9, 9]]), unlabelled=[([2, 3], [B])])
+    rows = [(1, B, [0, 0, 9, 9], 0.5), (2, B, [0, 0, 9, 9], 0.5), (2, A, [0, 0, 9, 9], 0.4)]
+    assert scene_of(found(rows), truth).image.tolist() == [1, 0]
 
 
 @pytest.fixture

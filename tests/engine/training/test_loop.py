@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.engine.tiny_runs import assert_same_run
 from vision.artefacts import log
 from vision.engine.checkpoints.checkpoint import find, load
 from vision.engine.checkpoints.folder import RunFolder
+from vision.engine.evaluation.kept import read_kept
 from vision.engine.state import TrainState
 from vision.engine.training import loop
 from vision.engine.training.session import Session
@@ -128,3 +130,27 @@ def test_minutes_between_checkpoints_within_an_epoch(
     line = [*tiny, "--epochs=2", f"--save-every-minutes={minutes}", "--checkpoint-folder", tmp_path / "run"]
     assert train(*line) == 0
     assert saved == expected
+
+
+def test_a_report_changes_no_bit_of_a_run(
+    tiny: list[str], train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With detections kept and a page made, and without; what cannot be kept is a warning."""
+    line = [*tiny, "--epochs=2", "--validation-map=true", "--panels-every=0"]
+    assert train(*line, "--checkpoint-folder", tmp_path / "with", "--report=true") == 0
+    said = capsys.readouterr().out
+    assert f"report:    {tmp_path / 'with' / 'report.html'}" in said
+    kept = read_kept(tmp_path / "with")
+    best = [record for record in RunFolder(tmp_path / "with").records() if record.best][-1]
+    assert kept is not None and kept[1].sha256 == best.sha256
+    assert train(*line, "--checkpoint-folder", tmp_path / "without", "--no-report") == 0
+    assert not (tmp_path / "without/report.html").exists() and read_kept(tmp_path / "without") is None
+    assert_same_run(tmp_path / "with", tmp_path / "without")
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / "blocked/report").write_text("a file of somebody's")
+    (tmp_path / "blocked/report.html").write_text("mine")
+    assert train(*line, "--checkpoint-folder", tmp_path / "blocked", "--report=true") == 0
+    said = capsys.readouterr().out
+    assert "the detections of this validation are not kept" in said and "warning: no report: " in said
+    assert (tmp_path / "blocked/report.html").read_text() == "mine"
+    assert_same_run(tmp_path / "with", tmp_path / "blocked")

@@ -41,7 +41,6 @@ def plain(lines: list[str]) -> list[str]:
 
 def test_a_line_goes_from_corner_to_corner() -> None:
     (top, bottom) = draw([Curve([0, 1], [0, 1], 3)], 2, 2, (0, 1), (0, 1))
-    assert [letter for letter, _ in top] == [" ", "⡠"[0]] or "".join(letter for letter, _ in top).strip()
     assert bottom[0][0] != " " and top[-1][0] != " " and bottom[-1] == (" ", None) and top[0] == (" ", None)
     assert {mark for _, mark in (bottom[0], top[-1])} == {3}
     flat = draw([Curve([0, 1], [0, 0], 0)], 3, 1, (0, 1), (0, 1))
@@ -55,7 +54,7 @@ def test_charts_fit_into_the_terminal(run: Path, monkeypatch: pytest.MonkeyPatch
         lines = plain(text_of([history_of(run)], Terminal()))
         assert max(map(len, lines)) <= max(wide, 45), wide
         assert lines[0] == "loss  ━ training  ━ validation" and any(line.startswith("mAP") for line in lines)
-        assert any("4 epochs" in line for line in lines) and "⠒" in "".join(lines) + "⠒"
+        assert any("4 epochs" in line for line in lines)
     two = plain(text_of([history_of(run), history_of(run)], Terminal()))
     assert two[0].count("a run validation") == 2
 

@@ -71,6 +71,7 @@ class Scene:
 def scene_of(results: Results, truth: GroundTruth) -> Scene:
     """Raises UserError for results of images or classes that ``truth`` does not have."""
     require_known(results, truth)
+    results = truth.judged(results)
     by_id = np.argsort(truth.image_ids, kind="stable")
     image_ids = truth.image_ids[by_id]
     ids = np.array([row["id"] for row in truth.categories], np.int64)
