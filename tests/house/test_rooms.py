@@ -140,6 +140,8 @@ TESTED_BY = {
             "validate_image_files",
         )
     },
+    "tools/compare/side.py": "tests/tools/compare/test___main__.py",
+    "tools/report/measured.py": "tests/tools/report/test___main__.py",
     "tools/demo.py": "tests/end_to_end/test_demo.py",
     "tools/models/one_net.py": "tests/tools/models/test___main__.py",
     "tools/models/timing.py": "tests/tools/models/test___main__.py",
