@@ -58,13 +58,14 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     from vision.engine.options import to_mapping
     from vision.engine.runs import disk, initial, resume
     from vision.engine.runs.metric_logger import NullLogger
+    from vision.engine.runs.plan import settle_feed
     from vision.engine.training import memory, report, start
     from vision.engine.training.loop import fit
     from vision.engine.training.session import Session
     from vision.ssd.build import build_loss
     from vision.transforms import presets
 
-    plan = resume.settle_feed(plan)
+    plan = settle_feed(plan)
     config, group = plan.config, host.group
     if config.validation_map or config.validation_mean_ap:
         coco_map.choose_backend("auto")  # not only after the first epoch

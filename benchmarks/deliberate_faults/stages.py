@@ -227,4 +227,28 @@ STAGES: tuple[Fault, ...] = (
         ("difficult objects count", 'box.crowd or (box.ignored and self.difficult == "ignore")', "box.crowd", "tests/pipeline/import_data/test_judge.py::test_difficult"),
         ("two images get one name", "while folded(name) in taken:", "while False:", "tests/pipeline/import_data/test_judge.py::test_names_are_plain_and_each_once"),
     ),
+    *rows(
+        "pipeline/pack/writer.py", "tests/pipeline/pack/test_writer.py",
+        ("images that are not on the disk count as packed", "strict=True) if end <= size)", "strict=True) if end)", "tests/pipeline/pack/test_writer.py::test_records_that_are_not_there_any_more_do_not_count"),
+    ),
+    *rows(
+        "pipeline/pack/build.py", "tests/pipeline/pack/test_build.py",
+        ("an image that has changed stays packed", "or pack.source_crc32().tolist() != _crcs_now(context, wanted)", "or False", "tests/pipeline/pack/test_build.py::test_other_boxes_leave_the_pack_and_other_images_do_not"),
+    ),
+    *rows(
+        "vision/datasets/packed/detection.py", "tests/datasets/packed/test_detection.py",
+        ("a pack of other images is read", "if self.pack.record.list_sha256 != list_digest(self._record):", "if False:", "tests/datasets/packed/test_detection.py::test_a_pack_that_cannot_be_used_is_refused_with_what_makes_it"),
+    ),
+    *rows(
+        "vision/engine/runs/plan.py", "tests/engine/runs/test_plan.py",
+        ("a pack that was made meanwhile feeds a resumed run", "asked = JPEG_FEED if before == AUTO_FEED else before", "asked = before", "tests/engine/runs/test_plan.py::test_auto_is_on_resume_what_the_run_has"),
+    ),
+    *rows(
+        "vision/transforms/geometry.py", "tests/transforms/test_geometry.py",
+        ("a packed image is seen through another window", "(left * x, top * y, right * x, bottom * y)", "(left * x, top * x, right * x, bottom * x)", "tests/transforms/test_geometry.py::test_a_stored_image_of_another_size_is_seen_through_the_same_window"),
+    ),
+    *rows(
+        "vision/transforms/window.py", "tests/transforms/test_window.py",
+        ("a packed image is seen a pixel off", "begins = start - _STEPS * step", "begins = start + 1 - _STEPS * step"),
+    ),
 )  # fmt: skip

@@ -79,11 +79,12 @@ def choose(asked: str, roots: Sequence[str | Path], channels: int) -> Feed:
 
 def _common(roots: Sequence[str | Path]) -> list[str]:
     """The packs that each of ``roots`` has of the images that its arrays list."""
-    found = [_packs_of(Path(root)) for root in roots]
+    found = [packs_of(Path(root)) for root in roots]
     return [name for name in found[0] if all(name in each for each in found)]
 
 
-def _packs_of(root: Path) -> list[str]:
+def packs_of(root: Path) -> list[str]:
+    """Names of the packs in ``root`` that are of the images its arrays list."""
     try:
         wanted: Any = list_digest(read_record(root / arrays_path("train")))
     except (OSError, RecordError):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vision.datasets.packed.choice import AUTO_FEED, choose
+from vision.datasets.packed.detection import JPEG_FEED
 from vision.engine.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -32,3 +35,17 @@ class Plan:
     notes: tuple[str, ...]
     seen: bytes = b""
     initial: DetectorFile | None = None
+
+
+def settle_feed(plan: Plan) -> Plan:
+    """``plan`` with what ``--feed`` means, and a note that says why. Raises DatasetError.
+
+    On resume ``auto`` is what the run was fed from: a pack that was made meanwhile would show it other images.
+    """
+    asked = plan.config.feed
+    if asked == AUTO_FEED and plan.checkpoint is not None:
+        before = plan.checkpoint.config.feed
+        asked = JPEG_FEED if before == AUTO_FEED else before
+    feed = choose(asked, plan.config.datasets, plan.config.channels)
+    config = dataclasses.replace(plan.config, feed=feed.name)
+    return dataclasses.replace(plan, config=config, notes=(*plan.notes, f"images: {feed.why}"))

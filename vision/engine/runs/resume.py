@@ -16,8 +16,6 @@ from vision.artefacts.data_layout import LABELS_NAME, labels_text
 from vision.artefacts.files import publish_bytes, publish_json
 from vision.artefacts.records import read_json
 from vision.datasets.learned import learned_too
-from vision.datasets.packed.choice import AUTO_FEED, choose
-from vision.datasets.packed.detection import JPEG_FEED
 from vision.datasets.root_advice import with_exif
 from vision.engine import config as options
 from vision.engine.checkpoints.data_place import learned_from, located, with_absolute_data
@@ -255,20 +253,6 @@ def write_run_files(config: TrainConfig, run: Path, classes: list[str]) -> None:
 
 
 # ---------------------------------------------------------------- data and machine
-
-
-def settle_feed(plan: Plan) -> Plan:
-    """``plan`` with what ``--feed`` means, and a note that says why. Raises DatasetError.
-
-    On resume ``auto`` is what the run was fed from: a pack that was made meanwhile would show it other images.
-    """
-    asked = plan.config.feed
-    if asked == AUTO_FEED and plan.checkpoint is not None:
-        before = plan.checkpoint.config.feed
-        asked = JPEG_FEED if before == AUTO_FEED else before
-    feed = choose(asked, plan.config.datasets, plan.config.channels)
-    config = dataclasses.replace(plan.config, feed=feed.name)
-    return dataclasses.replace(plan, config=config, notes=(*plan.notes, f"images: {feed.why}"))
 
 
 def check_data(plan: Plan, train: DataSet, validation: DataSet) -> Plan:

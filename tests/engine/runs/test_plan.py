@@ -13,8 +13,7 @@ import pytest
 from tests.datasets.packed.test_detection import make
 from tests.engine.tiny_runs import TINY, assert_same_run
 from vision.engine.config import TrainConfig
-from vision.engine.runs.plan import Plan
-from vision.engine.runs.resume import settle_feed
+from vision.engine.runs.plan import Plan, settle_feed
 
 Train = Callable[..., int]
 
