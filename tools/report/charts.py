@@ -80,14 +80,17 @@ def line_chart(
 def _axes(x: tuple[float, float], y: tuple[float, float], x_name: str, y_name: str) -> str:
     wide, high = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
     parts = []
+    steps = {each: _step(*each) for each in (x, y)}
     for value in ticks(*y):
         place = HEIGHT - BOTTOM - (value - y[0]) / (y[1] - y[0]) * high
         parts.append(f'<path class="axis" d="M{LEFT} {place:.1f}H{WIDTH - RIGHT}"/>')
-        parts.append(f'<text x="{LEFT - 4}" y="{place + 4:.1f}" text-anchor="end">{_short(value)}</text>')
+        parts.append(
+            f'<text x="{LEFT - 4}" y="{place + 4:.1f}" text-anchor="end">{_short(value, steps[y])}</text>'
+        )
     for value in ticks(*x):
         place = LEFT + (value - x[0]) / (x[1] - x[0]) * wide
         parts.append(
-            f'<text x="{place:.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{_short(value)}</text>'
+            f'<text x="{place:.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{_short(value, steps[x])}</text>'
         )
     parts.append(f'<text x="{LEFT + wide / 2}" y="{HEIGHT - 4}" text-anchor="middle">{text(x_name)}</text>')
     if y_name:
@@ -111,16 +114,24 @@ def value_range(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
+def _step(low: float, high: float, about: int = 5) -> float:
+    step = 10.0 ** math.floor(math.log10((high - low) / about))
+    return step * next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= about)
+
+
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Round numbers from ``low`` to ``high``."""
-    step = 10 ** math.floor(math.log10((high - low) / about))
-    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= about)
+    step = _step(low, high, about)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [index * step for index in range(first, last + 1)]
 
 
-def _short(value: float) -> str:
-    return f"{value:.3g}" if abs(value) < 1e4 else f"{value / 1000:.3g}k"
+def _short(value: float, step: float) -> str:
+    """As many places as tell ``value`` from the tick before it."""
+    if abs(value) >= 1e4:
+        return f"{value / 1000:.{3 if step < 1000 else 0}f}k"
+    places = max(0, -math.floor(math.log10(step) + 1e-9))
+    return f"{value:.{places}f}" if places <= 5 else f"{value:.1e}"
 
 
 def spark(title: str, y: Sequence[float], colour: str, said: str) -> str:

@@ -114,6 +114,9 @@ def test_charts_hold_any_numbers() -> None:
     for values in ([0.0, 0.0], [5.0, 5.0], [-3.0, 2.0], [1e-9, 1e9], [1e-300, 1e-300], [float("nan"), 1.0]):
         chart = line_chart("x", [Series("a", [1.0, 2.0], values)])
         assert "nan" not in chart and "inf" not in chart
+    close = line_chart("x", [Series("a", [1.0, 2.0], [10.927, 10.947])])
+    labels = re.findall(r'text-anchor="end">([^<]*)<', close)
+    assert len(labels) >= 3 and len(set(labels)) == len(labels), "labels that are told apart"
     assert ticks(0, 1) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
 
 
