@@ -44,10 +44,6 @@ ENGINE: tuple[Fault, ...] = (
         ("the step of a resume is lost to TensorBoard", 'if last is not None and last["step"] == step:', "if last is None:", "tests/engine/runs/test_metric_logger.py::test_an_end_of_an_epoch_that_was_not_saved_is_forgotten"),
     ),
     *rows(
-        "vision/engine/evaluation/predict.py", "tests/engine/evaluation/test_predict.py",
-        ("frozen statistics move after a look at the net", "for module in training:", "for module in detector.modules():", "tests/engine/evaluation/test_predict.py::test_modules_that_stood_still_in_training_stand_still_afterwards"),
-    ),
-    *rows(
         "vision/engine/panels/panels.py", "tests/engine/panels/test_panels.py",
         ("a panel that fails ends the run", "except Exception as error:", "except ZeroDivisionError as error:", "tests/engine/panels/test_panels.py::test_what_fails_is_a_warning_and_reaches_no_log"),
         ("a panel takes the last room on the disk", "+ SPARE_BYTES", "", "tests/engine/panels/test_panels.py::test_a_full_disk_is_left_to_the_next_checkpoint"),

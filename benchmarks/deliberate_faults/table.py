@@ -199,6 +199,7 @@ FAULTS: tuple[Fault, ...] = (
         ("width and height exchanged", "height_width[:, [1, 0, 1, 0]]", "height_width[:, [0, 1, 0, 1]]"),
         ("a higher threshold", "SCORE_THRESHOLD = 0.01", "SCORE_THRESHOLD = 0.05"),
         ("labels in the place of ids", "categories[rows[:, 5].astype(np.int64)]", "rows[:, 5].astype(np.int64)"),
+        ("frozen statistics move after a look at the net", "for module in training:", "for module in detector.modules():", "tests/engine/evaluation/test_predict.py::test_modules_that_stood_still_in_training_stand_still_afterwards"),
     ),
     *rows(
         "vision/engine/optim.py", "tests/engine/test_optim.py",
