@@ -7,4 +7,5 @@
 * ``interrupt.py``    what happens on Ctrl-C and SIGTERM
 * ``checkpoints/`` state ↔ file, and the record    * ``runs/`` a run over its sessions
 * ``evaluation/`` images → detections → 12 numbers    * ``training/`` the loop and its surroundings
+* ``panels/`` what is drawn of it
 """
