@@ -109,9 +109,8 @@ def repeats(data: DataSet, seed: int) -> Repeats:
     first_box, labels, is_crowd = data.columns("first_box", "labels", "is_crowd")
     owner = np.repeat(np.arange(len(data)), np.diff(first_box))[~is_crowd]
     labels = labels[~is_crowd]
-    pairs = np.unique(
-        np.stack([owner, labels], axis=1), axis=0
-    )  # an image counts once for each of its classes
+    # an image counts once for each of its classes
+    pairs = np.unique(np.stack([owner, labels], axis=1), axis=0)
     images_with = np.bincount(pairs[:, 1], minlength=len(data.classes))
     mean = images_with.sum() / max(1, np.count_nonzero(images_with))
     by_class = np.sqrt(mean / images_with.clip(min=1)).clip(min=1.0)
