@@ -27,7 +27,7 @@ RGB_TO_YUV = np.array(
 YUV_TO_RGB = np.linalg.inv(np.vstack([RGB_TO_YUV, [0.0, 0.0, 0.0, 1.0]]))
 """(4, 4) on a column (Y, U, V, 1): combines with a colour matrix, so that both cost one pass."""
 QUALITY = 92
-"""Of packed JPEGs (4:2:0): above 90, so that the second compression shows less than the first; measured in ``benchmarks/feeding.py``."""
+"""Of packed JPEGs (4:2:0): above 90, so that the second compression shows less than the first; measured in ``benchmarks/feeding/``."""
 
 
 def encode(rgb: np.ndarray, pack_format: str, size: int) -> bytes:

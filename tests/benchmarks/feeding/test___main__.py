@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import feeding, results
+from benchmarks import results
+from benchmarks.feeding import __main__ as feeding
+from benchmarks.feeding import rivals
 from tests.datasets.packed.test_detection import make
 
 
@@ -37,7 +39,7 @@ def test_the_rivals_keep_boxes_inside() -> None:
     draw = np.random.default_rng(0)
     boxes = np.array([[10, 10, 40, 50], [60, 20, 90, 80]], np.float32)
     for _ in range(20):
-        image, kept, labels = feeding._cropped(
+        image, kept, labels = rivals._cropped(
             np.zeros((100, 100, 3), np.float32), boxes, np.array([1, 2]), draw
         )
         height, width = image.shape[:2]
@@ -46,4 +48,4 @@ def test_the_rivals_keep_boxes_inside() -> None:
             and (kept >= 0).all()
             and (kept <= [width, height, width, height]).all()
         )
-    assert feeding._iou(boxes, boxes).round(3).tolist() == [[1, 0], [0, 1]]
+    assert rivals._iou(boxes, boxes).round(3).tolist() == [[1, 0], [0, 1]]
