@@ -54,25 +54,25 @@ def build_parser() -> Parser:
     run = commands.add_parser("run", help="run what is missing or stale, in order")
     status = commands.add_parser("status", help="show what is done, stale or missing, and why")
     verify = commands.add_parser("verify", help="compare the files with the receipts")
-    clean_help = "remove what the stages made, or half-done work"
+    clean_help = "remove what the stages made, or unfinished work"
     add_clean_options(commands.add_parser("clean", help=clean_help, description=CLEAN))
     commands.add_parser("list", help="list the stages")
     add_common_options(run)
     add_stage_options(run)
     for looks in (status, verify):
         add_looking_options(looks)
-    run.add_argument("--only", choices=NAMES, metavar="STAGE", help="this stage alone")
+    run.add_argument("--only", choices=NAMES, metavar="STAGE", help="run only this stage")
     run.add_argument(
-        "--from", dest="first", choices=NAMES, metavar="STAGE", help="this stage and those after it"
+        "--from", dest="first", choices=NAMES, metavar="STAGE", help="run this stage and those after it"
     )
-    run.add_argument("--until", choices=NAMES, metavar="STAGE", help="the stages up to this one")
+    run.add_argument("--until", choices=NAMES, metavar="STAGE", help="run the stages up to this one")
     run.add_argument(
         "--keep-archives", action=argparse.BooleanOptionalAction,
         help="keep the archives after unpacking, so that a repair needs no network; 20 GB for COCO (default: as in the last run, else yes)",
     )  # fmt: skip
-    status.add_argument("--json", action="store_true", help="for programs")
+    status.add_argument("--json", action="store_true", help="print JSON")
     verify.add_argument(
-        "--deep", action="store_true", help="read every byte, even where size and time are unchanged"
+        "--deep", action="store_true", help="read every byte, even if size and time are unchanged"
     )
     return parser
 
@@ -148,9 +148,9 @@ def add_clean_options(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to remove (without any of these: an overview)")
     what.add_argument(
         "--staging", action="store_true",
-        help="half-done work of stopped runs: staging folders, transfers under way, temporary files",
+        help="unfinished work of stopped runs: staging folders, partial downloads, temporary files",
     )  # fmt: skip
-    what.add_argument("--archives", action="store_true", help="the archives; what is unpacked stays")
+    what.add_argument("--archives", action="store_true", help="the archives; unpacked files stay")
     what.add_argument("--only", choices=NAMES, metavar="STAGE", help="what this stage made, and its receipt")
     what.add_argument("--all", action="store_true", help="everything that the pipeline made")
     how = parser.add_argument_group("where and how")

@@ -140,13 +140,13 @@ def parse(argv: list[str]) -> DemoPlan:
     parser.add_argument("--data", type=Path, default=Path("demo-data"), help="data root (%(default)s)")
     parser.add_argument("--run", type=Path, default=Path("models/demo"), help="run folder (%(default)s)")
     parser.add_argument("--recipe", type=Path, default=Path("configs/demo.yaml"), help="recipe (%(default)s)")
-    parser.add_argument("--train", type=int, default=800, help="images to train on (%(default)s)")
-    parser.add_argument("--val", type=int, default=120, help="images to validate on (%(default)s)")
+    parser.add_argument("--train", type=int, default=800, help="number of training images (%(default)s)")
+    parser.add_argument("--val", type=int, default=120, help="number of validation images (%(default)s)")
     parser.add_argument(
         "--stop-after-epoch",
         type=int,
         default=4,
-        help="epoch after which training stops once, to be resumed (%(default)s)",
+        help="stop training once after this epoch, to resume it (%(default)s)",
     )
     arguments = parser.parse_args(argv)
     paths = (arguments.data, arguments.run, arguments.recipe)

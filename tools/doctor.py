@@ -245,17 +245,15 @@ def say(findings: Iterable[Finding]) -> bool:
 def build_parser() -> Parser:
     parser = Parser(
         prog="python -m tools.doctor",
-        description="Looks for what would stop or slow the work: Python, disk, memory, /dev/shm, compiler, GPU.",
+        description="Look for what would stop or slow the work: Python, disk, memory, /dev/shm, compiler, GPU.",
         epilog="Exit status 1 only for a finding that stops the work (STOP); notes leave it at 0.",
     )
-    parser.add_argument("--python", help="the Python to look at (default: .venv's, else this one)")
+    parser.add_argument("--python", help="the Python to check (default: .venv's, else this one)")
     parser.add_argument(
         "--root", type=Path, default=Path("coco-data"), help="where the data will go (%(default)s)"
     )
     parser.add_argument("--quick", action="store_true", help="do not import torch to try the GPU")
-    parser.add_argument(
-        "--json", action="store_true", help="print what was looked at and the findings as JSON"
-    )
+    parser.add_argument("--json", action="store_true", help="print checks and findings as JSON")
     return parser
 
 

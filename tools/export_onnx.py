@@ -43,7 +43,7 @@ opset by JetPack: 4.4 = 11; 4.6 = 13; 5.x and 6.0 = up to 17; 6.1 and later = 9 
 def build_parser() -> Parser:
     parser = Parser(
         prog="python -m tools.export_onnx",
-        description="Exports a detector for detectNet: checked clause by clause, compared with onnxruntime, then published.",
+        description="Export a detector for detectNet: check it clause by clause, compare it with onnxruntime, then publish it.",
         epilog=EXAMPLES,
     )
     add = parser.add_argument
@@ -55,7 +55,7 @@ def build_parser() -> Parser:
         "--data",
         type=Path,
         metavar="DIR",
-        help="data root whose validation images are compared on (that of the training)",
+        help="data root with the validation images for the comparison (that of the training)",
     )
     return parser
 

@@ -123,12 +123,12 @@ def _data_of(checkpoint: Checkpoint) -> str:
 def make_parser() -> Parser:
     parser = Parser(
         prog="python -m tools.inspect_checkpoint",
-        description="What is inside a checkpoint, with a digest of each part.",
+        description="Show what is inside a checkpoint, with a digest of each part.",
     )
     parser.add_argument(
         "checkpoint", metavar="FILE_OR_RUN", help="a checkpoint, or a run folder (its newest good one)"
     )
-    parser.add_argument("--digest", action="store_true", help="only the digests, one a line")
+    parser.add_argument("--digest", action="store_true", help="print only the digests, one per line")
     return parser
 
 

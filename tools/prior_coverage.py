@@ -38,16 +38,20 @@ that covers the sizes you care about: python train_ssd.py --priors NAME
 def build_parser() -> Parser:
     parser = Parser(
         prog="python -m tools.prior_coverage",
-        description="Share of a data set's objects that the priors of each profile fit, by object size.",
+        description="Show which share of a data set's objects the priors of each profile fit, by object size.",
         epilog=EXAMPLES,
     )
     add = parser.add_argument
     add("datasets", type=Path, metavar="DIR", help="data root")
-    add("--split", choices=("train", "val"), default="train", help="which split (%(default)s)")
+    add("--split", choices=("train", "val"), default="train", help="split to use (%(default)s)")
     add(
-        "--images", type=int, default=2000, metavar="N", help="look at most at N, evenly spread (%(default)s)"
+        "--images",
+        type=int,
+        default=2000,
+        metavar="N",
+        help="use at most N images, evenly spread (%(default)s)",
     )
-    add("--net", default=DEFAULT_VARIANT, metavar="NAME", help="(%(default)s)")
+    add("--net", default=DEFAULT_VARIANT, metavar="NAME", help="the net (%(default)s)")
     add_resolution(parser, "300")
     return parser
 

@@ -108,9 +108,9 @@ def build_parser() -> Parser:
     add(
         "--demo",
         action="store_true",
-        help="no COCO: the whole path on rendered images (demo-data, models/demo)",
+        help="run every step on rendered images, without COCO (demo-data, models/demo)",
     )
-    add("--sample", action="store_true", help="little to fetch: the same as --splits val")
+    add("--sample", action="store_true", help="fetch little: the same as --splits val")
     add("--root", metavar="DIR", help="where the data goes (default: coco-data beside this script)")
     add(
         "--splits",
@@ -133,12 +133,12 @@ def build_parser() -> Parser:
         "--have",
         metavar="DIR",
         type=from_caller,
-        help="COCO that is on this disk already: archives in this folder are proven and linked or copied, and only the others fetched; without archives of images, unpacked ones and their annotations are used",
+        help="use COCO that is on this disk already: verify the archives in this folder, link or copy them, and fetch only the others; without archives of images, use unpacked images and their annotations",
     )
     add(
         "--no-keep-archives",
         action="store_true",
-        help="remove the archives when all is unpacked: half the disk, but a repair needs the network",
+        help="remove the archives after unpacking: half the disk space, but a repair needs the network",
     )
     add(
         "--workers",
@@ -146,7 +146,7 @@ def build_parser() -> Parser:
         metavar="N",
         help="processes for the stages (default: the number of cores)",
     )
-    add("--no-env", action="store_true", help="make no .venv; use PYTHON=... or the python3 on PATH as it is")
+    add("--no-env", action="store_true", help="make no .venv; use PYTHON=... or python3 on PATH, unchanged")
     return parser
 
 

@@ -98,19 +98,19 @@ def split_list(text: str) -> tuple[str, ...]:
 OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "--release": (("download", "extract"), {
         "type": release, "metavar": "FILE",
-        "help": "use the files of this table, not COCO's (JSON: path, bytes, sha256 of each); the word coco for COCO's (that "
-        "of the last run)",
+        "help": "use the files of this table, not COCO's (JSON: path, bytes, sha256 of each); the word coco selects COCO's "
+        "(default: that of the last run)",
     }),
     "--mirror": (("download",), {
         "action": "append", "type": mirror, "default": [], "metavar": "URL",
         "help": "fetch from here; sizes and digests stay those of the release; may be given more than once; the word default "
-        "for COCO's own server (those of the last run). A login belongs in ~/.netrc; one that is part of the URL holds for "
+        "selects COCO's own server (default: those of the last run). Put a login into ~/.netrc; a login inside the URL holds for "
         "this run and is neither stored nor shown",
     }),
     "--have": (("download",), {
         "type": Path, "metavar": "DIR",
-        "help": "files of the release that are on this disk already, in this folder or up to two deeper: each is proven, and "
-        "gets a second name in the root, or a copy; only the others are fetched. Where there are no archives of images but all "
+        "help": "use files of the release that are on this disk already, in this folder or up to two deeper: verify each, give it "
+        "a second name in the root or copy it, and fetch only the others. If DIR has no archives of images but all "
         "splits unpacked (DIR/train2017, DIR/annotations), pipeline run uses those. Nothing in DIR is changed, and later runs do "
         "not need it",
     }),
@@ -127,8 +127,8 @@ OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     }),
     "--exif": (("validate_images",), {
         "choices": EXIF_CHOICES,
-        "help": "photographs that their camera marked as turned, as stored (COCO's boxes are so) or upright as viewers and "
-        "labelling tools show them, where the annotated size does not say otherwise (as in the last run, else stored)",
+        "help": "use photographs that their camera marked as rotated as stored (as COCO does), or upright as viewers and "
+        "labelling tools show them, unless the annotated size says otherwise (default: as in the last run, else stored)",
     }),
     "--accept-missing": (("validate_images",), {
         "action": "store_true",
@@ -136,16 +136,17 @@ OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     }),
     "--classes": (("remap_categories",), {
         "type": class_list, "metavar": "LIST",
-        "help": "only these, e.g. person,car; a name that holds a comma in quotes: '\"traffic light, red\",car'; the word all for "
-        "all of them (those of the last run, else all)",
+        "help": "only these, e.g. person,car; quote a name that holds a comma: '\"traffic light, red\",car'; the word all selects "
+        "all (default: those of the last run, else all)",
     }),
     "--min-area": (("remap_categories",), {
         "type": area, "metavar": "PX2",
-        "help": "only images with an object of the classes that covers at least so many px² of the original image, with all "
-        "their boxes of the classes; the word none for no bound (that of the last run, else none: also images without objects)",
+        "help": "keep only images with an object of the classes that covers at least so many px² of the original image, with all "
+        "their boxes of the classes; the word none removes the bound (default: that of the last run, else none, which also keeps "
+        "images without objects)",
     }),
     "--max-area": (("remap_categories",), {
-        "type": area, "metavar": "PX2", "help": "the same for the largest area; with --min-area one object must be in between",
+        "type": area, "metavar": "PX2", "help": "the same for the largest area; with --min-area one object must be within both",
     }),
     "--format": (("pack",), {
         "choices": (*SIZES, choices.NONE), "dest": "pack_format",
@@ -214,7 +215,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     add_no_wait(group)
 
 
-def add_workers(group: argparse._ActionsContainer, what: str = "for a stage that uses several") -> None:
+def add_workers(group: argparse._ActionsContainer, what: str = "for stages that use several") -> None:
     group.add_argument(
         "--workers", type=count, default=DEFAULTS.workers, metavar="N",
         help=f"processes {what} (%(default)s, one per core)",
@@ -222,12 +223,12 @@ def add_workers(group: argparse._ActionsContainer, what: str = "for a stage that
 
 
 def add_depictions(group: argparse._ActionsContainer, of: str = "") -> None:
-    group.add_argument("--include-depiction", action="store_true", help=f"{of}also drawings of objects")
+    group.add_argument("--include-depiction", action="store_true", help=f"{of}include drawings of objects")
 
 
 def add_root_option(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
-        "--root", type=data_folder, default=DEFAULTS.root, metavar="DIR", help="data folder (%(default)s)"
+        "--root", type=data_folder, default=DEFAULTS.root, metavar="DIR", help="data root (%(default)s)"
     )
 
 

@@ -174,7 +174,7 @@ def _params(settings: Settings) -> dict[str, Any]:
 
 STAGE = Stage(
     name="download",
-    summary="fetches the archives and proves each by size and SHA-256",
+    summary="fetch the archives; verify size and SHA-256 of each",
     version=1,
     after=(),
     inputs=lambda settings: [],

@@ -161,7 +161,7 @@ def _params(settings: Settings) -> dict[str, Any]:
 
 STAGE = Stage(
     name="extract",
-    summary="unpacks images and annotations, each file checked by size and CRC-32",
+    summary="unpack images and annotations; check size and CRC-32 of each file",
     version=1,
     after=("download",),
     inputs=_inputs,

@@ -32,9 +32,9 @@ STAGE_OPTIONS = ("--exif", "--classes", "--thorough")
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="python -m pipeline.import_data",
-        description="Bring a data set of another layout into a data root, and run the stages on it: every image is decoded, every "
-        "box is judged, nothing is dropped without a line that says why. Originals are never written to.",
-        epilog="What each layout maps to, and how to choose: docs/custom-data.md.",
+        description="Import a data set of another layout into a data root and run the stages on it: decode every image, check every "
+        "box, list everything dropped with its reason. The import never writes to originals.",
+        epilog="How each layout is read, and which options to choose: docs/custom-data.md.",
     )
     what = parser.add_argument_group("what")
     what.add_argument(
@@ -48,40 +48,40 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="the folder (or annotation file) of the data set",
     )
     what.add_argument(
-        "--images", type=Path, metavar="DIR", help="where its images are (default: where the layout says)"
+        "--images", type=Path, metavar="DIR", help="folder of its images (default: where the layout has them)"
     )
     what.add_argument(
         "--root",
         type=data_folder,
         required=True,
         metavar="DIR",
-        help="data folder to make: a new one or an empty one",
+        help="data root to make: a new or empty folder",
     )
     what.add_argument(
         "--link", choices=LINKS, default=DEFAULTS.link,
-        help="images get into the root as hard links, which take no room and become copies where the file system cannot, as soft links, or "
-        "as copies (%(default)s)",
+        help="how images get into the root: hard links (no disk space; copies if the file system has no hard links), soft links, "
+        "or copies (%(default)s)",
     )  # fmt: skip
-    split = parser.add_argument_group("split, where the layout states none")
+    split = parser.add_argument_group("split, if the layout states none")
     split.add_argument(
         "--val",
         type=_share,
         default=DEFAULTS.val,
         metavar="SHARE",
-        help="share that is measured with (%(default)s)",
+        help="share of the images for validation (%(default)s)",
     )
     split.add_argument(
-        "--seed", type=count, default=DEFAULTS.seed, metavar="N", help="of the draw (%(default)s)"
+        "--seed", type=count, default=DEFAULTS.seed, metavar="N", help="seed of the split (%(default)s)"
     )
-    split.add_argument("--resplit", action="store_true", help="draw a split although the layout states one")
+    split.add_argument("--resplit", action="store_true", help="draw a split even if the layout states one")
     single = parser.add_argument_group("single layouts")
     single.add_argument(
         "--difficult", choices=DIFFICULT, default=DEFAULTS.difficult,
-        help="voc: difficult objects are regions that count neither for nor against (ignore), objects (keep), or nothing (drop) (%(default)s)",
+        help="voc: treat difficult objects as regions that count neither for nor against (ignore), keep them as objects, or drop them (%(default)s)",
     )  # fmt: skip
     add_depictions(single, "open_images: ")
     run = parser.add_argument_group("the stages that follow")
-    run.add_argument("--no-run", action="store_true", help="only import")
+    run.add_argument("--no-run", action="store_true", help="import only; do not run the stages")
     add_workers(run)
     for flag in STAGE_OPTIONS:
         run.add_argument(flag, **OPTIONS[flag][1])

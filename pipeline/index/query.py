@@ -49,7 +49,7 @@ class QueryError(ValueError):
 def parser() -> Parser:
     made = Parser(
         prog="python -m pipeline.index query",
-        description="Lists annotations of index.sqlite, or one of its views.",
+        description="List annotations of index.sqlite, or one of its views.",
         epilog=EXAMPLES,
     )
     made.words = f"it takes filters and no SQL: --classes person --limit 20, --show images, …; for SQL: sqlite3 ROOT/{INDEX}"
@@ -58,19 +58,22 @@ def parser() -> Parser:
         "--classes",
         type=name_list,
         metavar="NAME[,NAME]",
-        help="only these classes; one that holds a comma in quotes",
+        help="only these classes; quote a name that holds a comma",
     )
     made.add_argument("--split", choices=("train", "val", "test"), help="only this split")
     made.add_argument("--image-id", type=image_id, metavar="ID", help="only this image")
-    made.add_argument("--min-area", type=area, metavar="PX2", help="area in px² of at least this")
-    made.add_argument("--max-area", type=area, metavar="PX2", help="area in px² below this")
+    made.add_argument("--min-area", type=area, metavar="PX2", help="smallest area in px²")
+    made.add_argument("--max-area", type=area, metavar="PX2", help="only areas below this, in px²")
     made.add_argument("--size", choices=tuple(SIZES), help="COCO's small (< 32²), medium (< 96²) or large")
     made.add_argument("--crowd", choices=("yes", "no"), help="only crowd regions, or none")
     made.add_argument(
-        "--show", choices=VIEWS, metavar="TABLE", help=f"instead of annotations one of: {', '.join(VIEWS)}"
+        "--show",
+        choices=VIEWS,
+        metavar="TABLE",
+        help=f"show one of these instead of annotations: {', '.join(VIEWS)}",
     )
     made.add_argument(
-        "--limit", type=count, default=20, metavar="N", help="rows at most; 0 = all (default: 20)"
+        "--limit", type=count, default=20, metavar="N", help="largest number of rows; 0 = all (default: 20)"
     )
     made.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     return made

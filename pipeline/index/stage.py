@@ -63,7 +63,7 @@ def _run(context: StageContext) -> Counts:
 
 STAGE = Stage(
     name="index",
-    summary="makes index.sqlite (ask it: python -m pipeline.index query --help) and flat arrays for the trainer",
+    summary="make index.sqlite (query it: python -m pipeline.index query --help) and flat arrays for the trainer",
     version=1,
     after=("validate_images", "remap_categories"),
     inputs=_inputs,

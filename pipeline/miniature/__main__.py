@@ -30,8 +30,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where to write")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="same seed, same bytes (%(default)s)")
-    parser.add_argument("--train", type=int, default=defaults.train, help="images to train on (%(default)s)")
-    parser.add_argument("--val", type=int, default=defaults.val, help="images to validate on (%(default)s)")
+    parser.add_argument(
+        "--train", type=int, default=defaults.train, help="number of training images (%(default)s)"
+    )
+    parser.add_argument(
+        "--val", type=int, default=defaults.val, help="number of validation images (%(default)s)"
+    )
     return parser.parse_args(argv)
 
 

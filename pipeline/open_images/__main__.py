@@ -36,26 +36,30 @@ def build_parser() -> Parser:
     what = parser.add_argument_group("what")
     what.add_argument(
         "--classes", "--class-names", type=name_list, required=True, metavar="LIST",
-        help="names as Open Images spells them, Apple,Orange; another case is accepted",
+        help="class names of Open Images, such as Apple,Orange, in any case",
     )  # fmt: skip
     what.add_argument(
-        "--stats-only", action="store_true", help="show how many images and boxes there are, and fetch none"
+        "--stats-only", action="store_true", help="show the numbers of images and boxes; fetch no image"
     )
     limit = whole_from(-1)
     what.add_argument(
-        "--max-images", type=limit, default=-1, metavar="N", help="at most so many images in all (all)"
+        "--max-images", type=limit, default=-1, metavar="N", help="largest number of images in all (all)"
     )
     what.add_argument(
         "--max-annotations-per-class", type=limit, default=-1, metavar="N",
-        help="at most so many boxes of a class in each split (all)",
+        help="largest number of boxes of a class in each split (all)",
     )  # fmt: skip
     add_depictions(what)
     what.add_argument(
         "--remove-overlapped", action="store_true",
-        help="without single boxes of which a group box of the class covers half or more",
+        help="leave out a single box if a group box of its class covers half of it or more",
     )  # fmt: skip
     what.add_argument(
-        "--seed", type=whole_from(0), default=usual.seed, metavar="N", help="of the limits (%(default)s)"
+        "--seed",
+        type=whole_from(0),
+        default=usual.seed,
+        metavar="N",
+        help="seed of the choice under the limits (%(default)s)",
     )
     how = parser.add_argument_group("where and how")
     how.add_argument(
@@ -71,10 +75,10 @@ def build_parser() -> Parser:
         type=positive,
         default=usual.workers,
         metavar="N",
-        help="images at a time (%(default)s)",
+        help="images fetched at a time (%(default)s)",
     )
     how.add_argument(
-        "--retry", type=positive, default=usual.tries, metavar="N", help="tries of a file (%(default)s)"
+        "--retry", type=positive, default=usual.tries, metavar="N", help="tries per file (%(default)s)"
     )
     how.add_argument(
         "--mirror", action="append", type=web_address, default=[], metavar="URL",

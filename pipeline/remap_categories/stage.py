@@ -171,7 +171,7 @@ def _run(context: StageContext) -> Counts:
 
 STAGE = Stage(
     name="remap_categories",
-    summary="gives the categories labels 1..80 and lists every annotation that cannot be used",
+    summary="number the categories from 1 as labels; list every annotation that cannot be used",
     version=2,  # 2: values of keys that are not COCO's keep their bytes
     after=("extract", "validate_images"),
     inputs=_inputs,

@@ -55,7 +55,7 @@ Nothing in the data folder is changed.
 def parser() -> Parser:
     made = Parser(
         prog="python -m pipeline.statistics",
-        description="Says what is in a data folder: counts, sizes, duplicates, boxes that are probably slips.",
+        description="Report what is in a data root: counts, sizes, duplicates, boxes that are probably mistakes.",
         epilog=EXAMPLES,
     )
     made.add_argument("folder", nargs="?", type=data_folder, metavar="ROOT", help="the same as --root")
@@ -63,7 +63,7 @@ def parser() -> Parser:
     add_splits_option(made)
     made.add_argument(
         "--duplicates", choices=("on", "off"), default="on",
-        help="read every image and look for the same file and for images that look alike (%(default)s)",
+        help="read every image to find equal files and images that look alike (%(default)s)",
     )  # fmt: skip
     made.add_argument(
         "--few", type=positive, default=100, metavar="N", help="name classes with fewer objects (%(default)s)"
@@ -72,13 +72,13 @@ def parser() -> Parser:
         "--json",
         type=Path,
         metavar="FILE",
-        help="everything, with all ids; - prints it in place of the table",
+        help="write everything as JSON, with all ids; - prints it instead of the table",
     )
     made.add_argument(
         "--page",
         type=Path,
         metavar="FILE.html",
-        help="some images of each class and suspicion with their boxes",
+        help="write a page with images of each class and suspicion, with their boxes",
     )
     add_workers(made, "that read images")
     return made

@@ -44,7 +44,7 @@ def _params(settings: Settings) -> dict[str, Any]:
 
 STAGE = Stage(
     name=NAME,
-    summary="decodes every image strictly; lists what can be used and what not, and why",
+    summary="decode every image strictly; list which can be used, which cannot, and why",
     version=1,
     after=("extract",),
     inputs=_inputs,

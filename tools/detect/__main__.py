@@ -54,7 +54,7 @@ An ONNX file is looked at as detectNet does (its resize, its merging of boxes), 
 def build_parser() -> Parser:
     parser = Parser(
         prog="python -m tools.detect",
-        description="Detects objects in images; writes the images with boxes drawn on them, and detections.json.",
+        description="Detect objects in images; write the images with drawn boxes, and detections.json.",
         epilog=EXAMPLES,
     )
     add = parser.add_argument
@@ -65,7 +65,7 @@ def build_parser() -> Parser:
         metavar="IMAGE_OR_FOLDER",
         help="images, folders of images, or patterns ('*.jpg')",
     )
-    add("--output", type=Path, required=True, metavar="DIR", help="where the results go")
+    add("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
     add(
         "--threshold",
         type=fraction,
@@ -84,8 +84,8 @@ def build_parser() -> Parser:
         help="how to treat overlapping boxes: suppress or merge (as --resize)",
     )
     add("--exif", choices=EXIF_CHOICES,
-        help="images that a camera marked as turned: as stored, or upright as viewers show them (as the run was trained; "
-        "stored for .onnx, as detectNet)")  # fmt: skip
+        help="use photographs that a camera marked as rotated as stored, or upright as viewers show them (as the run was "
+        "trained; stored for .onnx, as detectNet)")  # fmt: skip
     add("--labels", type=Path, metavar="FILE", help="class names for an .onnx file (labels.txt beside it)")
     return parser
 

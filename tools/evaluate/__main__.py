@@ -50,16 +50,16 @@ NOTHING = 0.0005
 def build_parser() -> Parser:
     parser = Parser(
         prog="python -m tools.evaluate",
-        description="Scores a run or a checkpoint as COCO and VOC do; writes metrics.json and the detections.",
+        description="Score a run or a checkpoint as COCO and VOC do; write metrics.json and the detections.",
         epilog=EXAMPLES,
     )
     add = parser.add_argument
     add_model(parser)
     add("--weights", choices=("auto", "ema", "raw"), default="auto",
-        help="which weights: the moving average or the raw ones; auto = the average where there is one (%(default)s)")  # fmt: skip
+        help="which weights: the moving average or the raw ones; auto = the average if there is one (%(default)s)")  # fmt: skip
     add("--datasets", "--data", type=Path, nargs="+", metavar="DIR",
-        help="data root(s), scored together (those of the training); they may lack classes, which count nothing there")  # fmt: skip
-    add("--split", choices=("train", "val"), default="val", help="what to score (%(default)s)")
+        help="data root(s), scored together (those of the training); classes that they lack do not count")  # fmt: skip
+    add("--split", choices=("train", "val"), default="val", help="split to score (%(default)s)")
     add("--batch-size", type=whole_from(1), default=32, metavar="N", help="images at a time (%(default)s)")
     add(
         "--workers",
@@ -76,7 +76,7 @@ def build_parser() -> Parser:
         help="leave out detections with a lower score (%(default)s)",
     )
     add("--resize", choices=("bilinear", "detectnet"), default="bilinear",
-        help="how images come to the network's size; detectnet = truncating nearest neighbour (%(default)s)")  # fmt: skip
+        help="how to resize images to the network's input; detectnet = truncating nearest neighbour (%(default)s)")  # fmt: skip
     add(
         "--coco-backend",
         choices=("auto", "pycocotools", "hotcoco"),
@@ -84,8 +84,8 @@ def build_parser() -> Parser:
         help="which library computes AP (%(default)s)",
     )
     add("--metrics", type=_metrics, default=("coco",), metavar="NAME,…",
-        help="what is shown: coco, its 12 numbers, which are always in metrics.json; voc, average precision at IoU 0.5 over "
-        "11 points of recall and over all, which is then in it too; coco,voc: both (coco)")  # fmt: skip
+        help="metrics to show: coco = its 12 numbers (always in metrics.json); voc = average precision at IoU 0.5 over "
+        "11 points of recall and over all (then in metrics.json too); coco,voc = both (coco)")  # fmt: skip
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N (%(default)s)")
     add(
         "--output",

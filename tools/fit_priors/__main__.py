@@ -46,7 +46,7 @@ FEW = 10
 def build_parser() -> Parser:
     parser = Parser(
         prog="python -m tools.fit_priors",
-        description="Fits the prior boxes of a net to the objects of a data set.",
+        description="Fit the prior boxes of a net to the objects of a data set.",
         epilog=EXAMPLES,
     )
     add = parser.add_argument
@@ -56,13 +56,13 @@ def build_parser() -> Parser:
         type=Path,
         required=True,
         metavar="FILE.json",
-        help="the file to write; it must not be there yet",
+        help="the file to write; it must not exist yet",
     )
-    add("--net", default=DEFAULT_VARIANT, metavar="NAME", help="(%(default)s)")
+    add("--net", default=DEFAULT_VARIANT, metavar="NAME", help="the net (%(default)s)")
     add_resolution(parser, "the net's own")
     add(
         "--images", type=whole_from(1), default=5000, metavar="N",
-        help="look at most at N of each split, evenly spread (%(default)s)",
+        help="use at most N images of each split, evenly spread (%(default)s)",
     )  # fmt: skip
     return parser
 

@@ -44,7 +44,7 @@ names keep their rows).
 def build_parser() -> Parser:
     parser = Parser(
         prog=PROGRAM,
-        description="Makes a run folder of weights that were trained elsewhere, and says what they are and what was left out.",
+        description="Make a run folder from weights that were trained elsewhere; print what they are and what was left out.",
         epilog=EXAMPLES,
     )
     add = parser.add_argument
@@ -54,26 +54,26 @@ def build_parser() -> Parser:
         type=_net,
         required=True,
         metavar="NAME",
-        help="the net that they are of, such as mb2-ssd-lite",
+        help="the net of these weights, such as mb2-ssd-lite",
     )
-    add("--output", type=Path, required=True, metavar="RUN", help="the run folder, a new one")
+    add("--output", type=Path, required=True, metavar="RUN", help="the run folder to make; it must be new")
     add(
         "--labels", type=Path, metavar="FILE",
-        help="names of the classes, a line each (or one line with commas), BACKGROUND first or not at all; "
-        "needed where no labels.txt is beside FILE",
+        help="class names, one per line (or one line with commas), BACKGROUND first or absent; "
+        "needed if no labels.txt is beside FILE",
     )  # fmt: skip
     add(
         "--from", dest="origin", choices=("pytorch-ssd", "this-toolkit"),
-        help="who made a file whose names both have: it decides the input and the prior boxes of the weights (pytorch-ssd)",
+        help="who made the file, if both use its tensor names: decides input and prior boxes of the weights (pytorch-ssd)",
     )  # fmt: skip
     add_resolution(parser, "that of the net")
     add(
         "--width-mult", "--mb2-width-mult", type=float, default=1.0, metavar="X",
-        help="width of the backbone that the weights are of (%(default)s)",
+        help="width of the backbone of these weights (%(default)s)",
     )  # fmt: skip
     add(
         "--priors", metavar="NAME|FILE",
-        help="prior boxes that the weights were trained with: a profile of the net, or a file of tools.fit_priors (those of the form)",
+        help="prior boxes of the training: a profile of the net, or a file of tools.fit_priors (those of the published form)",
     )  # fmt: skip
     return parser
 

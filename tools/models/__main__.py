@@ -47,38 +47,41 @@ WIDEST = 8.0
 def build_parser() -> Parser:
     parser = Parser(
         prog="python -m tools.models",
-        description="All nets with their sizes, or one net layer by layer.",
+        description="Show all nets with their sizes, or one net layer by layer.",
         epilog=EXAMPLES,
     )
     add = parser.add_argument
     add(
-        "name", nargs="?", metavar="NAME", help="a net; or a kind of detector or a backbone: the nets with it"
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="a net to show; or a detector or backbone, to list the nets with it",
     )
     add_resolution(parser, "each net's own")
     add("--width-mult", type=read_number, default=1.0, metavar="W", help="width multiplier (%(default)s)")
-    add("--heads", choices=("full", "lite"), help="these heads in the place of each net's own")
+    add("--heads", choices=("full", "lite"), help="use these heads instead of each net's own")
     add("--channels", type=int, choices=(1, 3), help="3 = RGB, 1 = grey (each net's own)")
     add(
         "--classes",
         type=whole_from(1),
         default=80,
         metavar="N",
-        help="object classes, background not counted (%(default)s)",
+        help="object classes without background (%(default)s)",
     )
     add(
         "--time",
         action="store_true",
-        help="measure milliseconds an image here, on the CPU, batch 1, the net alone",
+        help="measure milliseconds per image on this CPU (batch 1, the net alone)",
     )
     add(
         "--priors-image",
         type=Path,
         metavar="FILE.png",
-        help="with a net: draw its prior boxes into FILE.png, which must not be there yet",
+        help="with a net: draw its prior boxes into FILE.png, which must not exist yet",
     )
     add("--priors", default="coco", metavar="NAME|FILE", help="with a net: which prior boxes (%(default)s)")
     add("--json", action="store_true", help="print JSON")
-    add("--markdown", action="store_true", help="print the table as Markdown, as it stands in docs/nets.md")
+    add("--markdown", action="store_true", help="print the table as Markdown, as in docs/nets.md")
     return parser
 
 

@@ -54,12 +54,12 @@ class TrainConfig:
         "not label is no background there", DATA, "free", aliases=("--data",), metavar="DIR",
     )  # fmt: skip
     validation_dataset: str | None = option(
-        None, "data root whose val split is measured on (all of it where an import drew the split); default those of --datasets",
+        None, "data root whose val split is used for validation (all of it if an import drew the split); default: those of --datasets",
         DATA, "free", metavar="DIR",
     )  # fmt: skip
     balance_data: bool = option(
-        False, "show images of rare classes more often: up to √(mean / own) times as the class has fewer images than the mean of all; "
-        "an epoch becomes longer, and leaves no image out", DATA, "fixed",
+        False, "show images of rare classes more often: up to √(mean / own) times if a class has fewer images than the mean of all; "
+        "an epoch becomes longer and leaves out no image", DATA, "fixed",
     )  # fmt: skip
     augment: str = option(
         "ssd", "training augmentation: ssd = crop, zoom-out, flip, colour; light = flip and colour; none", DATA, "named",
@@ -87,11 +87,11 @@ class TrainConfig:
         aliases=("--mb2-width-mult",), above=0, high=8,
     )  # fmt: skip
     resolution: tuple[int, ...] = option(
-        (300,), "input size in px: one number, or width and height; yolo-* 416, pyramids 320, classroom 128 64 unless told", MODEL, "fixed", metavar="PX",
+        (300,), "input size in px: one number, or width and height; default for yolo-* 416, pyramids 320, classroom 128 64", MODEL, "fixed", metavar="PX",
         low=32, high=4096,
     )  # fmt: skip
     channels: int = option(
-        3, "what the net looks at: 3 = RGB, 1 = the grey of the same images (classroom unless told); both are exported for RGB", MODEL, "fixed",
+        3, "input channels: 3 = RGB, 1 = grey made from RGB (default of classroom); the export takes RGB for both", MODEL, "fixed",
         choices=(1, 3),
     )  # fmt: skip
     priors: str = option(
@@ -99,34 +99,34 @@ class TrainConfig:
         "or a file of python -m tools.fit_priors, whose boxes the run then keeps", MODEL, "fixed", metavar="NAME|FILE",
     )  # fmt: skip
     box_regression: bool = option(
-        True, "learn where boxes are; without, they are the prior boxes as they are", MODEL, "fixed"
+        True, "learn box offsets; without, the boxes are the unchanged prior boxes", MODEL, "fixed"
     )
     base_net: str | None = option(
         None, "weights of the backbone: a file, or a torchvision enum such as "
         "MobileNet_V2_Weights.IMAGENET1K_V1, or none = from scratch", MODEL, "fixed", metavar="WEIGHTS",
     )  # fmt: skip
     pretrained_ssd: str | None = option(
-        None, "weights of a whole detector to start from: a .pth file; its averaged ones (EMA) where it has them",
+        None, "weights of a whole detector to start from: a .pth file; the averaged ones (EMA) if it has them",
         MODEL, "fixed", metavar="FILE",
     )  # fmt: skip
 
     # -- optimisation
     epochs: int = option(
-        30, "how often the data are seen; fixes the schedule's horizon when a run starts",
+        30, "passes over the data; fixes the schedule's horizon when a run starts",
         OPTIMISATION, "free", aliases=("--num-epochs",), low=1, high=EPOCHS,
     )  # fmt: skip
     batch_size: int = option(
         32, "images a step, over all processes", OPTIMISATION, "fixed", low=1, high=IMAGES
     )
     accumulate: int = option(
-        1, "parts that a step's images are sent through the net in; saves memory, the step stays the same up to "
+        1, "split a step's images into this many parts; saves memory, the step stays the same up to "
         "batch normalisation", OPTIMISATION, "named", low=1, high=IMAGES,
     )  # fmt: skip
     optim_choose: str = option(
         "Adam", "the optimiser", OPTIMISATION, "fixed", choices=("Adam", "SGD", "AdamW")
     )
     lr: float = option(
-        0.001, "learning rate of the heads and, unless told, of the rest",
+        0.001, "learning rate of the heads, and of the rest unless set apart",
         OPTIMISATION, "named", aliases=("--learning-rate",), above=0, high=RATE,
     )  # fmt: skip
     base_net_lr: float | None = option(
@@ -155,7 +155,7 @@ class TrainConfig:
         True, "weight decay also on batch normalisation and biases, as pytorch-ssd did", OPTIMISATION, "fixed"
     )
     clip_grad: float | None = option(
-        None, "largest norm of the whole gradient; longer ones are shortened to it",
+        None, "largest norm of the whole gradient; a longer one is scaled down to it",
         OPTIMISATION, "named", above=0, high=1e9,
     )  # fmt: skip
     freeze_base_net: bool = option(
@@ -163,7 +163,7 @@ class TrainConfig:
     )
     freeze_net: bool = option(False, "train the heads only", OPTIMISATION, "fixed")
     freeze_bn: bool = option(
-        False, "keep all batch statistics as they are (fine-tuning with small batches)", OPTIMISATION, "fixed"
+        False, "keep all batch statistics fixed (fine-tuning with small batches)", OPTIMISATION, "fixed"
     )
     scheduler: str = option(
         "none", "learning rate over the run, step by step: constant, drops at --milestones, or a cosine to 0 over --t-max",
@@ -190,11 +190,11 @@ class TrainConfig:
         "weights; 0 = none", OPTIMISATION, "fixed", low=0, high=0.999999,
     )  # fmt: skip
     nan: str = option(
-        "stop", "a loss that is not finite: stop before the update, or skip the step; both name the images",
+        "stop", "if a loss is not finite: stop before the update, or skip the step; both name the images",
         OPTIMISATION, "named", choices=("stop", "skip"),
     )  # fmt: skip
     seed: int = option(
-        0, "draws first weights, order and augmentation", OPTIMISATION, "fixed", low=0, high=2**63 - 1
+        0, "seed of first weights, order and augmentation", OPTIMISATION, "fixed", low=0, high=2**63 - 1
     )
 
     # -- run
@@ -203,31 +203,31 @@ class TrainConfig:
         aliases=("--model-dir",), metavar="DIR",
     )  # fmt: skip
     resume: str | None = option(
-        None, "resume: a checkpoint file, a run folder, or auto (the newest good checkpoint of "
-        "--checkpoint-folder, a fresh start if it has none); none = a fresh start", RUN, "session", metavar="FILE|RUN|auto|none",
+        None, "resume from a checkpoint file, a run folder, or auto (the newest good checkpoint of "
+        "--checkpoint-folder; a new run if it has none); none = a new run", RUN, "session", metavar="FILE|RUN|auto|none",
     )  # fmt: skip
     validation_epochs: int = option(
         1, "epochs between validations (loss, and COCO mAP unless --validation-map false)", RUN, "free",
         low=1, high=EPOCHS,
     )  # fmt: skip
-    validation_map: bool = option(True, "COCO mAP beside the validation loss", RUN, "free")
+    validation_map: bool = option(True, "compute COCO mAP beside the validation loss", RUN, "free")
     validation_mean_ap: bool = option(
-        False, "where COCO mAP is due, VOC2007's average precision by class and its mean too (both whatever --validation-map says)",
+        False, "when COCO mAP is due, also compute VOC2007's average precision by class and its mean (both even with --validation-map false)",
         RUN, "free",
     )  # fmt: skip
     map_epochs: int = option(
-        1, "epochs between COCO mAPs, which are computed where a validation is due", RUN, "free",
+        1, "epochs between COCO mAPs; computed only when a validation is due", RUN, "free",
         low=1, high=EPOCHS,
     )  # fmt: skip
     panels_every: int = option(
-        10, "epochs between panels in report/ and TensorBoard, beside those of start and end; 0 = none", RUN, "free", low=0, high=EPOCHS,
+        10, "epochs between panels in report/ and TensorBoard, also at start and end; 0 = none", RUN, "free", low=0, high=EPOCHS,
     )  # fmt: skip
     report: bool = option(
         True, "keep the detections of the best validation, and write report.html into the run folder when a session ends; changes no "
         "result", RUN, "free",
     )  # fmt: skip
     patience: int | None = option(
-        None, "stop after that many validations in a row without a better one", RUN, "free",
+        None, "stop after this many validations in a row without improvement", RUN, "free",
         low=1, high=EPOCHS,
     )  # fmt: skip
     save_every_steps: int | None = option(
@@ -238,19 +238,19 @@ class TrainConfig:
         None, "minutes between checkpoints within an epoch", RUN, "free", above=0, high=STEPS
     )
     keep_checkpoints: int = option(
-        5, "checkpoints of epochs that are kept, beside the best and the last two of all; 0 = every one",
+        5, "epoch checkpoints to keep, beside the best and the last two of all; 0 = all",
         RUN, "free", low=0, high=EPOCHS,
     )  # fmt: skip
     debug_steps: int = option(
-        10, "steps that the console's losses are means of, and between two lines where they go into a file (there is one "
-        "every half a minute at least)", RUN, "free", low=1, high=STEPS,
+        10, "steps averaged for the console's losses, and between two lines of a log file (at least one line "
+        "every half minute)", RUN, "free", low=1, high=STEPS,
     )  # fmt: skip
     stop_after_epoch: int | None = option(
-        None, "end this session when that many epochs are done, the schedule unchanged", RUN, "session",
+        None, "end this session after this many epochs; the schedule is unchanged", RUN, "session",
         low=1, high=EPOCHS,
     )  # fmt: skip
     stop_after_step: int | None = option(
-        None, "end this session at that step, the schedule unchanged", RUN, "session", low=1, high=STEPS
+        None, "end this session at this step; the schedule is unchanged", RUN, "session", low=1, high=STEPS
     )
 
     # -- machine
@@ -260,30 +260,40 @@ class TrainConfig:
         "auto", "mixed precision; auto = bf16 (fp16 where the GPU has none) on a GPU, off on a CPU",
         MACHINE, "named", choices=("auto", "off", "fp16", "bf16"),
     )  # fmt: skip
-    channels_last: bool = option(True, "memory layout of the weights: channels last is faster", MACHINE, "named")  # fmt: skip
+    channels_last: bool = option(True, "store weights channels last, which is faster", MACHINE, "named")  # fmt: skip
     deterministic: bool = option(
-        False, "only deterministic kernels (a CPU needs none for exact resume; a GPU does)", MACHINE, "named"
+        False,
+        "use only deterministic kernels (exact resume needs them on a GPU, not on a CPU)",
+        MACHINE,
+        "named",
     )
-    compile: bool = option(False, "torch.compile the net: slower to start, faster steps", MACHINE, "named")
+    compile: bool = option(
+        False, "compile the net with torch.compile: slower start, faster steps", MACHINE, "named"
+    )
     parallel: str = option(
         "none", "dp = one process drives all GPUs (nn.DataParallel); for more, start with torchrun",
         MACHINE, "named", choices=("none", "dp"),
     )  # fmt: skip
     sync_bn: bool = option(False, "batch statistics over all processes of torchrun (GPUs only)", MACHINE, "named")  # fmt: skip
     threads: int = option(
-        0, "CPU threads of torch; 0 = torch's choice, on resume the run's", MACHINE, "named", low=0, high=1024
+        0,
+        "CPU threads of torch; 0 = torch's choice, or the run's on resume",
+        MACHINE,
+        "named",
+        low=0,
+        high=1024,
     )
 
 
 EXAMPLES = """\
 examples:
   python train_ssd.py --config configs/coco_mb2_ssd_lite.yaml --datasets coco-data --checkpoint-folder models/my-experiment-1
-                                                                        by the recipe; options after it win
+                                                                        train by the recipe; options after it win
   python train_ssd.py --config configs/coco_mb2_ssd_lite.yaml --batch-size 32 --lr 0.025 …      on a smaller GPU
   python train_ssd.py --datasets=coco-data --epochs=100 …               as pytorch-ssd trains: Adam, constant rate, no average
-  python train_ssd.py --resume models/my-experiment-1                   resume, to the bit, with the run's arguments
-  python train_ssd.py --resume auto --config …                the same line each time, for schedulers that run it again
-  tensorboard --logdir models                                           watch
+  python train_ssd.py --resume models/my-experiment-1                   resume, bit for bit, with the run's arguments
+  python train_ssd.py --resume auto --config …                the same line each time, for schedulers that restart it
+  tensorboard --logdir models                                           watch the curves
 
 exit status: 0 done · 1 failed · 2 usage · 130 / 138 / 143 interrupted and saved (Ctrl-C / SIGUSR1 / SIGTERM)
 """
@@ -342,7 +352,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--config", metavar="FILE.yaml", default=None, help="a recipe: option names and values"
     )
-    parser.add_argument("--print-config", action="store_true", help="print all options as a recipe and leave")
+    parser.add_argument("--print-config", action="store_true", help="print all options as a recipe and exit")
     for flag in TAKEN:
         parser.add_argument(flag, dest=flag, nargs="?", const=True, help=argparse.SUPPRESS)
     return parser
