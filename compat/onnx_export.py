@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if len(sides) > 1:
             raise UserError(
                 f"--width {old.width}, --height {old.height}, --resolution {old.resolution}\n"
-                "  why: they are taken as one size\n  fix: --resolution PX"
+                "  why: they are one size\n  fix: --resolution PX"
             )
         told = Told(FIRST_NET.get(old.net, old.net), labels, next(iter(sides), None))
         run = run_of(model, told, FIRST_NET[UNLESS_TOLD], print)

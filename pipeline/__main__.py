@@ -175,7 +175,7 @@ def clean(arguments: argparse.Namespace, stop: Stop) -> None:
         print(f"there is no folder {root}")
     elif not arguments.yes:
         print("\n".join(listing(plan(root, selection, stop))))
-        print("nothing was removed; --yes does it")
+        print("nothing was removed; add --yes to remove")
     else:
         with root_lock(root, not arguments.no_wait, say, stop):
             cleaning = plan(root, selection, stop)
@@ -230,7 +230,7 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Non
         if arguments.only and arguments.all:
             parser.error("--only and --all: choose one")
         if arguments.yes and selected(arguments) == Selection():
-            parser.error("--yes alone removes nothing: say what, e.g. --staging")
+            parser.error("--yes alone removes nothing: name what to remove, e.g. --staging")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

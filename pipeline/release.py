@@ -40,7 +40,7 @@ class ReleaseFile:
         if self.bytes < 1:
             raise ValueError(f"{self.path}: {self.bytes} bytes")
         if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
-            raise ValueError(f"{self.path}: sha256 must be 64 small hex digits")
+            raise ValueError(f"{self.path}: sha256 must be 64 lowercase hex digits")
 
     def split(self) -> str | None:
         """``train`` of ``zips/train2017.zip``; None for annotations."""
@@ -129,7 +129,7 @@ def read_release(path: Path) -> Release:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise StageError(instead_of("file", path), "--release names it", fix) from error
     except RecordError as error:
-        raise StageError(f"{path} is no release table", redacted_text(str(error)), fix) from error
+        raise StageError(f"{path} is not a release table", redacted_text(str(error)), fix) from error
     return release
 
 

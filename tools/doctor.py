@@ -90,8 +90,8 @@ def check_installer(machine: Machine) -> Iterator[Finding]:
         yield Finding(
             "installer",
             f"{machine.python} has no {'ensurepip, pip and uv' if 'venv' in there else 'venv'}",
-            "without it no environment can be made in .venv",
-            f"apt install python{machine.minor}-venv, or install uv, or use an environment of yours: PYTHON=… --no-env",
+            "the environment in .venv needs it",
+            f"apt install python{machine.minor}-venv, or install uv, or use your own environment: PYTHON=… --no-env",
             stops=True,
         )
 
@@ -105,7 +105,7 @@ def check_packages(machine: Machine, named: str) -> Iterator[Finding]:
         yield Finding(
             "packages",
             f"not installed in {machine.python}: {', '.join(machine.missing)}",
-            "what uses them will fail when it is called; requirements.txt says what each is for",
+            "code that uses them will fail; requirements.txt says what each is for",
             f"{quoted(machine.python)} -m pip install -r requirements.txt, or {otherwise}",
         )
 
@@ -123,7 +123,7 @@ def check_disk(needs: Sequence[Need]) -> Iterator[Finding]:
             yield Finding(
                 "disk",
                 f"{gigabytes(free)} free on the disk of {folder}, {gigabytes(total)} needed ({parts})",
-                "the work would stop in the middle with a full disk",
+                "the disk would be full before the work ends",
                 "free some space, or put the data on another disk: --root /path/on/it",
                 stops=True,
             )
@@ -145,7 +145,7 @@ def check_memory(machine: Machine) -> Iterator[Finding]:
         yield Finding(
             "shared memory",
             f"/dev/shm holds {gigabytes(machine.shared_memory)}, {gigabytes(SHARED_MEMORY_BYTES)} wanted",
-            "the workers hand batches over through it; when it is full they die with a bus error",
+            "workers pass batches through it; if it is full they die with a bus error",
             "start the container with --shm-size=2g (or --ipc=host), or train with --workers=0",
         )
 
@@ -157,7 +157,7 @@ def check_compiler(machine: Machine) -> Iterator[Finding]:
         yield Finding(
             "compiler",
             f"{' and '.join(lacking)} not found",
-            "torch.compile builds code with them; without, training runs the slower plain way",
+            "torch.compile builds code with them; without them training runs slower",
             f"apt install g++ python{machine.minor}-dev",
         )
 

@@ -78,9 +78,9 @@ def open_archive(path: Path) -> Iterator[Archive]:
         if directory is None:
             raise no_zip(file)
         if directory.bytes > MAX_DIRECTORY:
-            raise BadArchive(f"a directory of {directory.bytes:,} bytes, at most {MAX_DIRECTORY:,} are taken")
+            raise BadArchive(f"a directory of {directory.bytes:,} bytes; the limit is {MAX_DIRECTORY:,}")
         if directory.announced > MAX_MEMBERS:
-            raise BadArchive(f"{counted(directory.announced, 'entry')}, at most {MAX_MEMBERS:,} are taken")
+            raise BadArchive(f"{counted(directory.announced, 'entry')}; the limit is {MAX_MEMBERS:,}")
         yield Archive(path, file, directory)
 
 
@@ -114,7 +114,7 @@ def plan(archive: Archive, stop: Stop = NEVER) -> Members:
         for number, entry in enumerate(checking(entries(archive.file, archive.directory), check)):
             if number == MAX_MEMBERS:
                 raise BadArchive(
-                    f"more than {MAX_MEMBERS:,} entries, at most so many are taken, announced: {archive.directory.announced:,}"
+                    f"more than {MAX_MEMBERS:,} entries, which is the limit; announced: {archive.directory.announced:,}"
                 )
             name = _checked(entry)
             members.add(name, entry.raw, entry.size, entry.crc32, entry.packed, entry.method, entry.offset)
@@ -138,7 +138,7 @@ def _checked(entry: Entry) -> str:
         os.fsencode(name)
     except UnicodeEncodeError as error:
         raise BadArchive(
-            f"member {name!r}: the names of files are {error.encoding} here, which has no such letter",
+            f"member {name!r}: file names here are {error.encoding}, which has no such letter",
             "run it in a UTF-8 locale: LC_ALL=C.UTF-8",
         ) from error
     return name
@@ -253,12 +253,12 @@ def _refuse_bombs(members: Members, swollen: int) -> None:
     """What no member is alone, all of them may be together."""
     total, packed = members.bytes, sum(members.packed)
     if total > MAX_TOTAL:
-        raise BadArchive(f"{total:,} bytes unpacked, at most {MAX_TOTAL:,} are taken")
+        raise BadArchive(f"{total:,} bytes unpacked; the limit is {MAX_TOTAL:,}")
     if total > RATIO_FROM and total > MAX_RATIO * packed:
         raise BadArchive(
             f"{total:,} bytes out of {packed:,}, all members together: more than {MAX_RATIO} to 1"
         )
     if swollen > MAX_SWOLLEN:
         raise BadArchive(
-            f"members packed more than {MAX_RATIO} to 1 have {swollen:,} bytes together, at most {MAX_SWOLLEN:,} are taken"
+            f"members packed more than {MAX_RATIO} to 1 have {swollen:,} bytes together; the limit is {MAX_SWOLLEN:,}"
         )

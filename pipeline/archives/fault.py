@@ -57,16 +57,16 @@ def no_zip(file: BinaryIO) -> BadArchive:
         return other
     if page := _page(head):
         return BadArchive(
-            f"it is {page}, no zip file: {shown(_beginning(head))}",
-            "what was fetched is what the server says instead of the archive: check the address, then fetch it again ({get_it})",
+            f"it is {page}, not a zip file: {shown(_beginning(head))}",
+            "the server sent this instead of the archive: check the address, then fetch it again ({get_it})",
         )
     if not any(head):
         return BadArchive(
-            f"it is no zip file: its first {len(head):,} bytes are zeros ({size:,} in all)", DAMAGED
+            f"it is not a zip file: its first {len(head):,} bytes are zeros ({size:,} in all)", DAMAGED
         )
     what = shown(_beginning(head)) if _is_text(head) else f"bytes {head[:8].hex(' ')}"
     return BadArchive(
-        f"it is no zip file: it begins with {what}, and has no directory at its end ({size:,} bytes)",
+        f"it is not a zip file: it begins with {what}, and has no directory at its end ({size:,} bytes)",
         "check the path; where it should be a zip file, fetch it again ({get_it})",
     )
 

@@ -105,4 +105,4 @@ def damaged(member: Member, why: str) -> BadArchive:
 
 
 def _contradicted(member: Member, why: str) -> BadArchive:
-    return BadArchive(f"member {member.name!r}: {why}: what is in it depends on who reads it", EITHER)
+    return BadArchive(f"member {member.name!r}: {why}: readers disagree about its content", EITHER)

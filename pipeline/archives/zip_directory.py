@@ -29,7 +29,7 @@ MAX_VERSION = 63
 SATURATED = 0xFFFFFFFF
 ZIP64, UNICODE_PATH = 0x0001, 0x7075
 CHUNK = 4 << 20
-_TWO_ENDS = "two ends of its directory: what is in it depends on who reads it"
+_TWO_ENDS = "two ends of its directory: readers disagree about its content"
 _SPLIT = "it is one volume of several, as its directory says"
 
 
@@ -58,7 +58,7 @@ class Directory(NamedTuple):
         """Raises DirectoryError where ``found`` entries are not those that are announced."""
         if (found - self.announced) % (1 << 64 if self.wide else 1 << 16):
             raise DirectoryError(
-                f"{counted(self.announced, 'entry', 'is')} announced, its directory has {found:,}: what is in it depends on who reads it",
+                f"{counted(self.announced, 'entry', 'is')} announced, its directory has {found:,}: readers disagree about its content",
                 doubtful=True,
             )
 
@@ -100,18 +100,16 @@ def find_directory(file: BinaryIO) -> Directory | None:
         ):
             if narrow not in (full, most):
                 raise DirectoryError(
-                    "two records at its end say different things of its directory", doubtful=True
+                    "two records at its end describe its directory differently", doubtful=True
                 )
         volume, first, here, announced, length, offset = values
     if volume or first or here != announced:
         raise DirectoryError(_SPLIT, doubtful=True)
     start = end - length
     if start < 0:
-        raise DirectoryError(
-            f"a directory of {length:,} bytes does not fit into the {end:,} in front of its end"
-        )
+        raise DirectoryError(f"a directory of {length:,} bytes does not fit into the {end:,} before its end")
     if start < offset:
-        raise DirectoryError(f"{offset - start:,} bytes in front of its directory are missing")
+        raise DirectoryError(f"{offset - start:,} bytes before its directory are missing")
     if tail.find(END_SIGNATURE, max(0, start - tail_start)) != at:
         raise DirectoryError(_TWO_ENDS, doubtful=True)
     return Directory(start, length, announced, start - offset, large is not None)
@@ -135,7 +133,7 @@ def _end_record(tail: bytes) -> int | None:
     if behind[last := found[-1]] < 0:
         raise DirectoryError(f"its comment is cut: {-behind[last]:,} bytes of it are missing")
     raise DirectoryError(
-        f"{behind[last]:,} bytes are behind its end: two archives in one, or one that was cut", doubtful=None
+        f"{behind[last]:,} bytes follow its end: two archives in one, or a truncated one", doubtful=None
     )
 
 

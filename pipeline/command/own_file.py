@@ -49,7 +49,7 @@ class OwnFile:
         for flag in (flag for flag in self.needs if flag not in typed):
             parser.error(f"{flag} is missing: {self._together()} go together")
         for flag in (flag for flag in typed if flag not in own.union(self.takes)):
-            parser.error(f"{typed[flag]}: means nothing for a file of your own; it goes with --root")
+            parser.error(f"{typed[flag]}: has no meaning for a file of your own; use it with --root")
         return True
 
     def _together(self) -> str:

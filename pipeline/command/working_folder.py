@@ -27,13 +27,13 @@ def working_folder(outputs: Sequence[Path], doing: str) -> Iterator[Path]:
     if output.name in ("", ".."):
         raise StageError(
             f"{output} has no name of its own",
-            "what is made gets its name when it is whole",
+            "an output gets its name only when it is complete",
             "name it: FOLDER/NAME",
         )
     if not output.parent.is_dir():
         raise StageError(
             instead_of("folder", output.parent),
-            f"{output.name} is to be written there",
+            f"{output.name} should be written there",
             "make it, or name another place",
         )
     folder = output.with_name(f".{output.name}.{doing}")

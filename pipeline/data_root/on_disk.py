@@ -49,7 +49,7 @@ def require_usable(root: Path, have: Path, files: Sequence[ReleaseFile]) -> None
     if not (have.is_dir() and os.access(have, os.R_OK | os.X_OK)):
         wrong = f"{shown(have)} cannot be read" if have.is_dir() else instead_of("folder", have)
         raise StageError(
-            wrong, "--have names what is looked through", "name the folder that holds the archives"
+            wrong, "--have takes the folder to search", "name the folder that holds the archives"
         )
     given = Path(os.path.realpath(have))
     made = [root, root / ARCHIVES, *((root / archive_path(file)).parent for file in files)]
@@ -74,7 +74,7 @@ def _require_something(have: Path, files: Sequence[ReleaseFile]) -> None:
     raise StageError(
         f"--have {shown(have)}: nothing of the release is in it",
         f"looked for {names}, there and up to two folders deeper, and for {image_folder('train')}/ beside annotations/",
-        "name the folder that holds them, or leave --have out: what is missing is fetched then",
+        "name the folder that holds them, or leave out --have to fetch what is missing",
     )
 
 

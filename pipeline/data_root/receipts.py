@@ -90,7 +90,7 @@ def _check(receipt: Receipt, path: Path) -> None:
     try:
         datetime.fromisoformat(receipt.finished)
     except ValueError:
-        raise RecordError(f"{path}: finished: {receipt.finished[:40]!r} is no time") from None
+        raise RecordError(f"{path}: finished: {receipt.finished[:40]!r} is not a time") from None
     counts = [receipt.taken_in, receipt.kept, *receipt.dropped.values()]
     if min(counts) < 0 or receipt.taken_in != receipt.kept + sum(receipt.dropped.values()):
         raise RecordError(f"{path}: taken_in is not kept and dropped together")

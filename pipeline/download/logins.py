@@ -18,14 +18,14 @@ def usable(address: str, again: str) -> str:
     bare = address.replace(f"//{HIDDEN}@", "//", 1)
     if has_hidden(bare):
         raise StageError(
-            f"{address} lacks what is secret in it",
+            f"{address} lacks its secret part",
             "a query is used for one run and never stored, since it may hold a key",
             f"name the address again, with it: {again}",
         )
     if not _in_netrc(bare):
         raise StageError(
             f"{address} needs a login",
-            "one that is part of an address is used for one run and never stored, and ~/.netrc has none for this host",
+            "a login inside an address is used for one run and never stored; ~/.netrc has none for this host",
             f"write into ~/.netrc (or the file that $NETRC names): machine {urlsplit(bare).hostname} login USER password "
             f"PASSWORD; or name the address again, with it: {again}",
         )

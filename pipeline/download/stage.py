@@ -153,7 +153,7 @@ def _require_space(context: StageContext, files: list[ReleaseFile], missing: lis
     except StageError:
         require(needed - sum(path.stat().st_size for path in wrong))
         for path in wrong:
-            context.say(f"{path} is removed first: there is no room for it and the right one")
+            context.say(f"{path} is removed first: the disk has no space for it and the right file")
             path.unlink()
 
 

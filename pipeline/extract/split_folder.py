@@ -116,7 +116,7 @@ def _replace(
     others = link_foreign_files(final, staging, files, old, context.stop)
     if others:
         context.say(
-            f"{folder}: kept {counted(len(others), 'entry')} beside what is of the archive, such as {others[0]!r}"
+            f"{folder}: kept {counted(len(others), 'entry')} that are not from the archive, such as {others[0]!r}"
         )
     context.say(f"{folder}: writing to disk")
     noted = trees.manifest_path(context.root, folder)
@@ -143,7 +143,7 @@ def _require_room(folder: Path, missing: Collection[str], own: trees.Brought) ->
         raise StageError(
             f"{shown(first)} is not what the archive has under this name"
             + (f", and so are {len(strange) - 1:,} more" if len(strange) > 1 else ""),
-            "no record says that extract put it there: it is its owner's, and not replaced",
+            "no record says that extract put it there, so it is its owner's and is not replaced",
             f"keep it under another name: mv {quoted(first)} {quoted(folder.with_name(folder.name + '-' + first.name))}",
         )
 
@@ -218,7 +218,7 @@ def _of_earlier_releases(
     if doubtful and known is not None:
         raise StageError(
             f"{folder} holds {counted(len(doubtful), 'image')} beside those of the archive, such as {doubtful[0]!r}",
-            "it is not on record whether they are yours or came out of the archive of another release",
+            "no record says whether they are yours or came from the archive of another release",
             "move them elsewhere; they can come back when the stage is done",
         )
     return []

@@ -90,7 +90,7 @@ def _labels(path: Path, source: Source) -> tuple[str, ...]:
         if event == "start" and element.tag == "track":
             raise StageError(
                 f"{shown(path)} is of a video",
-                "its boxes are tracks, its frames are no files",
+                "its boxes are tracks and its frames are not files",
                 "export the task as CVAT for images 1.1",
             )
         if event == "start" and element.tag == "image":

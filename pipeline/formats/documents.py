@@ -68,7 +68,7 @@ def read_text(path: Path, empty: bool = False, most: int = MAX_TEXT) -> str:
             "bad_encoding", f"{shown(path)}: expected UTF-8, found another byte at {error.start:,}"
         ) from None
     if "\0" in text:
-        raise Unreadable("bad_encoding", f"{shown(path)}: it holds NUL, it is no text")
+        raise Unreadable("bad_encoding", f"{shown(path)}: it contains NUL, so it is not text")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

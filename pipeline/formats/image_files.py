@@ -60,12 +60,12 @@ class ImageFiles:
         An absolute path, one with ``..`` or with backslashes is looked for by its end; an upload's hash may be missing.
         """
         if not name or "\0" in name:
-            return Problem("bad_file_name", f"{shown(name)!r} is no name of a file")
+            return Problem("bad_file_name", f"{shown(name)!r} is not a file name")
         parts = [part for part in re.split(r"[/\\]+", name) if part not in ("", ".")]
         while ".." in parts:
             parts = parts[parts.index("..") + 1 :]
         if not parts:
-            return Problem("bad_file_name", f"{shown(name)!r} is no name of a file")
+            return Problem("bad_file_name", f"{shown(name)!r} is not a file name")
         for start in range(len(parts)):
             for folder in self.folders:
                 path = folder.joinpath(*parts[start:])
@@ -80,7 +80,7 @@ class ImageFiles:
         """The image ``stem`` with one of the twelve suffixes below a folder, else with any; ``stem`` may have folders."""
         parts = [part for part in re.split(r"[/\\]+", stem) if part not in ("", ".")]
         if not parts or ".." in parts or "\0" in stem:
-            return Problem("bad_file_name", f"{shown(stem)!r} is no name below the folder of images")
+            return Problem("bad_file_name", f"{shown(stem)!r} is not a path below the image folder")
         for folder in self.folders:
             for suffix in SUFFIXES:
                 path = folder.joinpath(*parts[:-1], parts[-1] + suffix)

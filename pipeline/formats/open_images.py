@@ -174,7 +174,7 @@ def _box(
     source: Source, row: dict[str, str], hw: tuple[int, int], names: dict[str, str], where: str
 ) -> ForeignBox:
     if "" in row:
-        raise Unreadable("bad_row", f"{row['']} values, which is another number than the first line has")
+        raise Unreadable("bad_row", f"{row['']} values, unlike the first line")
     if row.get("IsDepiction", "").strip() == "1" and not source.include_depiction:
         raise Unreadable("depiction", "a drawing of the object (--include-depiction keeps it)")
     label = row["LabelName"].strip()

@@ -314,7 +314,9 @@ def entries(place: Path, root: Path) -> Iterator[Entry]:
             yield Entry(
                 None,
                 line,
-                Problem("not_an_image", f"{shown(shortened(line))!r} is not called like an image", where),
+                Problem(
+                    "not_an_image", f"{shown(shortened(line))!r} does not have the name of an image", where
+                ),
             )
         else:
             yield Entry(found, _below(found, (place.parent, root)))

@@ -72,7 +72,7 @@ def check_all(
     raise StageError(
         f"{counted(len(open_jobs), 'image', 'changes')} during the check, such as {open_jobs[0].folder}/{open_jobs[0].name}",
         f"each of {ROUNDS} looks found another file, or none where there is one now",
-        "run the same command again, when nothing else writes there any more",
+        "run the same command again when nothing else writes there",
     )
 
 
@@ -119,7 +119,7 @@ def _said(pool: WorkerPool, jobs: Iterable[Job], stop: Stop) -> Iterator[list[tu
             raise StageError(
                 f"{name} cannot be read",
                 f"{failure.cause.strerror}; that says nothing about the image, so it is not counted as bad",
-                "look after the disk or the memory (dmesg, df, free), then run the same command again",
+                "check the disk and the memory (dmesg, df, free), then run the same command again",
             ) from failure
         raise StageError(
             f"the check of {name} failed",
@@ -136,6 +136,6 @@ def _settled(job: ImageJob, result: Checked | WorkerCrash) -> Checked:
         return Checked(ImageVerdict("reject", f"crashes_decoder: {result}", None, None), None)
     raise StageError(
         f"{job.folder}/{job.name} could not be checked",
-        f"its process was {result}, three times on this image alone; that does not make it a bad image",
+        f"its process was {result}, three times on this image alone; this does not prove the image bad",
         "free memory or use fewer --workers, then run the same command again: it resumes from here",
     )

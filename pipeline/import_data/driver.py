@@ -51,7 +51,7 @@ def import_data(request: Request, say: Say, stop: Stop, wait: bool = True) -> Im
     _require_apart(request)
     if not request.source.exists():
         raise StageError(
-            instead_of("folder", request.source), "the data set to import was to be there", "check the path"
+            instead_of("folder", request.source), "the data set to import should be there", "check the path"
         )
     if request.images is not None and not request.images.is_dir():
         raise StageError(
@@ -171,7 +171,7 @@ def _require_apart(request: Request) -> None:
         if root == place or root.is_relative_to(place) or place.is_relative_to(root):
             raise StageError(
                 f"the root {shown(request.root)} and the source {shown(place)} are one in the other",
-                "originals and what is made of them stay apart",
+                "originals and imported files must be in separate folders",
                 f"name a root beside it: {replace(request, root=source.parent / f'{source.name}-imported').again()}",
             )
 
@@ -242,7 +242,7 @@ def _require_some(request: Request, report: Report, classes: names.Classes) -> N
     raise StageError(
         f"nothing of {shown(request.source)} can be used",
         f"{said[0]}; {said[1]}" + (f"; the first: {_first(report)}" if report.rows else ""),
-        f"look at docs/custom-data.md; where the images are elsewhere, in DIR: {request.again(images=Path('DIR'))}"
+        f"see docs/custom-data.md; if the images are elsewhere, in DIR: {request.again(images=Path('DIR'))}"
         if not request.images and any(row["reason"] == "missing_image" for row in report.rows)
         else "compare it with docs/custom-data.md",
     )

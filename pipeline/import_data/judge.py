@@ -79,7 +79,7 @@ class Judge:
         if not path.is_file():
             return Problem("not_a_file", f"{path.name}: no regular file", where)
         if not may_be_image(path.name):
-            return Problem("not_an_image", f"{path.name!r} is not called like an image", where)
+            return Problem("not_an_image", f"{path.name!r} does not have the name of an image", where)
         key = image.split, os.path.realpath(path)
         if key in self._files:
             return Problem("duplicate_image", f"{path.name} was named before", where)

@@ -116,8 +116,8 @@ def _drawn(
     if len(groups) < 2:
         raise StageError(
             f"{counted(len(once), 'image')} cannot be split",
-            "one has to be learned from and another one measured with",
-            "bring more images",
+            "training needs one image and validation another",
+            "add images",
         )
     chosen = draw(groups, request.val, request.seed, classes)
     val = [image for image in once if id(image) in chosen]

@@ -95,8 +95,8 @@ def prepare(request: Request, digest: str) -> Path:
     published = [path for path in OUTPUTS if os.path.lexists(root / path)]
     if published and not same:
         raise StageError(
-            f"an import into {shown(root)} was stopped while its files got their names",
-            "it was one of another source, or with other options",
+            f"an import into {shown(root)} was stopped while it published its files",
+            "it had another source or other options",
             f"run that one again, or import into another folder: {request.beside()}",
         )
     if not same and staging.exists():
@@ -150,7 +150,7 @@ def require_free(request: Request) -> None:
     )
     if others:
         raise StageError(
-            f"{shown(root)} is no place for an import",
+            f"{shown(root)} cannot hold an import",
             f"it holds {shown(others[0])}"
             + (f" and {len(others) - 1} more" if len(others) > 1 else "")
             + ", which no import made; nothing was changed",

@@ -54,10 +54,10 @@ def read_columns(path: Path, split: str, stop: Stop = NEVER) -> Columns:
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, AnnotationError):
                 raise
-            raise AnnotationError(f"{path}: no file of the remap stage: {error!r:.200}") from error
+            raise AnnotationError(f"{path}: not a file of the remap stage: {error!r:.200}") from error
     problem = _inconsistency(columns)
     if problem:
-        raise AnnotationError(f"{path}: no file of the remap stage: {problem}")
+        raise AnnotationError(f"{path}: not a file of the remap stage: {problem}")
     return columns
 
 

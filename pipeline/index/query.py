@@ -105,9 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the answer; returns 0, or 1 where there is no index to ask."""
     options = parser().parse_args(argv)
     if ignored := _ignored(options):
-        parser().error(
-            f"--show {options.show} takes no {', '.join(ignored)}: it would be passed over without a word"
-        )
+        parser().error(f"--show {options.show} takes no {', '.join(ignored)}: it would be ignored silently")
     try:
         with closing(open_index(options.root / INDEX)) as index:
             names, rows, total = answer(index, options)

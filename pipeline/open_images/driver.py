@@ -119,7 +119,7 @@ class _Download:
         if not any(chosen.values()):
             raise StageError(
                 "there is no image to download",
-                "Open Images has none with a box of these classes that the options leave",
+                "the options leave no image with a box of these classes",
                 "name other classes, or a larger --max-annotations-per-class; --include-depiction takes drawings, too",
             )
         images = self._images(chosen)
@@ -288,14 +288,14 @@ class _Download:
         )
         if images.failed:
             self.say(
-                f"{counted(len(images.failed), 'image')} could not be fetched and stand in no table: {shown(self.root / FAILURES)}; "
+                f"{counted(len(images.failed), 'image')} could not be fetched and are in no table: {shown(self.root / FAILURES)}; "
                 "the same command tries them again"
             )
         words = ("--from", "open_images", "--source", self.root, "--root", import_root(self.root))
         drawings = ("--include-depiction",) if self.request.depictions else ()
         self.say("next: " + command("python -m pipeline.import_data", *words, *drawings))
         self.say(
-            "training: the import says at its end with which command, as that depends on how many images it keeps"
+            "training: the import prints its command at the end, because it depends on how many images the import keeps"
         )
 
 

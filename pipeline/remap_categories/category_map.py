@@ -217,13 +217,13 @@ def given_map(file: AnnotationFile, categories: Iterable[Category], path: Path) 
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Original id, name and group by rising label. Raises StageError for what is no category map of ours."""
+    """Original id, name and group by rising label. Raises StageError for what is not a category map of ours."""
     try:
         found = read_json(path)
         rows = _checked(found)
     except (OSError, RecordError, KeyError, TypeError, ValueError) as error:
         raise StageError(
-            f"{path} is no category map",
+            f"{path} is not a category map",
             in_words(error),
             "give the file OUTPUT.category_map.json of an earlier remap, or category_map.json of a data folder",
         ) from error

@@ -91,7 +91,7 @@ class FileRemap:
         if self.classes is not None and self.category_map is not None:
             return "--classes and --category-map exclude each other: the map says which classes there are"
         if self.output.is_dir():  # also what has no name, such as "."
-            return f"--output {self.output} is a folder; it takes the name of the file to make"
+            return f"--output {self.output} is a folder; name the file to make"
         for path in self.outputs():
             if path.is_dir():
                 return f"{path} is a folder"
@@ -122,7 +122,7 @@ def remap_file(asked: FileRemap) -> int:
                 raise StageError(
                     str(error),
                     "the annotations cannot be used as they are",
-                    "repair it at that place, then the same command again",
+                    "repair it there, then run the same command again",
                 ) from error
 
         return reported(work, stop)

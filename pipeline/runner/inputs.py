@@ -58,8 +58,8 @@ def require_unchanged(stage: Stage, before: dict[str, Recorded], after: dict[str
         if old is None or new is None or (old.kind, old.sha256) != (new.kind, new.sha256):
             raise StageError(
                 f"{path} changed while {stage.name} worked on it",
-                "what was made may be of the one or the other, so it does not count as done",
-                "run the same command again, when nothing else changes it any more",
+                "the output may be from either version, so it does not count as done",
+                "run the same command again when nothing else changes it",
             )
 
 
@@ -71,6 +71,6 @@ def require_unmoved(
         if before[path] != after[path]:
             raise StageError(
                 f"{path} was moved, renamed or written again while {stage.name} worked on it",
-                "it is as it was before, but what was read may have been another file, so it does not count as done",
-                "run the same command again, when nothing else changes it any more",
+                "it is the same again, but the stage may have read another file, so it does not count as done",
+                "run the same command again when nothing else changes it",
             )

@@ -80,7 +80,7 @@ def require_splits(settings: Settings, extract: Stage) -> None:
     if not root.is_dir():
         raise StageError(
             instead_of("folder", root),
-            "what brings images, download and extract, is not part of this run",
+            "download and extract, which provide images, are not part of this run",
             f"name the folder that holds {image_folder(settings.splits[0])}/ and annotations/",
         )
     own = own_splits(settings, extract)
@@ -133,7 +133,7 @@ def require_room(stages: Sequence[Stage], settings: Settings, stop: Stop) -> Non
 def _refused(stages: Sequence[Stage], settings: Settings, found: dict[str, list[str]]) -> StageError:
     every = [path for paths in found.values() for path in paths]
     return StageError(
-        f"{names(every, settings.root)} {'is' if len(every) == 1 else 'are'} not of the pipeline's making",
+        f"{names(every, settings.root)} {'is' if len(every) == 1 else 'are'} not made by the pipeline",
         f"no receipt claims what is there, and {', '.join(found)} would replace it; nothing was fetched or changed",
         _fix(stages, settings, found),
     )

@@ -63,7 +63,7 @@ def rescue_from(older: Path, root: Path, folder: str, say: Say) -> None:
     if own is None:
         return
     for name in bring_back(older, root / folder, own):
-        say(f"{folder}: {shown(name)!r}, which came meanwhile, stays")
+        say(f"{folder}: {shown(name)!r}, which appeared meanwhile, stays")
     names = edited(older, root / folder, own)
     if names:
         aside = root / free_name(root, folder)

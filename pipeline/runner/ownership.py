@@ -161,9 +161,7 @@ def settle(
         if each.sha256 and now is not None and now.sha256 == each.sha256:
             remove_entry(path)
         else:
-            say(
-                f"{each.of} was not as its receipt had it and has been made again; the old content is kept: {path}"
-            )
+            say(f"{each.of} differed from its receipt and was made again; the old content is kept: {path}")
 
 
 def withdraw(root: Path, aside: dict[str, Aside]) -> None:

@@ -307,7 +307,7 @@ def _outputs_now(stage: Stage, settings: Settings, observer: Fingerprints) -> di
             raise StageError(
                 f"{stage.name} ended, but {path} is not there",
                 "something else removed it while the stage worked, or the stage is at fault",
-                "run the same command again; should it stay so, please report it",
+                "run the same command again; if it happens again, please report it",
             )
         outputs[path] = observer.members(path, seen) if path in proved else seen
     return outputs

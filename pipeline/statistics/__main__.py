@@ -155,7 +155,7 @@ def require_places(arguments: argparse.Namespace) -> None:
         require_file_place(path)
         if not path.parent.is_dir():
             raise NotADirectoryError(
-                f"{instead_of('folder', path.parent)}\n  why: {option} is to be written there\n  fix: make it, or name another place"
+                f"{instead_of('folder', path.parent)}\n  why: {option} should be written there\n  fix: make it, or name another place"
             )
         if path.exists():
             with path.open("rb") as file:

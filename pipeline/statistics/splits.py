@@ -72,7 +72,7 @@ def open_splits(settings: Settings) -> list[Split]:
     if not root.is_dir():
         meant = root_meant(root)
         fix = f"name the data folder that is there: {quoted(meant)}" if meant else "check the path"
-        raise StageError(instead_of("folder", root), "the data are to be there", fix)
+        raise StageError(instead_of("folder", root), "the data should be there", fix)
     splits = []
     for name in settings.splits:
         folder = root / arrays_path(name)

@@ -343,7 +343,7 @@ class DiskGuard:
             raise StageError(
                 f"not enough space in {self.part.path.parent}",
                 f"{self.part.have:,} bytes have come, the server does not say how many there are, {free:,} are left",
-                "free some space, or look at what is behind the url: it may have no end",
+                "free some space, or check the url: its content may be endless",
             )
 
 

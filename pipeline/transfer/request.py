@@ -146,12 +146,12 @@ def _followed(session: requests.Session, url: str, headers: dict[str, str]) -> r
 def _target(url: str, location: str, status: int) -> str:
     """Where a redirect leads. Raises Hopeless where it is not followed."""
     if not location:
-        raise Hopeless(f"HTTP {status}: a redirect that does not say where to")
+        raise Hopeless(f"HTTP {status}: a redirect without a target")
     try:
         target = str(requests.compat.urljoin(url, location))
         down = (urlsplit(url).scheme, urlsplit(target).scheme) == ("https", "http")
     except ValueError:
-        raise Hopeless(f"it redirects to {redacted(location)!r}, which is no address") from None
+        raise Hopeless(f"it redirects to {redacted(location)!r}, which is not an address") from None
     if down:
         raise Hopeless(f"it redirects from https to {redacted(target)}")
     if wrong := fault_of(target):

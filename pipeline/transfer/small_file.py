@@ -69,7 +69,7 @@ class SmallFiles:
             self._answered = True
             data = self._body(answer)
         if answer.md5 and hashlib.md5(data, usedforsecurity=False).hexdigest() != answer.md5:
-            raise TransientError("its MD5 is not the one that the server told")
+            raise TransientError("its MD5 is not the one that the server sent")
         if wrong := require(data):
             raise TransientError(wrong)
         return data

@@ -23,7 +23,7 @@ from vision.messages.command_line import Parser
 
 def _check(parser: Parser, asked: Namespace) -> int:
     if asked.report.is_dir():
-        parser.error(f"--report {asked.report} is a folder; it takes the name of the file to make")
+        parser.error(f"--report {asked.report} is a folder; name the file to make")
     from pipeline.validate_images.own_folder import check_folder
 
     by = How(bool(asked.thorough), asked.exif or PLAIN.exif)

@@ -51,7 +51,7 @@ def survey_split(
         raise StageError(
             f"{folder} is missing",
             "the images are not there yet",
-            f"for COCO, which is fetched: {command('python -m pipeline run', '--root', root)}\n"
+            f"to fetch COCO: {command('python -m pipeline run', '--root', root)}\n"
             f"       for your own: put {image_folder(split)}/ and {original_path(split)} there",
         )
     entries = _annotated(root, split, folder, stop, choices)
@@ -60,7 +60,7 @@ def survey_split(
     others = [name for name in strays if not may_be_image(name)]
     if others:
         say(
-            f"{image_folder(split)}: entries that are no images, which stay as they are: {len(others):,}, such as "
+            f"{image_folder(split)}: entries that are not images and stay as they are: {len(others):,}, such as "
             f"{shown(others[0])!r}"
         )
     return entries + [Entry(split, None, name, STRAY) for name in strays if may_be_image(name)]

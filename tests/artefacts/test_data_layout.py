@@ -45,7 +45,7 @@ def test_no_tool_writes_into_a_data_root(
     for place in (root / inside, tmp_path / "link" / inside):
         assert import_module(module).main(["a-run", *images, "--output", str(place / name)]) == 1
         what, why, fix = capsys.readouterr().err.splitlines()
-        assert what.endswith("is no place for results") and "data root" in why and "--output" in fix
+        assert what.endswith("cannot hold results") and "data root" in why and "--output" in fix
     assert sorted(root.rglob("*")) == before
 
 

@@ -123,7 +123,7 @@ def change_record(root: Path, **changes: object) -> None:
         ({"schema": 99}, "expected schema 1 or 2, found 99"),
         ({"classes": ["cat", "dog", "cow"]}, "expected BACKGROUND first"),
         ({"original_category_ids": [0, 1]}, "3 classes and 2 ids"),
-        ({"image_folder": "../elsewhere"}, "leaves the data root"),
+        ({"image_folder": "../elsewhere"}, "is outside the data root"),
         ({"counts": {"images": 4, "boxes": 3}}, "image_ids.npy: expected shape"),
         ({"counts": {"images": 3, "boxes": 2}}, "expected shape (2,), found (3,)"),
         ({"classes": "BACKGROUND"}, "expected a list"),

@@ -172,7 +172,7 @@ def test_a_recipe_that_cannot_be_read_is_said_in_two_lines(
     why = {
         "absent": "there is no file ",
         "folder": f"{path} is a folder, not a file",
-        "bytes": "it is no UTF-8 text",
+        "bytes": "it is not UTF-8 text",
     }
     assert why[kind] in said
 

@@ -132,7 +132,7 @@ def _set(name: str, to: Any) -> Change:
 BROKEN: dict[str, tuple[Change, str]] = {
     "input's name": (_input("images"), "inputs .'images'., expected one: input_0"),
     "two inputs": (_second_input, "expected one: input_0"),
-    "half input": (_input(kind=TensorProto.FLOAT16), "no valid ONNX file|input_0 is not float32"),
+    "half input": (_input(kind=TensorProto.FLOAT16), "not a valid ONNX file|input_0 is not float32"),
     "open batch": (_input(shape=("n", 3, 8, 12)), "all fixed"),
     "open height": (_input(shape=(1, 3, "h", 12)), "all fixed"),
     "batch of two": (_input(shape=(2, 3, 8, 12)), r"\(2, 3, 8, 12\), expected \(1, 3, H, W\)"),
@@ -189,7 +189,7 @@ def test_another_number_of_classes(drawn_by_hand: Draw) -> None:
 def test_files_that_are_no_graph(drawn_by_hand: Draw, content: bytes | None) -> None:
     path = drawn_by_hand()
     path.write_bytes(path.read_bytes()[:-40] if content is None else content)
-    with pytest.raises(ContractBroken, match="no valid ONNX file"):
+    with pytest.raises(ContractBroken, match="not a valid ONNX file"):
         check(path, 13, 3)
 
 

@@ -324,7 +324,7 @@ def test_a_net_that_float32_cannot_compute_is_refused(
     detector = _louder(trained, 1e5)
     with pytest.raises(
         ParityBroken,
-        match=r"torch in float32 is .* away from float64 in scores; nothing was published\n  why: as much would",
+        match=r"torch in float32 is .* away from float64 in scores; nothing was published\n  why: the allowed rounding would",
     ):
         _judged(tmp_path, detector, detector, three)
 

@@ -56,7 +56,7 @@ def test_an_unknown_option_points_to_the_help_of_its_own_command(capsys: pytest.
 @pytest.mark.parametrize("words", [["--num-workers="], ["--num-workers", ""], ["--which="], [""]])
 def test_an_empty_word_is_no_value(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """It is what a shell makes of a variable that is not set, and would be the current folder."""
-    assert "the value is empty: is a variable of the shell not set?" in refused(words, capsys)
+    assert "the value is empty: is a shell variable unset?" in refused(words, capsys)
 
 
 @pytest.mark.parametrize("flag", ["--num-workers", "--num_workers"])

@@ -163,7 +163,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "gzip": (b"\x1f\x8b\x08" + bytes(200), "a gzip file"),
     "tar": (
         b"val2017/1.jpg".ljust(100, b"\0") + b"0000644\0" + bytes(404),
-        "no zip file: it begins with bytes 76 61 6c",
+        "not a zip file: it begins with bytes 76 61 6c",
     ),
     "zeros": (bytes(5000), "its first 4,096 bytes are zeros"),
     "first bytes gone": (GOOD[10:], "."),
@@ -308,8 +308,8 @@ REFUSED |= {
     "an end in the middle of the comment": (two_ends(EMPTY + b"more"), "two ends"),
     "an archive in the middle of the comment": (two_ends(INNER + b"yy"), "two ends"),
     "a comment that is cut": (end_field(GOOD, 20, "<H", 5) + b"hi", "comment is cut: 3 bytes"),
-    "data behind": (GOOD + b"J" * 60000, "60,000 bytes are behind its end"),
-    "an archive that is cut behind": (GOOD + DEFLATED[:-5], "bytes are behind its end"),
+    "data behind": (GOOD + b"J" * 60000, "60,000 bytes follow its end"),
+    "an archive that is cut behind": (GOOD + DEFLATED[:-5], "bytes follow its end"),
     "in a tar": (tar(tarfile.GNU_FORMAT) + GOOD, "a tar archive"),
     "fewer announced": (end_field(GOOD, 8, "<L", 0x10001), "1 entry is announced, its directory has 2"),
     "more announced": (end_field(GOOD, 8, "<L", 0x50005), "5 entries are announced, its directory has 2"),
@@ -325,7 +325,7 @@ REFUSED |= {
     "cut a little later": (OUTER[: OUTER.index(INNER) + len(INNER) + 30], "two archives in one"),
     "zip64 that contradicts": (
         GOOD[:-22] + struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, 59, 0)
-        + struct.pack("<4sLQL", b"PK\6\7", 0, len(GOOD) - 22, 1) + GOOD[-22:], "different things",
+        + struct.pack("<4sLQL", b"PK\6\7", 0, len(GOOD) - 22, 1) + GOOD[-22:], "differently",
     ),
     "zip64 record elsewhere": (GOOD[:-22] + struct.pack("<4sLQL", b"PK\6\7", 0, 7, 1) + GOOD[-22:], "zip64 record"),
     "of a later version": (directory_field(GOOD, 6, "<H", 64), "version 6.4"),
@@ -354,7 +354,7 @@ def old_tar() -> bytes:
 
 
 NO_ZIP: dict[str, tuple[bytes, str]] = {
-    "a web page": (b"\n\n<!DOCTYPE html>\n<html><head><title>Sign in</title>" + b" " * 99, "a web page, no zip file: <!DOCTYPE html>"),
+    "a web page": (b"\n\n<!DOCTYPE html>\n<html><head><title>Sign in</title>" + b" " * 99, "a web page, not a zip file: <!DOCTYPE html>"),
     "a web page with a mark": (b"\xef\xbb\xbf<HTML lang=en>", "a web page"),
     "a web page behind a remark": (b"<!-- cached --><html>", "a web page"),
     "an answer of S3": (b'<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>', "an XML page.*AccessDenied"),

@@ -169,7 +169,7 @@ def test_a_wrong_archive_on_the_server_is_refused_by_name(
     ("table", "message"),
     [
         ('{"name": "x", "files": [{"path": "../x", "bytes": 1, "sha256": "%s"}]}', "must be relative"),
-        ('{"name": "x", "files": [{"path": "x", "bytes": 1, "sha256": "abc"}]}', "64 small hex digits"),
+        ('{"name": "x", "files": [{"path": "x", "bytes": 1, "sha256": "abc"}]}', "64 lowercase hex digits"),
         ('{"name": "x", "files": [{"path": "x", "bytes": -1, "sha256": "%s"}]}', "-1 bytes"),
         ('{"name": "x", "filez": []}', "did you mean 'files'"),
         ("[]", "expected an object"),

@@ -28,7 +28,7 @@ BAD = {name: names for name, names in MEET.items() if not any(path.endswith("/")
 
 @pytest.mark.parametrize("name", BAD)
 def test_paths_that_cannot_all_be_files_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(StageError, match=r"is no release table\n  why: .*path '"):
+    with pytest.raises(StageError, match=r"is not a release table\n  why: .*path '"):
         read_release(table(tmp_path, *BAD[name]))
 
 
@@ -36,7 +36,7 @@ def test_paths_that_cannot_all_be_files_are_refused(tmp_path: Path, name: str) -
     "path", ["http://u:S3CR3T@h/train2017.zip", "//u:S3'CR3T@h/x", "http://u:S3'CR3T@h/x?k=S3CR3T"]
 )
 def test_a_login_in_a_table_is_not_shown(tmp_path: Path, path: str) -> None:
-    with pytest.raises(StageError, match="is no release table") as caught:
+    with pytest.raises(StageError, match="is not a release table") as caught:
         read_release(table(tmp_path, path))
     assert "CR3T" not in str(caught.value) and "***" in str(caught.value)
 

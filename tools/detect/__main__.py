@@ -278,7 +278,7 @@ def _session(path: Path) -> Any:
             kind = kind_by_head(stream.read(HEAD_BYTES), path.stat().st_size)
         why = f"it is {kind}" if "ONNX" not in kind else shown(in_words(error).splitlines()[0][:200])
         raise UserError(
-            f"{shown(path)} is no network that onnxruntime takes\n  why: {why}\n"
+            f"{shown(path)} is not a network that onnxruntime can load\n  why: {why}\n"
             f"  fix: make it again: {command('mv', path, path.with_name(path.name + '.old'))} && {_made_by(path)}"
         ) from None
 
@@ -298,7 +298,7 @@ def _open_onnx(arguments: argparse.Namespace, resize: str, post: str) -> Opened:
 
     if not arguments.model.is_file():
         raise FileNotFoundError(
-            f"{instead_of('file', arguments.model)}\n  why: MODEL is a network, or the run folder of one\n  fix: check the path, or make it: {_made_by(arguments.model)}"
+            f"{instead_of('file', arguments.model)}\n  why: MODEL is a network or a run folder\n  fix: check the path, or make it: {_made_by(arguments.model)}"
         )
     labels = arguments.labels or arguments.model.with_name(LABELS_NAME)
     if not labels.is_file():

@@ -55,7 +55,7 @@ def claimed_in(folder: Path) -> Claimed:
         return Claimed({_source(row): _bare(row["picture"]) for row in rows if "picture" in row})
     except (RecordError, OSError, KeyError, TypeError, AttributeError):
         raise UserError(
-            f"{path} is in the way\n  why: it is no file that this command wrote\n"
+            f"{path} is in the way\n  why: this command did not write it\n"
             "  fix: move it aside, or name another folder with --output"
         ) from None
 

@@ -117,7 +117,7 @@ def fit_to(arguments: argparse.Namespace, variant: Variant) -> int:
 def _require_free(path: Path) -> None:
     if os.path.lexists(path):
         raise UserError(
-            f"{shown(path)} is there already\n  why: it may be somebody's, or what a run was started with\n"
+            f"{shown(path)} exists already\n  why: it may be somebody's, or what a run was started with\n"
             "  fix: name another --output, or remove it"
         )
 

@@ -48,7 +48,7 @@ def data_root(
     made = (root / receipt_name("import_data")).is_file()
     if not source.exists():
         if made:
-            say(f"{shown(source)} is gone; its import is used: {shown(root)}")
+            say(f"{shown(source)} is missing; using its import: {shown(root)}")
             return root, kind
         raise UserError(
             f"{shown(source)}: no such folder\n  why: --dataset-type {kind} reads its images and labels\n"
@@ -104,7 +104,7 @@ def with_data_roots(parsed: Parsed, say: Say) -> Parsed:
     folders = list(map(Path, config.datasets))
     if not named and not folders[0].exists() and (kind or foreign_layout(Path(DUSTY_NV))):
         if not Path(DUSTY_NV).is_dir():
-            raise UsageError(f"--dataset-type {kind}: its folder is to be named with --data FOLDER")
+            raise UsageError(f"--dataset-type {kind}: name its folder with --data FOLDER")
         say(
             f"--data is not given and there is no {DEFAULT_ROOT}: {DUSTY_NV}/ is taken, as dusty-nv's trainer does"
         )
@@ -134,6 +134,6 @@ def _say_defaults(named: dict[str, object], say: Say) -> None:
         say(f"as pytorch-ssd trains on {named['dataset_type']} unless told: {', '.join(taken)}")
     if not {"pretrained_ssd", "base_net"} & named.keys():
         say(
-            "from scratch, which wants thousands of images; dusty-nv's trainer starts from a net that knows VOC: "
+            "from scratch, which needs thousands of images; dusty-nv's trainer starts from a net trained on VOC: "
             "--net mb1-ssd --pretrained-ssd models/mobilenet-v1-ssd-mp-0_675.pth"
         )

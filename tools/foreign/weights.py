@@ -37,7 +37,7 @@ def run_of(model: Path, told: Told, unless_told: str, say: Callable[[str], None]
     require_there(model)
     if model.suffix == ".onnx":
         if told.net:
-            say(f"note: {shown(told.net)}: not looked at, since {shown(model)} is the whole net")
+            say(f"note: {shown(told.net)}: ignored, since {shown(model)} is the whole net")
         return model
     if model.is_dir() or _is_ours(model):
         _require_as_told(model, told)
@@ -49,7 +49,7 @@ def run_of(model: Path, told: Told, unless_told: str, say: Callable[[str], None]
     if (run / "checkpoints.json").is_file():
         say(f"{shown(model)}: imported already into {shown(run)}")
         return run
-    say(f"{shown(model)}: weights of another trainer, which are imported once: into {shown(run)}")
+    say(f"{shown(model)}: weights of another trainer, imported once into {shown(run)}")
     from tools.import_weights.__main__ import main
 
     labels = ["--labels", str(told.labels)] if told.labels else []
@@ -102,7 +102,7 @@ def _net(name: str) -> str:
 
 def _other(told: str, model: Path, has: str, fix: str) -> UserError:
     return UserError(
-        f"{told}: {shown(model)} {has}\n  why: a checkpoint knows that by itself, and nothing changes it afterwards\n  fix: {fix}"
+        f"{told}: {shown(model)} {has}\n  why: the checkpoint records this, and it cannot change afterwards\n  fix: {fix}"
     )
 
 

@@ -65,7 +65,7 @@ def open_foreign(path: Path) -> DetectorFile:
         raise UserError(
             f"{shown(path)} is a checkpoint of this toolkit\n"
             "  why: it has all that training, evaluation and export need\n"
-            f"  fix: use it as it is: {command('python -m tools.export_onnx', path)}"
+            f"  fix: use it directly: {command('python -m tools.export_onnx', path)}"
         )
     return source
 
@@ -98,7 +98,7 @@ def told_from(source: DetectorFile, origin: str | None) -> DetectorFile:
     )
     raise UserError(
         f"--from {origin}: {shown(source.path)} is {told}\n"
-        "  why: --from is for files whose maker nothing tells\n  fix: leave --from out"
+        "  why: --from is for files that do not tell their maker\n  fix: leave --from out"
     )
 
 

@@ -28,7 +28,7 @@ def require_new(run: Path) -> None:
     require_folder_place(run)
     if run.is_dir() and any(run.iterdir()):
         raise UserError(
-            f"{shown(run)} is not empty\n  why: what is there is somebody's, and an imported run is a folder of its own\n"
+            f"{shown(run)} is not empty\n  why: its files are somebody's, and an imported run needs a folder of its own\n"
             "  fix: name a new folder with --output"
         )
 

@@ -204,7 +204,7 @@ def _draw(path: Path, row: Variant, asked: Asked, priors: str) -> None:
 def _require_free(path: Path) -> None:
     if os.path.lexists(path):
         raise UserError(
-            f"{shown(path)} is there already\n  why: it may be somebody's\n  fix: name another file, or remove it"
+            f"{shown(path)} exists already\n  why: it may be somebody's\n  fix: name another file, or remove it"
         )
 
 

@@ -171,7 +171,7 @@ def require_no_data(folder: Path, example: str) -> None:
     """For a folder that was named with ``--output``. Raises UserError (three lines); ``example`` is a place that fits."""
     if why := data_at(folder):
         raise UserError(
-            f"{shown(folder)} is no place for results\n  why: {why}\n"
+            f"{shown(folder)} cannot hold results\n  why: {why}\n"
             f"  fix: name a folder of its own with --output, such as {example}"
         )
 
@@ -200,7 +200,7 @@ class ArraysRecord:
             )
         folder = Path(self.image_folder)
         if folder.is_absolute() or ".." in folder.parts:
-            raise ValueError(f"the image folder {folder} leaves the data root")
+            raise ValueError(f"the image folder {folder} is outside the data root")
 
 
 def tidy(name: str) -> str:

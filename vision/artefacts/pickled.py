@@ -70,7 +70,7 @@ class Machine:
                     raise BadPickle(f"its pickle has more than {MAX_STEPS:,} steps")
                 step = _STEPS.get(opcode.name)
                 if step is None:
-                    raise BadPickle(f"its pickle uses {opcode.name}, which no file with weights does")
+                    raise BadPickle(f"its pickle uses {opcode.name}, which no weights file does")
                 step(program, argument)
             return program.result
         except BadPickle:

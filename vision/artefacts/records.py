@@ -50,7 +50,7 @@ def _read_regular(path: Path, max_bytes: int) -> bytes:
     with os.fdopen(open_regular(path), "rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > max_bytes:
-            raise RecordError(f"{path}: {size:,} bytes, at most {max_bytes:,} are expected")
+            raise RecordError(f"{path}: {size:,} bytes; at most {max_bytes:,} are expected")
         return stream.read()
 
 
@@ -102,7 +102,7 @@ def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
     if len(seen) < len(pairs):
         names = [name for name, _ in pairs]
         double = next(name for name in names if names.count(name) > 1)
-        raise RecordError(f"{where}: the key {double!r} is twice in one object")
+        raise RecordError(f"{where}: the key {double!r} comes twice in one object")
     return seen
 
 

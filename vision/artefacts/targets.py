@@ -30,7 +30,7 @@ def require_file_place(path: Path, fix: str = "") -> None:
 
     ``fix``: what to do about it, where that is not to name another file.
     """
-    _require(Path(path), stat.S_ISREG, "a file is to be written there", "name another file", fix)
+    _require(Path(path), stat.S_ISREG, "a file should be written there", "name another file", fix)
 
 
 def require_folder_place(path: Path, fix: str = "") -> None:

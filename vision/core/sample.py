@@ -36,7 +36,7 @@ class InputSpec:
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
-            raise ValueError(f"{self.channels} input channels: there is 3 (RGB) and 1 (grey)")
+            raise ValueError(f"{self.channels} input channels: expected 3 (RGB) or 1 (grey)")
         if self.height < 1 or self.width < 1:
             raise ValueError(f"input size {self.width}×{self.height} px: both sides must be positive")
 

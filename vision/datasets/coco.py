@@ -172,7 +172,7 @@ def _read_record(folder: Path, root: Path, split: str) -> ArraysRecord:
 def _missing(folder: Path, root: Path, split: str) -> str:
     if not root.is_dir():
         fix = root_advice.root_wanted(root)
-        return f"{instead_of('folder', root)}\n  why: the data are to be there\n  fix: {fix}"
+        return f"{instead_of('folder', root)}\n  why: the data should be there\n  fix: {fix}"
     return (
         f"{folder}: no arrays of the split {split!r} here; the index stage makes them\n"
         f"  fix: {root_advice.arrays_wanted(root, split)}"

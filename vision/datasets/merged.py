@@ -50,7 +50,7 @@ def merged(
         if more := [name for name in part.classes if _spelled(name, wanted) not in wanted]:
             raise DatasetError(
                 f"{shown(part.root)}: other classes than the run: {listed(sorted(more), 5)}\n"
-                "  why: the run learns no such class\n"
+                "  why: the run does not learn these classes\n"
                 "  fix: make it with the --classes of the run (an option of the stages), or name other data"
             )
     if len(parts) == 1 and parts[0].classes == wanted:

@@ -46,7 +46,7 @@ def arrays_wanted(root: Path, split: str) -> str:
     if meant := root_meant(root):
         return f"name the data folder itself: {quoted(meant)}"
     return (
-        f"for COCO, which is fetched: {_run(root, '--splits', splits)}\n"
+        f"to fetch COCO: {_run(root, '--splits', splits)}\n"
         f"       for your own: put {_sources(root, 'train')} there, the same for val, then: "
         f"{_run(root, '--from', 'validate_images')}"
     )

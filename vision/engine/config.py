@@ -372,7 +372,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
         why = reason(error) if path.is_file() else instead_of("file", path)
         raise UserError(f"--config {shown(path)} cannot be read: {why}") from None
     except UnicodeDecodeError:
-        raise UserError(f"--config {shown(path)} cannot be read: it is no UTF-8 text") from None
+        raise UserError(f"--config {shown(path)} cannot be read: it is not UTF-8 text") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark is not None else ""

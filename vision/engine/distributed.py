@@ -100,7 +100,7 @@ def done_by_first(name: str, work: Callable[[], int]) -> int:
         return int(store.get(name))
     except RuntimeError:
         raise UserError(
-            f"{name} was not finished\n  why: the first process, which does it for all, is gone\n  fix: start all of them again"
+            f"{name} was not finished\n  why: the first process, which does it for all, has ended\n  fix: start all processes again"
         ) from None
 
 

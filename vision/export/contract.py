@@ -72,7 +72,7 @@ def check(path: Path, opset: int, classes: int) -> GraphFacts:
         raise
     except Exception as error:  # protobuf and onnx raise kinds of their own for a broken file
         raise ContractBroken(
-            f"{path} is no valid ONNX file", [in_words(error).splitlines()[0]], DRAW_AGAIN
+            f"{path} is not a valid ONNX file", [in_words(error).splitlines()[0]], DRAW_AGAIN
         ) from error
     broken = [
         *_about_version(model, opset),

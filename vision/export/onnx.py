@@ -76,10 +76,10 @@ def export(
     :raises NotReplaced: what stands in the place of a file is none
     """
     if opset not in OPSETS:
-        raise UserError(f"--opset {opset}: {OPSETS[0]} to {OPSETS[-1]} are offered")
+        raise UserError(f"--opset {opset}: {OPSETS[0]} to {OPSETS[-1]} are supported")
     if output.suffix != ".onnx":
         raise UserError(
-            f"--output {output}: detectNet knows the kind of file by its name; it must end in .onnx"
+            f"--output {output}: detectNet tells the kind of file by its name; it must end in .onnx"
         )
     labels = labels_text(opened.classes)
     exported = _require_own(output, opened.classes, elsewhere)

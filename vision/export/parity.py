@@ -210,7 +210,7 @@ def _require_a_right_answer(what: str, gap: Gap) -> None:
             f"torch in float32 is {gap.torch_float32:.2e} away from float64 in {what}; nothing was published",
             [
                 (
-                    f"as much would have to be allowed that a fault could hide ({gap.allowed:.2e}, at most {LARGEST_ROUNDING:g}); "
+                    f"the allowed rounding would be so large that it could hide a fault ({gap.allowed:.2e}, at most {LARGEST_ROUNDING:g}); "
                     "such logits come from weights that grew too large"
                 )
             ],

@@ -123,7 +123,7 @@ class Parser(argparse.ArgumentParser):
 
     def _get_value(self, action: argparse.Action, word: str) -> Any:
         if not word and action.nargs != argparse.PARSER:  # Path("") would be the current folder
-            raise argparse.ArgumentError(action, "the value is empty: is a variable of the shell not set?")
+            raise argparse.ArgumentError(action, "the value is empty: is a shell variable unset?")
         return super()._get_value(action, word)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -190,7 +190,7 @@ def comma_list(text: str) -> list[str]:
             (row,) = csv.reader([line], skipinitialspace=True, strict=True)
             break
     else:
-        raise ValueError(f"{shortened(text)!r}: expected {COMMA_LIST}; its quotes do not fit")
+        raise ValueError(f"{shortened(text)!r}: expected {COMMA_LIST}; its quotes do not match")
     names = [name.strip() for name in row]
     if not names or not all(names):
         raise ValueError(f"{shortened(text)!r}: expected {COMMA_LIST}; one is empty")

@@ -170,7 +170,7 @@ def test_a_record_names_nothing_outside_its_folder(name: str, run: Path) -> None
     content = json.loads((run / "checkpoints.json").read_text())
     content["checkpoints"][0]["file"] = name
     (run / "checkpoints.json").write_text(json.dumps(content))
-    with pytest.raises(RecordError, match="no name of a checkpoint"):
+    with pytest.raises(RecordError, match="not a checkpoint name"):
         checkpoint.find(run)
 
 

@@ -39,7 +39,7 @@ def test_a_data_root_and_its_folders(inside: str, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(root)
     for place in (root / inside, tmp_path / "link" / inside):
         with pytest.raises(
-            UsageError, match=r"is no place for a run(.|\n)*data root(.|\n)*fix: .*--checkpoint-folder"
+            UsageError, match=r"cannot hold a run(.|\n)*data root(.|\n)*fix: .*--checkpoint-folder"
         ):
             require_place(place)
     require_place(root / "models" / "run")

@@ -166,7 +166,7 @@ MORE = [
     (put("scheduler", "gamma", float("nan")), "scheduler.gamma: expected a finite number"),
     (put("scheduler", "factor", 1), "scheduler: unknown key 'factor'"),
     (put("ema", "count", -1), "ema.count"),
-    (put("rng", "torch", torch.full((5056,), 255, dtype=torch.uint8)), "rng: no state of a generator"),
+    (put("rng", "torch", torch.full((5056,), 255, dtype=torch.uint8)), "rng: not the state of a generator"),
     (put("rng", "numpy", "position", 625), "rng.numpy.position"),
     (put("rng", "numpy", "keys", torch.full((624,), -1)), "rng.numpy.keys"),
     (put("rng", "python", "internal", [1, 2]), "rng.python.internal"),

@@ -84,7 +84,7 @@ def test_a_validation_that_is_left_is_not_called_nothing(
     train: Callable[..., int], tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Stopped behind the last step: the resume validates and says so, the next one has nothing to do."""
-    run, left = tmp_path / "run", "the validation of the last epoch is missing, and comes now"
+    run, left = tmp_path / "run", "only the validation of the last epoch is missing and runs now"
     assert train(*tiny, "--epochs=1", "--stop-after-step=4", "--checkpoint-folder", run) == 0
     told = []
     for more in (["--stop-after-step=4"], [], []):

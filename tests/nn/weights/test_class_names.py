@@ -40,7 +40,7 @@ def test_lists_in_use_are_read(tmp_path: Path, text: str, names: list[str]) -> N
 )
 def test_what_is_no_list_is_refused_in_three_lines(tmp_path: Path, data: bytes, why: str) -> None:
     (tmp_path / "labels.txt").write_bytes(data)
-    with pytest.raises(UserError, match=f"is no list of class names\n  why: .*{why}(.|\n)*\n  fix: "):
+    with pytest.raises(UserError, match=f"is not a list of class names\n  why: .*{why}(.|\n)*\n  fix: "):
         read(tmp_path / "labels.txt")
 
 

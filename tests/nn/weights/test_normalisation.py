@@ -69,9 +69,7 @@ def test_a_grey_first_layer_is_folded_where_its_numbers_are_told_and_else_refuse
     nn.Sequential(ours).load_state_dict(folded)
     torch.testing.assert_close(ours((pixels - spec.mean) / spec.std), published((pixels - 127) / 128))
     for theirs, zero in ((IMAGENET, None), (PYTORCH_SSD_VGG, None), (PYTORCH_SSD, (123.0, 117.0, 104.0))):
-        with pytest.raises(
-            UserError, match=r"looks at one grey channel\n  why: .*\n  fix: take weights that look at RGB"
-        ):
+        with pytest.raises(UserError, match=r"takes one grey channel\n  why: .*\n  fix: use RGB weights"):
             fold(nn.Sequential(published).state_dict(), "0", None, theirs, spec, zero)
 
 

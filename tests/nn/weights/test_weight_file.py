@@ -196,7 +196,7 @@ def test_code_is_named_and_never_run(tmp_path: Path, legacy: bool, where: str) -
     path = _written(tmp_path / "x.pth", saved(content, legacy))
     found = read(path)
     assert found.code == (f"{os.system.__module__}.system",)
-    with pytest.raises(BadWeights, match=r"posix\.system(.|\n)*nothing of it was run(.|\n)*do not use it"):
+    with pytest.raises(BadWeights, match=r"posix\.system(.|\n)*nothing in it was run(.|\n)*do not use it"):
         found.require_no_code()
     assert not mark.exists()
     torch.load(path, weights_only=False)

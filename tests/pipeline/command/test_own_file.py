@@ -32,7 +32,7 @@ def test_options_of_a_root_are_refused_for_a_file_of_ones_own(
     stage: str, ignored: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = said_of(stage, [*WORDS[stage], *ignored], capsys)
-    assert f"{ignored[0].split('=')[0].replace('_', '-')}: means nothing" in said
+    assert f"{ignored[0].split('=')[0].replace('_', '-')}: has no meaning" in said
 
 
 @pytest.mark.parametrize("stage", WORDS)

@@ -148,7 +148,7 @@ def test_an_option_of_a_data_root_is_refused(
     with pytest.raises(SystemExit) as stopped:
         main(["--archive", str(archive), "--output", str(tmp_path / "made"), "--splits", "val"])
     assert stopped.value.code == 2 and not (tmp_path / "made").exists()
-    assert "--splits: means nothing for a file of your own" in capsys.readouterr().err
+    assert "--splits: has no meaning for a file of your own" in capsys.readouterr().err
 
 
 def test_good_archives_of_other_tests_are_taken(tmp_path: Path) -> None:

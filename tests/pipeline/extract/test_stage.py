@@ -193,7 +193,7 @@ def test_where_it_is_not_on_record_whose_the_images_are_the_owner_is_asked(
     before = val_names(root)
     assert releases.extract(releases.make("B", range(2))) == 1
     said = capsys.readouterr().err
-    assert "holds 6 images beside those of the archive" in said and "not on record" in said
+    assert "holds 6 images beside those of the archive" in said and "no record says" in said
     assert val_names(root) == before
 
 

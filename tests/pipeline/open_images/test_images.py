@@ -97,7 +97,7 @@ def test_what_the_server_says_of_the_bytes_is_held_against_them(
     server.headers = {"ETag": '"0123456789abcdef0123456789abcdef"'}
     job(NAMES[:2]).bring()  # an ETag of another server may be anything
     server.headers["x-goog-hash"] = "crc32c=AAAAAA==,md5=ASNFZ4mrze8BI0VniavN7w=="
-    with pytest.raises(StageError, match="its MD5 is not the one that the server told"):
+    with pytest.raises(StageError, match="its MD5 is not the one that the server sent"):
         job(NAMES[2:4]).bring()
 
 

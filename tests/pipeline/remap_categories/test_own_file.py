@@ -247,7 +247,7 @@ def test_a_map_that_is_none(text: str, tmp_path: Path, capsys: pytest.CaptureFix
     asked = own(tmp_path)
     (tmp_path / "map.json").write_text(text)
     assert remap_categories_command.main([*asked, "--category-map", str(tmp_path / "map.json")]) == 1
-    assert "is no category map" in capsys.readouterr().err and not (tmp_path / "made.json").exists()
+    assert "is not a category map" in capsys.readouterr().err and not (tmp_path / "made.json").exists()
 
 
 def test_another_run_on_the_same_output_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

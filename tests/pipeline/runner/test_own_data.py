@@ -53,7 +53,7 @@ def test_it_is_refused_before_a_fetch_and_the_printed_command_uses_it(
     before = own_files(by_hand)
     assert run(by_hand, "--mirror", SERVER) == 1
     said = capsys.readouterr().err
-    assert "are not of the pipeline's making" in said and "nothing was fetched" in said
+    assert "are not made by the pipeline" in said and "nothing was fetched" in said
     assert own_files(by_hand) == before and not (by_hand / "archives").exists()
     printed(said, "pipeline/runner/own_data.py:_fix", "--workers", "1")
     assert states(by_hand, capsys) == ["own", "own", "done", "done", "done"]
@@ -97,7 +97,7 @@ def test_a_release_that_is_named_is_the_way_back_and_a_refused_one_changes_nothi
 ) -> None:
     assert run(by_hand, "--from", "validate_images") == 0
     assert run(by_hand, "--release", "coco", "--mirror", SERVER) == 1
-    assert "are not of the pipeline's making" in capsys.readouterr().err
+    assert "are not made by the pipeline" in capsys.readouterr().err
     assert states(by_hand, capsys)[:2] == ["own", "own"]
 
 
@@ -206,7 +206,7 @@ def test_where_there_are_no_images_yet_both_ways_are_named(
     (tmp_path / ODD).mkdir()
     assert run(tmp_path / ODD, "--from", "validate_images") == 1
     said = capsys.readouterr().err
-    assert "for COCO, which is fetched: python -m pipeline run" in said
+    assert "to fetch COCO: python -m pipeline run" in said
     assert "for your own: put train2017/ and annotations/instances_train2017.json there" in said
 
 

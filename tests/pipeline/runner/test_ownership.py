@@ -65,7 +65,7 @@ def test_what_no_note_claims_stays_and_is_named(settings: Settings, name: str, k
     else:
         path.symlink_to(other if kind == "link" else settings.root / "nowhere")
     before = snapshot(settings.root, lambda name: name.startswith(".pipeline"))
-    with pytest.raises(StageError, match=f"{name} is not of the pipeline's making"):
+    with pytest.raises(StageError, match=f"{name} is not made by the pipeline"):
         run(settings)
     assert snapshot(settings.root, lambda name: name.startswith(".pipeline")) == before
 
@@ -183,7 +183,7 @@ def test_under_the_name_of_every_output_of_every_stage(
     target.write_text("mine")
     for words in (["run", "--root", str(own_root)], ["run", "--root", str(own_root), "--force"]):
         assert main(words) == 1
-        assert f"{target} is not of the pipeline's making" in capsys.readouterr().err
+        assert f"{target} is not made by the pipeline" in capsys.readouterr().err
         assert target.read_text() == "mine"
 
 

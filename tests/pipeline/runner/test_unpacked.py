@@ -130,7 +130,7 @@ def test_what_is_in_the_root_already_stays(
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
     assert main(words) == 1
-    assert "not of the pipeline's making" in capsys.readouterr().err
+    assert "not made by the pipeline" in capsys.readouterr().err
     assert list(mine.parent.iterdir()) == [mine] and mine.read_bytes() == b"mine"
 
 

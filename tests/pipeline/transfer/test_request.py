@@ -185,5 +185,5 @@ def test_an_encoding_that_nobody_asked_for() -> None:
 
 
 def test_a_redirect_to_what_is_no_address() -> None:
-    with pytest.raises(Hopeless, match=r"it redirects to 'http://\[b', which is no address"):
+    with pytest.raises(Hopeless, match=r"it redirects to 'http://\[b', which is not an address"):
         follow("http://a/x", "http://[b")

@@ -72,7 +72,7 @@ def test_files_that_are_no_images_are_counted_apart_and_nothing_is_drawn_of_noth
     assert check(root) == 0
     said = capsys.readouterr().out
     assert "7 of 7 images can be used\n" in said
-    assert said.count("no images, which stay") == 1 and ": 4, such as '.DS_Store'" in said
+    assert said.count("not images and stay") == 1 and ": 4, such as '.DS_Store'" in said
     assert len((root / "report/images.jsonl").read_text().splitlines()) == 7
     assert not (root / "rejects.jsonl").read_bytes() and not (root / "report/bad_images.png").exists()
     (root / "train2017/stray.jpg").write_bytes((root / "train2017/a.jpg").read_bytes())

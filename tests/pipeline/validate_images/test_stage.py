@@ -164,7 +164,7 @@ def test_a_killed_worker_stops_the_stage_and_rejects_nothing(
         "run",
         lambda self, items, stop: iter([[(next(iter(items)), WorkerCrash(exit_code))]]),
     )
-    with pytest.raises(StageError, match="does not make it a bad image"):
+    with pytest.raises(StageError, match="does not prove the image bad"):
         check_all(jobs_of(made), tmp_path, 1)
 
 

@@ -369,7 +369,7 @@ def test_what_is_no_network_is_three_lines(
     (tmp_path / "labels.txt").write_text("BACKGROUND\ncat\n")
     assert main([str(tmp_path / "x.onnx"), str(tmp_path), "--output", str(tmp_path / "found")]) == 1
     what, why, fix = capsys.readouterr().err.splitlines()
-    assert "x.onnx is no network" in what and says in why and fix.startswith("  fix: ")
+    assert "x.onnx is not a network" in what and says in why and fix.startswith("  fix: ")
 
 
 def test_a_network_that_overflows_is_an_error_and_not_a_bad_network(

@@ -155,7 +155,8 @@ def test_data_of_other_classes_are_refused(
     path.write_text(json.dumps(record))
     assert main([str(small_run), "--datasets", str(root), "--output", str(tmp_path), "--workers", "0"]) == 1
     assert (
-        "other classes than the run: somebody\n  why: the run learns no such class" in capsys.readouterr().err
+        "other classes than the run: somebody\n  why: the run does not learn these classes"
+        in capsys.readouterr().err
     )
     assert not (tmp_path / "metrics.json").exists()
 

@@ -52,7 +52,7 @@ def test_it_is_imported_once_and_found_again(
     assert "imported once, into" in said and "imported already into" in said
     source.rename(tmp_path / "elsewhere")
     assert data_root("voc", source, print) == first and len(calls) == 2
-    assert "is gone; its import is used" in capsys.readouterr().out
+    assert "is missing; using its import" in capsys.readouterr().out
 
 
 def test_a_data_root_is_taken_as_it_is(calls: Calls, miniature_root: Path) -> None:
@@ -134,7 +134,7 @@ def test_images_that_are_elsewhere_are_told_by_a_command(
     with pytest.raises(NotImported):
         data_root("voc", source, print)
     said = capsys.readouterr().err
-    assert "where the images are elsewhere, in DIR" in said
+    assert "if the images are elsewhere, in DIR" in said
     printed(said, AGAIN, "--no-run", fill={"DIR": images})
     assert len(list(Path(f"{ODD}-imported/train2017").iterdir())) == 16
 
@@ -199,7 +199,7 @@ def test_the_first_process_is_gone_before_the_import_is_done(tmp_path: Path) -> 
         train_ranks(2, tmp_path / "ranks", *words, before=killed_import), limit_s=240
     )
     assert (first, other) == (-signal.SIGKILL, 1) and "Traceback" not in said
-    assert "why: the first process, which does it for all, is gone" in said
+    assert "why: the first process, which does it for all, has ended" in said
 
 
 # ---------------------------------------------------------------- the options of a training

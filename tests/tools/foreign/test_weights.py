@@ -85,4 +85,4 @@ def test_what_contradicts_a_checkpoint_is_refused_with_the_fix(
     with pytest.raises(FileNotFoundError):
         run_of(file, Told(labels=tmp_path / "nowhere.txt"), "", print)
     run_of(Path("x.onnx"), Told("mb1-ssd"), "", print)
-    assert "note: mb1-ssd: not looked at, since x.onnx is the whole net" in capsys.readouterr().out
+    assert "note: mb1-ssd: ignored, since x.onnx is the whole net" in capsys.readouterr().out

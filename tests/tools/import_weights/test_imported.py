@@ -187,7 +187,7 @@ def test_boxes_of_another_net_and_a_width_that_is_none_are_refused(
     torch.save(published, place / "net.pth")
     (place / "boxes.json").write_text('{"maps": ["0.2x0.3"]}')
     for words, said in (
-        (("--priors", place / "boxes.json"), "--priors: the prior boxes are made for another net than mb2-ssd-lite"), (("--width-mult", "0"), "--width-mult 0"),
+        (("--priors", place / "boxes.json"), "--priors: the prior boxes were made for another net than mb2-ssd-lite"), (("--width-mult", "0"), "--width-mult 0"),
         (("--priors", place / "gone.json"), "cannot be read: there is no file"), (("--priors", "cocoo"), "no prior profile is called 'cocoo'"),
     ):  # fmt: skip
         assert call(place / "net.pth", *words) == 1

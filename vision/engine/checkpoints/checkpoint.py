@@ -206,8 +206,8 @@ def load(path: Path | str) -> Checkpoint:
         raise DamagedCheckpoint(str(error)) from None
     if file.strangers:
         raise DamagedCheckpoint(
-            f"{path} holds objects, which no checkpoint of this toolkit does: {', '.join(file.strangers[:4])}\n"
-            "  why: a checkpoint of pytorch-ssd holds its scheduler so; training cannot resume from that\n"
+            f"{path} holds objects; no checkpoint of this toolkit does: {', '.join(file.strangers[:4])}\n"
+            "  why: a checkpoint of pytorch-ssd holds its scheduler in this way; training cannot resume from it\n"
             f"  fix: its weights start a new run: {command(PRETRAINED, path)}"
         )
     return _typed(file.content, path)

@@ -89,7 +89,7 @@ class RunFolder:
         ]
         for record in records:
             if not _NAME.fullmatch(record.file):
-                raise RecordError(f"{self.record_path}: {record.file!r} is no name of a checkpoint")
+                raise RecordError(f"{self.record_path}: {record.file!r} is not a checkpoint name")
         return records
 
     def strays(self) -> list[Path]:

@@ -77,7 +77,7 @@ def open_detector(
     with without_first_weights():
         detector = build_from(checkpoint.config, len(checkpoint.classes))
     if weights == "ema" and not checkpoint.ema:
-        raise UserError(f"{path}: the run kept no average of its weights (--ema 0); there are raw ones only")
+        raise UserError(f"{path}: the run kept no average of its weights (--ema 0); it has only raw ones")
     try:
         detector.load_state_dict(checkpoint.weights if weights == "raw" else checkpoint.evaluated_weights)
     except RuntimeError as error:

@@ -69,7 +69,7 @@ def _arguments_are_ours(run: Path) -> bool:
 
 def _refused(run: Path, why: str) -> UsageError:
     return UsageError(
-        f"{shown(run)} is no place for a run\n  why: {why}\n"
+        f"{shown(run)} cannot hold a run\n  why: {why}\n"
         "  fix: name a folder of its own with --checkpoint-folder, such as models/my-experiment-1"
     )
 

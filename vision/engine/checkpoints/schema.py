@@ -145,7 +145,7 @@ def generators(value: Any, where: str) -> None:
     try:
         set_host_generators(value, random.Random(0), np.random.RandomState(0), torch.Generator())
     except (ValueError, TypeError, RuntimeError) as error:
-        raise RecordError(f"{where}: no state of a generator: {str(error).splitlines()[0]}") from None
+        raise RecordError(f"{where}: not the state of a generator: {str(error).splitlines()[0]}") from None
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def require_known(results: Results, truth: GroundTruth) -> None:
             shown = ", ".join(map(str, strange[:5].tolist())) + (" …" if len(strange) > 5 else "")
             raise UserError(
                 f"results name {counted(len(strange), f'{kind} id')} that the ground truth does not have: {shown}; "
-                "they are of another data set or split"
+                "they belong to another data set or split"
             )
 
 

@@ -72,7 +72,7 @@ def require_as_recorded(path: Path) -> None:
         fix = (
             command("python train_ssd.py --pretrained-ssd", path / files[-1]) if files else "name a .pth file"
         )
-        raise UserError(f"{shown(path)} is a folder\n  why: weights are taken from a file\n  fix: {fix}")
+        raise UserError(f"{shown(path)} is a folder\n  why: weights are read from a file\n  fix: {fix}")
     run = RunFolder(path.parent)
     if path.is_file() and run.record_path.is_file():
         for record in run.records():

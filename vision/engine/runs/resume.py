@@ -98,7 +98,7 @@ def _planned(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
         require_own_labels(run, checkpoint.classes)
     if "checkpoint_folder" in parsed.explicit and run_folder(config).resolve() != run.resolve():
         raise UsageError(
-            f"--resume continues in the folder of its checkpoint, {shown(run)}\n"
+            f"--resume trains in the folder of its checkpoint, {shown(run)}\n"
             f"  why: --checkpoint-folder says {shown(run_folder(config))}\n"
             f"  fix: leave that out, or start a new run there: "
             f"{command(NEW_FROM, file, '--checkpoint-folder', run_folder(config))}"
@@ -129,7 +129,7 @@ def _fresh(parsed: Parsed) -> Plan:
     require_place(run)
     if RunFolder(run).records():
         raise UsageError(
-            f"{shown(run)} holds a run already\n  why: a fresh start would be written over it\n"
+            f"{shown(run)} holds a run already\n  why: a new run would overwrite it\n"
             f"  fix: {command(RESUME, run)}, or choose another --checkpoint-folder"
         )
     require_nothing_foreign(run)

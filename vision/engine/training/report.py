@@ -37,15 +37,15 @@ def begin(session: Session, state: TrainState, plan: Plan, machine: Machine, ini
     if state.step < session.total_steps and not state.schedule.factor(state.step):
         session.console.warn(
             f"the learning rate is 0 from here on: the schedule ended with step {state.schedule.horizon:,}; "
-            "--t-max EPOCHS gives it another end"
+            "--t-max EPOCHS changes its end"
         )
     if state.epoch >= session.config.epochs:
         session.console.say(
-            "  nothing to do: all epochs are done; --epochs N goes further, with --t-max N for a schedule as long"
+            "  nothing to do: all epochs are done; --epochs N trains longer, --t-max N makes the schedule as long"
         )
     elif state.step >= session.total_steps and not _planned_stop(session.config, state):
         session.console.say(
-            "  every step is done; the validation of the last epoch is missing, and comes now"
+            "  every step is done; only the validation of the last epoch is missing and runs now"
         )
 
 

@@ -94,6 +94,6 @@ def read(path: Path) -> list[str]:
 
 def _no_list(path: Path, why: str) -> UserError:
     return UserError(
-        f"{shown(path)} is no list of class names\n  why: {why}\n"
-        "  fix: a class a line, in the order of the training, as UTF-8"
+        f"{shown(path)} is not a list of class names\n  why: {why}\n"
+        "  fix: write one class per line, in the order of the training, as UTF-8"
     )

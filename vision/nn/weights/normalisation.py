@@ -72,9 +72,9 @@ def fold(
     given = (theirs.mean, theirs.std, zero or (spec.mean,) * 3)
     if kernel.shape[1] == 1 and any(len({*each}) > 1 for each in given):
         raise UserError(
-            f"the first layer of these weights looks at one grey channel\n  why: their input, {theirs.words}, is one of red, "
+            f"the first layer of these weights takes one grey channel\n  why: their input, {theirs.words}, is one of red, "
             "green and blue, and nobody tells what it was in grey\n"
-            "  fix: take weights that look at RGB: their first layer is summed for a grey net"
+            "  fix: use RGB weights: their first layer is summed for a grey net"
         )
     mean, std, at = (torch.tensor(each, dtype=torch.float64)[: kernel.shape[1]] for each in given)
     kernel = kernel.double()  # (c, 3 or 1, k, k)

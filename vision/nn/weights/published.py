@@ -27,6 +27,6 @@ def require_there(path: Path) -> None:
         return
     what, where = PUBLISHED[path.name]
     raise FileNotFoundError(
-        f"{shown(path)}: no such file\n  why: it is published by the authors of pytorch-ssd ({what}), and not fetched by itself\n"
+        f"{shown(path)}: no such file\n  why: the authors of pytorch-ssd publish it ({what}); it is not fetched automatically\n"
         f"  fix: fetch {where}{path.name}, save it as {quoted(path)}, then run the same command"
     )

@@ -89,15 +89,15 @@ class WeightFile:
         """Raises BadWeights for a file that names code, and for one that is a whole object."""
         if self.code:
             raise BadWeights(
-                f"{shown(self.path)} names code, or what this toolkit does not know: {_named_first(self.code)}; refused\n"
-                "  why: a file with weights needs no such thing; nothing of it was run\n"
+                f"{shown(self.path)} names code, or something that this toolkit does not know: {_named_first(self.code)}; refused\n"
+                "  why: a weights file does not need it; nothing in it was run\n"
                 "  fix: do not use it; ask whoever made it for the state_dict alone"
             )
         if isinstance(self.content, Stranger):
             raise BadWeights(
                 f"{shown(self.path)} is a whole pickled object, a {shown(self.content.made_by)}, and no weights\n"
-                "  why: only its own code could make it again, and no code of a file is run here\n"
-                "  fix: save its weights where its code is at home: torch.save(model.state_dict(), FILE)"
+                "  why: only its own code could load it, and no code in a file is run here\n"
+                "  fix: save its weights where its code is installed: torch.save(model.state_dict(), FILE)"
             )
 
 
@@ -192,7 +192,7 @@ def _zip_errors() -> Iterator[None]:
         RuntimeError, ValueError,
     ) as error:  # fmt: skip
         said = shown(str(error)[:120]) or type(error).__name__
-        raise Wrong(f"its bytes are not those that were written: {said}") from None
+        raise Wrong(f"its bytes differ from those that were written: {said}") from None
 
 
 END, END64, END64_LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
@@ -214,7 +214,7 @@ def _check_directory(stream: BinaryIO, size: int) -> None:
             raise Wrong("the end of its zip directory is damaged")
         (directory_bytes,) = struct.unpack_from("<Q", tail, at64 + 40)
     if directory_bytes > MAX_DIRECTORY_BYTES:
-        raise Wrong(f"its zip directory has {directory_bytes:,} bytes, {MAX_DIRECTORY_BYTES:,} are the most")
+        raise Wrong(f"its zip directory has {directory_bytes:,} bytes, the limit is {MAX_DIRECTORY_BYTES:,}")
     stream.seek(0)
 
 

@@ -52,13 +52,13 @@ def read_prior_file(path: Path) -> str:
         _require_boxes(text, f"{where}: maps")
     except RecordError as error:
         raise UserError(
-            f"--priors: {error}\n  why: prior boxes are read from a file that tools.fit_priors has written\n"
+            f"--priors: {error}\n  why: prior boxes are read from a file written by tools.fit_priors\n"
             "  fix: name such a file, or a profile such as coco"
         ) from None
     if record.digest is not None and record.digest != digest_of(text):
         raise UserError(
             f"--priors: {where}: its boxes are not those of its digest\n  why: it was changed, or is damaged\n"
-            '  fix: fit them again; if the change is meant, let the file say "digest": null'
+            '  fix: fit them again; if the change is intended, write into the file "digest": null'
         )
     return text
 
@@ -100,7 +100,7 @@ def profile_of(priors: str, profiles: Mapping[str, PriorProfile], net: str) -> P
     wanted, given = (one.shapes_per_cell for one in (next(iter(profiles.values())), profile))
     if given != wanted:
         raise ValueError(
-            f"the prior boxes are made for another net than {net}\n"
+            f"the prior boxes were made for another net than {net}\n"
             f"  why: they are {', '.join(map(str, given))} a cell of each map, and {net} has {', '.join(map(str, wanted))}\n"
             f"  fix: tools.fit_priors fits boxes for this net with --net {net}"
         )
