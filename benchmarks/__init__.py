@@ -1,4 +1,4 @@
-"""What it costs: each program prints a table and writes it to ``results/``.
+"""Measurements: each program prints a table and writes it to ``results/``.
 
 * ``stages.py``, ``noop.py``, ``download.py``, ``annotations/``   the data stages
 * ``augmentation.py``, ``feeding/``, ``train_step.py``, ``checkpoint.py``       training

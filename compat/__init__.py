@@ -1,6 +1,6 @@
-"""Names that people know from pytorch-ssd: each takes its old options, prints the new command and starts it.
+"""pytorch-ssd's scripts under their old names: each takes its old options, prints the new command and runs it.
 
-* ``old_options.py``              the table of old options, and how the new command is told and started
+* ``old_options.py``              the table of old options, and how the new command is printed and started
 * ``eval_ssd.py``                 python -m tools.evaluate      * ``onnx_export.py``        python -m tools.export_onnx
 * ``run_ssd_example.py``          python -m tools.detect        * ``run_ssd_live_demo.py``  gone: detectnet does it
 * ``open_images_downloader.py``   python -m pipeline.open_images

@@ -5,5 +5,5 @@
 * ``run_stage.py``       signals, exit codes; a single stage as a command
 * ``next_step.py``       the command that is printed when a run ends
 * ``sinks.py``           results on stdout, another stream or /dev/null
-* ``working_folder.py``  the hidden folder beside one file of the user's that is being made
+* ``working_folder.py``  the hidden folder beside an output while it is being made
 """

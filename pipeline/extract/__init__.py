@@ -2,6 +2,6 @@
 
 * ``__main__.py``          the command line      * ``stage.py``  STAGE, what the runner calls
 * ``own_archive.py``       one archive of the user's, without a data root
-* ``split_folder.py``      the folder of a split: made, repaired, rid of an earlier release; the user's files stay
-* ``already_unpacked.py``  files that are already what the archive holds are taken over
+* ``split_folder.py``      makes and repairs the folder of a split, removes images of an earlier release; keeps the user's files
+* ``already_unpacked.py``  takes over files that already equal the archive's
 """

@@ -2,7 +2,7 @@
 
 * ``check.py``        one image, as a worker process checks it      * ``check_many.py``   many: workers, journal, progress
 * ``worker_pool.py``  processes that may crash or be killed without blaming an image      * ``fork_server.py``  where they are forked from
-* ``safe_read.py``    reads files of a folder that nobody vouches for
-* ``journal.py``      what was checked before a stop                * ``absence.py``      missing and unreadable images
+* ``safe_read.py``    reads files of an untrusted folder
+* ``journal.py``      the verdicts that a restart reuses                * ``absence.py``      missing and unreadable images
 * ``settings.py``     names, and what may change a verdict          * ``verdicts.py``     reads ``report/images.jsonl``
 """

@@ -1,9 +1,9 @@
-"""Images of some classes of Open Images, in the layout of the ancestors' downloader. No stage: it comes before an import.
+"""Images of some classes of Open Images, in the layout of the ancestors' downloader. Not a stage: it comes before an import.
 
-* ``__main__.py``   the command line      * ``driver.py``  what happens in which order
-* ``release.py``    hosts, paths and columns of what is published: the one table of them
-* ``classes.py``    names → labels        * ``boxes.py``   their boxes, out of a gigabyte of CSV
+* ``__main__.py``   the command line      * ``driver.py``  the order of the work
+* ``release.py``    hosts, paths and columns of the published files, in one table
+* ``classes.py``    names → labels        * ``boxes.py``   finds their boxes in a gigabyte of CSV
 * ``selection.py``  which images          * ``images.py``  fetches them
 * ``statistics.py`` images and boxes by class and split
-* ``made.py``       what of a root is ours
+* ``made.py``       which files of a root this command made
 """

@@ -1,6 +1,6 @@
 """``python -m tools.import_weights``: weights of pytorch-ssd and torchvision → a run folder.
 
 * ``__main__.py``    the command
-* ``imported.py``    the file against the net it is for; which classes its heads speak of
-* ``run_folder.py``  the checkpoint and the files beside it, all at once
+* ``imported.py``    checks a file against its net; finds the classes of its heads
+* ``run_folder.py``  publishes the checkpoint and the files beside it together
 """

@@ -1,4 +1,4 @@
-"""The words that every room speaks.
+"""Types that every room uses.
 
 * ``sample.py``  ``Sample``, ``Batch``, ``Detections``, ``InputSpec``: shapes, units, ranges
 * ``boxes.py``   geometry of boxes: IoU, conversions, clipping

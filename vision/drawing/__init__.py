@@ -1,7 +1,7 @@
-"""What is drawn for people to look at: the same colours, the same letters and the same care for space everywhere.
+"""Drawings for people: the same colours, letters and layout everywhere.
 
-* ``palette.py``  a colour for each class, for those who see fewer colours, too
-* ``text.py``     letters: their size from the image's, names of any script, shortened to a width
+* ``palette.py``  a colour for each class, also for colour-blind readers
+* ``text.py``     text: size relative to the image, any script, shortened to a width
 * ``boxes.py``    boxes with names on an image, names that do not hide each other
 * ``sheet.py``    images side by side with captions
 """

@@ -5,7 +5,7 @@
 * ``model.py``        freezing, device, wrappers, moving average  * ``optim.py``    optimiser and learning rate
 * ``state.py``        everything that the loop changes            * ``distributed.py``  processes that train together
 * ``interrupt.py``    what happens on Ctrl-C and SIGTERM
-* ``checkpoints/`` state ↔ file, and the record    * ``runs/`` a run over its sessions
+* ``checkpoints/`` state ↔ file, and the record    * ``runs/`` a run across its sessions
 * ``evaluation/`` images → detections → 12 numbers    * ``training/`` the loop and its surroundings
 * ``panels/`` what is drawn of it
 """

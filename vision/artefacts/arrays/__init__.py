@@ -1,4 +1,4 @@
-"""The flat arrays of a split as they are read: by the trainer's data set and by the statistics.
+"""Reads the flat arrays of a split, for the trainer's data set and the statistics.
 
-* ``mapped.py``  ``arrays.json``, and the arrays mapped into memory once they fit each other
+* ``mapped.py``  ``arrays.json``, and the arrays, checked against each other and mapped into memory
 """

@@ -2,9 +2,9 @@
 
 * ``checkpoint.py``     saves, loads, finds, restores
 * ``schema.py``         what a checkpoint must hold, part by part
-* ``fit.py``            its tensors against the net and optimiser that its arguments describe
-* ``folder.py``         the run folder: files, ``checkpoints.json``, which is newest and whole
+* ``fit.py``            checks its tensors against the net and optimiser that its arguments describe
+* ``folder.py``         the run folder: files, ``checkpoints.json``, which is the newest good one
 * ``open_detector.py``  a run or a checkpoint → a detector
-* ``find_runs.py``, ``run_place.py``, ``data_place.py``   which run was meant; where a run may lie; where its data are
+* ``find_runs.py``, ``run_place.py``, ``data_place.py``   which run is meant; where a run may be; where its data are
 * ``versions.py``       which libraries wrote it
 """

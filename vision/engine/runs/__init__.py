@@ -1,10 +1,10 @@
-"""A run over its sessions.
+"""A run across its sessions.
 
-* ``resume.py``         fresh or resumed, and with which arguments; what may differ and what is refused
-* ``plan.py``           what was decided before a session starts
-* ``initial.py``        weights that a fresh run starts from
+* ``resume.py``         new run or resume, and its arguments; what may differ, what is refused
+* ``plan.py``           what is decided before a session starts
+* ``initial.py``        weights that a new run starts from
 * ``metric_logger.py``  ``metrics.jsonl`` and TensorBoard, every step once
 * ``metrics_csv.py``     the epochs of ``metrics.jsonl`` as a table; ``run_card.py``  what TensorBoard shows beside curves
-* ``truncate_logs.py``  logs back to the checkpoint that is resumed; later rows are moved aside
-* ``lock.py``           one trainer a run folder      * ``disk.py``  room for checkpoints, asked first
+* ``truncate_logs.py``  truncates logs to the resumed checkpoint; moves later rows aside
+* ``lock.py``           one trainer per run folder    * ``disk.py``  checks disk space for checkpoints first
 """

@@ -1,6 +1,6 @@
-"""Backbones, one file a family: ``forward(images)`` gives the list of source maps, finest first.
+"""Backbones, one file per family: ``forward(images)`` gives the list of source maps, finest first.
 
-* ``tapped.py``        a sequence of layers, and which of their maps are taken
+* ``tapped.py``        a sequence of layers, and which of their maps are sources
 * ``vgg16.py``         VGG16 with its fully connected layers as convolutions
 * ``mobilenet_v1.py``  MobileNetV1
 * ``mobilenet_v2.py``  MobileNetV2 at any width

@@ -1,4 +1,4 @@
-"""Necks, one file each: ``forward(maps)`` gives the list of maps that the heads look at.
+"""Necks, one file each: ``forward(maps)`` gives the list of maps for the heads.
 
 * ``extra_layers.py``  SSD's extra layers down to 1 × 1
 * ``rfb.py``           receptive field blocks

@@ -1,4 +1,4 @@
-"""What a batch costs: where things are, and what they are.
+"""The loss of a batch: location and class.
 
 * ``matching.py``   which prior learns which box
 * ``detection.py``  the loss of a batch: matching, offsets, one of the losses of classes below, and the division

@@ -1,4 +1,4 @@
-"""What is said of a name that is no net's.
+"""The error for an unknown net name.
 
-* ``answers.py``  the name that was probably meant, or why there is no such net
+* ``answers.py``  the name that was probably meant, or why no such net exists
 """
