@@ -263,25 +263,18 @@ class TrainConfig:
     channels_last: bool = option(True, "store weights channels last, which is faster", MACHINE, "named")  # fmt: skip
     deterministic: bool = option(
         False,
-        "use only deterministic kernels (exact resume needs them on a GPU, not on a CPU)",
+        "use only deterministic kernels (needed for exact resume on a GPU, not on a CPU)",
         MACHINE,
         "named",
     )
-    compile: bool = option(
-        False, "compile the net with torch.compile: slower start, faster steps", MACHINE, "named"
-    )
+    compile: bool = option(False, "torch.compile the net: slower start, faster steps", MACHINE, "named")
     parallel: str = option(
         "none", "dp = one process drives all GPUs (nn.DataParallel); for more, start with torchrun",
         MACHINE, "named", choices=("none", "dp"),
     )  # fmt: skip
     sync_bn: bool = option(False, "batch statistics over all processes of torchrun (GPUs only)", MACHINE, "named")  # fmt: skip
     threads: int = option(
-        0,
-        "CPU threads of torch; 0 = torch's choice, or the run's on resume",
-        MACHINE,
-        "named",
-        low=0,
-        high=1024,
+        0, "CPU threads of torch; 0 = its choice, or the run's on resume", MACHINE, "named", low=0, high=1024
     )
 
 
