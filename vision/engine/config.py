@@ -262,10 +262,7 @@ class TrainConfig:
     )  # fmt: skip
     channels_last: bool = option(True, "store weights channels last, which is faster", MACHINE, "named")  # fmt: skip
     deterministic: bool = option(
-        False,
-        "use only deterministic kernels (needed for exact resume on a GPU, not on a CPU)",
-        MACHINE,
-        "named",
+        False, "use only deterministic kernels (exact resume on a GPU needs them)", MACHINE, "named"
     )
     compile: bool = option(False, "torch.compile the net: slower start, faster steps", MACHINE, "named")
     parallel: str = option(
