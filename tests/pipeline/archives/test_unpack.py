@@ -47,7 +47,7 @@ def test_what_the_owner_put_beside_the_images_stays(
     assert ("kept 5 entries that are not from the archive" in said) == damage
     assert main(["verify", "--root", str(own_root)]) == 0
     rows = (own_root / "rejects.jsonl").read_text()
-    assert "notes.txt" not in rows and "no image" in said, "counted apart and said"
+    assert "notes.txt" not in rows and "are not images" in said, "counted apart and said"
 
 
 @pytest.mark.parametrize("second_names", [True, False])
