@@ -46,7 +46,7 @@ def test_the_command_says_what_it_is_in_three_lines(
         and why.startswith("  why: it is ")
         and fix.startswith("  fix: nothing of it")
     )
-    assert "not a zip file" not in why and not (tmp_path / "made").exists()
+    assert "File is not a zip file" not in why and not (tmp_path / "made").exists()
 
 
 @pytest.mark.parametrize("name", DAMAGED)
