@@ -82,7 +82,7 @@ def test_a_missing_key_is_named() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b'{"a": 1, "a": 2}', "'a' is twice"),
+        (b'{"a": 1, "a": 2}', "'a' comes twice"),
         (b'{"a": NaN}', "NaN is no JSON number"),
         (b"[Infinity]", "Infinity"),
         (b"[1e999]", "too large"),
