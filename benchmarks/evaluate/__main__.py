@@ -1,0 +1,226 @@
+"""What evaluation costs after the net has answered, beside the ways it replaces, in turns in the same run.
+
+    python -m benchmarks.evaluate           # writes benchmarks/results/evaluate_<device>_<date>.md; minutes: pycocotools
+    python -m benchmarks.evaluate --quick   # under a minute: 500 images for the metric, fewer rounds, no file
+
+* post-processing: mb2-ssd-lite (3000 priors × 81 classes) with drawn weights at threshold 0.01, against a predictor as
+  the ancestors' is (``ancestor.py``); both must find the same best 100
+* COCO's metric: 5,000 images × 100 drawn detections, from ``Results`` to the 12 numbers, which must be equal to the bit
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":  # before the imports: they take a while
+    if not __package__:  # run as a file: as `python -m` has it
+        __import__("sys").path[0] = __import__("os").path.realpath(__file__ + "/../../..")
+    from vision.messages.early import guard
+
+    guard()
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from statistics import median
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from benchmarks.download import once
+from benchmarks.evaluate import ancestor
+from benchmarks.evaluate.synthetic import DETECTIONS, a_split
+from benchmarks.results import device, publish, today
+from vision.core.sample import Detections, InputSpec
+from vision.engine.evaluation.coco_map import choose_backend, score
+from vision.ssd.build import build_detector
+from vision.ssd.model import Detector
+from vision.ssd.postprocess import detect
+from vision.ssd.variants import find
+
+NET, CLASSES, RESOLUTION = "mb2-ssd-lite", 81, 300
+SCORE_THRESHOLD, IOU_THRESHOLD, BEST = 0.01, 0.45, 100
+RATIO_LIMIT, SECONDS_LIMIT = 100, 1.0
+CLOSE = 1e-5
+"""Boxes (fractions) and scores closer than this are the same: the two ways sum in another order."""
+
+Seconds = tuple[float, float]
+"""By the clock, and of processor time (all threads)."""
+
+
+class Compared(NamedTuple):
+    """How the best of two ways agree: rows found in both, rows of the first, and how many of the others have the last score."""
+
+    same: int
+    rows: int
+    tied: int
+
+
+def raw_outputs(seed: int) -> tuple[Detector, Tensor, Tensor]:
+    """The net with drawn weights and what it says to an image of noise: logits (1, P, C), offsets (1, P, 4)."""
+    torch.manual_seed(seed)
+    model = build_detector(find(NET), CLASSES, InputSpec(RESOLUTION, RESOLUTION)).eval()
+    image = torch.randint(0, 256, (1, 3, RESOLUTION, RESOLUTION), dtype=torch.uint8)
+    with torch.no_grad():
+        logits, offsets = model(model.input_spec.normalise(image))
+    return model, logits, offsets
+
+
+def best_of(found: Detections, limit: int = BEST) -> Detections:
+    """The ``limit`` best, boxes clamped to the image, best first."""
+    order = found.scores.argsort(descending=True, stable=True)[:limit]
+    return Detections(found.boxes_xyxy[order].clamp(0, 1), found.scores[order], found.labels[order])
+
+
+def compared(ours: Detections, theirs: Detections) -> Compared:
+    """Each row of ``ours`` is looked for once in ``theirs``."""
+    left = list(range(len(theirs)))
+    lost = []
+    for row in range(len(ours)):
+        match = next((other for other in left if _is_same(ours, row, theirs, other)), None)
+        if match is None:
+            lost.append(row)
+        else:
+            left.remove(match)
+    last = min(float(ours.scores.min()), float(theirs.scores.min())) if len(ours) and len(theirs) else 0.0
+    tied = sum(float(ours.scores[row]) <= last + CLOSE for row in lost)
+    return Compared(len(ours) - len(lost), max(len(ours), len(theirs)), tied)
+
+
+def _is_same(a: Detections, i: int, b: Detections, j: int) -> bool:
+    return bool(
+        a.labels[i] == b.labels[j]
+        and (a.scores[i] - b.scores[j]).abs() < CLOSE
+        and (a.boxes_xyxy[i] - b.boxes_xyxy[j]).abs().max() < CLOSE
+    )
+
+
+def paired(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[Seconds]]:
+    """The ways in turn, round after round, so that a disturbance hits all of them."""
+    found: dict[str, list[Seconds]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            found[name].append(once(way))
+    return found
+
+
+def rows(times: dict[str, list[Seconds]], unit_s: float) -> tuple[list[str], float]:
+    """Lines of the table in units of ``unit_s``, the replaced way first; and the median ratio of the clocks to the last."""
+    ours = times[list(times)[-1]]
+    lines, ratio = [], 1.0
+    for name, pairs in times.items():
+        clocks, processors = zip(*pairs, strict=True)
+        ratios = [one / other[0] for one, other in zip(clocks, ours, strict=True)]
+        if pairs is not ours:
+            ratio = median(ratios)
+        own = [seconds / unit_s for seconds in (median(clocks), min(clocks), max(clocks), median(processors))]
+        processor_ratio = median(p / o[1] for p, o in zip(processors, ours, strict=True))
+        lines.append(
+            f"| {name} | {_number(own[0])} | {_number(own[1])}–{_number(own[2])} | {_number(own[3])} "
+            f"| {median(ratios):,.0f} ({min(ratios):,.0f}–{max(ratios):,.0f}) | {processor_ratio:,.0f} |"
+        )
+    return lines, ratio
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def header(unit: str) -> list[str]:
+    return [
+        f"| way | {unit}, median | least–most | processor, {unit} | × the last (least–most) | × by processor |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+
+
+def post_processing(rounds: int) -> list[str]:
+    model, logits, offsets = raw_outputs(seed=0)
+
+    def theirs() -> Detections:
+        return ancestor.predict(logits[0], offsets[0], model.priors_cxcywh, SCORE_THRESHOLD, IOU_THRESHOLD)
+
+    def ours() -> Detections:
+        return detect(logits, offsets, model, SCORE_THRESHOLD)[0]
+
+    ours()
+    times = paired(
+        {"a loop over classes and boxes in Python": theirs, "vision.ssd.postprocess": ours}, rounds
+    )
+    lines, ratio = rows(times, 1e-3)
+    agree = compared(best_of(ours()), best_of(theirs()))
+    return [
+        f"### Post-processing, {logits.shape[1]} priors × {logits.shape[2]} classes, threshold {SCORE_THRESHOLD}, drawn weights", "",
+        *header("ms"), *lines, "",
+        f"* {ratio:,.0f} ×, wanted ≥ {RATIO_LIMIT} ×: {_met(ratio >= RATIO_LIMIT)}",
+        f"* of the best {agree.rows}, {agree.same} are the same; {agree.tied} of the others have the last one's score: "
+        + _met(agree.same + agree.tied == agree.rows == BEST),
+        "",
+    ]  # fmt: skip
+
+
+def metric(images: int, rounds: int, whole: bool) -> list[str]:
+    truth, results = a_split(images)
+    fast = choose_backend("auto")
+    numbers = {}
+
+    def by(backend: str) -> None:
+        numbers[backend] = score(results, truth, backend).metrics
+
+    small = a_split(20)
+    score(small[1], small[0], fast)  # imports
+    score(small[1], small[0], "pycocotools")
+    times = paired({name: partial(by, name) for name in ("pycocotools", fast)}, rounds)
+    lines, ratio = rows(times, 1.0)
+    seconds = median(clock for clock, _ in times[fast])
+    equal = numbers["pycocotools"] == numbers[fast]
+    wanted = [
+        f"* {ratio:,.0f} ×, wanted ≥ {RATIO_LIMIT} ×: {_met(ratio >= RATIO_LIMIT)}",
+        f"* {seconds:.2f} s, wanted ≤ {SECONDS_LIMIT:g} s: {_met(seconds <= SECONDS_LIMIT)}",
+    ]
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in times)
+    return [
+        f"### COCO's metric, {images:,} images × {DETECTIONS} detections ({versions})", "",
+        *header("s"), *lines, "",
+        *(wanted if whole else ["* what is wanted is wanted of 5,000 images"]),
+        f"* the 12 numbers are equal to the bit: {_met(equal)}; AP {numbers[fast]['AP']:.4f}", "",
+    ]  # fmt: skip
+
+
+def _met(is_so: bool) -> str:
+    return "met" if is_so else "MISSED"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.evaluate", description="Cost of post-processing and of COCO's metric."
+    )
+    parser.add_argument("--quick", action="store_true", help="500 images, fewer rounds, print only")
+    parser.add_argument("--images", type=int, help="of the metric (5000; 500 with --quick)")
+    parser.add_argument("--rounds", type=int, help="of post-processing (7; 3 with --quick)")
+    parser.add_argument("--metric-rounds", type=int, help="(3; 1 with --quick)")
+    parser.add_argument("--no-file", action="store_true", help="print only")
+    asked = parser.parse_args(argv)
+    images = asked.images or (500 if asked.quick else 5_000)
+    rounds = asked.rounds or (3 if asked.quick else 7)
+    metric_rounds = asked.metric_rounds or (1 if asked.quick else 3)
+    before = os.getloadavg()[0]
+    sections = [*post_processing(rounds), *metric(images, metric_rounds, images >= 5_000)]
+    lines = [
+        f"## Evaluation, {today()}", "",
+        (f"{device()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads of torch, Python {platform.python_version()}, "
+        f"torch {torch.__version__}; {rounds} and {metric_rounds} rounds; load average {before:.1f} before and "
+        f"{os.getloadavg()[0]:.1f} after"), "",
+        *sections,
+    ]  # fmt: skip
+    print(text := "\n".join(lines))
+    if not (asked.no_file or asked.quick):
+        words = sys.argv[1:] if argv is None else argv
+        publish("evaluate", " ".join(["python -m benchmarks.evaluate", *words]), text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

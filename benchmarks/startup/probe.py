@@ -1,0 +1,165 @@
+"""What ``benchmarks.startup`` runs in processes of its own; prints a line of JSON at the end.
+
+    python -m benchmarks.startup.probe train SECONDS WORD…   # the trainer with these words, up to the end of its first step
+    python -m benchmarks.startup.probe workers ROOT          # a loader with two workers that read all annotations
+
+SECONDS: ``time.monotonic()`` of whoever typed the command. Only light modules are imported before the clock runs.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+WORKERS, BATCH = 2, 8
+NOT_BEGUN = -1.0
+
+
+class ImportClock:
+    """Adds up what imports take, each outermost one once, by the clock and of processor time."""
+
+    def __init__(self) -> None:
+        self.seconds = self.processor = 0.0
+        self._depth = 0
+
+    def __enter__(self) -> ImportClock:
+        self._were = builtins.__import__, importlib.import_module
+        builtins.__import__, importlib.import_module = map(self._timed, self._were)  # type: ignore[assignment]
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        builtins.__import__, importlib.import_module = self._were
+
+    def _timed(self, importing: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any, **named: Any) -> Any:
+            if self._depth:
+                return importing(*arguments, **named)
+            self._depth, clock, processor = 1, time.monotonic(), time.process_time()
+            try:
+                return importing(*arguments, **named)
+            finally:
+                self._depth = 0
+                self.seconds += time.monotonic() - clock
+                self.processor += time.process_time() - processor
+
+        return timed
+
+
+def train(typed: float, words: list[str]) -> dict[str, float]:
+    """Of this process: clock and processor seconds from the command to the first batch in hand and to the end of its
+    step, and what of them were imports."""
+    begun = time.monotonic() - typed
+    found: dict[str, float] = {}
+    with ImportClock() as imports:
+        import train_ssd
+        from vision.engine.training import loop
+
+        step = loop.train_step
+
+        def first_step(*arguments: Any) -> Any:
+            if not found:
+                found.update(
+                    interpreter=begun, imports=imports.seconds, imports_processor=imports.processor,
+                    batch=time.monotonic() - typed, batch_processor=time.process_time(),
+                )  # fmt: skip
+            row = step(*arguments)
+            found.setdefault("step", time.monotonic() - typed)
+            return row
+
+        loop.train_step = first_step
+        status = train_ssd.main(words)
+    if status or "step" not in found:
+        raise SystemExit(f"the trainer made no step: it ended with {status}")
+    return found
+
+
+def workers(root: str) -> dict[str, float]:
+    """How long the slower of two workers takes to begin its first image, and the bytes that each holds more, at most, when
+    both have read all boxes."""
+    import multiprocessing
+
+    import numpy as np
+
+    from vision.core.sample import InputSpec, Sample
+    from vision.datasets.coco import CocoDetection
+    from vision.datasets.loading import make_loader
+    from vision.datasets.sampling import BatchSampler
+    from vision.datasets.workers import start_method
+    from vision.transforms import presets
+
+    context = multiprocessing.get_context(start_method(None))
+    began = context.RawArray("d", [NOT_BEGUN] * WORKERS)
+    wanted, read = context.RawValue("b", 0), context.RawArray("b", WORKERS)
+
+    class Watched:
+        """The trainer's transform, in a worker; tells when it was first called, and reads all boxes when it is asked to."""
+
+        def __init__(self) -> None:
+            self.plain = presets.build("ssd", InputSpec(300, 300), 0)
+            self.input_spec = self.plain.input_spec
+
+        def __call__(self, sample: Sample, epoch: int, index: int) -> Sample:
+            from torch.utils.data import get_worker_info
+
+            worker = get_worker_info().id  # type: ignore[union-attr]
+            if began[worker] == NOT_BEGUN:
+                began[worker] = time.monotonic()
+            if wanted.value and not read[worker]:
+                read_all(data)
+                read[worker] = 1
+            return self.plain(sample, epoch, index)
+
+    def read_all(data: CocoDetection) -> None:
+        columns = data.columns(
+            "boxes_xyxy_px", "labels", "is_crowd", "area", "image_ids", "heights", "widths"
+        )
+        for index in range(len(data)):
+            own = data.boxes_of(index)
+            for column in columns[:4]:
+                np.array(column[own])
+            for column in columns[4:]:
+                int(column[index])
+            data.path(index)
+
+    data = CocoDetection(root)
+    order = BatchSampler(len(data), BATCH, drop_last=True)
+    asked = time.monotonic()
+    loader = make_loader(data, Watched(), order, WORKERS)
+    batches = iter(loader)
+    for _ in range(4 * WORKERS):
+        next(batches)
+    pids = [process.pid for process in batches._workers]  # type: ignore[attr-defined]
+    before = [memory_of(pid) for pid in pids]
+    wanted.value = 1
+    while not all(read):
+        next(batches)
+    for _ in range(3 * WORKERS):  # those that were asked for before
+        next(batches)
+    more = [
+        tuple(now - then for now, then in zip(memory_of(pid), was, strict=True))
+        for pid, was in zip(pids, before, strict=True)
+    ]
+    return {
+        "start": max(began) - asked,
+        "private": max(one[0] for one in more),
+        "share": max(one[1] for one in more),
+    }
+
+
+def memory_of(process: int) -> tuple[int, int]:
+    """Bytes that only this process holds (USS), and with its share of what several hold (PSS)."""
+    text = Path(f"/proc/{process}/smaps_rollup").read_text()
+    found = {name: 1024 * int(kib) for name, kib in re.findall(r"^(\w+): +(\d+) kB$", text, re.M)}
+    return found["Private_Clean"] + found["Private_Dirty"], found["Pss"]
+
+
+if __name__ == "__main__":
+    what, first, *rest = sys.argv[1:]
+    print(json.dumps(train(float(first), rest) if what == "train" else workers(first)))

@@ -1,0 +1,78 @@
+"""The comparison of evaluation notices what differs, and says so."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks.evaluate import __main__ as benchmark
+from vision.core.sample import Detections
+
+
+def found(*scores: float) -> Detections:
+    boxes = torch.arange(len(scores) * 4, dtype=torch.float32).reshape(-1, 4) / 100
+    return Detections(boxes, torch.tensor(scores), torch.ones(len(scores), dtype=torch.int64))
+
+
+def test_equal_whatever_the_order_of_ties() -> None:
+    ours = found(0.9, 0.5, 0.5)
+    order = torch.tensor([0, 2, 1])
+    theirs = Detections(ours.boxes_xyxy[order], ours.scores[order], ours.labels[order])
+    assert benchmark.compared(ours, theirs) == (3, 3, 0)
+
+
+@pytest.mark.parametrize("name", ["boxes_xyxy", "scores", "labels"])
+@pytest.mark.parametrize(("row", "tied"), [(0, 0), (2, 1)])
+def test_a_difference_is_seen_and_told_from_a_tie_of_the_last(name: str, row: int, tied: int) -> None:
+    ours = found(0.9, 0.5, 0.4)
+    values = getattr(ours, name).clone()
+    values[row] += 1
+    theirs = dataclasses.replace(ours, **{name: values})
+    assert benchmark.compared(ours, theirs) == (2, 3, tied)
+
+
+def test_fewer_are_not_the_same() -> None:
+    assert benchmark.compared(found(0.9), found(0.9, 0.5)) == (1, 2, 0)
+
+
+def test_the_best_are_cut_and_clamped() -> None:
+    best = benchmark.best_of(found(0.1, 0.9, 0.5), 2)
+    assert best.scores.tolist() == pytest.approx([0.9, 0.5]) and best.boxes_xyxy.max() <= 1
+
+
+def test_ways_are_measured_in_turns() -> None:
+    said: list[str] = []
+    times = benchmark.paired({name: lambda name=name: said.append(name) for name in "ab"}, 2)  # type: ignore[misc]
+    assert said == ["a", "b", "a", "b"] and [len(one) for one in times.values()] == [2, 2]
+
+
+def test_the_ratio_is_the_median_of_the_rounds() -> None:
+    times = {"slow": [(10.0, 4.0), (90.0, 4.0), (20.0, 4.0)], "fast": [(1.0, 2.0), (1.0, 2.0), (1.0, 2.0)]}
+    lines, ratio = benchmark.rows(times, 1.0)
+    assert ratio == 20 and lines == [
+        "| slow | 20 | 10–90 | 4 | 20 (10–90) | 2 |",
+        "| fast | 1 | 1–1 | 2 | 1 (1–1) | 1 |",
+    ]
+
+
+def test_the_metric_is_equal_and_a_difference_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "equal to the bit: met" in "\n".join(benchmark.metric(10, 1, whole=False))
+    true_score = benchmark.score
+
+    def off(results: Any, truth: Any, backend: str) -> Any:
+        scores = true_score(results, truth, "hotcoco")
+        differs = float(backend == "pycocotools")
+        return dataclasses.replace(scores, metrics={**scores.metrics, "APl": differs})
+
+    monkeypatch.setattr(benchmark, "score", off)
+    assert "equal to the bit: MISSED" in "\n".join(benchmark.metric(10, 1, whole=True))
+
+
+def test_post_processing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a higher threshold than the benchmark's, where the loop in Python is short."""
+    monkeypatch.setattr(benchmark, "SCORE_THRESHOLD", 0.02)
+    text = "\n".join(benchmark.post_processing(1))
+    assert "3000 priors × 81 classes, threshold 0.02" in text and "of the best " in text
