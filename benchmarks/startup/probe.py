@@ -135,7 +135,7 @@ def workers(root: str) -> dict[str, float]:
     batches = iter(loader)
     for _ in range(4 * WORKERS):
         next(batches)
-    pids = [process.pid for process in batches._workers]  # type: ignore[attr-defined]
+    pids = [process.pid for process in multiprocessing.active_children() if process.pid]
     before = [memory_of(pid) for pid in pids]
     wanted.value = 1
     while not all(read):
