@@ -31,7 +31,8 @@ class ImportClock:
 
     def __enter__(self) -> ImportClock:
         self._were = builtins.__import__, importlib.import_module
-        builtins.__import__, importlib.import_module = map(self._timed, self._were)  # type: ignore[assignment]
+        builtins.__import__ = self._timed(builtins.__import__)
+        importlib.import_module = self._timed(importlib.import_module)
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -73,7 +74,7 @@ def train(typed: float, words: list[str]) -> dict[str, float]:
             found.setdefault("step", time.monotonic() - typed)
             return row
 
-        loop.train_step = first_step
+        loop.train_step = first_step  # type: ignore[assignment]
         status = train_ssd.main(words)
     if status or "step" not in found:
         raise SystemExit(f"the trainer made no step: it ended with {status}")
