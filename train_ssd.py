@@ -147,6 +147,8 @@ def say_report(run: "Path", console: "Console") -> None:
         console.warn(f"no report: {said_of(error)}")
     except UserError as error:
         console.warn(f"no report: {error}")
+    except Exception as error:  # a fault of ours in a page takes nothing from the training
+        console.warn(f"no report: {type(error).__name__}: {error}")
 
 
 def main(argv: "list[str] | None" = None) -> int:

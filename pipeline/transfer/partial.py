@@ -77,6 +77,7 @@ class PartialFile:
         self._unsynced = 0
         self._syncing = SyncBeside()
         self._failed_sync: OSError | None = None
+        self._closing = False
 
     # What is there
 
@@ -101,7 +102,7 @@ class PartialFile:
                 return
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
             self._write_record()
-        self.sync()  # so that what was there survives the next restart of the machine, too
+            self._sync()  # so that what was there survives the next restart of the machine, too
 
     def require_ours(self) -> None:
         """Raises StageError for bytes that no record of ours speaks of: browsers name their parts so, too."""
@@ -216,23 +217,19 @@ class PartialFile:
                 view = view[written:]
             self._unsynced += len(data)
             if span.have - span.noted >= NOTE_EVERY or span.complete:
-                self._note_span(span)
+                self._note({"span": span.number, "have": span.have, "synced": False})
+                span.noted = span.have
             if self._unsynced >= SYNC_EVERY:
                 self._begin_sync()
             return True
-
-    def _note_span(self, span: Segment) -> None:
-        self._note({"span": span.number, "have": span.have, "synced": False})
-        span.noted = span.have
 
     def _note(self, row: dict[str, Any]) -> None:
         if self._notes is not None:
             self._notes.append(row)
 
-    def sync(self) -> None:
-        """All that was written so far is on the disk, and noted as such."""
-        self._syncing.wait()
-        with self._lock, self._named():
+    def _sync(self) -> None:
+        """All that was written is on the disk, and noted so. With the lock, and no fsync beside: one of two gets an error."""
+        with self._named():
             self._raise_failed_sync()
             if self._descriptor < 0:
                 return
@@ -248,7 +245,7 @@ class PartialFile:
 
     def _begin_sync(self) -> None:
         """Bytes keep arriving meanwhile; nothing where one is running."""
-        if self._notes is None or self._syncing.is_running:
+        if self._closing or self._notes is None or self._syncing.is_running:
             return
         self._unsynced = 0
         written = [(span, span.have) for span in self.spans]
@@ -296,14 +293,16 @@ class PartialFile:
 
     def close(self, sync: bool = True) -> None:
         """Nothing is written any more; what is there stays for the next run."""
+        with self._lock:
+            self._closing = True  # a connection that still writes begins no fsync
         if sync:
             self._syncing.wait()
         with self._lock:
             try:
                 if sync:
-                    self.sync()
+                    self._sync()
             finally:
-                descriptor, self._descriptor = self._descriptor, -1
+                self._closing, descriptor, self._descriptor = False, self._descriptor, -1
                 if descriptor >= 0:
                     os.close(descriptor)
                 self._close_notes()

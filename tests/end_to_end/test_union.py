@@ -48,8 +48,13 @@ def train() -> Iterator[Train]:
 def whole(roots: list[Path], train: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two epochs on both sets, balanced, at one go."""
     run = tmp_path_factory.mktemp("models") / ODD / "whole"
-    assert train(*line_of(roots, run)) == 0
+    assert train(*line_of(roots, run), "--report=true") == 0
     return run
+
+
+def test_the_report_has_the_worst_images_of_both(whole: Path) -> None:
+    page = (whole / "report.html").read_text()
+    assert "data:image/" in page, "images of a set of several are found"
 
 
 def line_of(roots: list[Path], run: Path) -> list[object]:

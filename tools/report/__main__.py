@@ -154,6 +154,7 @@ def write(
         sections.provenance(told),
     ]  # fmt: skip
     output.parent.mkdir(parents=True, exist_ok=True)
+    require_ours(output)  # it may have come while the images were looked at
     publish_bytes(output, page(f"Report: {run.absolute().name}", sections.head(told), parts))
     return output
 

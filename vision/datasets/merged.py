@@ -142,6 +142,10 @@ class MergedDetection:
         labels, unlabelled = self._labels[part][sample.labels], self.unlabelled_by_part[part]
         return replace(sample, labels=labels, image_id=self.image_ids[index], unlabelled=unlabelled)
 
+    def path(self, index: int) -> Path:
+        part, own = self._at(index)
+        return self.parts[part].path(own)
+
     def describe(self, index: int) -> str:
         part, own = self._at(index)
         return self.parts[part].describe(own)

@@ -87,8 +87,18 @@ def test_files_of_other_trainers_are_neither_replaced_nor_moved(
     assert contents(run) == before
 
 
+@pytest.mark.parametrize("name", ["metrics.csv", "report/detections.npz", "report/predictions.png"])
+def test_what_training_writes_beside_its_checkpoints_is_not_somebodys(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine")
+    with pytest.raises(UsageError, match=name):
+        require_nothing_foreign(tmp_path)
+
+
 def test_what_is_not_written_to_may_lie_there(tmp_path: Path) -> None:
-    for name in ("README.md", "notes.json", "ssd-mobilenet.onnx"):
+    (tmp_path / "report").mkdir()
+    for name in ("README.md", "notes.json", "ssd-mobilenet.onnx", "report/mine.png"):
         (tmp_path / name).touch()
     require_nothing_foreign(tmp_path)
     require_nothing_foreign(tmp_path / "nothing")

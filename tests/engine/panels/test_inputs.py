@@ -103,3 +103,21 @@ def test_boxes_are_fractions_and_large_images_get_smaller() -> None:
     np.testing.assert_allclose(scene.px(scene.boxes_xyxy), [[3, 4, 15, 16]], atol=1e-4)
     np.testing.assert_allclose(scene.crowds_xyxy, [[0, 0, 1, 1]])
     assert dimmed(np.full((2, 2, 3), 255, np.uint8)).max() < 200
+
+
+@pytest.mark.parametrize("layout", ["rgb", "planes"])
+def test_an_image_of_a_pack_is_shown_in_the_frame_of_its_boxes(
+    layout: str, tiles: list[sheet.Tile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    square = np.full((16, 16, 3), (90, 90, 90), np.uint8)
+    image = (
+        square
+        if layout == "rgb"
+        else np.concatenate([np.full((16, 16), 90), np.full((8, 16), 128)]).astype(np.uint8)
+    )
+    packed = replace(STORED, image=image, frame_hw=(40, 60))
+    monkeypatch.setattr(Images, "load", lambda self, index: packed)
+    inputs.preprocessing(data("none"), SampleKey(0, 0), "x")
+    assert tiles[0].caption.startswith("stored: 60 x 40 px")
+    assert tiles[0].pixels is not None
+    assert abs(float(np.median(tiles[0].pixels)) - 90) <= 1, "the grey of the pack, not its planes"

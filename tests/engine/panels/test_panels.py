@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.engine.tiny_runs import TINY, assert_same_run
+from vision.engine.checkpoints import run_place
 from vision.engine.config import TrainConfig
 from vision.engine.panels import panels as module
 from vision.engine.panels.panels import SPARE_BYTES, Panels
@@ -21,6 +22,11 @@ from vision.engine.runs.metric_logger import event_files
 NAMES = {"training_batch", "preprocessing", "augmentation", "priors", "matching", "predictions", "class_map"}
 LINE = [*TINY, "--epochs=3", "--validation-map=true", "--net=mb1-ssd-lite", "--freeze-bn=true"]
 """4 steps an epoch; batch statistics that stand still, which an evaluation in the middle of an epoch must not set going."""
+
+
+def test_a_run_folder_knows_their_names() -> None:
+    """So that nobody's file of such a name is replaced."""
+    assert set(run_place.PANELS) == NAMES
 
 
 @pytest.fixture(scope="module")

@@ -42,3 +42,17 @@ def test_lines_that_are_no_rows_are_left_to_the_resume(tmp_path: Path) -> None:
     path.write_bytes(b"")
     write_csv(tmp_path)
     assert table(tmp_path) == []
+
+
+def test_what_stands_in_the_way_stays_and_is_said(tmp_path: Path) -> None:
+    """No training ends for want of a table, and nobody's file is replaced."""
+    log.append(tmp_path / "metrics.jsonl", {"kind": "epoch", "epoch": 0, "step": 4})
+    path = tmp_path / "metrics.csv"
+    path.write_text("day,rain\n")
+    assert "is not ours" in str(write_csv(tmp_path)) and path.read_text() == "day,rain\n"
+    path.unlink()
+    path.mkdir()
+    assert "is not written" in str(write_csv(tmp_path)) and path.is_dir()
+    path.rmdir()
+    assert write_csv(tmp_path) is None and write_csv(tmp_path) is None, "and its own it makes again"
+    assert table(tmp_path) == [{"epoch": "0", "step": "4"}]

@@ -318,3 +318,25 @@ def test_not_more_than_a_few_syncs_are_owed(tmp_path: Path, monkeypatch: pytest.
         arriving.write(arriving.spans[0], bytes(50))
     assert waited == [200, 250]
     arriving.close()
+
+
+def test_a_connection_that_still_writes_does_not_hold_the_end_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between waiting for the fsync beside and taking the lock another one must not begin: both would wait for ever."""
+    arriving = part.PartialFile(tmp_path / "file.zip", 100, "one")
+    arriving.open(None)
+    monkeypatch.setattr(part, "SYNC_EVERY", 10)
+    wait, begun = arriving._syncing.wait, []
+
+    def straggler() -> None:
+        wait()
+        begun.append(arriving.write(arriving.spans[0], bytes(20)))
+
+    monkeypatch.setattr(arriving._syncing, "wait", straggler)
+    closing = threading.Thread(target=arriving.close, daemon=True)
+    closing.start()
+    closing.join(60)
+    assert not closing.is_alive() and begun == [True]
+    later = part.PartialFile(tmp_path / "file.zip", 100, "one")
+    assert later._read_record() and later.have == 20

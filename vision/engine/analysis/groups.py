@@ -34,9 +34,9 @@ CROWDING: Limits = (
     ("5 to 9", 5, 9),
     ("10 or more", 10, ENDLESS),
 )
-BORDER: Limits = (
-    ("touches it (within 1 px)", -ENDLESS, 1), ("within a tenth of the shorter side", 1, 0.1), ("farther inside", 0.1, ENDLESS),
-)  # fmt: skip
+BORDER = ("touches it (within 1 px)", "within a tenth of the shorter side", "farther inside")
+TOUCHES_PX, NEAR = 1, 0.1
+"""px; a share of the image's shorter side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,10 @@ def groups(scene: Scene) -> Iterator[Group]:
         for image, box in ((scene.true_image, scene.true_xywh), (scene.image, scene.xywh))
     ]
     shorter = [np.minimum(scene.height, scene.width)[image] for image in (scene.true_image, scene.image)]
-    for place, (name, _, _) in enumerate(BORDER):
+    for place, name in enumerate(BORDER):
         outside = []
         for distance, side in zip(away, shorter, strict=True):
-            where = np.where(distance <= 1, 0, np.where(distance <= 0.1 * side, 1, 2))
+            where = np.where(distance <= TOUCHES_PX, 0, np.where(distance <= NEAR * side, 1, 2))
             outside.append(where != place)
         yield _group(scene, "distance to the border", name, *outside)
 

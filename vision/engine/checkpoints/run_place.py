@@ -17,7 +17,13 @@ CODE = (
     ".git", ".ci", ".venv", "benchmarks", "configs", "constraints", "docs", "pipeline", "tests", "tools", "vision",
 )  # fmt: skip
 """Folders of the toolkit in which no run belongs."""
-WRITTEN = ("training_args.json", "labels.txt", "metrics.jsonl", "metrics.json")
+PANELS = (
+    "training_batch", "preprocessing", "augmentation", "priors", "matching", "predictions", "class_map",
+)  # fmt: skip
+WRITTEN = (
+    "training_args.json", "labels.txt", "metrics.jsonl", "metrics.json", "metrics.csv", "report/detections.npz",
+    *(f"report/{panel}.png" for panel in PANELS),
+)  # fmt: skip
 """Files, beside checkpoints and TensorBoard's, that a run writes under fixed names."""
 
 
@@ -38,8 +44,8 @@ def require_nothing_foreign(run: Path) -> None:
             run,
             f"it has {_first(weights)}, which no {RunFolder(run).record_path.name} of this toolkit claims",
         )
-    there = [name for name in WRITTEN if (run / name).exists()]
-    there += sorted(path.name for path in run.glob("events.out.tfevents.*"))
+    written = (*WRITTEN, "events.out.tfevents.*")
+    there = [str(path.relative_to(run)) for name in written for path in sorted(run.glob(name))]
     if there and not _arguments_are_ours(run):
         raise _refused(
             run, f"it has {_first(there)}, which a run writes, and no run of this toolkit has begun there"

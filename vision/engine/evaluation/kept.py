@@ -10,6 +10,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,6 +49,11 @@ class KeptFacts:
     schema: int = SCHEMA
 
 
+UNREADABLE = (
+    OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, MemoryError,
+)  # fmt: skip
+
+
 def keep(run: Path, results: Results, facts: KeptFacts) -> Path:
     """Publishes ``results``; an older file is replaced. Raises OSError."""
     path = run / KEPT
@@ -77,7 +83,7 @@ def read_kept(run: Path) -> tuple[Results, KeptFacts] | None:
             with np.load(stream, allow_pickle=False) as found:
                 facts = from_plain(KeptFacts, parse_json(found["facts"].tobytes(), str(path)), str(path))
                 columns = {name: found[name] for name in _COLUMNS}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, MemoryError):
+    except UNREADABLE:
         return None
     rows = len(columns["scores"]) if columns["scores"].ndim else -1
     for name, (kind, shape) in _COLUMNS.items():

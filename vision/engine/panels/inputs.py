@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
+from vision.core.sample import Sample
 from vision.datasets.loading import TransformedDataset
+from vision.datasets.packed.detection import rgb_of
 from vision.datasets.sampling import SampleKey
 from vision.drawing.sheet import Tile, draw_sheet
 from vision.engine.panels.scene import scene_of
@@ -35,10 +38,18 @@ def preprocessing(data: TransformedDataset, key: SampleKey, title: str) -> np.nd
     stored = data.dataset.load(key.index)
     trace = getattr(data.transform, "trace", lambda *_: [("resize", data[key])])
     tiles = []
-    for name, sample in [("stored", stored), *trace(stored, key.epoch, data.drawn_from(key))]:
+    for name, sample in [("stored", _as_framed(stored)), *trace(stored, key.epoch, data.drawn_from(key))]:
         size = f"{sample.width} x {sample.height} px, {counted(len(sample.labels), 'box')}"
         tiles.append(Tile(scene_of(sample, spec).with_truth(classes), f"{name}: {size}"))
     return draw_sheet(tiles, f"preprocessing of image {stored.image_id}, {title}", columns=3)
+
+
+def _as_framed(stored: Sample) -> Sample:
+    """The image of a pack, as its planes and its square are of no use to an eye, in the frame of its boxes."""
+    if stored.frame_hw is None:
+        return stored
+    height, width = stored.frame_hw
+    return replace(stored, image=cv2.resize(rgb_of(stored.image), (width, height)), frame_hw=None)
 
 
 def draws(data: TransformedDataset, key: SampleKey, title: str) -> np.ndarray:

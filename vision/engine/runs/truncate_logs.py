@@ -38,7 +38,7 @@ def truncate_logs(run: Path, step: int, epochs: int, epoch_finished: bool) -> li
 
     notes = _rewind_lines(run, belongs)
     notes += _missing_rows(run, step, epochs)
-    write_csv(run)
+    notes += filter(None, [write_csv(run)])
     return notes + _rebuild_events(run)
 
 

@@ -217,11 +217,11 @@ def save(
     if not session.group.is_main:
         return
     session.board.flush()
-    if finished_epoch is not None:
-        write_csv(session.run.path)
     seed_step(session.config.seed, state.step, session.group.rank)
     checkpoint.save(state, session.run, session.facts, metrics, finished_epoch, best)
     session.run.prune(session.config.keep_checkpoints)
+    if finished_epoch is not None and (refused := write_csv(session.run.path)):
+        session.console.warn(refused)
 
 
 def _is_time_to_save(state: TrainState, session: Session, saved_s: float) -> bool:
