@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ class Request:
     def beside(self, **change: Any) -> str:
         """``again`` with a root that is not there yet, beside its own."""
         number = 2
-        while (root := self.root.with_name(f"{self.root.name}-{number}")).exists():
+        place = self.root if self.root.name not in ("", "..") else Path(os.path.abspath(self.root))  # noqa: PTH100
+        while (root := place.with_name(f"{place.name}-{number}")).exists():
             number += 1
         return self.again(root=root, **change)
 

@@ -24,8 +24,9 @@ class SyncBeside:
 
         Both descriptors are closed at the end. ``failed`` is called with what an fsync or ``done`` raised.
         """
-        self._thread = threading.Thread(target=_sync, args=(data, notes, done, failed), daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=_sync, args=(data, notes, done, failed), daemon=True)
+        thread.start()
+        self._thread = thread  # only now: what is not started cannot be waited for
 
     def wait(self) -> None:
         """Returns when no fsync is running."""

@@ -92,7 +92,9 @@ def test_portraits_are_refused_with_the_command_that_puts_them_under_their_boxes
     }, "no size tells, and the stored frame is what COCO has"  # fmt: skip
     (line,) = (line for line in said.splitlines() if line.startswith("to use 6 images labelled upright: "))
     obey_in_a_shell(line.split(": ", 1)[1], repository)
-    assert states(root, capsys) == ["own", "own", "done", "done", "done"], "the choice is remembered"
+    assert states(root, capsys) == ["own", "own", "done", "done", "done", "optional"], (
+        "the choice is remembered"
+    )
 
     for split, photographs in (("train", TRAIN), ("val", VAL)):
         dataset = CocoDetection(root, split)

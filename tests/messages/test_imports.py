@@ -18,9 +18,9 @@ from vision.messages.system_errors import said_of
 BARE = [sys.executable, "-S"]
 """Without site-packages: the standard library alone."""
 ON_THEIR_OWN = {
-    "tools.demo", "tools.doctor", "tools.setup", "benchmarks.deliberate_faults", "pipeline.extract",
+    "tools.curves", "tools.demo", "tools.doctor", "tools.setup", "benchmarks.deliberate_faults", "pipeline.extract", "pipeline.pack",
 }  # fmt: skip
-"""These work with the standard library alone; one of them would install here."""
+"""These work with the standard library alone, ``pipeline.pack`` until it has found its root; one of them would install here."""
 THREE_LINES = re.compile(
     r"error: cannot import \w+\n  why: No module named '.+'; .+ lacks these of requirements.txt: torch, .+\n  fix: .+\n"
 )
@@ -34,6 +34,8 @@ ASKED = {
     "tools.inspect_checkpoint": ["file.pth"],
     "tools.prior_coverage": ["data"],
     "tools.fit_priors": ["data", "--net=mb2-ssd-lite", "--output=priors.json"],
+    "tools.report": ["run"],
+    "tools.compare": ["run", "run2"],
     "tools.import_weights": ["file.pth", "--net=mb2-ssd-lite", "--output=run"],
     "pipeline": ["list"],
     "pipeline.download": ["--url=http://127.0.0.1:9/x", f"--sha256={'0' * 64}", "--output=x"],

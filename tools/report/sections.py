@@ -72,7 +72,10 @@ def head(told: Told) -> str:
     if told.analysis is not None:
         low, high = told.analysis.ap_interval
         if tiles and low == low:
-            tiles[0] = (*tiles[0][:2], f"95 %: {low:.3f} to {high:.3f}, if other images had been drawn")
+            tiles[0] = (
+                *tiles[0][:2],
+                f"95 %: {max(0.0, low):.3f} to {min(1.0, high):.3f}, if other images had been drawn",
+            )
         best = told.analysis.thresholds
         if best.f1.max(initial=0) > 0:
             tiles.append((f"{best.best:.2f}", "threshold", f"to deploy with: best F1, {best.f1.max():.3f}"))

@@ -223,7 +223,7 @@ class TrainConfig:
         10, "epochs between panels in report/ and TensorBoard, also at start and end; 0 = none", RUN, "free", low=0, high=EPOCHS,
     )  # fmt: skip
     report: bool = option(
-        True, "keep the detections of the best validation, and write report.html into the run folder when a session ends; changes no "
+        True, "keep the detections of the best validation, and write report.html into the run folder at its end; changes no "
         "result", RUN, "free",
     )  # fmt: skip
     patience: int | None = option(

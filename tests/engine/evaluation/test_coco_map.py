@@ -20,6 +20,7 @@ from vision.engine.evaluation import coco_map
 from vision.engine.evaluation.coco_map import METRICS, UNDEFINED, choose_backend, score
 from vision.engine.evaluation.ground_truth import GroundTruth, from_arrays
 from vision.engine.evaluation.results import Results, from_xyxy_px, publish_results
+from vision.engine.runs import plan as run_plan
 
 CLASSES = ["BACKGROUND", "person", "dog", "toothbrush", "unseen"]
 IDS = [0, 1, 18, 90, 91]
@@ -198,6 +199,7 @@ def test_training_looks_for_a_scorer_before_it_begins(monkeypatch: pytest.Monkey
         raise ModuleNotFoundError("No module named 'pycocotools'", name="pycocotools")
 
     monkeypatch.setattr(coco_map, "choose_backend", none_there)
+    monkeypatch.setattr(run_plan, "settle_feed", lambda plan: plan)
     plan: Any = SimpleNamespace(config=SimpleNamespace(validation_map=True))
     nothing: Any = SimpleNamespace(group=None)
     with pytest.raises(ModuleNotFoundError, match="pycocotools"):

@@ -139,7 +139,8 @@ def test_what_was_made_with_other_splits_goes_too(
     with mirror(miniature_release) as url:
         again = ["run", "--root", str(root), "--mirror", url, "--workers", "1", "--splits"]
         assert main([*again, "val"]) == 0
-        for path in [] if recorded else map(root.joinpath, map(receipt_name, NAMES)):
+        made = [name for name in NAMES if (root / receipt_name(name)).is_file()]
+        for path in [] if recorded else map(root.joinpath, map(receipt_name, made)):
             publish_json(path, json.loads(path.read_text()) | {"earlier": {}})
         capsys.readouterr()
         assert run(root, "--all", "--yes") == 0

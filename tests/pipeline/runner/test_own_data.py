@@ -56,7 +56,7 @@ def test_it_is_refused_before_a_fetch_and_the_printed_command_uses_it(
     assert "are not made by the pipeline" in said and "nothing was fetched" in said
     assert own_files(by_hand) == before and not (by_hand / "archives").exists()
     printed(said, "pipeline/runner/own_data.py:_fix", "--workers", "1")
-    assert states(by_hand, capsys) == ["own", "own", "done", "done", "done"]
+    assert states(by_hand, capsys) == ["own", "own", "done", "done", "done", "optional"]
     assert run(by_hand) == 0, "it is remembered: no --from any more"
     assert main(["verify", "--root", str(by_hand), "--deep"]) == 0
     assert "your own" in capsys.readouterr().out
@@ -111,7 +111,7 @@ def test_a_split_that_is_not_there_is_left_out_as_printed(
     assert "val2017" in said and "nothing is fetched" in said
     printed(said, "pipeline/runner/own_data.py:require_splits", "--workers", "1")
     printed(capsys.readouterr().out, "pipeline/command/next_step.py:after_all#2")
-    assert states(by_hand, capsys) == ["own", "own", "done", "done", "done"]
+    assert states(by_hand, capsys) == ["own", "own", "done", "done", "done", "optional"]
 
 
 def test_a_file_of_ones_own_under_the_name_of_a_later_output_is_moved_and_then_it_runs(
@@ -145,7 +145,7 @@ def test_the_root_of_a_release_is_not_taken_for_ones_own(
     own_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(own_root, "--from", "validate_images") == 0
-    assert states(own_root, capsys) == ["done"] * 5
+    assert states(own_root, capsys) == ["done"] * 5 + ["optional"]
 
 
 def everything(root: Path) -> list[str]:
@@ -164,7 +164,7 @@ def test_clean_leaves_what_its_owner_has_brought_and_names_the_way_back(
     said = capsys.readouterr().out
     assert ": annotations/ (2), train2017/ (16), val2017/ (8)\n" in said and "stays:" not in said
     printed(said, "pipeline/command/next_step.py:after_clean#2", "--workers", "1")
-    assert states(by_hand, capsys) == ["own", "own", "done", "done", "done"]
+    assert states(by_hand, capsys) == ["own", "own", "done", "done", "done", "optional"]
     assert (by_hand / "annotations/labels.txt").read_bytes() == labels
 
 
@@ -239,4 +239,4 @@ def test_once_its_owner_has_repaired_the_annotations_the_printed_command_works(
     assert not fix.startswith("  fix: python") and ", then: python -m pipeline run" in fix
     name.write_text(sound)
     printed(said, site, "--workers", "1")
-    assert states(by_hand, capsys) == ["own", "own", "done", "done", "done"]
+    assert states(by_hand, capsys) == ["own", "own", "done", "done", "done", "optional"]

@@ -161,7 +161,7 @@ def test_nothing_is_written_over(
 ) -> None:
     before = fitted.read_bytes()
     assert main([str(miniature_root), "--output", str(fitted), *SIZE]) == 1
-    assert "is there already" in capsys.readouterr().err and fitted.read_bytes() == before
+    assert "exists already" in capsys.readouterr().err and fitted.read_bytes() == before
     assert main([str(miniature_root), "--output", str(miniature_root / "boxes.json"), *SIZE]) == 1
     assert not (miniature_root / "boxes.json").exists()
 

@@ -107,7 +107,7 @@ def test_prior_boxes_are_drawn_and_nothing_is_written_over(
     assert 0 < coloured.mean() < 0.2 and 100 < across.min() < across.max() < 325 and down.min() > 30
     before = path.read_bytes()
     assert main(line) == 1
-    assert "is there already" in capsys.readouterr().err and path.read_bytes() == before
+    assert "exists already" in capsys.readouterr().err and path.read_bytes() == before
 
 
 @pytest.mark.parametrize(

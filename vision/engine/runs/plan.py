@@ -40,12 +40,13 @@ class Plan:
 def settle_feed(plan: Plan) -> Plan:
     """``plan`` with what ``--feed`` means, and a note that says why. Raises DatasetError.
 
-    On resume ``auto`` is what the run was fed from: a pack that was made meanwhile would show it other images.
+    On resume ``auto`` is what the run was fed from, which needs no words: a pack that was made meanwhile would show it other images.
     """
-    asked = plan.config.feed
-    if asked == AUTO_FEED and plan.checkpoint is not None:
-        before = plan.checkpoint.config.feed
-        asked = JPEG_FEED if before == AUTO_FEED else before
+    asked, before = plan.config.feed, None if plan.checkpoint is None else plan.checkpoint.config.feed
+    before = JPEG_FEED if before == AUTO_FEED else before
+    if asked == AUTO_FEED and before is not None:
+        asked = before
     feed = choose(asked, plan.config.datasets, plan.config.channels)
     config = dataclasses.replace(plan.config, feed=feed.name)
-    return dataclasses.replace(plan, config=config, notes=(*plan.notes, f"images: {feed.why}"))
+    why = () if feed.name == before else (f"images: {feed.why}",)
+    return dataclasses.replace(plan, config=config, notes=(*plan.notes, *why))
