@@ -105,7 +105,10 @@ def finish_epoch(state: TrainState, session: Session) -> dict[str, Any]:
     metrics = finite_metrics(_validated(state, session, taken.append), state, session) if due else {}
     scores = [one for one, _ in taken]
     means = {f"train_{name}": value for name, value in state.window.means().items()}
-    positives = {"positives_per_image": state.window.positives / max(1, state.window.images)}
+    images = state.window.images * min(config.batch_size, session.order.length) // config.batch_size
+    positives = {
+        "positives_per_image": state.window.positives / max(1, images)
+    }  # a short set has short batches
     row = {"epoch": epoch, "step": state.step, **means, **positives, **metrics, **speed}
     session.board.epoch({**row, **_by_class(scores)})
     if session.panels is not None:

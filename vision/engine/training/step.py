@@ -51,8 +51,7 @@ def try_step(state: TrainState, session: Session, batch: Batch) -> dict[str, flo
         losses = _gradients(state, session, batch)
         if is_finite_step(losses, state):
             _update(state)
-            images = min(session.config.batch_size, session.order.length)  # a short set has short batches
-            state.window.add(losses, images, int(losses["positives"]))
+            state.window.add(losses, session.config.batch_size, int(losses["positives"]))
         elif state.scaler is not None:
             state.scaler.update()
         return losses
