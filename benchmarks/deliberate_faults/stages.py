@@ -241,7 +241,7 @@ STAGES: tuple[Fault, ...] = (
     ),
     *rows(
         "vision/engine/runs/plan.py", "tests/engine/runs/test_plan.py",
-        ("a pack that was made meanwhile feeds a resumed run", "asked = JPEG_FEED if before == AUTO_FEED else before", "asked = before", "tests/engine/runs/test_plan.py::test_auto_is_on_resume_what_the_run_has"),
+        ("a pack that was made meanwhile feeds a resumed run", "before = JPEG_FEED if before == AUTO_FEED else before", "before = plan.config.feed", "tests/engine/runs/test_plan.py::test_auto_is_on_resume_what_the_run_has"),
     ),
     *rows(
         "vision/transforms/window.py", "tests/transforms/test_window.py",

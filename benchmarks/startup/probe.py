@@ -8,6 +8,13 @@ SECONDS: ``time.monotonic()`` of whoever typed the command. Only light modules a
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports: they take a while
+    if not __package__:  # run as a file: as `python -m` has it
+        __import__("sys").path[0] = __import__("os").path.realpath(__file__ + "/../../..")
+    from vision.messages.early import guard
+
+    guard()
+
 import builtins
 import importlib
 import json
