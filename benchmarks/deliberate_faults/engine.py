@@ -64,7 +64,7 @@ ENGINE: tuple[Fault, ...] = (
     *rows(
         "vision/engine/analysis/matching.py", "tests/engine/analysis/test_precision.py tests/engine/analysis/test_analyse.py",
         ("of equal overlaps the first object is taken", "np.lexsort((-pairs.truth, -pairs.iou,", "np.lexsort((pairs.truth, -pairs.iou,"),
-        ("a crowd region is taken once", "served = first & (asked_first | reusable[truth])", "served = first & asked_first"),
+        ("a crowd region is taken once", "gone[truth[served]] = ~reusable[truth[served]]", "gone[truth[served]] = True"),
     ),
     *rows(
         "vision/engine/analysis/precision.py", "tests/engine/analysis/test_precision.py",

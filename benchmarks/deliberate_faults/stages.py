@@ -18,7 +18,8 @@ STAGES: tuple[Fault, ...] = (
         ("what no fsync has proven is believed after a restart of the machine", 'elif row["synced"] or same_boot:', "else:", "tests/pipeline/transfer/test_partial.py::test_after_a_restart_of_the_machine_only_synced_bytes_are_believed"),
         ("the part of another file is resumed", ' or head["sha256"] != self.identity:', ":", "tests/pipeline/transfer/test_partial.py::test_what_is_resumed_is_of_the_same_file_and_there_to_the_last_byte"),
         ("a byte is believed that the part does not have", "span.position > size:", "span.position > size + 1:", "tests/pipeline/transfer/test_partial.py::test_what_is_resumed_is_of_the_same_file_and_there_to_the_last_byte"),
-        ("a failed fsync is forgotten", "            except OSError:\n                self._forget_unsynced()\n", "            except OSError:\n                pass\n", "tests/pipeline/transfer/test_partial.py::test_bytes_whose_fsync_failed_are_not_believed"),
+        ("a failed fsync is forgotten", "            except OSError:\n                self._forget_unsynced()\n", "            except OSError:\n                pass\n", "tests/pipeline/transfer/test_partial.py::test_bytes_whose_last_fsync_failed_are_not_believed"),
+        ("a failed fsync beside the writing is forgotten", "                self._failed_sync = error\n                self._forget_unsynced()\n", "                self._failed_sync = error\n", "tests/pipeline/transfer/test_partial.py::test_bytes_whose_fsync_failed_are_not_believed"),
     ),
     *rows(
         "pipeline/transfer/sync_beside.py", "tests/pipeline/transfer/test_sync_beside.py",

@@ -25,10 +25,11 @@ A, B, C = 5, 2, 9
 def test_of_equal_overlaps_the_last_object_is_taken_and_crowds_by_any_number() -> None:
     box, crowd = [0.0, 0, 100, 100], [0.0, 0, 200, 200]
     truth = truth_of([1, 1, 1], [A, A, A], [box, box, crowd], [False, False, True])
-    scene = scene_of(found([(1, A, box, 0.9 - 0.1 * step) for step in range(4)]), truth)
+    in_crowd = (1, A, [150.0, 150, 50, 50], 1.0)  # takes it before the others have asked for it
+    scene = scene_of(found([in_crowd, *((1, A, box, 0.9 - 0.1 * step) for step in range(4))]), truth)
     matched = match(scene, 0.5)
-    assert matched.truth.tolist() == [1, 0, 2, 2]
-    assert matched.ignored.tolist() == [False, False, True, True]
+    assert matched.truth.tolist() == [2, 1, 0, 2, 2]
+    assert matched.ignored.tolist() == [True, False, False, True, True]
 
 
 def test_results_of_other_data_are_refused() -> None:

@@ -211,6 +211,28 @@ def test_bytes_whose_fsync_failed_are_not_believed(
     assert got[0] == have and (tmp_path / "file.zip").read_bytes() == fault_server.body
 
 
+def test_bytes_whose_last_fsync_failed_are_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, arriving = part.os.fsync, part.PartialFile(tmp_path / "file.zip", 900_000)
+
+    def fail(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".part"):  # noqa: PTH115
+            raise OSError(errno.EIO, "lost")
+        fsync(descriptor)
+
+    arriving.open(None)
+    assert arriving.write(arriving.spans[0], bytes(300_000))
+    monkeypatch.setattr(part.os, "fsync", fail)
+    with pytest.raises(OSError, match="lost"):
+        arriving.close()
+    monkeypatch.undo()
+    again = part.PartialFile(tmp_path / "file.zip", 900_000)
+    again.open(None)
+    assert again.have == 0
+    again.close()
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 def test_a_failing_disk_is_not_retried_and_the_part_stays_usable(
     make_fetch: Callable[..., Fetch],
