@@ -13,8 +13,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from vision.engine.combinations import UsageError, unused
-from vision.engine.config import Parsed, parse
+from vision.engine.options.combinations import UsageError, unused
+from vision.engine.options.config import Parsed, parse
 from vision.messages.terminal import painted
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     from vision.engine.evaluation import coco_map
     from vision.engine.model import build_from, input_spec, to_device, wrap_model
     from vision.engine.optim import build_optimizer, build_schedule
-    from vision.engine.options import to_mapping
+    from vision.engine.options.option import to_mapping
     from vision.engine.runs import disk, initial, resume
     from vision.engine.runs.metric_logger import NullLogger
     from vision.engine.runs.plan import settle_feed

@@ -31,9 +31,9 @@ from tools.demo import mirror
 from vision.core.sample import InputSpec
 from vision.engine.checkpoints import checkpoint
 from vision.engine.checkpoints.folder import RunFolder
-from vision.engine.config import TrainConfig, build
 from vision.engine.optim import build_optimizer, build_schedule
-from vision.engine.options import to_mapping
+from vision.engine.options.config import TrainConfig, build
+from vision.engine.options.option import to_mapping
 from vision.engine.state import TrainState
 from vision.engine.training import start
 from vision.ssd.build import build_detector

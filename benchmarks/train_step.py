@@ -33,12 +33,12 @@ from benchmarks.results import publish, today
 from benchmarks.stages import in_turns
 from vision.core.sample import Batch, InputSpec
 from vision.engine import machine
-from vision.engine.config import TrainConfig, build
 from vision.engine.distributed import Group
 from vision.engine.interrupt import StopRequest
 from vision.engine.machine import keep_freed_memory
 from vision.engine.model import to_device, wrap_model
 from vision.engine.optim import build_optimizer, build_schedule
+from vision.engine.options.config import TrainConfig, build
 from vision.engine.runs.metric_logger import NullLogger
 from vision.engine.state import seed_everything
 from vision.engine.training import start

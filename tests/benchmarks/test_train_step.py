@@ -8,7 +8,7 @@ import torch
 from benchmarks import train_step as benchmark
 from benchmarks.train_step import a_batch, main, measure, stepper
 from vision.core.sample import InputSpec
-from vision.engine.config import build
+from vision.engine.options.config import build
 
 CPU = torch.device("cpu")
 SMALL = {"device": "cpu", "batch_size": 2, "resolution": (96,), "mb2_width_mult": 0.1}

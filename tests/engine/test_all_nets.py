@@ -12,7 +12,7 @@ from tests.ssd.all_nets import of_all_nets
 from vision.engine.checkpoints import checkpoint
 from vision.engine.checkpoints.checkpoint import RunFacts
 from vision.engine.checkpoints.folder import RunFolder
-from vision.engine.options import to_mapping
+from vision.engine.options.option import to_mapping
 from vision.engine.training.step import train_step
 
 STEPS, SAVED_AT = 5, 4

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from vision.core.sample import InputSpec
-from vision.engine.config import build
 from vision.engine.model import make_ema
 from vision.engine.optim import Schedule, build_optimizer, build_schedule, learning_rates, part_of
+from vision.engine.options.config import build
 from vision.ssd.build import build_detector
 from vision.ssd.variants import find
 

@@ -28,7 +28,7 @@ TORCH_FREE = (
     "vision/images/",
     "vision/drawing/",
     "pipeline/",
-    "vision/engine/config.py",
+    "vision/engine/options/",
     "vision/ssd/variants.py",
     "vision/ssd/naming/",
     "vision/nn/backbone_rows.py",

@@ -125,7 +125,7 @@ def test_training_commands_hold_together(
     commands: list[Command], repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond single flags: their values and combinations, by the checks that the trainer makes."""
-    config = pytest.importorskip("vision.engine.config")
+    config = pytest.importorskip("vision.engine.options.config")
     monkeypatch.chdir(repository)
     for command in commands:
         call = as_program(command)

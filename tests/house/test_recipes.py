@@ -39,8 +39,8 @@ def test_header_has_command_hardware_time_and_score(recipe: Path) -> None:
 def test_recipe_is_accepted_and_builds_its_model(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
     torch = pytest.importorskip("torch")
-    from vision.engine.config import parse
     from vision.engine.model import build_from
+    from vision.engine.options.config import parse
 
     config = parse(["--config", str(recipe)]).config
     width, height = config.resolution[0], config.resolution[-1]

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.command.next_step import RECIPE, after_all, run_folder
 from pipeline.stage import Settings
-from vision.engine import config
+from vision.engine.options import config
 
 COMMAND = (
     f"python train_ssd.py --config {RECIPE} --datasets coco-data --checkpoint-folder models/my-experiment-1"

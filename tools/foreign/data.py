@@ -16,9 +16,9 @@ from vision.artefacts.data_layout import (
     receipt_name,
     root_meant,
 )
-from vision.engine.combinations import UsageError, defaults_of
-from vision.engine.config import Parsed, build
-from vision.engine.options import flag_of
+from vision.engine.options.combinations import UsageError, defaults_of
+from vision.engine.options.config import Parsed, build
+from vision.engine.options.option import flag_of
 from vision.messages.advice import UserError, quoted, shown
 from vision.nn.weights.published import require_there
 

@@ -88,7 +88,7 @@ def _net(name: str) -> str:
 def import_weights(arguments: argparse.Namespace) -> int:
     print("importing torch …", flush=True)
     from tools.import_weights import imported, run_folder
-    from vision.engine.config import boxes_of
+    from vision.engine.options.config import boxes_of
     from vision.engine.runs.initial import start_from
 
     run = arguments.output

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from vision.core.sample import InputSpec
 from vision.engine.checkpoints.data_place import with_absolute_data
-from vision.engine.config import TrainConfig, build
 from vision.engine.model import build_from
+from vision.engine.options.config import TrainConfig, build
 from vision.messages.advice import UserError, command, shown
 from vision.messages.terminal import counted
 from vision.nn.weights import class_names

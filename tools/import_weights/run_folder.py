@@ -13,9 +13,9 @@ from vision.artefacts.targets import require_folder_place
 from vision.engine.checkpoints import checkpoint
 from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.checkpoints.run_place import require_place
-from vision.engine.config import TrainConfig
 from vision.engine.optim import build_optimizer, build_schedule
-from vision.engine.options import to_mapping
+from vision.engine.options.config import TrainConfig
+from vision.engine.options.option import to_mapping
 from vision.engine.runs.resume import write_run_files
 from vision.engine.state import TrainState
 from vision.messages.advice import UserError, shown

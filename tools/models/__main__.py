@@ -223,7 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     row, priors = None, arguments.priors
     try:
         if not part:
-            from vision.engine.config import boxes_of
+            from vision.engine.options.config import boxes_of
 
             row, priors = find(arguments.name, arguments.heads), boxes_of(priors)
             row.profile(priors)

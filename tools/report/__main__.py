@@ -163,7 +163,7 @@ def _told(opened: LoadedDetector, history: Any) -> Any:
     """What needs no detections."""
     from tools.evaluate.evaluations import of_run
     from tools.report.sections import Told
-    from vision.engine.config import as_yaml
+    from vision.engine.options.config import as_yaml
 
     checkpoint = opened.checkpoint
     best = history.best

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
-from vision.engine.config import TrainConfig, UsageError
+from vision.engine.options.combinations import UsageError
+from vision.engine.options.config import TrainConfig
 from vision.messages.advice import UserError
 
 TIMEOUT = timedelta(minutes=10)

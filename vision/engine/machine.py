@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
-from vision.engine.combinations import is_device
-from vision.engine.config import TrainConfig
 from vision.engine.distributed import Group, join
+from vision.engine.options.combinations import is_device
+from vision.engine.options.config import TrainConfig
 from vision.messages.advice import UserError
 from vision.messages.command_line import shortened
 from vision.messages.terminal import counted

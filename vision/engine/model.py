@@ -12,8 +12,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from vision.core.sample import InputSpec
 from vision.engine import distributed
-from vision.engine.config import TrainConfig
 from vision.engine.distributed import Group
+from vision.engine.options.config import TrainConfig
 from vision.ssd.build import build_detector
 from vision.ssd.model import Detector
 from vision.ssd.variants import find

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from vision.engine.config import TrainConfig
+from vision.engine.options.config import TrainConfig
 from vision.messages.advice import UserError
 
 HEADS = ("classification_headers.", "regression_headers.")

@@ -15,7 +15,7 @@ from tests.printed import ODD, Printed
 from vision.engine.checkpoints import checkpoint
 from vision.engine.checkpoints.data_place import learned_from, recorded_root
 from vision.engine.checkpoints.open_detector import open_detector
-from vision.engine.config import TrainConfig
+from vision.engine.options.config import TrainConfig
 
 Train = Callable[..., int]
 

@@ -14,8 +14,8 @@ from vision.core.sample import InputSpec
 from vision.engine.checkpoints.checkpoint import find as find_checkpoint
 from vision.engine.checkpoints.checkpoint import load
 from vision.engine.checkpoints.open_detector import LoadedDetector, open_detector
-from vision.engine.config import build
 from vision.engine.model import build_from
+from vision.engine.options.config import build
 from vision.ssd.build import map_sizes
 from vision.ssd.priors.generate import make_priors
 from vision.ssd.variants import find

@@ -15,7 +15,7 @@ from vision.engine.checkpoints.run_place import (
     require_own_labels,
     require_place,
 )
-from vision.engine.config import UsageError
+from vision.engine.options.combinations import UsageError
 
 Train = Callable[..., int]
 

@@ -19,8 +19,8 @@ from vision.engine.checkpoints import schema
 from vision.engine.checkpoints.checkpoint import _typed
 from vision.engine.checkpoints.fit import _check_moment, _Misfit, load_to_go_on
 from vision.engine.checkpoints.folder import CheckpointRecord, DamagedCheckpoint, RunFolder
-from vision.engine.config import TrainConfig
-from vision.engine.options import options_of
+from vision.engine.options.config import TrainConfig
+from vision.engine.options.option import options_of
 
 Train = Callable[..., int]
 Content = dict[str, Any]

@@ -13,8 +13,8 @@ from vision.core.sample import Detections, InputSpec, Sample
 from vision.datasets.loading import collate
 from vision.drawing import sheet
 from vision.drawing.palette import AMBER, BLUE, GREEN, RED, colour
-from vision.engine.config import TrainConfig
 from vision.engine.model import build_from
+from vision.engine.options.config import TrainConfig
 from vision.engine.panels import matches, predictions, priors, tile_grid
 from vision.engine.panels.scene import Scene, scene_of
 from vision.engine.panels.tile_grid import MapGrid, by_map, grids_of

@@ -14,7 +14,7 @@ import torch
 
 from tests.engine.tiny_runs import TINY, assert_same_run
 from vision.engine.checkpoints import run_place
-from vision.engine.config import TrainConfig
+from vision.engine.options.config import TrainConfig
 from vision.engine.panels import panels as module
 from vision.engine.panels.panels import SPARE_BYTES, Panels
 from vision.engine.runs.metric_logger import event_files

@@ -11,7 +11,7 @@ import pytest
 
 from vision.artefacts import writable
 from vision.engine.checkpoints.folder import RunFolder
-from vision.engine.config import TrainConfig
+from vision.engine.options.config import TrainConfig
 from vision.engine.runs import disk
 
 Train = Callable[..., int]

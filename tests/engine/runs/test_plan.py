@@ -12,7 +12,7 @@ import pytest
 
 from tests.datasets.packed.test_detection import make
 from tests.engine.tiny_runs import TINY, assert_same_run
-from vision.engine.config import TrainConfig
+from vision.engine.options.config import TrainConfig
 from vision.engine.runs.plan import Plan, settle_feed
 
 Train = Callable[..., int]

@@ -26,7 +26,7 @@ from tests.printed import ODD, Printed
 from vision.datasets.coco import CocoDetection
 from vision.engine.checkpoints.checkpoint import load
 from vision.engine.checkpoints.folder import RunFolder
-from vision.engine.config import TrainConfig, parse
+from vision.engine.options.config import TrainConfig, parse
 from vision.engine.runs import resume
 from vision.engine.runs.plan import Plan
 from vision.engine.runs.resume import IncompatibleResume, _check_digest, write_run_files

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vision.engine.config import TrainConfig
 from vision.engine.model import build_from
+from vision.engine.options.config import TrainConfig
 from vision.engine.runs.metric_logger import CHARTS
 from vision.engine.runs.run_card import card, hparams, net_text
 

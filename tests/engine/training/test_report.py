@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vision.engine.checkpoints.checkpoint import find, load
-from vision.engine.config import build
+from vision.engine.options.config import build
 from vision.engine.training import report
 
 

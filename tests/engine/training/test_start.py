@@ -15,8 +15,8 @@ from pipeline.__main__ import main as pipeline
 from tests.engine.ranks import ends, train_ranks
 from vision.core.sample import InputSpec
 from vision.engine.checkpoints import checkpoint
-from vision.engine.config import TrainConfig
 from vision.engine.model import to_device
+from vision.engine.options.config import TrainConfig
 from vision.nn.blocks import BatchNorm2d
 from vision.ssd.build import build_detector
 from vision.ssd.model import Detector

@@ -16,11 +16,11 @@ from tests.engine.tiny_runs import assert_same_run, step_rows
 from vision.core.sample import Batch, InputSpec
 from vision.engine.checkpoints import checkpoint
 from vision.engine.checkpoints.folder import RunFolder
-from vision.engine.config import build
 from vision.engine.distributed import Group
 from vision.engine.interrupt import StopRequest
 from vision.engine.model import to_device
 from vision.engine.optim import build_optimizer, build_schedule
+from vision.engine.options.config import build
 from vision.engine.runs.metric_logger import NullLogger
 from vision.engine.state import TrainState, seed_everything
 from vision.engine.training import start

@@ -14,7 +14,7 @@ from pipeline.stage import Choices, Settings
 from tests.faults.harness import REPOSITORY
 from tests.printed import ODD, Printed
 from tools.demo import mirror
-from vision.engine.config import parse
+from vision.engine.options.config import parse
 from vision.messages.advice import shown
 
 

@@ -145,7 +145,7 @@ def test_an_edited_file_is_another_run(
 def test_boxes_go_to_a_net_with_as_many_a_cell(
     fitted: Path, line: tuple[str, ...], part: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from vision.engine.config import parse
+    from vision.engine.options.config import parse
 
     words = ["--priors", str(fitted), *line]
     if part is None:

@@ -16,8 +16,8 @@ from tests.pipeline.foreign import as_voc, draw
 from tests.printed import ODD, Printed
 from tools.foreign import data
 from tools.foreign.data import NotImported, data_root, with_data_roots
-from vision.engine.combinations import UsageError
-from vision.engine.config import parse
+from vision.engine.options.combinations import UsageError
+from vision.engine.options.config import parse
 from vision.messages.advice import UserError
 
 Calls = list[list[str]]

@@ -29,9 +29,9 @@ from vision.engine.checkpoints.folder import (
 )
 from vision.engine.checkpoints.schema import like
 from vision.engine.checkpoints.versions import versions
-from vision.engine.config import TrainConfig, build
 from vision.engine.optim import Schedule
-from vision.engine.options import read_mapping
+from vision.engine.options.config import TrainConfig, build
+from vision.engine.options.option import read_mapping
 from vision.engine.state import EpochTotals, TrainState, restore_rng, rng_state
 from vision.images.formats import EXIF_CHOICES
 from vision.messages.advice import command, shown

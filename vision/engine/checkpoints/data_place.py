@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vision.artefacts.data_layout import ARRAYS
 from vision.datasets.contract import DatasetError
-from vision.engine.config import TrainConfig
+from vision.engine.options.config import TrainConfig
 from vision.messages.advice import UserError, command, shown
 from vision.messages.system_errors import instead_of
 

@@ -16,9 +16,9 @@ from torch import Tensor
 from vision.engine.checkpoints.checkpoint import Checkpoint, load
 from vision.engine.checkpoints.folder import DamagedCheckpoint
 from vision.engine.checkpoints.schema import MOST
-from vision.engine.config import TrainConfig
 from vision.engine.model import build_from, freeze
 from vision.engine.optim import build_optimizer
+from vision.engine.options.config import TrainConfig
 from vision.messages.terminal import counted
 from vision.ssd.build import without_first_weights
 

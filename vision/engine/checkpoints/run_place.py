@@ -8,8 +8,9 @@ from vision.artefacts.data_layout import data_at
 from vision.artefacts.files import is_temporary
 from vision.artefacts.records import RecordError, read_json
 from vision.engine.checkpoints.folder import RunFolder
-from vision.engine.config import TrainConfig, UsageError
-from vision.engine.options import read_mapping
+from vision.engine.options.combinations import UsageError
+from vision.engine.options.config import TrainConfig
+from vision.engine.options.option import read_mapping
 from vision.messages.advice import shown
 
 TOOLKIT = Path(__file__).resolve().parents[3]

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from vision.artefacts.records import RecordError, from_plain, within
-from vision.engine import config as options
-from vision.engine.config import TrainConfig
-from vision.engine.options import options_of, read_mapping
+from vision.engine.options import config as options
+from vision.engine.options.config import TrainConfig
+from vision.engine.options.option import options_of, read_mapping
 from vision.engine.state import set_host_generators
 from vision.messages.advice import UserError
 from vision.messages.terminal import counted

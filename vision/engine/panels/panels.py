@@ -23,9 +23,9 @@ from vision.artefacts.writable import require_writable
 from vision.datasets.loading import TransformedDataset, collate
 from vision.datasets.sampling import BatchSampler, SampleKey
 from vision.drawing.sheet import png_of
-from vision.engine.config import TrainConfig
 from vision.engine.evaluation.coco_map import Scores
 from vision.engine.evaluation.predict import evaluation_mode, forward
+from vision.engine.options.config import TrainConfig
 from vision.engine.panels import inputs
 from vision.engine.panels.matches import MOST_IMAGES as MATCHED
 from vision.engine.panels.matches import draw_matches

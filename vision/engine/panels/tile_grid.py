@@ -10,8 +10,8 @@ import numpy as np
 
 from vision.core.sample import InputSpec
 from vision.drawing.sheet import Tile, draw_sheet
-from vision.engine.config import TrainConfig
 from vision.engine.model import input_spec
+from vision.engine.options.config import TrainConfig
 from vision.ssd.build import map_sizes
 from vision.ssd.variants import Variant, find
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from vision.artefacts.writable import require_writable
 from vision.engine.checkpoints.folder import RunFolder
-from vision.engine.config import TrainConfig
+from vision.engine.options.config import TrainConfig
 from vision.engine.state import TrainState
 from vision.messages.terminal import counted
 

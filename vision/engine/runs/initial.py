@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vision.engine.config import TrainConfig
+from vision.engine.options.config import TrainConfig
 from vision.messages.advice import UserError, command, shown
 from vision.ssd.priors.written import called
 from vision.ssd.variants import find as find_variant

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vision.datasets.packed.choice import AUTO_FEED, choose
 from vision.datasets.packed.detection import JPEG_FEED
-from vision.engine.config import TrainConfig
+from vision.engine.options.config import TrainConfig
 
 if TYPE_CHECKING:
     from vision.engine.checkpoints.checkpoint import Checkpoint

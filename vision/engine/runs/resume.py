@@ -17,10 +17,11 @@ from vision.artefacts.files import publish_bytes, publish_json
 from vision.artefacts.records import read_json
 from vision.datasets.learned import learned_too
 from vision.datasets.root_advice import with_exif
-from vision.engine import config as options
 from vision.engine.checkpoints.data_place import learned_from, located, with_absolute_data
-from vision.engine.config import Parsed, TrainConfig, UsageError, run_folder
-from vision.engine.options import flag_of, options_of, read_mapping, to_mapping
+from vision.engine.options import config as options
+from vision.engine.options.combinations import UsageError
+from vision.engine.options.config import Parsed, TrainConfig, run_folder
+from vision.engine.options.option import flag_of, options_of, read_mapping, to_mapping
 from vision.engine.runs.initial import NEW_FROM, open_initial, start_from
 from vision.engine.runs.plan import Plan
 from vision.images.formats import EXIF_CHOICES

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vision.engine.config import MODEL, OPTIMISATION, TrainConfig, as_yaml
-from vision.engine.options import options_of
+from vision.engine.options.config import TrainConfig, as_yaml
+from vision.engine.options.option import MODEL, OPTIMISATION, options_of
 from vision.engine.runs.metric_logger import CHARTS
 from vision.ssd.model import Detector
 from vision.ssd.priors.written import called

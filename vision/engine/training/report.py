@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from vision.engine.config import CORES, TrainConfig
 from vision.engine.evaluation.coco_map import UNDEFINED
 from vision.engine.machine import Machine
+from vision.engine.options.config import TrainConfig
+from vision.engine.options.data import CORES
 from vision.engine.runs.metric_logger import METRICS_NAME
 from vision.engine.runs.plan import Plan
 from vision.engine.runs.resume import machine_notes

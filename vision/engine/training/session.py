@@ -13,9 +13,9 @@ from vision.datasets.sampling import BatchSampler
 from vision.engine.checkpoints.checkpoint import RunFacts
 from vision.engine.checkpoints.find_runs import resume_with
 from vision.engine.checkpoints.folder import RunFolder
-from vision.engine.config import TrainConfig
 from vision.engine.distributed import Group
 from vision.engine.interrupt import StopRequest
+from vision.engine.options.config import TrainConfig
 from vision.engine.panels.panels import Panels
 from vision.engine.runs.metric_logger import MetricLogger
 from vision.engine.training.console import Console

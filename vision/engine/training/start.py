@@ -8,9 +8,9 @@ import torch
 
 from vision.engine.checkpoints import checkpoint
 from vision.engine.checkpoints.folder import RunFolder
-from vision.engine.config import TrainConfig
 from vision.engine.model import make_ema
 from vision.engine.optim import Schedule
+from vision.engine.options.config import TrainConfig
 from vision.engine.panels.panels import Panels
 from vision.engine.runs.metric_logger import MetricLogger
 from vision.engine.runs.plan import Plan

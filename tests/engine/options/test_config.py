@@ -7,12 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
-from vision.engine.combinations import TAKEN
-from vision.engine.config import TrainConfig, build, parse, run_folder
-from vision.engine.options import check_value, flag_of, options_of, read_mapping, to_mapping
+from vision.engine.options.combinations import TAKEN
+from vision.engine.options.config import TrainConfig, build, parse, run_folder
+from vision.engine.options.option import check_value, flag_of, options_of, read_mapping, to_mapping
 
 
 def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -242,10 +243,11 @@ def test_every_option_has_help_and_a_resume_rule() -> None:
 
 
 def test_every_number_has_bounds() -> None:
+    hints = get_type_hints(TrainConfig)
     numbers = {
         name: option
         for name, option in options_of(TrainConfig).items()
-        if set(re.findall(r"int|float", str(TrainConfig.__annotations__[name]))) and not option.choices
+        if set(re.findall(r"int|float", str(hints[name]))) and not option.choices
     }
     assert {"lr", "threads", "epochs", "resolution", "clip_grad"} <= set(numbers)
     for name, option in numbers.items():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vision.engine.combinations import UsageError, unused
-from vision.engine.config import build, parse
+from vision.engine.options.combinations import UsageError, unused
+from vision.engine.options.config import build, parse
 
 
 def test_options_without_effect_are_named() -> None:

@@ -22,6 +22,11 @@ from vision.messages import command_line
 from vision.messages.advice import UserError
 from vision.messages.terminal import counted
 
+DATA, MODEL, OPTIMISATION, RUN, MACHINE = "data", "model", "optimisation", "run", "machine"
+EPOCHS, STEPS, IMAGES = 10**6, 10**9, 1 << 16
+"""The most of each that an option takes: beyond any use, and far from what overflows."""
+RATE = 100.0
+"""The highest learning rate and weight decay; a float32 still holds what they do."""
 RESUME_RULES = ("session", "free", "named", "fixed")
 """What a change on resume means: ``session`` is never inherited; ``free`` changes no number of the training;
 ``named`` changes it and is accepted when named; ``fixed`` is another run."""

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from vision.engine.options import flag_of
+from vision.engine.options.option import flag_of
 from vision.messages.advice import UserError
 from vision.messages.terminal import counted
 from vision.ssd.variants import find
 
 if TYPE_CHECKING:
-    from vision.engine.config import TrainConfig
+    from vision.engine.options.config import TrainConfig
 
 NO_RUN = ("no", "false", "off", "yes", "true", "on")
 """Words that people put in the place of a run; a folder of such a name is ``./no``."""
