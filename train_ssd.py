@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from vision.engine.options.combinations import UsageError, unused
 from vision.engine.options.config import Parsed, parse
+from vision.messages.advice import command
 from vision.messages.terminal import painted
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     if group.is_main:  # what is refused is refused by now: a refused session leaves the folder as it was
         plan = start.rewind(state, plan, removed)
         resume.write_run_files(config, plan.run, train_data.classes)
+        resume.record_session(plan)
         session = start.open_logs(session, state, plan)
     report.begin(session, state, plan, host, initial_weights)
     try:
@@ -131,8 +133,11 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
         finally:
             group.leave()
     report.end(session, state, finished)
-    if config.report and group.is_main and finished and not stop.asked:
-        say_report(plan.run, console)
+    if config.report and group.is_main:
+        if finished and not stop.asked:
+            say_report(plan.run, console)
+        elif run.records():  # looking at the validation images may take long: not without being asked for
+            console.say(f"report:    {command('python -m tools.report', plan.run)}")
 
 
 def say_report(run: "Path", console: "Console") -> None:

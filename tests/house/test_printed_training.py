@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from collections import OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +16,16 @@ import torch
 from tests.engine.tiny_runs import TINY
 from tests.printed import ODD, Printed, main_of
 from tools.demo import mirror
+from tools.report.page import text
+from vision.artefacts import log
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError, SampleError
 from vision.datasets.splits import open_splits
 from vision.engine import distributed, machine
 from vision.engine.checkpoints.checkpoint import DamagedCheckpoint, load
+from vision.engine.checkpoints.versions import code
 from vision.engine.runs.initial import require_as_recorded
+from vision.engine.training import loop
 from vision.messages.advice import quoted
 
 
@@ -88,6 +94,36 @@ def test_from_the_end_of_a_session_to_found_objects(
     images: dict[str, object] = {"IMAGE…": miniature_root / "val2017"}
     printed(capsys.readouterr().out, "tools/export_onnx.py:report#2", fill=images)
     assert (tmp_path / "found").is_dir()
+
+
+def test_an_interrupted_session_names_its_report(
+    miniature_root: Path, tmp_path: Path, printed: Printed, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """It is not made there: that may take as long as a validation. What was typed, and by what code, is in the report."""
+    monkeypatch.chdir(tmp_path)
+    folder, asked = tmp_path / ODD / "run", signal.SIGTERM
+    time_to_save = loop._is_time_to_save
+
+    def interrupted(*given: Any) -> bool:
+        os.kill(os.getpid(), asked)
+        return time_to_save(*given)
+
+    monkeypatch.setattr(loop, "_is_time_to_save", interrupted)
+    assert (
+        call("train_ssd", "--datasets", miniature_root, *TINY, "--report", "--checkpoint-folder", folder)
+        == 143
+    )
+    said = capsys.readouterr().out
+    assert "interrupted and saved at step 2\n" in said and not (folder / "report.html").exists()
+    assert call("train_ssd", "--resume", folder) == 143
+    printed(said, "train_ssd.py:train_planned", "--workers=0", "--device=cpu")
+    page, (first, second) = (folder / "report.html").read_text(), log.read(folder / "sessions.jsonl")
+    assert [first["step"], second["step"]] == [0, 2] and first["code"] == second["code"] == code()
+    for row, name in ((first, "started by"), (second, "resumed at step 2 by")):
+        printed(row["command"], "vision/engine/runs/resume.py:record_session", "--print-config")
+        assert f"<dt>{name}</dt><dd>{text(row['command'])}</dd><dt>code</dt><dd>{code()}</dd>" in page
+    assert "code of this report" not in page
 
 
 ASKING = [
@@ -204,8 +240,8 @@ def test_a_root_that_is_not_there(
 def test_a_root_that_was_mistyped(root: Path, printed: Printed, capsys: pytest.CaptureFixture[str]) -> None:
     for typed in (root.with_name(f"{ODD}s"), root / "train207", root.with_name(f"{ODD}s") / "val2017"):
         assert refused(typed).endswith(f"fix: name the data folder that is there: {quoted(root)}")
-        for look, code in (("status", 0), ("verify", 1)):
-            assert call("pipeline", look, "--root", typed) == code
+        for look, status in (("status", 0), ("verify", 1)):
+            assert call("pipeline", look, "--root", typed) == status
             said = "".join(capsys.readouterr())
             assert "pipeline run" not in said
             printed(said, "pipeline/command/next_step.py:run_again")

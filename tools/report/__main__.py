@@ -14,7 +14,6 @@ if __name__ == "__main__":  # before the imports: they take a while
 
 import argparse
 import dataclasses
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from vision.engine.evaluation.results import Results
 
 NAME = "report.html"
-REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLES = """examples:
   python -m tools.report models/my-experiment-1                    writes models/my-experiment-1/report.html
   python -m tools.report models/my-experiment-1 --output here.html
@@ -163,6 +161,7 @@ def _told(opened: LoadedDetector, history: Any) -> Any:
     """What needs no detections."""
     from tools.evaluate.evaluations import of_run
     from tools.report.sections import Told
+    from vision.engine.checkpoints.versions import code
     from vision.engine.options.config import as_yaml
 
     checkpoint = opened.checkpoint
@@ -183,19 +182,9 @@ def _told(opened: LoadedDetector, history: Any) -> Any:
             ("training data", f"{', '.join(checkpoint.config.datasets)}; digest {checkpoint.dataset_digest or 'unknown'}"),
             ("validation data", f"digest {checkpoint.validation_digest or 'unknown'}"),
             ("trained with", ", ".join(f"{name} {value}" for name, value in checkpoint.versions.items() if value) or "unknown"),
-            ("code of this report", _commit()),
+            *(history.started_by() or [("code of this report", code())]),
         ],
     )  # fmt: skip
-
-
-def _commit() -> str:
-    """What git calls this copy of the toolkit."""
-    line = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown (no git here)"
-    return done.stdout.strip() or "unknown (no repository of git)"
 
 
 def _latency(opened: LoadedDetector) -> str:

@@ -35,6 +35,7 @@ class History:
     * records: of ``checkpoints.json``, in the order of training
     * steps: name → curve over epochs (a fraction for a step within one), each point the mean of a stretch of steps
     * epochs: rows of ``metrics.jsonl``, one an epoch
+    * sessions: rows of ``sessions.jsonl``, as ``vision.engine.runs.resume.record_session`` writes them; older runs have none
     """
 
     run: Path
@@ -42,6 +43,15 @@ class History:
     records: list[CheckpointRecord]
     steps: dict[str, Line] = field(default_factory=dict)
     epochs: list[dict[str, Any]] = field(default_factory=list)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+
+    def started_by(self) -> list[tuple[str, str]]:
+        """Name and value of each session's command and code; none of an older run."""
+        rows = []
+        for row in self.sessions:
+            name = f"resumed at step {row['step']:,} by" if row["step"] else "started by"
+            rows += [(name, row["command"]), ("code", row["code"])]
+        return rows
 
     @property
     def best(self) -> CheckpointRecord | None:
@@ -67,7 +77,12 @@ def history_of(run: Path) -> History:
             "  fix: name the --checkpoint-folder of a training"
         )
     epochs = [row for row in rows if row.get("kind") == "epoch" and _is_number(row.get("epoch"))]
-    return History(run, _arguments(run), records, _steps(rows, epochs), epochs)
+    sessions = [row for row in log.read(run / "sessions.jsonl") if _is_session(row)]
+    return History(run, _arguments(run), records, _steps(rows, epochs), epochs, sessions)
+
+
+def _is_session(row: dict[str, Any]) -> bool:
+    return [type(row.get(name)) for name in ("step", "command", "code")] == [int, str, str]
 
 
 def _arguments(run: Path) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -167,3 +169,27 @@ def test_nothing_is_said_where_nothing_differs(
     capsys.readouterr()
     assert train("--resume", run, "--stop-after-step", 2) == 0
     assert "note:" not in capsys.readouterr().out
+
+
+def test_code_is_a_commit_of_this_copy_or_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that merely lies in somebody's repository is not told by that one's commit."""
+    assert re.fullmatch(r"[0-9a-f]{12,}(-dirty)?|version 0\.\d+\.\d+", versions.code())
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "7.8.9"\n')
+    monkeypatch.setattr(versions, "TOOLKIT", tmp_path)
+    assert versions.code() == "version 7.8.9"
+    (tmp_path / ".git").mkdir()  # a broken one
+    assert versions.code() == "version 7.8.9"
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@x.x"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *words], check=True)
+    head = subprocess.check_output([*git, "rev-parse", "--short=12", "HEAD"], text=True).strip()
+    assert versions.code() == head
+    (tmp_path / "pyproject.toml").write_text("")
+    assert versions.code() == f"{head}-dirty"
+    monkeypatch.setenv("PATH", str(tmp_path))  # no git: as in a small container
+    monkeypatch.setattr(versions.metadata, "version", {"coco-pretraining-toolkit": "1.2.3"}.__getitem__)
+    assert versions.code() == "version 1.2.3"
+    (tmp_path / "pyproject.toml").unlink()
+    assert versions.code() == "version unknown"

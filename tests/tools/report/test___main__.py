@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from tests.printed import ODD, Printed
 from tools.report import __main__ as command
 from tools.report import thumbnails
+from vision.artefacts import log
 from vision.datasets.coco import CocoDetection
 from vision.engine.analysis.analyse import analyse
 from vision.engine.checkpoints.folder import RunFolder
@@ -100,6 +102,20 @@ def test_detections_of_something_else_are_not_shown(run: Path, harm: str) -> Non
         assert read_kept(run) is None
     assert command.main([str(run), "--no-predict"]) == 0
     assert "No detections of the best checkpoint are kept" in (run / "report.html").read_text()
+
+
+def test_an_older_run_has_no_sessions_and_a_damaged_one_no_such_row(run: Path) -> None:
+    sessions = run / "sessions.jsonl"
+    (row,) = log.read(sessions)
+    for written, shown in (
+        ('{"step": "1", "command": [], "code": "x"}\n', False),
+        (json.dumps({**row, "command": "<script>"}) + "\n", True),
+        (None, False),
+    ):
+        sessions.unlink() if written is None else sessions.write_text(written)
+        assert command.main([str(run), "--no-predict"]) == 0
+        page = (run / "report.html").read_text()
+        assert ("<dd>&lt;script&gt;</dd>" in page, "code of this report" in page) == (shown, not shown)
 
 
 def test_a_page_of_somebody_elses_stays(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ PANELS = (
     "training_batch", "preprocessing", "augmentation", "priors", "matching", "predictions", "class_map",
 )  # fmt: skip
 WRITTEN = (
-    "training_args.json", "labels.txt", "metrics.jsonl", "metrics.json", "metrics.csv", "report/detections.npz",
+    "training_args.json", "labels.txt", "sessions.jsonl", "metrics.jsonl", "metrics.json", "metrics.csv", "report/detections.npz",
     *(f"report/{panel}.png" for panel in PANELS),
 )  # fmt: skip
 """Files, beside checkpoints and TensorBoard's, that a run writes under fixed names."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import subprocess
 import sys
 from functools import cache
 from importlib import metadata
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+TOOLKIT = Path(__file__).resolve().parents[3]
 PIXELS = {
     "opencv": ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python"),
     "simplejpeg": ("simplejpeg",),
@@ -37,6 +39,21 @@ def versions() -> dict[str, str]:
         "cudnn": str(torch.backends.cudnn.version() or "") if with_gpu else "",
         "gpu": torch.cuda.get_device_name() if with_gpu else "",
     }
+
+
+def code() -> str:
+    """This copy of the toolkit: its commit, ``-dirty`` where files of it were changed; its version where it is no repository."""
+    line = ["git", "-C", str(TOOLKIT), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        if (TOOLKIT / ".git").exists():  # not one that this copy merely lies in
+            return subprocess.run(line, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        pass
+    try:
+        written = re.search(r'^version = "(.+)"$', (TOOLKIT / "pyproject.toml").read_text(), re.MULTILINE)
+        return f"version {written[1] if written else metadata.version('coco-pretraining-toolkit')}"
+    except (OSError, metadata.PackageNotFoundError):
+        return "version unknown"
 
 
 @cache

@@ -49,17 +49,19 @@ exit status: 0 done · 1 failed · 2 usage · 130 / 138 / 143 interrupted and sa
 
 @dataclass(frozen=True)
 class Parsed:
-    """The configuration, the names of the fields that the command line or the recipe gave, and sentences about them."""
+    """The configuration, the names of the fields that the command line or the recipe gave, sentences about them, and what was typed."""
 
     config: TrainConfig
     explicit: frozenset[str]
     notes: tuple[str, ...] = ()
+    typed: tuple[str, ...] = ()
 
 
 def parse(argv: Sequence[str] | None = None) -> Parsed:
     """The command line → ``Parsed``. Leaves with 0 after ``--help`` and ``--print-config``, 2 on a mistake."""
     parser = _parser()
-    named = parser.parse_named(sys.argv[1:] if argv is None else argv)
+    words = sys.argv[1:] if argv is None else argv
+    named = parser.parse_named(words)
     recipe, print_config = named.pop("config", None), named.pop("print_config", False)
     notes = [f"{flag} {said}" for flag, said in TAKEN.items() if named.pop(flag, None) is not None]
     try:
@@ -74,7 +76,7 @@ def parse(argv: Sequence[str] | None = None) -> Parsed:
         parser.exit(0)
     typed = values.get("net", config.net)
     notes += [] if typed == config.net else [f"--net {typed}: taken as {config.net}"]
-    return Parsed(config, frozenset(values), tuple(notes))
+    return Parsed(config, frozenset(values), tuple(notes), tuple(words))
 
 
 def boxes_of(priors: str) -> str:

@@ -25,6 +25,7 @@ class Plan:
     * checkpoint, file: what is resumed; None for a fresh start
     * notes: sentences for people about differences
     * seen: the run's record of checkpoints when this was planned
+    * typed: the words of the command line
     * initial: the file of ``--pretrained-ssd`` that a fresh run starts from
     """
 
@@ -34,6 +35,7 @@ class Plan:
     file: Path | None
     notes: tuple[str, ...]
     seen: bytes = b""
+    typed: tuple[str, ...] = ()
     initial: DetectorFile | None = None
 
 

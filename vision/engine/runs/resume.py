@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vision.artefacts import log
 from vision.artefacts.data_layout import LABELS_NAME, labels_text
 from vision.artefacts.files import publish_bytes, publish_json
 from vision.artefacts.records import read_json
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from vision.engine.checkpoints.checkpoint import Checkpoint
 
 ARGS_NAME = "training_args.json"
+SESSIONS_NAME = "sessions.jsonl"
 MAX_ARGS_BYTES = 1 << 20
 RESUME = "python train_ssd.py --resume"
 
@@ -47,7 +49,7 @@ def plan(parsed: Parsed, warn: Callable[[str], None]) -> Plan:
     config = parsed.config
     seen = _record(_folder_meant(config))  # before anything is decided by it
     planned = _planned(parsed, warn)
-    return dataclasses.replace(planned, notes=(*parsed.notes, *planned.notes), seen=seen)
+    return dataclasses.replace(planned, notes=(*parsed.notes, *planned.notes), seen=seen, typed=parsed.typed)
 
 
 def require_unchanged(plan: Plan) -> None:
@@ -251,6 +253,15 @@ def write_run_files(config: TrainConfig, run: Path, classes: list[str]) -> None:
     labels = labels_text(classes)
     publish_json(run / ARGS_NAME, to_mapping(config))
     publish_bytes(run / LABELS_NAME, labels)
+
+
+def record_session(plan: Plan) -> None:
+    """A row of ``sessions.jsonl``: from where this session trains, by which command and code. Raises OSError."""
+    from vision.engine.checkpoints.versions import code
+
+    step = plan.checkpoint.step if plan.checkpoint else 0
+    row = {"step": step, "command": command("python train_ssd.py", *plan.typed), "code": code()}
+    log.append(plan.run / SESSIONS_NAME, row)
 
 
 # ---------------------------------------------------------------- data and machine
