@@ -121,7 +121,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     if group.is_main:  # what is refused is refused by now: a refused session leaves the folder as it was
         plan = start.rewind(state, plan, removed)
         resume.write_run_files(config, plan.run, train_data.classes)
-        resume.record_session(plan)
+        resume.record_session(plan, order.steps_per_epoch)
         session = start.open_logs(session, state, plan)
     report.begin(session, state, plan, host, initial_weights)
     try:

@@ -24,7 +24,7 @@ from tools.report.charts import value_range
 from tools.report.history import History, history_of
 from vision.messages.advice import shown
 from vision.messages.command_line import Parser
-from vision.messages.terminal import can_show, columns, is_terminal, painted
+from vision.messages.terminal import can_show, columns, counted, is_terminal, painted
 
 COLOURS = ("green", "yellow", "red", "bold")
 LEAST_COLUMNS, ROWS, LABEL = 40, 12, 9
@@ -101,7 +101,11 @@ def chart(
             each if mark is None else painted(each, COLOURS[mark], stream) for each, mark in row
         )
         out.append(f"{left}│{letters}".rstrip())
-    out += [" " * LABEL + "└" + "─" * across, " " * LABEL + f" 0{f'{last:g} epochs':>{across - 2}}", ""]
+    out += [
+        " " * LABEL + "└" + "─" * across,
+        " " * LABEL + f" 0{counted(int(last), 'epoch'):>{across - 2}}",
+        "",
+    ]
     return out
 
 

@@ -36,11 +36,11 @@ def line_chart(
     title: str, series: Sequence[Series], x_name: str = "", y_name: str = "", x_range: tuple[float, float] | None = None,
     y_range: tuple[float, float] | None = None, mark_x: float | None = None, keys: bool = True,
 ) -> str:  # fmt: skip
-    """A figure; "" where no series has a point. ``mark_x``: an upright dashed line there. ``title`` and names are text."""
+    """A figure; "" where no series has a point. ``x_range``: from 0 to the last point. ``mark_x``: an upright dashed line there. ``title`` and names are text."""
     shown = [each for each in series if len(each.x)]
     if not shown:
         return ""
-    x_low, x_high = x_range or value_range([value for each in shown for value in each.x])
+    x_low, x_high = x_range or (0.0, max((value for each in shown for value in each.x), default=0.0) or 1.0)
     y_low, y_high = y_range or value_range([value for each in shown for value in each.y])
     coloured = [(each, each.colour or COLOURS[index % len(COLOURS)]) for index, each in enumerate(shown)]
 

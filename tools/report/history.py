@@ -25,6 +25,8 @@ POINTS = 300
 
 Line = tuple[list[float], list[float]]
 """x and y."""
+Row = dict[str, Any]
+SESSION = {"step": int, "steps_per_epoch": int, "command": str, "code": str}
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,12 @@ def history_of(run: Path) -> History:
         )
     epochs = [row for row in rows if row.get("kind") == "epoch" and _is_number(row.get("epoch"))]
     sessions = [row for row in log.read(run / "sessions.jsonl") if _is_session(row)]
-    return History(run, _arguments(run), records, _steps(rows, epochs), epochs, sessions)
+    each = _steps_of_an_epoch(rows, epochs, sessions)
+    return History(run, _arguments(run), records, _steps(rows, each), epochs, sessions)
 
 
 def _is_session(row: dict[str, Any]) -> bool:
-    return [type(row.get(name)) for name in ("step", "command", "code")] == [int, str, str]
+    return [type(row.get(name)) for name in SESSION] == [*SESSION.values()] and row["steps_per_epoch"] > 0
 
 
 def _arguments(run: Path) -> dict[str, Any]:
@@ -97,9 +100,8 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _steps(rows: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> dict[str, Line]:
+def _steps(rows: list[dict[str, Any]], each: float) -> dict[str, Line]:
     steps = [row for row in rows if row.get("kind") == "step" and _is_number(row.get("step"))]
-    each = _steps_of_an_epoch(steps, epochs)
     found = {}
     for name in ("loss", "classification", "localization", "grad_norm"):
         points = [(row["step"] / each, row[name]) for row in steps if _is_number(row.get(name))]
@@ -116,11 +118,15 @@ def _rates(row: dict[str, Any]) -> dict[str, float]:
     return {key: value for key, value in rate.items() if _is_number(value)} if isinstance(rate, dict) else {}
 
 
-def _steps_of_an_epoch(steps: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> float:
+def _steps_of_an_epoch(rows: list[Row], epochs: list[Row], sessions: list[Row]) -> float:
+    """As the last finished epoch had them, else as the last session says; of an older run all that were done."""
     done = [
         row["step"] / (row["epoch"] + 1) for row in epochs if _is_number(row.get("step")) and row["step"] > 0
     ]
-    return float(done[-1]) if done else float(max((row["step"] for row in steps), default=1) or 1)
+    said = done or [row["steps_per_epoch"] for row in sessions]
+    return float(
+        (said or [max((row["step"] for row in rows if _is_number(row.get("step"))), default=1) or 1])[-1]
+    )
 
 
 def _thinned(points: list[tuple[float, float]]) -> Line:

@@ -57,13 +57,16 @@ th button{all:unset;cursor:pointer;text-decoration:underline dotted;text-underli
 code,pre{font:13px/1.45 ui-monospace,monospace}pre{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:6px;
 padding:8px 10px;margin:.5em 0}dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.1em 1em;margin:.6em 0}
 dt{color:var(--soft)}dd{margin:0}details summary{cursor:pointer;margin:.5em 0}
-@media print{:root{--ink:#000;--soft:#444;--paper:#fff;--card:#fff;--line:#bbb;--a:#0072b2;--b:#b45f00;--c:#007a5a;--d:#a8327d;--bar:0,114,178}
-body{max-width:none;font-size:11px;padding:0;-webkit-print-color-adjust:exact;print-color-adjust:exact}nav{display:none}.wide{overflow:visible}
-figure,tr,.tile{break-inside:avoid}h2,h3{break-after:avoid}th{position:static}.grid{grid-template-columns:repeat(3,1fr)}
-.small{grid-template-columns:repeat(6,1fr)}.pairs{grid-template-columns:repeat(2,1fr)}}
+@media print{@page{margin:14mm}:root{color-scheme:light;--ink:#000;--soft:#444;--paper:#fff;--card:#fff;--line:#bbb;--a:#0072b2;--b:#b45f00;--c:#007a5a;--d:#a8327d;--bar:0,114,178}
+html{font-size:11px}body{max-width:none;font-size:1rem;padding:0;-webkit-print-color-adjust:exact;print-color-adjust:exact}nav{display:none}.wide{overflow:visible}
+figure,tr,.tile{break-inside:avoid}h2,h3{break-after:avoid}th{position:static}pre{white-space:pre-wrap;columns:2;font-size:.9rem}
+.grid{grid-template-columns:repeat(2,1fr)}.small{grid-template-columns:repeat(5,1fr)}}
 """
 SCRIPT = """
 "use strict";
+let closed = [];  // on paper nothing can be opened
+onbeforeprint = () => { closed = [...document.querySelectorAll("details:not([open])")]; for (const each of closed) each.open = true; };
+onafterprint = () => { for (const each of closed) each.open = false; };
 for (const table of document.querySelectorAll("table.sorts")) {
   [...table.tHead.rows[0].cells].forEach((head, column) => {
     const button = document.createElement("button");

@@ -26,6 +26,11 @@ addEventListener("load", () => {
       button.click(); const once = first(); button.click(); const twice = first();
       if (once.length > 1 && new Set(once).size > 1 && once.join() === twice.join()) said.push(`${name}: the order stays`);
     }
+    const closed = () => page.querySelectorAll("details:not([open])").length, before = closed();
+    frame.contentWindow.dispatchEvent(new Event("beforeprint"));
+    if (closed()) said.push(`${name}: closed on paper`);
+    frame.contentWindow.dispatchEvent(new Event("afterprint"));
+    if (closed() !== before) said.push(`${name}: stays open after printing`);
   }
   const done = document.createElement("pre"); done.id = "done"; done.textContent = JSON.stringify(said); document.body.append(done);
 });

@@ -108,7 +108,8 @@ def test_an_older_run_has_no_sessions_and_a_damaged_one_no_such_row(run: Path) -
     sessions = run / "sessions.jsonl"
     (row,) = log.read(sessions)
     for written, shown in (
-        ('{"step": "1", "command": [], "code": "x"}\n', False),
+        ('{"step": "1", "steps_per_epoch": 4, "command": "c", "code": "x"}\n', False),
+        (json.dumps({**row, "steps_per_epoch": 0}) + "\n", False),
         (json.dumps({**row, "command": "<script>"}) + "\n", True),
         (None, False),
     ):

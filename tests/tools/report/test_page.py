@@ -13,9 +13,11 @@ from tests.engine.analysis.made import drawn, found, truth_of
 from tests.tools.report.browser import chromium, looked_at
 from tools.report import failures, sections
 from tools.report.charts import Series, line_chart, ticks
-from tools.report.history import History
+from tools.report.history import History, history_of
 from tools.report.page import page
 from tools.report.sections import Told
+from vision.artefacts.files import publish_bytes
+from vision.artefacts.log import line
 from vision.engine.analysis.analyse import Analysis, analyse
 from vision.engine.evaluation.ground_truth import GroundTruth
 from vision.engine.evaluation.results import Results
@@ -118,6 +120,23 @@ def test_charts_hold_any_numbers() -> None:
     labels = re.findall(r'text-anchor="end">([^<]*)<', close)
     assert len(labels) >= 3 and len(set(labels)) == len(labels), "labels that are told apart"
     assert ticks(0, 1) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+
+
+def test_a_chart_of_the_first_epoch_begins_at_0(tmp_path: Path) -> None:
+    """Of a run that was interrupted there too, whose steps are a part of the epoch; of an older run all that were done."""
+    chart = line_chart("AP", [Series("AP", [1.0], [0.3])], "epochs done")
+    labels = re.findall(r'text-anchor="middle">([^<]*)<', chart)
+    assert labels == ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0", "epochs done"]
+    steps = [{"kind": "step", "step": step, "loss": 9.0} for step in (10, 20)]
+    publish_bytes(tmp_path / "metrics.jsonl", b"".join(map(line, steps)))
+    assert history_of(tmp_path).steps["loss"][0] == [0.5, 1.0]
+    session = {"step": 0, "steps_per_epoch": 100, "command": "c", "code": "x"}
+    publish_bytes(tmp_path / "sessions.jsonl", line(session))
+    assert history_of(tmp_path).steps["loss"][0] == [0.1, 0.2]
+    publish_bytes(
+        tmp_path / "metrics.jsonl", b"".join(map(line, [*steps, {"kind": "epoch", "epoch": 0, "step": 20}]))
+    )
+    assert history_of(tmp_path).steps["loss"][0] == [0.5, 1.0]
 
 
 @pytest.mark.skipif(chromium() is None, reason="no chromium on PATH (apt install chromium)")

@@ -255,13 +255,13 @@ def write_run_files(config: TrainConfig, run: Path, classes: list[str]) -> None:
     publish_bytes(run / LABELS_NAME, labels)
 
 
-def record_session(plan: Plan) -> None:
+def record_session(plan: Plan, steps_per_epoch: int) -> None:
     """A row of ``sessions.jsonl``: from where this session trains, by which command and code. Raises OSError."""
     from vision.engine.checkpoints.versions import code
 
     step = plan.checkpoint.step if plan.checkpoint else 0
-    row = {"step": step, "command": command("python train_ssd.py", *plan.typed), "code": code()}
-    log.append(plan.run / SESSIONS_NAME, row)
+    row = {"step": step, "steps_per_epoch": steps_per_epoch, "code": code()}
+    log.append(plan.run / SESSIONS_NAME, {**row, "command": command("python train_ssd.py", *plan.typed)})
 
 
 # ---------------------------------------------------------------- data and machine
