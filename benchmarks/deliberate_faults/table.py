@@ -12,7 +12,7 @@ from benchmarks.deliberate_faults.stages import STAGES
 FAULTS: tuple[Fault, ...] = (
     *rows(
         "vision/ssd/heads.py", "tests/ssd/test_model.py",
-        ("ReLU in the place of ReLU6 in the heads", "        nn.ReLU6(inplace=True),", "        nn.ReLU(inplace=True),"),
+        ("ReLU in the place of ReLU6 in the heads", "        ReLU6(),", "        nn.ReLU(inplace=True),"),
         ("first bias counts background among the objects", "* (num_classes - 1))", "* num_classes)"),
         ("first bias of sigmoids is that of objects", "nn.init.constant_(bias, -math.log(", "nn.init.constant_(bias, math.log("),
         ("all maps share the first one's statistics", "zip(maps, self.norms, strict=True)", "((one, self.norms[0]) for one in maps)", "tests/ssd/test_heads.py"),

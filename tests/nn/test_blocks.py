@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from vision.nn.blocks import BatchNorm2d, InvertedResidual, make_divisible
+from vision.nn.blocks import BatchNorm2d, InvertedResidual, ReLU6, make_divisible
+
+EDGES = [-torch.inf, -1.0, -0.0, 0.0, 1e-45, 3.0, 5.9999995, 6.0, 6.0000005, torch.inf, torch.nan]
 
 
 @pytest.mark.parametrize(
@@ -54,3 +58,48 @@ def test_batch_norm_is_the_plain_one_otherwise():
         assert torch.equal(ours(x), plain(x))
     assert torch.equal(ours.running_var, plain.running_var)
     assert int(ours.num_batches_tracked) == 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_values_and_gradients_are_torchs_also_at_the_edges(dtype: torch.dtype) -> None:
+    x = torch.cat([torch.tensor(EDGES), torch.linspace(-9, 15, 500)]).to(dtype)
+    upstream = torch.linspace(-2, 2, len(x)).to(dtype)
+    found = []
+    for layer in (ReLU6(), nn.ReLU6(inplace=True)):
+        leaf = x.clone().requires_grad_()
+        out = layer(leaf * 1)
+        out.backward(upstream)
+        assert leaf.grad is not None
+        found.append((out.detach(), leaf.grad))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0, equal_nan=True)
+
+
+def test_a_block_keeps_two_maps_a_convolution_not_three() -> None:
+    def kept(block: nn.Module) -> int:
+        storages: dict[int, int] = {}
+
+        def note(tensor: Tensor) -> Tensor:
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            out = block(torch.zeros(2, 16, 32, 32))
+        del out
+        return sum(storages.values())
+
+    ours, plain = InvertedResidual(16, 24, 1, 6), InvertedResidual(16, 24, 1, 6)
+    for place in (2, 5):
+        plain.conv[place] = nn.ReLU6(inplace=True)
+    assert kept(ours) < 0.72 * kept(plain)
+
+
+def test_without_gradients_and_while_a_graph_is_traced_it_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise AssertionError("not here")
+
+    monkeypatch.setattr("vision.nn.blocks._ClippedInPlace.apply", refuse)
+    with torch.no_grad():
+        assert ReLU6()(torch.tensor([7.0])).item() == 6
+    traced = torch.jit.trace(nn.Sequential(nn.Linear(1, 1), ReLU6()), torch.ones(1, 1))
+    assert "hardtanh_" in str(traced.inlined_graph)

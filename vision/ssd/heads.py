@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vision.nn.backbones.mobilenet_v3 import conv_bn_act
-from vision.nn.blocks import BatchNorm2d, conv_bn
+from vision.nn.blocks import BatchNorm2d, ReLU6, conv_bn
 
 
 class Headers(nn.ModuleList):
@@ -51,6 +50,7 @@ class SharedHeaders(nn.Module):
             nn.ModuleList(BatchNorm2d(channels) for _ in range(depth)) for _ in range(maps)
         )
         self.last = separable(outputs, bias=True)
+        self.clip = ReLU6()
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Maps (N, c, h, w), finest first → (N, A·c, h, w) of each."""
@@ -58,7 +58,7 @@ class SharedHeaders(nn.Module):
 
     def _of_map(self, x: Tensor, norms: nn.Module) -> Tensor:
         for layer, norm in zip(self.layers, norms.children(), strict=True):
-            x = F.relu6(norm(layer(x)))
+            x = self.clip(norm(layer(x)))
         out: Tensor = self.last(x)
         return out
 
@@ -91,7 +91,7 @@ def separable_conv(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels),
         BatchNorm2d(in_channels),
-        nn.ReLU6(inplace=True),
+        ReLU6(),
         nn.Conv2d(in_channels, out_channels, 1),
     )
 
@@ -148,7 +148,7 @@ def mobile_headers(in_channels: Sequence[int], shapes_per_cell: Sequence[int], v
     """Those of torchvision's ssdlite320: depthwise 3×3 without bias, BN, ReLU6, 1×1 on every map."""
     return Headers(
         nn.Sequential(
-            conv_bn_act(channels, channels, 3, groups=channels, act=nn.ReLU6(inplace=True)),
+            conv_bn_act(channels, channels, 3, groups=channels, act=ReLU6()),
             nn.Conv2d(channels, shapes * values, 1),
         )
         for channels, shapes in zip(in_channels, shapes_per_cell, strict=True)

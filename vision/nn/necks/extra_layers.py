@@ -12,6 +12,7 @@ from vision.nn.blocks import (
     BatchNorm2d,
     InvertedResidual,
     L2Norm,
+    ReLU6,
     UnpaddedConv2d,
     conv_bn_relu6,
     make_divisible,
@@ -138,7 +139,7 @@ def lite_extra(in_channels: int, channels: int, stride: int) -> nn.Sequential:
         *conv_bn_relu6(in_channels, channels, 1),
         _conv3x3(channels, channels, stride, groups=channels, bias=False),
         BatchNorm2d(channels),
-        nn.ReLU6(inplace=True),
+        ReLU6(),
         nn.Conv2d(channels, channels, 1, bias=False),
         BatchNorm2d(channels),
         nn.ReLU(inplace=True),
@@ -163,9 +164,9 @@ def mobile_extra(in_channels: int, channels: int, stride: int) -> nn.Sequential:
     """1×1 to half the channels, depthwise 3×3, 1×1; BN and ReLU6 behind each."""
     half = channels // 2
     return nn.Sequential(
-        conv_bn_act(in_channels, half, act=nn.ReLU6(inplace=True)),
-        conv_bn_act(half, half, 3, stride, half, nn.ReLU6(inplace=True)),
-        conv_bn_act(half, channels, act=nn.ReLU6(inplace=True)),
+        conv_bn_act(in_channels, half, act=ReLU6()),
+        conv_bn_act(half, half, 3, stride, half, ReLU6()),
+        conv_bn_act(half, channels, act=ReLU6()),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vision.nn.blocks import BatchNorm2d, UnpaddedConv2d, make_divisible, resized
+from vision.nn.blocks import BatchNorm2d, ReLU6, UnpaddedConv2d, make_divisible, resized
 from vision.nn.necks.extra_layers import lite_extra, plain_extra
 
 PYRAMID_STRIDES = (0, 2, 2, 2, 1, 1)
@@ -76,8 +76,8 @@ def _separable_level(in_channels: int, channels: int, stride: int) -> nn.Sequent
     return nn.Sequential(
         _conv3x3(in_channels, in_channels, stride, groups=in_channels, bias=False),
         BatchNorm2d(in_channels),
-        nn.ReLU6(inplace=True),
+        ReLU6(),
         nn.Conv2d(in_channels, channels, 1, bias=False),
         BatchNorm2d(channels),
-        nn.ReLU6(inplace=True),
+        ReLU6(),
     )
