@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from vision.transforms.geometry import (
     View,
-    as_stored,
+    Views,
+    alone,
     centres_inside,
     clip_boxes,
+    covered,
     objects_to_keep,
-    pairwise_iou,
     show_boxes,
     whole,
 )
@@ -52,7 +53,7 @@ def test_crop_flip_and_resize_are_those_of_albumentations(
     parameters = A.BboxParams("pascal_voc", clip=True, min_area=0, min_visibility=0)
     done = A.Compose(steps, bbox_params=parameters)(image=np.zeros((90, 120, 3), np.uint8), bboxes=boxes)
     view = View((x, y, x + w, y + h), mirrored, size_hw=(50, 40))
-    clipped, keep = objects_to_keep(boxes, np.zeros(len(boxes), bool), view, 0.0)
+    clipped, keep = objects_to_keep(boxes, np.zeros(len(boxes), bool), alone(view), 0.0)
     # slivers apart: albumentations drops some by a threshold of its own, and keeps what is empty but for rounding
     ours, theirs = (rows[_shortest(rows) > 0.05] for rows in (clipped[keep], _rows(done["bboxes"])))
     assume(not ((_shortest(clipped) > 0.04) & (_shortest(clipped) < 0.06)).any())
@@ -70,7 +71,7 @@ def _shortest(boxes: np.ndarray) -> np.ndarray:
 @given(boxes_in(), views())
 @settings(max_examples=200, deadline=None)
 def test_boxes_move_as_single_points_do(boxes: np.ndarray, view: View) -> None:
-    shown = show_boxes(boxes, view)
+    shown = show_boxes(boxes, alone(view))
     height, width = view.result_hw
     x1, y1, x2, y2 = view.window_xyxy_px
     for (left, top, right, bottom), found in zip(boxes.astype(float).tolist(), shown, strict=True):
@@ -87,7 +88,7 @@ def test_what_stays_is_inside_and_not_degenerate(
     boxes: np.ndarray, view: View, crowd_bits: int, smallest: float
 ) -> None:
     is_crowd = np.array([bool(crowd_bits >> n & 1) for n in range(len(boxes))], bool)
-    clipped, keep = objects_to_keep(boxes, is_crowd, view, smallest)
+    clipped, keep = objects_to_keep(boxes, is_crowd, alone(view), smallest)
     height, width = view.result_hw
     assert clipped.shape == boxes.shape and keep.shape == (len(boxes),) and clipped.dtype == np.float32
     stay = clipped[keep]
@@ -103,46 +104,52 @@ def test_what_stays_is_inside_and_not_degenerate(
         assert kept == expected
 
 
-@given(boxes_in(), st.lists(views(), min_size=1, max_size=4))
+@given(boxes_in(), views())
 @settings(max_examples=100, deadline=None)
-def test_iou_and_centres_against_loops(boxes: np.ndarray, some: list[View]) -> None:
-    windows = np.array([view.window_xyxy_px for view in some])
-    iou, inside = pairwise_iou(boxes, windows), centres_inside(boxes, windows)
-    assert iou.shape == inside.shape == (len(windows), len(boxes))
-    for t, (a1, b1, a2, b2) in enumerate(windows.tolist()):
-        for g, (x1, y1, x2, y2) in enumerate(boxes.astype(float).tolist()):
-            shared = max(0.0, min(a2, x2) - max(a1, x1)) * max(0.0, min(b2, y2) - max(b1, y1))
-            union = (a2 - a1) * (b2 - b1) + (x2 - x1) * (y2 - y1) - shared
-            assert iou[t, g] == pytest.approx(shared / union if shared else 0.0, abs=1e-6)
-            cx, cy = (x1 + x2) / 2, (y1 + y2) / 2
-            if min(abs(cx - a1), abs(cx - a2), abs(cy - b1), abs(cy - b2)) > 1e-3:
-                assert inside[t, g] == (a1 < cx < a2 and b1 < cy < b2)
+def test_centres_against_loops(boxes: np.ndarray, view: View) -> None:
+    inside = centres_inside(boxes, np.array([view.window_xyxy_px]))
+    assert inside.shape == (len(boxes),)
+    a1, b1, a2, b2 = view.window_xyxy_px
+    for found, (x1, y1, x2, y2) in zip(inside, boxes.astype(float).tolist(), strict=True):
+        cx, cy = (x1 + x2) / 2, (y1 + y2) / 2
+        if min(abs(cx - a1), abs(cx - a2), abs(cy - b1), abs(cy - b2)) > 1e-3:
+            assert found == (a1 < cx < a2 and b1 < cy < b2)
+
+
+@given(st.lists(views(), min_size=1, max_size=4), boxes_in())
+@settings(max_examples=100, deadline=None)
+def test_views_together_are_those_of_each(some: list[View], boxes: np.ndarray) -> None:
+    some = [replace(view, size_hw=(50, 40)) for view in some]
+    each = [alone(view) for view in some]
+    fields = ("windows_xyxy_px", "mirrored", "coloured", "colour", "centred_only")
+    together = Views(*(np.concatenate([getattr(one, name) for one in each]) for name in fields), (50, 40))
+    frames_hw = np.array([[90, 120 + n] for n in range(len(some))])
+    for n, view in enumerate(some):
+        assert len(together) == len(some) and together[n].window_xyxy_px == view.window_xyxy_px
+        rows = np.full(len(boxes), n)
+        assert np.array_equal(show_boxes(boxes, together.at(rows)), show_boxes(boxes, each[n]))
+        kept, alone_kept = (
+            objects_to_keep(boxes, np.arange(len(boxes)) % 3 == 0, of, 1.0)
+            for of in (together.at(rows), each[n])
+        )
+        assert all(np.array_equal(a, b) for a, b in zip(kept, alone_kept, strict=True))
+        assert np.array_equal(covered(frames_hw, together)[n], covered(frames_hw[n : n + 1], each[n])[0])
 
 
 def test_a_whole_view_changes_nothing() -> None:
     view = whole(90, 120)
     boxes = np.array([[1.5, 2, 3, 4]], np.float32)
     assert view.result_hw == (90, 120)
-    np.testing.assert_array_equal(show_boxes(boxes, view), boxes)
+    np.testing.assert_array_equal(show_boxes(boxes, alone(view)), boxes)
     assert replace(view, mirrored=True).result_hw == (90, 120)
-    np.testing.assert_array_equal(show_boxes(boxes, replace(view, mirrored=True)), [[117, 2, 118.5, 4]])
+    np.testing.assert_array_equal(
+        show_boxes(boxes, alone(replace(view, mirrored=True))), [[117, 2, 118.5, 4]]
+    )
     np.testing.assert_array_equal(clip_boxes(boxes, (3, 2)), [[1.5, 2, 2, 3]])
 
 
 @pytest.mark.parametrize(("side", "stays"), [(1.0, True), (0.99, False), (2.5, True)])
 def test_a_side_of_just_the_least_stays(side: float, stays: bool) -> None:
     boxes = np.array([[10, 20, 10 + side, 50]], np.float32)
-    _, keep = objects_to_keep(boxes, np.zeros(1, bool), whole(90, 120), smallest_side_px=1.0)
+    _, keep = objects_to_keep(boxes, np.zeros(1, bool), alone(whole(90, 120)), smallest_side_px=1.0)
     assert keep.tolist() == [stays]
-
-
-@given(views(), boxes_in(), st.sampled_from([(45, 120), (384, 384), (90, 120), (30, 200)]))
-@settings(max_examples=50, deadline=None)
-def test_a_stored_image_of_another_size_is_seen_through_the_same_window(
-    view: View, boxes: np.ndarray, stored_hw: tuple[int, int]
-) -> None:
-    """What is at a point of the frame is shown at the same place, from wherever its pixels come."""
-    scale = np.array([stored_hw[1] / 120, stored_hw[0] / 90] * 2)
-    stored = as_stored(view, (90, 120), stored_hw)
-    assert stored.result_hw == view.result_hw
-    assert np.allclose(show_boxes(boxes * scale, stored), show_boxes(boxes, view), atol=1e-2, rtol=1e-4)

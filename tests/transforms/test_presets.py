@@ -11,8 +11,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.transforms import one_by_one
 from tests.transforms.conftest import MakeSample
-from vision.core.sample import InputSpec, Sample
+from vision.core.sample import InputSpec, Sample, objects_of
+from vision.transforms import draw
 from vision.transforms.geometry import whole
 from vision.transforms.presets import PRESETS, SMALLEST_SIDE_PX, build
 from vision.transforms.resize import bilinear, detectnet
@@ -156,3 +158,46 @@ def test_an_object_of_a_pixel_of_the_input_is_a_target(make_sample: MakeSample, 
     augmentation = build(name, SPEC, 0)
     shown = replace(augmentation, steps=augmentation.steps[-1:])._show(sample, whole(64, 96))
     assert shown.labels.tolist() == [1, 3]
+
+
+def crowded(count: int) -> list[Sample]:
+    """Frames of all shapes down to a pixel, with no, few, many, empty and tiny boxes and crowds; no pixels."""
+    draw, samples = np.random.default_rng(5), []
+    for n in range(count):
+        height, width = (int(side) for side in draw.integers(1, 700, 2)) if n % 3 else (480, 640)
+        boxes = (0, 1, 1, 2, 3, 7, 30, 200)[draw.integers(8)] if n % 500 != 7 else 3000
+        corners = draw.random((boxes, 2, 2)) * [width, height] * (0.05 if n % 5 == 0 else 1)
+        xyxy = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1).astype(np.float32)
+        xyxy[: n % 11 == 0] = [5, 5, 5, 5]
+        crowd = draw.random(boxes) < (0.2 if n % 2 else 0.0)
+        image, ones = np.empty((1, 1, 3), np.uint8), np.ones(boxes, np.int64)
+        frame = (height, width)
+        samples.append(Sample(image, xyxy, ones, crowd, ones.astype(np.float32), n, frame, frame_hw=frame))
+    return samples
+
+
+@pytest.mark.parametrize(("name", "batch"), [("ssd", 37), ("ssd", 3), ("light", 37)])
+def test_views_are_drawn_together_as_they_were_one_by_one(name: str, batch: int) -> None:
+    """To the bit, after each step: a run that began before continues as it would have."""
+    augmentation, samples = build(name, SPEC, 9), crowded(1200)
+    for first in range(0, len(samples), batch):
+        some = samples[first : first + batch]
+        indices = range(first, first + len(some))
+        drawn = augmentation.views(objects_of(some), [3] * len(some), indices)
+        for row, sample in enumerate(some):
+            objects = sample.boxes_xyxy_px[~sample.is_crowd]
+            given = (objects,) if name == "ssd" else ()
+            expected = getattr(one_by_one, name)(sample.height, sample.width, *given, 9, 3, first + row)
+            for found, view in zip([views[row] for views in drawn], expected, strict=False):
+                assert replace(found, colour=None) == replace(view, colour=None)
+                assert (found.colour is None) == (view.colour is None)
+                assert view.colour is None or np.array_equal(found.colour, view.colour)  # type: ignore[arg-type]
+
+
+def test_no_more_pairs_are_looked_at_than_memory_is_meant_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images of thousands of objects: the same windows in small portions."""
+    samples, augmentation = crowded(1100)[4:12] + crowded(1100)[500:510], build("ssd", SPEC, 9)
+    given = objects_of(samples), [1] * len(samples), range(len(samples))
+    expected = augmentation.views(*given)[-1].windows_xyxy_px
+    monkeypatch.setattr(draw, "MOST_PAIRS", 100)
+    assert np.array_equal(augmentation.views(*given)[-1].windows_xyxy_px, expected)

@@ -42,7 +42,9 @@ def test_against_float64(channels: int, monkeypatch: pytest.MonkeyPatch) -> None
         start = draw.uniform(-0.01, 1, 2) * (SIDE - sides) if number % 4 else draw.uniform(-0.6, 0.6, 2)
         size_hw = (int(draw.integers(20, 120)), int(draw.integers(20, 120)))
         step = sides / size_hw[::-1]
-        shown = window.sampled(image, tuple(start.tolist()), tuple(step.tolist()), size_hw)
+        shown = window.sampled(
+            image, tuple(start.tolist()), tuple(step.tolist()), size_hw, window.scratch_for(size_hw)
+        ).copy()
         assert shown.shape[:2] == size_hw and shown.dtype == np.uint8
         off.append(np.abs(shown - exact(image, tuple(start.tolist()), tuple(step.tolist()), size_hw)))
     assert max(each.max() for each in off) < 12 and np.mean([each.mean() for each in off]) < 0.6
@@ -51,7 +53,11 @@ def test_against_float64(channels: int, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_window_at_whole_pixels_is_the_image_itself() -> None:
     image = smooth(3)
-    assert np.array_equal(window.sampled(image, (5.0, 7.0), (1.0, 1.0), (20, 30)), image[7:27, 5:35])
     assert np.array_equal(
-        window.sampled(image, (0.0, 0.0), (SIDE / 64, SIDE / 64), (64, 64)), cv2.resize(image, (64, 64))
+        window.sampled(image, (5.0, 7.0), (1.0, 1.0), (20, 30), window.scratch_for((20, 30))),
+        image[7:27, 5:35],
+    )
+    assert np.array_equal(
+        window.sampled(image, (0.0, 0.0), (SIDE / 64, SIDE / 64), (64, 64), window.scratch_for((64, 64))),
+        cv2.resize(image, (64, 64)),
     )

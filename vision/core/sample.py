@@ -7,6 +7,7 @@ image at hand, no suffix is fractions of its width and height.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -99,6 +100,95 @@ class Sample:
             is_crowd=self.is_crowd[keep],
             area=self.area[keep],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """What N samples hold besides their pixels, as columns; B objects of all of them, those of an image behind one another.
+
+    * frames_hw: (N, 2) int64, px that the boxes are measured in; original_hw: (N, 2) int64, px of the files
+    * first_box: (N + 1,) int64, where the objects of each image begin
+    * boxes_xyxy_px: (B, 4) float32; labels: (B,) int64; is_crowd: (B,) bool
+    * image_ids: (N,) int64; unlabelled: N times labels
+    """
+
+    frames_hw: np.ndarray
+    original_hw: np.ndarray
+    first_box: np.ndarray
+    boxes_xyxy_px: np.ndarray
+    labels: np.ndarray
+    is_crowd: np.ndarray
+    image_ids: np.ndarray
+    unlabelled: tuple[tuple[int, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @property
+    def owners(self) -> np.ndarray:
+        """(B,) int64, rising: the image of each object, from 0."""
+        return np.repeat(np.arange(len(self)), np.diff(self.first_box))
+
+    def only(self, keep: np.ndarray) -> Objects:
+        """The objects where ``keep`` (B,) is true."""
+        return self._with_rows(keep, _starts(keep)[self.first_box])
+
+    def at(self, which: np.ndarray) -> Objects:
+        """The images ``which`` (M,) in that order."""
+        rows, counts = ragged_rows(self.first_box, which)
+        return replace(
+            self._with_rows(rows, _starts(counts)),
+            frames_hw=self.frames_hw[which],
+            original_hw=self.original_hw[which],
+            image_ids=self.image_ids[which],
+            unlabelled=tuple(self.unlabelled[each] for each in which.tolist()),
+        )
+
+    def _with_rows(self, rows: np.ndarray, first_box: np.ndarray) -> Objects:
+        return replace(
+            self,
+            first_box=first_box,
+            boxes_xyxy_px=self.boxes_xyxy_px[rows],
+            labels=self.labels[rows],
+            is_crowd=self.is_crowd[rows],
+        )
+
+
+def ragged_rows(first: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of groups that begin at ``first`` (N + 1,), those of ``which`` (M,): their rows behind one another, and how many each has."""
+    counts = first[which + 1] - first[which]
+    ends = np.cumsum(counts)
+    return np.arange(counts.sum()) + np.repeat(first[which] - ends + counts, counts), counts
+
+
+def _starts(counts: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(counts)])
+
+
+def joined(several: Sequence[Objects]) -> Objects:
+    """The images of all of ``several`` behind one another."""
+    names = ("frames_hw", "original_hw", "boxes_xyxy_px", "labels", "is_crowd", "image_ids")
+    counts = np.concatenate([np.diff(each.first_box) for each in several])
+    return Objects(
+        **{name: np.concatenate([getattr(each, name) for each in several]) for name in names},
+        first_box=_starts(counts),
+        unlabelled=tuple(labels for each in several for labels in each.unlabelled),
+    )
+
+
+def objects_of(samples: Sequence[Sample]) -> Objects:
+    """The columns of ``samples``, at least one."""
+    counts = [len(sample.labels) for sample in samples]
+    return Objects(
+        frames_hw=np.array([(sample.height, sample.width) for sample in samples], np.int64),
+        original_hw=np.array([sample.original_hw for sample in samples], np.int64),
+        first_box=_starts(np.array(counts)),
+        boxes_xyxy_px=np.concatenate([sample.boxes_xyxy_px for sample in samples]),
+        labels=np.concatenate([sample.labels for sample in samples]),
+        is_crowd=np.concatenate([sample.is_crowd for sample in samples]),
+        image_ids=np.array([sample.image_id for sample in samples], np.int64),
+        unlabelled=tuple(sample.unlabelled for sample in samples),
+    )
 
 
 @dataclass(slots=True)

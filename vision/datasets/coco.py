@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from vision.artefacts.arrays.mapped import map_arrays, read_record
 from vision.artefacts.data_layout import ArraysRecord, arrays_path
 from vision.artefacts.records import RecordError
-from vision.core.sample import Sample
+from vision.core.sample import Objects, Sample, ragged_rows
 from vision.datasets import root_advice
 from vision.datasets.contract import DatasetError, SampleError
 from vision.images.decode import BadImage, decode_rgb, orientation_of
@@ -108,13 +109,27 @@ class CocoDetection:
 
         Raises SampleError for an image that is missing, broken or of another size than its boxes mean.
         """
+        return self._sample(index, self.pixels(index))
+
+    def pixels(self, index: int) -> np.ndarray:
+        """The image of ``load``; raises as it does."""
         image, frame_hw = self._read(index), self._frame(index)
         if image.shape[:2] != frame_hw:
             raise SampleError(
                 f"{self.describe(index)}: {image.shape[1]}×{image.shape[0]} px, but its boxes are for "
                 f"{frame_hw[1]}×{frame_hw[0]} px\n  fix: {root_advice.image_changed(self.root)}"
             )
-        return self._sample(index, image)
+        return image
+
+    def objects(self, indices: Sequence[int]) -> Objects:
+        """All but the images of ``load``, of several images together."""
+        arrays, which = self._arrays, np.array(indices, np.int64)
+        rows, counts = ragged_rows(arrays["first_box"], which)
+        frames_hw = np.stack([arrays["heights"][which], arrays["widths"][which]], axis=1).astype(np.int64)
+        columns = (arrays[name][rows] for name in ("boxes_xyxy_px", "labels", "is_crowd"))
+        first_box = np.concatenate([[0], np.cumsum(counts)])
+        ids = arrays["image_ids"][which]
+        return Objects(frames_hw, frames_hw, first_box, *columns, ids, ((),) * len(which))
 
     def _frame(self, index: int) -> tuple[int, int]:
         """Height and width in px that the boxes are measured in."""

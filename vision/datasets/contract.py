@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
-from vision.core.sample import InputSpec, Sample
+import numpy as np
+
+from vision.core.sample import InputSpec, Objects, Sample
 from vision.messages.advice import UserError
 
 
@@ -43,9 +47,29 @@ class Dataset(Protocol):
         """The image, decoded in the frame of its boxes. Raises SampleError."""
         ...
 
+    def objects(self, indices: Sequence[int]) -> Objects:
+        """All but the pixels of several images."""
+        ...
+
+    def pixels(self, index: int) -> np.ndarray:
+        """The image of ``load`` alone. Raises SampleError."""
+        ...
+
     def describe(self, index: int) -> str:
         """File and image id, for messages; never fails for 0 ≤ index < len."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What is shown of N images.
+
+    * objects: of what is shown
+    * paint: (which of N, its pixels as a data set gives them, (h, w, 3) uint8): paints the image there
+    """
+
+    objects: Objects
+    paint: Callable[[int, np.ndarray, np.ndarray], None]
 
 
 class Transform(Protocol):
@@ -55,3 +79,12 @@ class Transform(Protocol):
     def input_spec(self) -> InputSpec: ...
 
     def __call__(self, sample: Sample, epoch: int, index: int) -> Sample: ...
+
+
+@runtime_checkable
+class BatchTransform(Transform, Protocol):
+    """A transform that draws the samples of a batch together, before their pixels are there."""
+
+    def draw(self, objects: Objects, epochs: Sequence[int], indices: Sequence[int]) -> Drawn | None:
+        """What calling it gives of each image, to the bit; None where there is nothing to draw."""
+        ...

@@ -11,16 +11,18 @@ import os
 import signal
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, get_worker_info
 
-from vision.core.sample import BACKGROUND, Batch, Sample
-from vision.datasets.contract import Dataset, SampleError, Transform
+from vision.core.sample import BACKGROUND, Batch, Objects, Sample, objects_of
+from vision.datasets.contract import BatchTransform, Dataset, Drawn, SampleError, Transform
 from vision.datasets.sampling import BatchSampler, SampleKey
 from vision.datasets.workers import (
     TimeLimit,
@@ -65,8 +67,39 @@ class TransformedDataset:
 
     def __getitem__(self, key: SampleKey) -> Sample:
         """Raises SampleError that names file and image id, whatever goes wrong inside."""
-        try:
+        with self._named(key):
             return self.transform(self.dataset.load(key.index), key.epoch, self.drawn_from(key))
+
+    def batch(self, keys: Sequence[SampleKey], note: Callable[[SampleKey], None]) -> _Arrays:
+        """What a ``Batch`` holds of ``keys``; each is told to ``note`` before its image is read. Raises SampleError.
+
+        Where the transform can, samples are drawn together and painted into the batch; one by one else, which gives the same.
+        """
+        drawn = self._drawn(keys)
+        if drawn is None:
+            samples = []
+            for key in keys:
+                note(key)
+                samples.append(self[key])
+            return _to_arrays(samples)
+        spec = self.transform.input_spec
+        images = np.empty((len(keys), spec.height, spec.width, 3), np.uint8)
+        for which, key in enumerate(keys):
+            note(key)
+            with self._named(key):
+                drawn.paint(which, self.dataset.pixels(key.index), images[which])
+        return _columns(images, drawn.objects)
+
+    def _drawn(self, keys: Sequence[SampleKey]) -> Drawn | None:
+        if not isinstance(self.transform, BatchTransform):
+            return None
+        objects = self.dataset.objects([key.index for key in keys])
+        return self.transform.draw(objects, [key.epoch for key in keys], [*map(self.drawn_from, keys)])
+
+    @contextmanager
+    def _named(self, key: SampleKey) -> Iterator[None]:
+        try:
+            yield
         except SampleError:
             raise
         except Exception as error:
@@ -75,38 +108,34 @@ class TransformedDataset:
 
 
 def _to_arrays(samples: Sequence[Sample]) -> _Arrays:
-    """What a ``Batch`` holds, images as (N, H, W, 3). Raises ValueError for samples of different sizes.
-
-    Crowd boxes become ``ignore_xyxy``; boxes are clipped to the image. G and K are those of the fullest image, maybe 0.
-    """
+    """What a ``Batch`` holds, images as (N, H, W, 3). Raises ValueError for samples of different sizes."""
     sizes = {sample.image.shape for sample in samples}
     if len(sizes) != 1:
         raise ValueError(f"a batch needs images of one size, found {sorted(sizes)}")
-    fractions = [_fractions(sample) for sample in samples]
-    crowd = [sample.is_crowd for sample in samples]
+    return _columns(np.stack([sample.image for sample in samples]), objects_of(samples))
+
+
+def _columns(images: np.ndarray, objects: Objects) -> _Arrays:
+    """Crowd boxes become ``ignore_xyxy``; boxes are clipped to the image. G and K are those of the fullest image, maybe 0."""
+    sides = np.tile(objects.frames_hw[:, ::-1], 2)[objects.owners].astype(np.float32)
+    objects = replace(objects, boxes_xyxy_px=(objects.boxes_xyxy_px / sides).clip(0.0, 1.0))  # fractions
+    targets, regions = objects.only(~objects.is_crowd), objects.only(objects.is_crowd)
+    unlabelled = [len(labels) for labels in objects.unlabelled]
     return (
-        np.stack([sample.image for sample in samples]),
-        _pad([boxes[~is_crowd] for boxes, is_crowd in zip(fractions, crowd, strict=True)], 0.0),
-        _pad([sample.labels[~sample.is_crowd] for sample in samples], BACKGROUND),
-        _pad([boxes[is_crowd] for boxes, is_crowd in zip(fractions, crowd, strict=True)], 0.0),
-        np.array([sample.image_id for sample in samples], np.int64),
-        np.array([sample.original_hw for sample in samples], np.int64),
-        _pad([np.array(sample.unlabelled, np.int64) for sample in samples], BACKGROUND),
+        images,
+        _padded(targets.boxes_xyxy_px, np.diff(targets.first_box), 0.0),
+        _padded(targets.labels, np.diff(targets.first_box), BACKGROUND),
+        _padded(regions.boxes_xyxy_px, np.diff(regions.first_box), 0.0),
+        objects.image_ids,
+        objects.original_hw,
+        _padded(np.array([*chain(*objects.unlabelled)], np.int64), np.array(unlabelled), BACKGROUND),
     )
 
 
-def _fractions(sample: Sample) -> np.ndarray:
-    """(G, 4) float32 in [0, 1]."""
-    width, height = sample.width, sample.height
-    return (sample.boxes_xyxy_px / np.array([width, height, width, height], np.float32)).clip(0.0, 1.0)
-
-
-def _pad(rows: list[np.ndarray], fill: float) -> np.ndarray:
-    """N arrays of (G_n, …) → (N, G, …)."""
-    longest = max(len(row) for row in rows)
-    padded = np.full((len(rows), longest, *rows[0].shape[1:]), fill, rows[0].dtype)
-    for target, row in zip(padded, rows, strict=True):
-        target[: len(row)] = row
+def _padded(rows: np.ndarray, counts: np.ndarray, fill: float) -> np.ndarray:
+    """(B, …), of which ``counts`` (N,) are each image's → (N, G, …)."""
+    padded = np.full((len(counts), counts.max(), *rows.shape[1:]), fill, rows.dtype)
+    padded[np.arange(counts.max()) < counts[:, None]] = rows
     return padded
 
 
@@ -136,15 +165,11 @@ class _BatchReader:
         """The DataLoader's plural request: one call a batch."""
         try:
             with self.time_limit:
-                arrays = _to_arrays([self._read(key) for key in keys])
+                arrays = self.samples.batch(keys, self._note)
                 self._note(None)
         except SampleError as error:
             return Failure(str(error), _details(error))
         return arrays if self.as_arrays else _to_batch(arrays)
-
-    def _read(self, key: SampleKey) -> Sample:
-        self._note(key)
-        return self.samples[key]
 
     def _note(self, key: SampleKey | None) -> None:
         worker = get_worker_info()

@@ -23,7 +23,7 @@ from typing import Union
 import numpy as np
 
 from vision.artefacts.data_layout import class_key
-from vision.core.sample import Sample
+from vision.core.sample import Objects, Sample, joined
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError
 from vision.messages.advice import shown
@@ -141,6 +141,24 @@ class MergedDetection:
         sample = self.parts[part].load(own)
         labels, unlabelled = self._labels[part][sample.labels], self.unlabelled_by_part[part]
         return replace(sample, labels=labels, image_id=self.image_ids[index], unlabelled=unlabelled)
+
+    def pixels(self, index: int) -> np.ndarray:
+        part, own = self._at(index)
+        return self.parts[part].pixels(own)
+
+    def objects(self, indices: Sequence[int]) -> Objects:
+        found, order = [], []
+        at = [self._at(index) for index in indices]
+        for part, data in enumerate(self.parts):
+            rows = [row for row, (own_part, _) in enumerate(at) if own_part == part]
+            own = data.objects([at[row][1] for row in rows])
+            ids = np.array([self.image_ids[indices[row]] for row in rows], np.int64)
+            unlabelled = (self.unlabelled_by_part[part],) * len(rows)
+            found.append(
+                replace(own, labels=self._labels[part][own.labels], image_ids=ids, unlabelled=unlabelled)
+            )
+            order += rows
+        return joined(found).at(np.argsort(order))
 
     def path(self, index: int) -> Path:
         part, own = self._at(index)

@@ -10,7 +10,7 @@ import numpy as np
 
 from vision.core.sample import Sample
 from vision.datasets.packed.detection import rgb_of
-from vision.transforms.geometry import objects_to_keep, whole
+from vision.transforms.geometry import alone, objects_to_keep, whole
 
 Resize = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
 
@@ -40,7 +40,7 @@ RESIZES: dict[str, Resize] = {"bilinear": bilinear, "detectnet": detectnet}
 
 def resize_sample(sample: Sample, size_hw: tuple[int, int], resize: Resize = bilinear) -> Sample:
     """Image and boxes at another size; only boxes without any area are left out."""
-    view = replace(whole(sample.height, sample.width), size_hw=size_hw)
+    view = alone(replace(whole(sample.height, sample.width), size_hw=size_hw))
     boxes, keep = objects_to_keep(sample.boxes_xyxy_px, sample.is_crowd, view, smallest_side_px=0.0)
     image = resize(rgb_of(sample.image) if sample.frame_hw else sample.image, size_hw)
     return replace(sample, image=image, frame_hw=None).with_objects(boxes, keep)

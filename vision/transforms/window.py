@@ -16,13 +16,21 @@ MOST = 40
 """Result pixels that may be made in vain before the window, along a side."""
 CLOSE_PX, NEAR_PX = 1 / 32, 1 / 12
 """From a whole pixel of the source: close enough not to look any further; and the most that is taken, else it is warped."""
-_STEPS = np.arange(MOST)
+
+
+def scratch_for(size_hw: tuple[int, int], channels: int = 3) -> np.ndarray:
+    """Memory for what ``sampled`` makes of one plane, for any size up to ``size_hw``."""
+    return np.empty((size_hw[0] + MOST + 2) * (size_hw[1] + MOST + 2) * channels, np.uint8)
 
 
 def sampled(
-    image: np.ndarray, start_xy: tuple[float, float], step_xy: tuple[float, float], size_hw: tuple[int, int]
+    image: np.ndarray,
+    start_xy: tuple[float, float],
+    step_xy: tuple[float, float],
+    size_hw: tuple[int, int],
+    scratch: np.ndarray,
 ) -> np.ndarray:
-    """(H, W) or (H, W, 3) uint8 → the same of ``size_hw``, bilinear; the border's pixels continue beyond it.
+    """(H, W) or (H, W, 3) uint8 → the same of ``size_hw``, bilinear, a part of ``scratch``; the border's pixels continue beyond it.
 
     Pixel i of the result along an axis shows the point ``start + (i + ½) · step`` of the image, points being corners of pixels.
     """
@@ -32,18 +40,26 @@ def sampled(
     (first_x, skip_x), (first_y, skip_y) = x, y
     height, width = size_hw[0] + skip_y, size_hw[1] + skip_x
     part = _with_border(image, first_x, first_y, _taken(step_xy[0], width), _taken(step_xy[1], height))
-    made = cv2.resize(part, None, fx=1 / step_xy[0], fy=1 / step_xy[1], interpolation=cv2.INTER_LINEAR)
+    fx, fy = 1 / step_xy[0], 1 / step_xy[1]
+    shape = (round(part.shape[0] * fy), round(part.shape[1] * fx), *image.shape[2:])  # as OpenCV rounds it
+    memory = scratch[: math.prod(shape)]
+    target = memory.reshape(shape) if len(memory) == math.prod(shape) else None
+    made = cv2.resize(part, None, dst=target, fx=fx, fy=fy, interpolation=cv2.INTER_LINEAR)
     return made[skip_y:height, skip_x:width]
 
 
 def _beginning(start: float, step: float) -> tuple[int, int] | None:
     """The whole pixel to begin at, and how many result pixels come before the window then; None where none is near."""
-    begins = start - _STEPS * step
-    away = np.abs(begins - np.rint(begins))
-    best = int((away <= CLOSE_PX).argmax())  # the first one; 0 where there is none
-    if away[best] > CLOSE_PX:
-        best = int(away.argmin())
-    return (round(float(begins[best])), best) if away[best] <= NEAR_PX else None
+    best, least = (0, 0), NEAR_PX
+    for skip in range(MOST):
+        begins = start - skip * step
+        nearest = round(begins)
+        away = abs(begins - nearest)
+        if away <= CLOSE_PX:
+            return nearest, skip
+        if away <= least:
+            best, least = (nearest, skip), away
+    return best if least < NEAR_PX else None
 
 
 def _taken(step: float, count: int) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline.pack import build
 from pipeline.pack.__main__ import main as pack
@@ -15,7 +16,8 @@ from tests.printed import ODD, Printed
 from vision.core.sample import InputSpec
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError, SampleError
-from vision.datasets.loading import make_loader
+from vision.datasets.loading import collate, make_loader
+from vision.datasets.merged import MergedDetection
 from vision.datasets.packed.choice import train_set
 from vision.datasets.packed.detection import PackedDetection
 from vision.datasets.sampling import BatchSampler
@@ -78,6 +80,18 @@ def test_it_is_the_same_data_set(packed: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", [None, *FORMATS])
+def test_a_batch_is_its_samples_one_by_one(name: str | None, packed: Path) -> None:
+    """Drawn and painted together, to the bit, for any batch size; a set of two parts too."""
+    part = CocoDetection(packed) if name is None else PackedDetection(packed, "train", name)
+    for data in (part, MergedDetection([part, part], part.classes, part.original_category_ids)):
+        shown, order = presets.build("ssd", InputSpec(48, 64), 7), BatchSampler(len(data), 5, 3, epoch=1)
+        for batch, keys in zip(make_loader(data, shown, order, 0), order, strict=True):
+            samples = [shown(data.load(key.index), key.epoch, key.index) for key in keys]
+            for a, b in zip(batch._tensors(), collate(samples)._tensors(), strict=True):
+                assert torch.equal(a, b) and a.dtype == b.dtype
+
+
 def test_workers_change_nothing(packed: Path) -> None:
     pack = PackedDetection(packed, "train", "yuv420-96")
     shown, batches = presets.build("ssd", InputSpec(32, 32), 3), []
@@ -120,4 +134,4 @@ def test_a_record_that_does_not_decode_is_named_by_its_image(root: Path, printed
         file.write(bytes(400))
     with pytest.raises(SampleError, match="image id") as failed:
         data.load(3)
-    printed(str(failed.value), "vision/datasets/packed/detection.py:PackedDetection.load", status=1)
+    printed(str(failed.value), "vision/datasets/packed/detection.py:PackedDetection.pixels", status=1)

@@ -51,8 +51,11 @@ class PackedDetection(CocoDetection):
 
     def load(self, index: int) -> Sample:
         """The packed image with the boxes of its frame. Raises SampleError for a record that does not decode."""
+        return replace(self._sample(index, self.pixels(index)), frame_hw=self._frame(index))
+
+    def pixels(self, index: int) -> np.ndarray:
         try:
-            return replace(self._sample(index, self._packed(index)), frame_hw=self._frame(index))
+            return self._packed(index)
         except (BadImage, ValueError) as error:
             again = command("python -m pipeline verify --deep", "--root", self.root)
             raise SampleError(
