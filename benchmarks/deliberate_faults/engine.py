@@ -125,9 +125,9 @@ ENGINE: tuple[Fault, ...] = (
     ),
     *rows(
         "vision/datasets/loading.py", "tests/datasets/test_loading.py",
-        ("boxes in fractions of the other side", "np.array([width, height, width, height], np.float32)", "np.array([height, width, height, width], np.float32)", "tests/datasets/test_loading.py::test_a_batch_pads_and_parts_objects_from_crowds"),
+        ("boxes in fractions of the other side", "np.tile(objects.frames_hw[:, ::-1], 2)", "np.tile(objects.frames_hw, 2)", "tests/datasets/test_loading.py::test_a_batch_pads_and_parts_objects_from_crowds"),
         ("an image looks the same each time that it is repeated", "key.index + key.repeat * len(self)", "key.index", "tests/datasets/test_loading.py::test_each_time_is_another_augmentation"),
-        ("crowds are learned as objects", "_pad([boxes[~is_crowd] for", "_pad([boxes[is_crowd | ~is_crowd] for", "tests/datasets/test_loading.py::test_a_batch_pads_and_parts_objects_from_crowds"),
+        ("crowds are learned as objects", "objects.only(~objects.is_crowd), ", "objects, ", "tests/datasets/test_loading.py::test_a_batch_pads_and_parts_objects_from_crowds"),
     ),
     *rows(
         "vision/datasets/coco.py", "tests/datasets/test_coco.py",

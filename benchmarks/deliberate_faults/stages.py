@@ -246,6 +246,6 @@ STAGES: tuple[Fault, ...] = (
     ),
     *rows(
         "vision/transforms/window.py", "tests/transforms/test_window.py",
-        ("a packed image is seen a pixel off", "begins = start - _STEPS * step", "begins = start + 1 - _STEPS * step"),
+        ("a packed image is seen a pixel off", "begins = start - skip * step", "begins = start + 1 - skip * step"),
     ),
 )  # fmt: skip

@@ -33,7 +33,7 @@ TORCH_FREE = (
     "vision/ssd/naming/",
     "vision/nn/backbone_rows.py",
 )
-ALBUMENTATIONS = ("vision/transforms/augment.py", "benchmarks/augmentation.py")
+ALBUMENTATIONS = ("benchmarks/augmentation.py",)
 
 
 @pytest.fixture(scope="module")

@@ -105,3 +105,19 @@ def test_what_goes_in_stays_as_it_was(make_sample: MakeSample) -> None:
     shown.boxes_xyxy_px[:] = 0
     np.testing.assert_array_equal(sample.image, image)
     np.testing.assert_array_equal(sample.boxes_xyxy_px, boxes)
+
+
+@pytest.mark.parametrize("stored_hw", [(75, 100), (150, 150), (120, 240)])
+@pytest.mark.parametrize(
+    "view", [View((20, 10, 140, 130), True, size_hw=(60, 90)), View((-90, 30, 160, 400), size_hw=(64, 64))]
+)
+def test_an_image_stored_at_another_size_is_seen_through_the_same_window(
+    make_sample: MakeSample, view: View, stored_hw: tuple[int, int]
+) -> None:
+    """What is at a point of the frame is shown at the same place, from wherever its pixels come."""
+    sample = make_sample(150, 200, [[30, 30, 90, 120]])
+    packed = replace(sample, image=cv2.resize(sample.image, stored_hw[::-1]), frame_hw=(150, 200))
+    one, other = (show(each, view, 128, 1.0) for each in (sample, packed))
+    assert np.array_equal(one.boxes_xyxy_px, other.boxes_xyxy_px)
+    difference = np.abs(one.image.astype(int) - other.image)
+    assert difference.mean() < 5 and np.percentile(difference, 99) < 40

@@ -126,10 +126,16 @@ class CocoDetection:
         arrays, which = self._arrays, np.array(indices, np.int64)
         rows, counts = ragged_rows(arrays["first_box"], which)
         frames_hw = np.stack([arrays["heights"][which], arrays["widths"][which]], axis=1).astype(np.int64)
-        columns = (arrays[name][rows] for name in ("boxes_xyxy_px", "labels", "is_crowd"))
-        first_box = np.concatenate([[0], np.cumsum(counts)])
-        ids = arrays["image_ids"][which]
-        return Objects(frames_hw, frames_hw, first_box, *columns, ids, ((),) * len(which))
+        return Objects(
+            frames_hw=frames_hw,
+            original_hw=frames_hw,
+            first_box=np.concatenate([[0], np.cumsum(counts)]),
+            boxes_xyxy_px=arrays["boxes_xyxy_px"][rows],
+            labels=arrays["labels"][rows],
+            is_crowd=arrays["is_crowd"][rows],
+            image_ids=arrays["image_ids"][which],
+            unlabelled=((),) * len(which),
+        )
 
     def _frame(self, index: int) -> tuple[int, int]:
         """Height and width in px that the boxes are measured in."""

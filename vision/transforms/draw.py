@@ -75,7 +75,7 @@ class Colour:
             np.where(does[:, None, None], change, np.eye(4))
             for change, does in zip(changes, happens.T, strict=True)
         ]
-        return replace(views, coloured=happens.any(axis=1), colour=colour.combined(*drawn))
+        return replace(views, coloured=np.asarray(happens.any(axis=1)), colour=colour.combined(*drawn))
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,10 @@ class Views:
 
     def at(self, rows: np.ndarray) -> Views:
         """Views of ``rows`` (M,), a row maybe several times."""
-        fields = (self.windows_xyxy_px, self.mirrored, self.coloured, self.colour, self.centred_only)
-        return Views(*(field[rows] for field in fields), self.size_hw)
+        return Views(
+            self.windows_xyxy_px[rows], self.mirrored[rows], self.coloured[rows], self.colour[rows],
+            self.centred_only[rows], self.size_hw,
+        )  # fmt: skip
 
     @property
     def result_hw(self) -> tuple[int, int]:

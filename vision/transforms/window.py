@@ -1,4 +1,4 @@
-"""A window of an image at another size, at the speed of ``cv2.resize``: for packed images, of which a core should make thousands a second.
+"""A window of an image at another size, at the speed of ``cv2.resize``: a core should make thousands of packed images a second.
 
 ``cv2.resize`` begins at whole pixels; ``cv2.warpAffine`` begins anywhere and takes three times as long. But with a scale that is
 given and not derived from sizes, ``resize`` may begin some result pixels before the window: among a few dozen such beginnings one is
