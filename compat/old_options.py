@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -50,6 +51,24 @@ OLD: dict[str, tuple[Old, ...]] = {
     "run_ssd_example": (Old("net", str), Old("model"), Old("labels"), Old("image")),
 }  # fmt: skip
 """Script → its options. What is not in it is refused with the nearest name."""
+
+
+GONE = {
+    "run_ssd_live_demo": """no window is ever opened here (OpenCV without a display), and a live view belongs on the board
+  fix: on the Jetson: detectnet --model=RUN/ssd-mobilenet.onnx --labels=RUN/labels.txt --input-blob=input_0 --output-cvg=scores --output-bbox=boxes csi://0
+       here, the frames of a film: ffmpeg -i FILM frames/%05d.jpg && python -m tools.detect RUN frames --output found""",
+    "onnx_validate": """an export compares its file with the network by onnxruntime before the file gets its name
+  fix: python -m tools.export_onnx RUN; export_report.json beside the file has the differences""",
+    "convert_to_caffe2_models": """Caffe2 is no longer developed; ONNX has taken its place
+  fix: python -m tools.export_onnx RUN, or of a file of pytorch-ssd's: python compat/onnx_export.py --net NET --input FILE.pth""",
+}
+"""Script without a successor → why, and what to do instead."""
+
+
+def gone(script: str) -> int:
+    """Says so, whatever the command line was. Gives the exit status."""
+    print(f"error: {script}.py has no successor\n  why: {GONE[script]}", file=sys.stderr)
+    return 2
 
 
 def asked(script: str, now: str, argv: Sequence[str] | None) -> argparse.Namespace:

@@ -21,8 +21,8 @@ from pipeline.command.options import (
     add_common_options,
     add_looking_options,
     add_no_wait,
-    add_root_option,
     add_stage_options,
+    add_where,
 )
 from pipeline.command.run_stage import reported, run_and_report, say, settings_of
 from pipeline.data_root.lock import root_lock
@@ -144,7 +144,7 @@ def verify(arguments: argparse.Namespace, stop: Stop) -> int:
     return 0
 
 
-def add_clean_options(parser: argparse.ArgumentParser) -> None:
+def add_clean_options(parser: Parser) -> None:
     what = parser.add_argument_group("what to remove (without any of these: an overview)")
     what.add_argument(
         "--staging", action="store_true",
@@ -153,8 +153,7 @@ def add_clean_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--archives", action="store_true", help="the archives; unpacked files stay")
     what.add_argument("--only", choices=NAMES, metavar="STAGE", help="what this stage made, and its receipt")
     what.add_argument("--all", action="store_true", help="everything that the pipeline made")
-    how = parser.add_argument_group("where and how")
-    add_root_option(how)
+    how = add_where(parser)
     how.add_argument("--yes", action="store_true", help="remove; without this, only list")
     add_no_wait(how)
 

@@ -176,9 +176,7 @@ CHOICES = (
 
 def add_looking_options(parser: Parser) -> None:
     """What says which root is looked at, and by which choices."""
-    group = parser.add_argument_group("where and how")
-    add_root_option(group)
-    add_splits_option(group)
+    add_splits_option(add_where(parser))
     add_stage_options(parser, CHOICES)
     runs = "not used here; pipeline run and the stages take it"
     parser.elsewhere |= dict.fromkeys(("--workers", "--force", "--no-wait"), runs)
@@ -203,10 +201,9 @@ def add_splits_option(group: argparse._ActionsContainer) -> None:
     )  # fmt: skip
 
 
-def add_common_options(parser: argparse.ArgumentParser) -> None:
+def add_common_options(parser: Parser) -> None:
     """--root, --splits, --workers, --no-wait, --force: the same for all stages."""
-    group = parser.add_argument_group("where and how")
-    add_root_option(group)
+    group = add_where(parser)
     add_splits_option(group)
     add_workers(group)
     group.add_argument(
@@ -224,6 +221,18 @@ def add_workers(group: argparse._ActionsContainer, what: str = "for stages that 
 
 def add_depictions(group: argparse._ActionsContainer, of: str = "") -> None:
     group.add_argument("--include-depiction", action="store_true", help=f"{of}include drawings of objects")
+
+
+def add_where(parser: Parser) -> argparse._ArgumentGroup:
+    """A group with --root, for a command that takes no folder in another way, and says so."""
+    parser.words = "a data root is named by --root DIR"
+    parser.elsewhere["--path"] = (
+        "an option of pytorch-ssd's scripts\n  why: a data root is named by --root DIR, images alone by pipeline.validate_images --images DIR\n"
+        "  fix: name one of these, or put compat/ before the old script's name"
+    )
+    group = parser.add_argument_group("where and how")
+    add_root_option(group)
+    return group
 
 
 def add_root_option(parser: argparse._ActionsContainer) -> None:

@@ -38,6 +38,7 @@ def check_folder(images: Path, report: Path, workers: int, how: How) -> int:
             if is_sink(report):
                 _check_into_sink(images, report, workers, how, stop)
                 return
+            _require_folder(images)  # before the place of the report, which may be named after it
             require_file_place(report)
             _require_own_report(report)
             with working_folder([report], "checking") as working:
@@ -90,12 +91,15 @@ def _check_into_sink(images: Path, report: Path, workers: int, how: How, stop: S
     print(_summary(verdicts, report), file=sys.stderr)
 
 
+def _require_folder(images: Path) -> None:
+    if not images.is_dir():
+        why = "the folder with the images is named there"
+        raise StageError(instead_of("folder", images), why, "check the path")
+
+
 def _entries(images: Path, report: Path, working: Path) -> Iterator[str]:
     """Everything in the folder but our own report and working folder, should they be in it."""
-    if not images.is_dir():
-        raise StageError(
-            instead_of("folder", images), "--images takes the folder with the images", "check the path"
-        )
+    _require_folder(images)
     own = report.resolve()
     own_folder = working.resolve()
     for name in list_entries(images):

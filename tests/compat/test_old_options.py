@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from compat import old_options
-from compat.old_options import OLD, asked, lowest_loss
+from compat.old_options import GONE, OLD, asked, lowest_loss
 from tools.foreign.weights import Told
 from vision.artefacts.files import publish_json
 
@@ -170,11 +170,12 @@ def test_an_export_without_anything_is_explained(capsys: pytest.CaptureFixture[s
     assert "--resolution PX" in capsys.readouterr().err
 
 
-def test_the_live_demo_is_gone_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    from compat.run_ssd_live_demo import main
-
-    said: Any = main(["mb1-ssd", "m.pth", "l.txt"])
-    assert said == 2 and "detectnet --model=" in capsys.readouterr().err
+@pytest.mark.parametrize("script", GONE)
+def test_what_is_gone_says_what_to_use(script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert importlib.import_module(f"compat.{script}").main(["mb1-ssd", "m.pth", "--any", "l.txt"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {script}.py has no successor\n  why: "), said
+    assert re.search(r"\n  fix: .*(detectnet --model=|python -m tools\.export_onnx RUN)", said), said
 
 
 def test_the_lowest_loss_is_read_as_a_number(tmp_path: Path) -> None:

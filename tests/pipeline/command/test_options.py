@@ -70,3 +70,13 @@ def test_every_default_is_that_of_the_settings(asked: list[Namespace]) -> None:
     for stage in NAMES:
         importlib.import_module(f"pipeline.{stage}.__main__").main([])
     assert [run_stage.settings_of(each) for each in asked] == [Settings()] * len(NAMES)
+
+
+@pytest.mark.parametrize("command", ["run", "status", "verify", "clean", "list"])
+def test_a_folder_without_its_option_is_told_the_option(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "coco-data"])
+    said = capsys.readouterr().err
+    assert end.value.code == 2 and ("named by --root DIR" in said) == (command != "list"), said

@@ -85,6 +85,13 @@ def test_two_at_once_on_one_report_are_refused(tmp_path: Path) -> None:
     [
         (["--images", "/nowhere", "--report", "{tmp}/r.jsonl"], 1, "there is no folder /nowhere"),
         (["--images", "{tmp}", "--report", "{tmp}/none/r.jsonl"], 1, "there is no folder {tmp}/none"),
+        (
+            ["--images", "{tmp}/a/b", "--report", "{tmp}/a/r.jsonl"],
+            1,
+            "there is no folder {tmp}/a/b\n  why: the folder with",
+        ),
+        (["--path", "{tmp}"], 2, "error: --path: an option of pytorch-ssd's scripts\n  why: "),
+        (["{tmp}"], 2, "error: unknown argument '{tmp}': a data root is named by --root DIR"),
         (["--images", "{tmp}"], 2, "--report is missing"),
         (["--report", "r.jsonl"], 2, "--images is missing"),
     ],
