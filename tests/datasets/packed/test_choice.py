@@ -11,6 +11,7 @@ from tests.datasets.packed.test_detection import make
 from tests.printed import ODD, Printed
 from vision.datasets.contract import DatasetError
 from vision.datasets.packed.choice import Feed, choose
+from vision.messages.advice import quoted
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_choice(packs: list[str], asked: str, channels: int, name: str, root: Pa
 def test_the_choice_says_what_makes_a_pack(root: Path, printed: Printed) -> None:
     printed(
         choose("auto", [root], 3).why,
-        "vision/datasets/packed/choice.py:choose",
+        "vision/datasets/packed/choice.py:_made",
         "--workers",
         "1",
         "--size",
@@ -47,7 +48,7 @@ def test_the_choice_says_what_makes_a_pack(root: Path, printed: Printed) -> None
 def test_refusals(root: Path, printed: Printed) -> None:
     with pytest.raises(DatasetError, match="no pack") as refused:
         choose("pack", [root], 3)
-    printed(str(refused.value), "vision/datasets/packed/choice.py:choose#2", "--workers", "1", "--size", "64")
+    printed(str(refused.value), "vision/datasets/packed/choice.py:_made", "--workers", "1", "--size", "64")
     make(root, "rgb-64", "grey-64")
     with pytest.raises(DatasetError, match="several"):
         choose("pack", [root], 3)
@@ -55,3 +56,16 @@ def test_refusals(root: Path, printed: Printed) -> None:
         choose("grey-64", [root], 3)
     with pytest.raises(DatasetError, match="all of the data roots"):
         choose("pack", [root, root.parent], 3)
+
+
+def test_all_roots_without_a_pack_are_named(root: Path) -> None:
+    other = root.parent / "other"
+    roots = [root, other]
+    for asked, more in (("rgb-64", " --format rgb --size 64"), ("pack", "")):
+        with pytest.raises(DatasetError, match="all of the data roots") as refused:
+            choose(asked, roots, 3)
+        fixes = " && ".join(f"python -m pipeline.pack --root {quoted(each)}{more}" for each in roots)
+        assert str(refused.value).endswith(f"\n  fix: {fixes}")
+    assert choose("auto", roots, 3).why.endswith(f": {fixes}")
+    make(root, "rgb-64")
+    assert choose("rgb-64", roots, 3).name == "rgb-64", "opening the other one says more"

@@ -52,6 +52,10 @@ def choose(asked: str, roots: Sequence[str | Path], channels: int) -> Feed:
                 f"--feed {asked}: a grey pack\n  why: the net looks at {channels} channels\n"
                 f"  fix: --channels 1, another pack, or --feed {JPEG_FEED}"
             )
+        without = [root for root in roots if asked not in packs_of(Path(root))]
+        if len(without) > 1:  # of a single one its opening says more
+            pack_format, _, size = asked.partition("-")
+            raise _not_there(asked, without, "--format", pack_format, "--size", size)
         return Feed(asked, f"the pack {asked}, as --feed says")
     if len(usable) == 1:
         how = "it is there" if asked == AUTO_FEED else "as --feed pack says"
@@ -60,21 +64,27 @@ def choose(asked: str, roots: Sequence[str | Path], channels: int) -> Feed:
             f"the pack {usable[0]} in place of the image files: {how}; --feed {JPEG_FEED} reads those",
         )
     if asked == AUTO_FEED:
-        made = command("python -m pipeline.pack", "--root", Path(roots[0]))
         why = (
             f"there are several packs, and --feed names one of them: {', '.join(usable)}" if usable
-            else f"there is no pack of them; one spares the decoding: {made}"
+            else f"there is no pack of them; one spares the decoding: {_made(roots)}"
         )  # fmt: skip
         return Feed(JPEG_FEED, f"the image files: {why}")
     if usable:
         raise DatasetError(
             f"--feed {PACK_FEED}: there are several\n  why: {listed(usable, 5)}\n  fix: name one, such as --feed {usable[0]}"
         )
-    fixes = (command("python -m pipeline.pack", "--root", Path(root)) for root in roots)
-    raise DatasetError(
-        f"--feed {PACK_FEED}: no pack that {'all of the data roots have' if len(roots) > 1 else 'is of the images there'}\n"
-        f"  why: looked for in {', '.join(shown(Path(root) / PACKS) for root in roots)}\n  fix: {' && '.join(fixes)}"
+    raise _not_there(PACK_FEED, roots)
+
+
+def _not_there(asked: str, roots: Sequence[str | Path], *more: str) -> DatasetError:
+    return DatasetError(
+        f"--feed {asked}: no pack that {'all of the data roots have' if len(roots) > 1 else 'is of the images there'}\n"
+        f"  why: looked for in {', '.join(shown(Path(root) / PACKS) for root in roots)}\n  fix: {_made(roots, *more)}"
     )
+
+
+def _made(roots: Sequence[str | Path], *more: str) -> str:
+    return " && ".join(command("python -m pipeline.pack", "--root", Path(root), *more) for root in roots)
 
 
 def _common(roots: Sequence[str | Path]) -> list[str]:
