@@ -17,7 +17,9 @@ from vision.ssd.variants import find
 
 def net_of(name: str) -> nn.Module:
     torch.manual_seed(0)
-    return build_detector(find(name), 3, InputSpec(64, 64), 0.25).to(memory_format=torch.channels_last).train()
+    return (
+        build_detector(find(name), 3, InputSpec(64, 64), 0.25).to(memory_format=torch.channels_last).train()
+    )
 
 
 def step(net: nn.Module, amp: bool = False) -> dict[str, Tensor]:

@@ -102,7 +102,9 @@ class _Again:
             except _Enough:
                 pass
         if len(found) != self.count:
-            raise RuntimeError(f"{type(block).__name__}: saved {len(found)} tensors, {self.count} the first time")
+            raise RuntimeError(
+                f"{type(block).__name__}: saved {len(found)} tensors, {self.count} the first time"
+            )
         self.values = dict(enumerate(found))
 
 
