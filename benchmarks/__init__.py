@@ -1,7 +1,7 @@
 """Measurements: each program prints a table and writes it to ``results/``.
 
 * ``stages.py``, ``noop.py``, ``download.py``, ``annotations/``   the data stages
-* ``augmentation.py``, ``feeding/``, ``train_step.py``, ``checkpoint.py``       training
+* ``augmentation.py``, ``feeding/``, ``train_step/``, ``checkpoint.py``       training
 * ``evaluate/``, ``startup/``                                   after the net, and before the first step
 * ``overfit.py``, ``deliberate_faults/``                          does it learn, and do the tests notice
 * ``zoo/``                                                     every net: does it learn, and what each part of it costs
