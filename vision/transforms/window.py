@@ -39,9 +39,8 @@ def sampled(
         return _warped(image, start_xy, step_xy, size_hw)
     (first_x, skip_x), (first_y, skip_y) = x, y
     height, width = size_hw[0] + skip_y, size_hw[1] + skip_x
-    part = _with_border(image, first_x, first_y, _taken(step_xy[0], width), _taken(step_xy[1], height))
     fx, fy = 1 / step_xy[0], 1 / step_xy[1]
-    shape = (round(part.shape[0] * fy), round(part.shape[1] * fx), *image.shape[2:])  # as OpenCV rounds it
+    part, shape = _part(image, first_x, first_y, height, width, fx, fy)
     memory = scratch[: math.prod(shape)]
     target = memory.reshape(shape) if len(memory) == math.prod(shape) else None
     made = cv2.resize(part, None, dst=target, fx=fx, fy=fy, interpolation=cv2.INTER_LINEAR)
@@ -62,19 +61,22 @@ def _beginning(start: float, step: float) -> tuple[int, int] | None:
     return best if least < NEAR_PX else None
 
 
-def _taken(step: float, count: int) -> int:
-    """How many source pixels make ``count`` result pixels, and not one less."""
-    return math.ceil((count + 0.5) * step) + 1
+def _part(
+    image: np.ndarray, left: int, top: int, height: int, width: int, fx: float, fy: float
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """What makes at least ``height`` × ``width`` px of result, and the shape that OpenCV makes of it; a view where that is in the image.
 
-
-def _with_border(image: np.ndarray, left: int, top: int, width: int, height: int) -> np.ndarray:
-    """The part of the image, a view where all of it is inside; the border's pixels continue where it is not."""
-    bottom, right = top + height - image.shape[0], left + width - image.shape[1]
-    part = image[max(0, top) : top + height, max(0, left) : left + width]
-    if top >= 0 and left >= 0 and bottom <= 0 and right <= 0:
-        return part
-    sides = (max(0, -top), max(0, bottom), max(0, -left), max(0, right))
-    return cv2.copyMakeBorder(part, *sides, cv2.BORDER_REPLICATE)
+    At its end the image need not be continued: OpenCV does so itself.
+    """
+    rows, columns = math.ceil((height + 0.5) / fy) + 1, math.ceil((width + 0.5) / fx) + 1
+    part = image[max(0, top) : max(0, top + rows), max(0, left) : max(0, left + columns)]
+    made = round(part.shape[0] * fy), round(part.shape[1] * fx)
+    if top < 0 or left < 0 or made[0] < height or made[1] < width:
+        bottom, right = top + rows - image.shape[0], left + columns - image.shape[1]
+        sides = (max(0, -top), max(0, bottom), max(0, -left), max(0, right))
+        part = cv2.copyMakeBorder(part, *sides, cv2.BORDER_REPLICATE)
+        made = round(part.shape[0] * fy), round(part.shape[1] * fx)
+    return part, (*made, *image.shape[2:])
 
 
 def _warped(
