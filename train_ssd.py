@@ -49,6 +49,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     """Everything that is made before the first step, and the loop."""
     from vision.datasets.loading import make_loader
     from vision.datasets.packed.choice import train_set
+    from vision.datasets.packed.threads import make_pack_loader
     from vision.datasets.sampling import BatchSampler, repeats
     from vision.datasets.splits import open_splits
     from vision.engine.checkpoints.checkpoint import RunFacts
@@ -84,7 +85,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     val_order = BatchSampler(len(val_data), config.batch_size, shuffle=False, **shard)
     pin = host.device.type == "cuda"
     augment, plain = (presets.build(name, spec, config.seed) for name in (config.augment, "none"))
-    loader = make_loader(train_data, augment, order, config.workers, pin_memory=pin)
+    loader = make_pack_loader(train_data, augment, order, config.workers, pin_memory=pin)
     val_loader = make_loader(val_data, plain, val_order, config.workers, pin_memory=pin)
 
     model = build_from(config, len(train_data.classes))

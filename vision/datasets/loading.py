@@ -141,10 +141,11 @@ def _padded(rows: np.ndarray, counts: np.ndarray, fill: float) -> np.ndarray:
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """The batch that a loader makes of ``samples``. Raises ValueError where they differ in size."""
-    return _to_batch(_to_arrays(samples))
+    return to_batch(_to_arrays(samples))
 
 
-def _to_batch(arrays: _Arrays) -> Batch:
+def to_batch(arrays: _Arrays) -> Batch:
+    """Around the same memory."""
     tensors = [torch.from_numpy(array) for array in arrays]
     return Batch(tensors[0].permute(0, 3, 1, 2), *tensors[1:])  # (N, H, W, 3) → (N, 3, H, W), the same memory
 
@@ -169,7 +170,7 @@ class _BatchReader:
                 self._note(None)
         except SampleError as error:
             return Failure(str(error), _details(error))
-        return arrays if self.as_arrays else _to_batch(arrays)
+        return arrays if self.as_arrays else to_batch(arrays)
 
     def _note(self, key: SampleKey | None) -> None:
         worker = get_worker_info()
@@ -195,6 +196,7 @@ class Loader(DataLoader):
 
     def __init__(self, reader: _BatchReader, sampler: BatchSampler, **arguments: Any) -> None:
         super().__init__(reader, batch_sampler=sampler, collate_fn=_as_it_is, **arguments)  # type: ignore[arg-type]
+        self.samples = reader.samples
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         handler = signal.getsignal(signal.SIGCHLD)
@@ -228,13 +230,13 @@ class Loader(DataLoader):
     def _unpacked(self, payload: Batch | _Arrays) -> Batch:
         if isinstance(payload, Batch):
             return payload
-        batch = _to_batch(payload)
+        batch = to_batch(payload)
         return batch.pin_memory() if self.pin_memory else batch
 
     def _told(self, error: RuntimeError, iterator: Iterator[Any]) -> Exception:
         """The error with what the dead worker was reading; any other error as it is."""
         processes = getattr(iterator, "_workers", [])  # torch has no public name for them
-        table, samples = self.dataset.table, self.dataset.samples  # type: ignore[attr-defined]
+        table, samples = self.dataset.table, self.samples  # type: ignore[attr-defined]
         lines = []
         for worker, exit_code in dead_workers(processes):
             key = table.key(worker)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from vision.datasets.loading import Loader
+from vision.datasets.packed.threads import ThreadLoader
 from vision.datasets.sampling import BatchSampler
 from vision.engine.checkpoints.checkpoint import RunFacts
 from vision.engine.checkpoints.find_runs import resume_with
@@ -39,7 +40,7 @@ class Session:
     network: Callable[..., Any]
     loss: SsdLoss
     order: BatchSampler
-    train: Loader
+    train: Loader | ThreadLoader
     validation: Loader
     validation_data: Any
     run: RunFolder

@@ -51,7 +51,7 @@ def open_logs(session: Session, state: TrainState, plan: Plan) -> Session:
         board.summary(state.step + finished, summary)
     panels = Panels(
         config=config, run=plan.run, board=board, loss=session.loss, order=session.order,
-        train=session.train.dataset.samples, validation=session.validation.dataset.samples,  # type: ignore[attr-defined]
+        train=session.train.samples, validation=session.validation.samples,
         device=session.device, amp_dtype=session.amp_dtype, warn=session.console.warn,
     )  # fmt: skip
     return dataclasses.replace(session, board=board, panels=panels)
