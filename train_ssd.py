@@ -49,7 +49,6 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     """Everything that is made before the first step, and the loop."""
     from vision.datasets.loading import make_loader
     from vision.datasets.packed.choice import train_set
-    from vision.datasets.packed.threads import make_pack_loader
     from vision.datasets.sampling import BatchSampler, repeats
     from vision.datasets.splits import open_splits
     from vision.engine.checkpoints.checkpoint import RunFacts
@@ -66,8 +65,9 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     from vision.engine.training.session import Session
     from vision.ssd.build import build_loss
     from vision.transforms import presets
+    from vision.transforms.device.feed import make_train_loader
 
-    plan = settle_feed(plan)
+    plan = settle_feed(plan, host.device)
     config, group = plan.config, host.group
     if config.validation_map or config.validation_mean_ap:
         coco_map.choose_backend("auto")  # not only after the first epoch
@@ -85,7 +85,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     val_order = BatchSampler(len(val_data), config.batch_size, shuffle=False, **shard)
     pin = host.device.type == "cuda"
     augment, plain = (presets.build(name, spec, config.seed) for name in (config.augment, "none"))
-    loader = make_pack_loader(train_data, augment, order, config.workers, pin_memory=pin)
+    loader = make_train_loader(config.feed, train_data, augment, order, config.workers, host.device)
     val_loader = make_loader(val_data, plain, val_order, config.workers, pin_memory=pin)
 
     model = build_from(config, len(train_data.classes))

@@ -245,6 +245,15 @@ STAGES: tuple[Fault, ...] = (
         ("a pack that was made meanwhile feeds a resumed run", "before = JPEG_FEED if before == AUTO_FEED else before", "before = plan.config.feed", "tests/engine/runs/test_plan.py::test_auto_is_on_resume_what_the_run_has"),
     ),
     *rows(
+        "vision/transforms/device/sampling.py", "tests/transforms/device/test_sampling.py",
+        ("chroma is read as if it were of the record's size", "bits = PX_BITS + (plane.shape[1] < planes[0].shape[1])", "bits = PX_BITS", "tests/transforms/device/test_sampling.py::test_against_float64"),
+        ("samples are placed by pixels' corners", "twice - (1 << bits) + (1 << (bits - BITS))", "twice + (1 << (bits - BITS))", "tests/transforms/device/test_sampling.py::test_the_same_as_on_the_cpu_image_by_image"),
+    ),
+    *rows(
+        "vision/transforms/device/records.py", "tests/transforms/device/test_records.py",
+        ("a ring is written while it is read", "self._next = (self._next + 1) % SLOTS", "self._next = 0", "tests/transforms/device/test_records.py::test_a_ring_is_used_again_and_only_when_it_is_free"),
+    ),
+    *rows(
         "vision/transforms/window.py", "tests/transforms/test_window.py",
         ("a packed image is seen a pixel off", "begins = start - skip * step", "begins = start + 1 - skip * step"),
     ),

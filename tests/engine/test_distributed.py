@@ -18,6 +18,7 @@ from torch import Tensor
 
 from tests.engine.ranks import ends, free_port, train_ranks
 from tests.engine.test_interrupt import REPOSITORY, wait_for_step
+from tests.engine.test_interrupt import packed as packed
 from tests.engine.tiny_runs import WITH_STATISTICS, step_rows
 from vision.artefacts import log
 from vision.core.sample import Batch
@@ -107,6 +108,23 @@ def test_two_launchers_that_meet_are_one_process(
         assert status == 0, said
     assert_close_runs(run, alone)
     assert load(find(run)).world_size == 2
+
+
+def test_ranks_and_replicas_that_the_device_feeds(
+    packed: Path, train: Callable[..., int], tmp_path: Path
+) -> None:
+    """``--feed device`` of one process, of two with the same global batch, and of ``--parallel dp``."""
+    line = ["--datasets", packed, *WITH_STATISTICS, *FIXED, "--feed=device:rgb-96"]
+    for name, words in (("alone", ()), ("dp", ("--parallel=dp",))):
+        assert train(*line, "--checkpoint-folder", tmp_path / name, *words) == 0
+    told = {"before": noting, "given": (tmp_path / "images",)}
+    for status, said in ends(
+        train_ranks(2, tmp_path, *line, "--checkpoint-folder", tmp_path / "ranks", **told)
+    ):
+        assert status == 0, said
+    assert_close_runs(tmp_path / "ranks", tmp_path / "alone")
+    assert step_rows(tmp_path / "dp") == step_rows(tmp_path / "alone")
+    assert len(images_of_steps(tmp_path / "images")[1]) == 4
 
 
 def test_a_signal_to_one_stops_all_at_one_step_and_others_go_on(

@@ -19,6 +19,7 @@ import pytest
 import torch
 
 from tests import warm
+from tests.datasets.packed.test_detection import make
 from tests.engine.tiny_runs import WITH_STATISTICS, step_rows
 from tools.inspect_checkpoint import digests
 from vision.engine.checkpoints import folder as run_folder
@@ -130,6 +131,47 @@ def test_killed_and_run_again_until_it_is_done(miniature_root: Path, reference: 
         process.communicate(timeout=200)
         assert process.returncode == -signal.SIGKILL
     run_through(miniature_root, run)
+    assert_equal_ends(run, reference)
+
+
+@pytest.fixture(scope="module")
+def packed(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("packed") / "root"
+    shutil.copytree(miniature_root, root)
+    return make(root, "yuv420-96", "rgb-96", "jpeg-96")
+
+
+def test_killed_while_the_device_makes_its_images(packed: Path, tmp_path: Path) -> None:
+    """In the middle of an epoch; resumed by other workers."""
+    run, reference, feed = tmp_path / "run", tmp_path / "reference", "--feed=device:yuv420-96"
+    run_through(packed, reference, feed, "--epochs=2")
+    process = start(packed, run, feed, "--epochs=2", "--workers=2")
+    wait_for_step(run, 2, process)
+    process.kill()
+    process.communicate(timeout=200)
+    assert process.returncode == -signal.SIGKILL
+    run_through(packed, run, "--epochs=2")
+    assert_equal_ends(run, reference)
+
+
+FEEDS = ["jpeg-96", "yuv420-96", "rgb-96", "device:yuv420-96", "device:rgb-96"]
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("feed", FEEDS)
+def test_killed_at_random_moments_whatever_feeds_it(feed: str, packed: Path, tmp_path: Path) -> None:
+    draw, run, reference = random.Random(feed), tmp_path / "run", tmp_path / "reference"
+    longer = (f"--feed={feed}", "--epochs=16", "--t-max=4", "--validation-epochs=8")
+    run_through(packed, reference, *longer)
+    for _ in range(8):
+        process = start(packed, run, *longer, f"--workers={draw.choice((0, 2))}")
+        reached = step_rows(run)[-1]["step"] if (run / "metrics.jsonl").is_file() and step_rows(run) else 0
+        wait_for_step(run, reached + 1, process)
+        time.sleep(draw.random() * 0.4)
+        process.kill()
+        process.communicate(timeout=200)
+    run_through(packed, run, *longer)
     assert_equal_ends(run, reference)
 
 

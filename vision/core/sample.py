@@ -60,7 +60,8 @@ def grey(images: Tensor) -> Tensor:
 class Sample:
     """One image with its objects, in NumPy; what datasets give and transforms take and give.
 
-    * image: (H, W, 3) uint8, RGB; before a transform maybe the planes of a packed one, (3·S/2, S): ``vision.datasets.packed.detection``
+    * image: (H, W, 3) uint8, RGB; before a transform maybe the planes of a packed one, (3·S/2, S): ``vision.datasets.packed.detection``;
+      (FIELDS,) int64 where a device makes it
     * boxes_xyxy_px: (G, 4) float32, pixels of ``image``, or of ``frame_hw`` where that is told
     * labels: (G,) int64 in 1..C−1
     * is_crowd: (G,) bool; a crowd box marks a region, it is no target
@@ -195,7 +196,7 @@ def objects_of(samples: Sequence[Sample]) -> Objects:
 class Batch:
     """What the loader hands to the trainer. Images stay uint8 until they are on the device.
 
-    * images: (N, 3, H, W) uint8, RGB
+    * images: (N, 3, H, W) uint8, RGB; on its way to a device that makes them, places: ``vision.transforms.device``
     * boxes_xyxy: (N, G, 4) float32 in [0, 1], zero where padded
     * labels: (N, G) int64, 0 = padding
     * ignore_xyxy: (N, K, 4) float32 in [0, 1], crowd regions, zero where padded

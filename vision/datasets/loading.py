@@ -55,6 +55,9 @@ class Failure:
 class TransformedDataset:
     """``dataset`` through ``transform``, asked by ``Key``; sample = f(data set, seed of the transform, key)."""
 
+    has_images = True
+    """Whether a batch has them, or what a device makes them of."""
+
     def __init__(self, dataset: Dataset, transform: Transform) -> None:
         self.dataset, self.transform = dataset, transform
 
@@ -88,7 +91,7 @@ class TransformedDataset:
             note(key)
             with self._named(key):
                 drawn.paint(which, self.dataset.pixels(key.index), images[which])
-        return _columns(images, drawn.objects)
+        return columns(images, drawn.objects)
 
     def _drawn(self, keys: Sequence[SampleKey]) -> Drawn | None:
         if not isinstance(self.transform, BatchTransform):
@@ -112,10 +115,10 @@ def _to_arrays(samples: Sequence[Sample]) -> _Arrays:
     sizes = {sample.image.shape for sample in samples}
     if len(sizes) != 1:
         raise ValueError(f"a batch needs images of one size, found {sorted(sizes)}")
-    return _columns(np.stack([sample.image for sample in samples]), objects_of(samples))
+    return columns(np.stack([sample.image for sample in samples]), objects_of(samples))
 
 
-def _columns(images: np.ndarray, objects: Objects) -> _Arrays:
+def columns(images: np.ndarray, objects: Objects) -> _Arrays:
     """Crowd boxes become ``ignore_xyxy``; boxes are clipped to the image. G and K are those of the fullest image, maybe 0."""
     sides = np.tile(objects.frames_hw[:, ::-1], 2)[objects.owners].astype(np.float32)
     objects = replace(objects, boxes_xyxy_px=(objects.boxes_xyxy_px / sides).clip(0.0, 1.0))  # fractions
@@ -147,7 +150,10 @@ def collate(samples: Sequence[Sample]) -> Batch:
 def to_batch(arrays: _Arrays) -> Batch:
     """Around the same memory."""
     tensors = [torch.from_numpy(array) for array in arrays]
-    return Batch(tensors[0].permute(0, 3, 1, 2), *tensors[1:])  # (N, H, W, 3) → (N, 3, H, W), the same memory
+    images = tensors[0]
+    if images.dim() == 4:  # (N, H, W, 3) → (N, 3, H, W), the same memory
+        images = images.permute(0, 3, 1, 2)
+    return Batch(images, *tensors[1:])
 
 
 class _BatchReader:
@@ -279,6 +285,7 @@ def make_loader(
     prefetch: int = PREFETCH,
     time_limit_s: int = TIME_LIMIT_S,
     method: str | None = None,
+    read: Callable[[Dataset, Transform], TransformedDataset] = TransformedDataset,
 ) -> Loader:
     """A loader that lives as long as the run: ``sampler.set_epoch(epoch, start_step)`` before each iteration.
 
@@ -289,15 +296,16 @@ def make_loader(
     :param prefetch: batches that each worker keeps ready
     :param time_limit_s: a worker whose batch takes longer is ended, 0 = never
     :param method: how workers are started: fork (default where there is it), forkserver, spawn
+    :param read: what makes batches of both
 
     Iterating raises SampleError for an image that cannot be made and WorkerError for a worker that died.
     """
-    samples = TransformedDataset(dataset, transform)
+    samples = read(dataset, transform)
     if not workers:
         return Loader(_BatchReader(samples, None, 0, False), sampler, generator=_own_generator())
     context = multiprocessing.get_context(start_method(method))
     table = WorkerStatus(workers, context)
-    as_arrays = not _fits_shared_memory(transform, sampler, workers * prefetch)
+    as_arrays = not samples.has_images or not _fits_shared_memory(transform, sampler, workers * prefetch)
     return Loader(
         _BatchReader(samples, table, time_limit_s, as_arrays),
         sampler,

@@ -9,8 +9,10 @@ import pytest
 
 from tests.datasets.packed.test_detection import make
 from tests.printed import ODD, Printed
+from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError
-from vision.datasets.packed.choice import Feed, choose
+from vision.datasets.packed.choice import Feed, choose, difference, is_on_device, train_set
+from vision.datasets.packed.detection import PackedDetection
 from vision.messages.advice import quoted
 
 
@@ -31,6 +33,53 @@ def root(miniature_root: Path, tmp_path: Path) -> Path:
 def test_choice(packs: list[str], asked: str, channels: int, name: str, root: Path) -> None:
     found = choose(asked, [make(root, *packs)], channels)
     assert found.name == name and (name in found.why or name == "jpeg")
+
+
+@pytest.mark.parametrize(
+    ("packs", "asked", "gpu", "name"),
+    [
+        (["rgb-64"], "device", False, "device:rgb-64"), (["rgb-64"], "auto", True, "device:rgb-64"), (["rgb-64"], "auto", False, "rgb-64"),
+        (["jpeg-64", "rgb-64"], "device", True, "device:rgb-64"), (["jpeg-64"], "auto", True, "jpeg-64"), (["rgb-64"], "pack", True, "rgb-64"),
+        (["rgb-64", "yuv420-64"], "auto", True, "jpeg"), (["rgb-64", "yuv420-64"], "device:rgb-64", True, "device:rgb-64"), ([], "auto", True, "jpeg"),
+    ],
+)  # fmt: skip
+def test_the_device_makes_images_of_a_raw_pack(
+    packs: list[str], asked: str, gpu: bool, name: str, root: Path
+) -> None:
+    """Unasked where it is a GPU."""
+    assert choose(asked, [make(root, *packs)], 3, gpu).name == name
+    data = train_set(name)(root)
+    assert (type(data), is_on_device(name)) == (
+        CocoDetection if name == "jpeg" else PackedDetection,
+        "device" in name,
+    )
+
+
+def test_without_a_raw_pack_the_device_has_nothing_to_make_images_of(root: Path, printed: Printed) -> None:
+    """What is printed makes one, also where the stage has made another format before."""
+    make(root, "jpeg-64")
+    with pytest.raises(DatasetError, match="no raw pack") as refused:
+        choose("device", [root], 3, gpu=True)
+    assert len(str(refused.value).splitlines()) == 3
+    printed(str(refused.value), "vision/datasets/packed/choice.py:_made", "--workers", "1", "--size", "64")
+    assert choose("device", [root], 3).name == "device:yuv420-64"
+    make(root, "rgb-64")
+    with pytest.raises(DatasetError, match="--feed device:rgb-64"):
+        choose("device", [root], 3)
+    with pytest.raises(DatasetError, match="grey pack"):
+        choose("device:grey-64", [root], 3)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("rgb-64", "device:rgb-64", "rounded"),
+        ("jpeg", "device:rgb-64", "coding"),
+        ("rgb-64", "rgb-96", "size"),
+    ],
+)
+def test_what_another_feed_changes(before: str, after: str, says: str) -> None:
+    assert says in difference(before, after) and "the same images" in difference(before, after)
 
 
 def test_the_choice_says_what_makes_a_pack(root: Path, printed: Printed) -> None:

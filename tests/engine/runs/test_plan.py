@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from tests.datasets.packed.test_detection import make
 from tests.engine.tiny_runs import TINY, assert_same_run
@@ -16,6 +17,7 @@ from vision.engine.options.config import TrainConfig
 from vision.engine.runs.plan import Plan, settle_feed
 
 Train = Callable[..., int]
+DEVICE = "device:yuv420-96"
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +27,50 @@ def packed(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return make(root, "yuv420-96")
 
 
+@pytest.fixture(scope="module")
+def several(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("several") / "root"
+    shutil.copytree(miniature_root, root)
+    return make(root, "yuv420-64", "rgb-64", "jpeg-64")
+
+
 @pytest.mark.parametrize(
-    ("asked", "before", "name"),
+    ("asked", "before", "device", "name"),
     [
-        ("auto", None, "yuv420-96"), ("jpeg", None, "jpeg"), ("pack", None, "yuv420-96"),
-        ("auto", "jpeg", "jpeg"), ("auto", "auto", "jpeg"), ("auto", "yuv420-96", "yuv420-96"), ("jpeg", "yuv420-96", "jpeg"),
+        ("auto", None, "cpu", "yuv420-96"), ("jpeg", None, "cpu", "jpeg"), ("pack", None, "cuda", "yuv420-96"),
+        ("auto", "jpeg", "cpu", "jpeg"), ("auto", "auto", "cuda", "jpeg"), ("auto", "yuv420-96", "cuda", "yuv420-96"),
+        ("jpeg", "yuv420-96", "cpu", "jpeg"), ("auto", None, "cuda", DEVICE), ("auto", DEVICE, "cpu", DEVICE),
+        ("device", "yuv420-96", "cpu", DEVICE), ("yuv420-96", DEVICE, "cuda", "yuv420-96"),
     ],
 )  # fmt: skip
-def test_auto_is_on_resume_what_the_run_has(asked: str, before: str | None, name: str, packed: Path) -> None:
+def test_auto_is_on_resume_what_the_run_has(
+    asked: str, before: str | None, device: str, name: str, packed: Path
+) -> None:
     config = TrainConfig(datasets=(str(packed),), feed=asked)
     checkpoint = SimpleNamespace(config=TrainConfig(feed=before)) if before else None
-    plan = settle_feed(Plan(config, packed, checkpoint, None, ("first",)))  # type: ignore[arg-type]
+    plan = settle_feed(Plan(config, packed, checkpoint, None, ("first",)), torch.device(device))  # type: ignore[arg-type]
     assert plan.config.feed == name
-    changed = name != ("jpeg" if before == "auto" else before)
-    assert [note.partition(":")[0] for note in plan.notes] == ["first", "images"][: 1 + changed]
+    before = "jpeg" if before == "auto" else before
+    said = ["images", *(["--feed"] if before else [])] if name != before else []
+    assert [note.partition(":")[0] for note in plan.notes] == ["first", *said]
+
+
+@pytest.mark.parametrize("name", ["device:yuv420-64", "rgb-64", "device:rgb-64", "jpeg-64"])
+def test_resume_is_exact_whatever_feeds_the_run(
+    name: str, several: Path, train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stopped in the middle of an epoch, resumed by other workers."""
+    line = ["--datasets", several, *TINY, "--epochs=2"]
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    assert train(*line, "--feed", name, "--checkpoint-folder", whole) == 0
+    said = f"made on cpu from {name.removeprefix('device:')}: "
+    assert (said in capsys.readouterr().out) == ("device" in name)
+    assert (
+        train(*line, "--feed", name, "--checkpoint-folder", run, "--stop-after-step", 3, "--workers", 1) == 0
+    )
+    assert json.loads((run / "training_args.json").read_text())["feed"] == name
+    assert train("--resume", run) == 0
+    assert_same_run(run, whole)
 
 
 def test_resume_from_a_pack_is_exact_and_another_feed_is_named(
@@ -56,5 +88,9 @@ def test_resume_from_a_pack_is_exact_and_another_feed_is_named(
     capsys.readouterr()
     assert train("--resume", other, "--feed", "jpeg", "--stop-after-step", 4) == 0
     assert "--feed: yuv420-96 → jpeg (changes the training from here on)" in capsys.readouterr().out
+    assert train("--resume", other, "--feed", "device", "--stop-after-step", 5) == 0
+    said = capsys.readouterr().out
+    assert "made into images on the device: as --feed device says" in said
+    assert f"--feed: jpeg → {DEVICE}: the same images, windows, colours and boxes; pixels" in said
     assert train("--resume", other, "--feed", "rgb-96") == 1
     assert "packs/train2017.rgb-96 cannot be used" in capsys.readouterr().err

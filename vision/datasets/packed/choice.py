@@ -1,6 +1,7 @@
-"""Which images a run is fed with: ``jpeg``, the image files, or a pack's name, ``yuv420-384``, that every data root of the run has.
+"""Which images a run is fed with: ``jpeg``, the image files, or a pack's name, ``yuv420-384``, that every data root of the run has;
+``device:yuv420-384`` where the device makes them of a raw pack.
 
-``auto`` and ``pack`` are what a user types; what they mean is settled once, when a run begins.
+``auto``, ``pack`` and ``device`` are what a user types; what they mean is settled once, when a run begins.
 """
 
 from __future__ import annotations
@@ -17,17 +18,36 @@ from vision.artefacts.records import RecordError
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError
 from vision.datasets.packed.detection import JPEG_FEED, PackedDetection
-from vision.images.packs.record import list_digest, read_pack_record
+from vision.images.packs.record import DEFAULT_FORMAT, list_digest, read_pack_record
 from vision.messages.advice import command, shown
 from vision.messages.command_line import listed
 
-AUTO_FEED, PACK_FEED = "auto", "pack"
+AUTO_FEED, PACK_FEED, DEVICE_FEED = "auto", "pack", "device"
+ON_DEVICE = f"{DEVICE_FEED}:"
+"""Before the name of a pack whose records become images on the device."""
 GREY = "grey"
 
 
 def train_set(feed: str) -> Callable[[str | Path], CocoDetection]:
     """What opens the train split of a data root, fed from ``feed``; it raises DatasetError."""
-    return CocoDetection if feed == JPEG_FEED else partial(PackedDetection, split="train", name=feed)
+    if feed == JPEG_FEED:
+        return CocoDetection
+    return partial(PackedDetection, split="train", name=feed.removeprefix(ON_DEVICE))
+
+
+def is_on_device(feed: str) -> bool:
+    return feed.startswith(ON_DEVICE)
+
+
+def difference(before: str | None, after: str) -> str:
+    """What another ``--feed`` changes, in words: order, draws and boxes it does not."""
+    same = (before or "").removeprefix(ON_DEVICE) == after.removeprefix(ON_DEVICE)
+    pixels = (
+        "are rounded otherwise, by less than 1 of 255 in the mean"
+        if same
+        else "are of another size or coding"
+    )
+    return f"the same images, windows, colours and boxes; pixels {pixels}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +58,35 @@ class Feed:
     why: str
 
 
-def choose(asked: str, roots: Sequence[str | Path], channels: int) -> Feed:
+def choose(asked: str, roots: Sequence[str | Path], channels: int, gpu: bool = False) -> Feed:
     """What ``--feed`` means for a run on ``roots`` of a net that looks at ``channels``. Raises DatasetError.
 
-    ``auto``: the pack, where all roots have one of their images and it is the only one that fits the net.
+    ``auto``: the pack, where all roots have one of their images and it is the only one that fits the net; on the device where that
+    is a ``gpu`` and the pack raw. A CPU makes images faster by OpenCV.
     """
     usable = [name for name in _common(roots) if channels == 1 or not name.startswith(GREY)]
     if asked == JPEG_FEED:
         return Feed(JPEG_FEED, "the image files, as --feed jpeg says")
-    if asked not in (AUTO_FEED, PACK_FEED):
-        if channels != 1 and asked.startswith(GREY):
+    if asked == DEVICE_FEED:
+        usable = list(filter(_is_raw, usable))
+    elif asked not in (AUTO_FEED, PACK_FEED):
+        if channels != 1 and asked.removeprefix(ON_DEVICE).startswith(GREY):
             raise DatasetError(
                 f"--feed {asked}: a grey pack\n  why: the net looks at {channels} channels\n"
                 f"  fix: --channels 1, another pack, or --feed {JPEG_FEED}"
             )
-        without = [root for root in roots if asked not in packs_of(Path(root))]
+        name = asked.removeprefix(ON_DEVICE)
+        without = [root for root in roots if name not in packs_of(Path(root))]
         if len(without) > 1:  # of a single one its opening says more
-            pack_format, _, size = asked.partition("-")
+            pack_format, _, size = name.partition("-")
             raise _not_there(asked, without, "--format", pack_format, "--size", size)
         return Feed(asked, f"the pack {asked}, as --feed says")
+    if len(usable) == 1 and (asked == DEVICE_FEED or (asked == AUTO_FEED and gpu and _is_raw(usable[0]))):
+        how = "it is raw, and there is a GPU" if asked == AUTO_FEED else "as --feed device says"
+        return Feed(
+            ON_DEVICE + usable[0],
+            f"the pack {usable[0]}, made into images on the device: {how}; --feed {usable[0]} makes them on the CPU",
+        )
     if len(usable) == 1:
         how = "it is there" if asked == AUTO_FEED else "as --feed pack says"
         return Feed(
@@ -71,20 +101,26 @@ def choose(asked: str, roots: Sequence[str | Path], channels: int) -> Feed:
         return Feed(JPEG_FEED, f"the image files: {why}")
     if usable:
         raise DatasetError(
-            f"--feed {PACK_FEED}: there are several\n  why: {listed(usable, 5)}\n  fix: name one, such as --feed {usable[0]}"
+            f"--feed {asked}: there are several\n  why: {listed(usable, 5)}\n"
+            f"  fix: name one, such as --feed {ON_DEVICE if asked == DEVICE_FEED else ''}{usable[0]}"
         )
-    raise _not_there(PACK_FEED, roots)
+    raise _not_there(asked, roots, *(("--format", DEFAULT_FORMAT) if asked == DEVICE_FEED else ()))
 
 
 def _not_there(asked: str, roots: Sequence[str | Path], *more: str) -> DatasetError:
+    kind = "raw pack" if asked == DEVICE_FEED else "pack"
     return DatasetError(
-        f"--feed {asked}: no pack that {'all of the data roots have' if len(roots) > 1 else 'is of the images there'}\n"
+        f"--feed {asked}: no {kind} that {'all of the data roots have' if len(roots) > 1 else 'is of the images there'}\n"
         f"  why: looked for in {', '.join(shown(Path(root) / PACKS) for root in roots)}\n  fix: {_made(roots, *more)}"
     )
 
 
 def _made(roots: Sequence[str | Path], *more: str) -> str:
     return " && ".join(command("python -m pipeline.pack", "--root", Path(root), *more) for root in roots)
+
+
+def _is_raw(name: str) -> bool:
+    return not name.startswith(JPEG_FEED)
 
 
 def _common(roots: Sequence[str | Path]) -> list[str]:

@@ -13,7 +13,7 @@ from vision.core.sample import Sample
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError, SampleError
 from vision.images.formats import BadImage
-from vision.images.packs.file import PackFile
+from vision.images.packs.file import PackFile as PackFile
 from vision.images.packs.pixels import YUV_TO_RGB as YUV_TO_RGB
 from vision.images.packs.pixels import planes, to_rgb
 from vision.images.packs.record import list_digest, raw_shape

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 NO_RUN = ("no", "false", "off", "yes", "true", "on")
 """Words that people put in the place of a run; a folder of such a name is ``./no``."""
-FEED = re.compile(r"auto|jpeg|pack|(?:yuv420|rgb|grey|jpeg)-[1-9][0-9]{1,3}")
+FEED = re.compile(
+    r"auto|pack|device|jpeg(?:-[1-9][0-9]{1,3})?|(?:device:)?(?:yuv420|rgb|grey)-[1-9][0-9]{1,3}"
+)
 
 
 TAKEN = {
@@ -49,7 +51,7 @@ def check_together(config: TrainConfig) -> None:
         (config.amp == "fp16" and cpu, "--amp fp16 needs a GPU; on a CPU use --amp off or bf16"),
         (
             not FEED.fullmatch(config.feed),
-            f"--feed {config.feed}: expected auto, jpeg, pack, or a pack's name such as yuv420-384",
+            f"--feed {config.feed}: expected auto, jpeg, pack, device, or a pack's name such as yuv420-384 or device:yuv420-384",
         ),
         (
             config.accumulate > config.batch_size,

@@ -34,8 +34,8 @@ class DataOptions:
         choices=("ssd", "light", "none"),
     )  # fmt: skip
     feed: str = option(
-        "auto", "training images: jpeg = the files; pack = that of python -m pipeline.pack, or its name, as yuv420-384; auto = the one "
-        "pack there is, on resume what the run has", DATA, "named", metavar="NAME")  # fmt: skip
+        "auto", "training images: jpeg = the files; pack = that of python -m pipeline.pack, or its name, as yuv420-384; device = a raw pack "
+        "that the GPU makes images of (device:NAME); auto = the one pack there is, on a GPU by device; on resume what the run has", DATA, "named", metavar="NAME")  # fmt: skip
     workers: int = option(
         min(6, CORES), "processes that read and augment images; 0 = in the training process. Changes no result",
         DATA, "free", aliases=("--num-workers",), low=0, high=512,

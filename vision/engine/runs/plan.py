@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vision.datasets.packed.choice import AUTO_FEED, choose
+from vision.datasets.packed.choice import AUTO_FEED, choose, difference
 from vision.datasets.packed.detection import JPEG_FEED
 from vision.engine.options.config import TrainConfig
 
 if TYPE_CHECKING:
+    import torch
+
     from vision.engine.checkpoints.checkpoint import Checkpoint
     from vision.nn.weights.pretrained import DetectorFile
 
@@ -39,7 +41,7 @@ class Plan:
     initial: DetectorFile | None = None
 
 
-def settle_feed(plan: Plan) -> Plan:
+def settle_feed(plan: Plan, device: torch.device) -> Plan:
     """``plan`` with what ``--feed`` means, and a note that says why. Raises DatasetError.
 
     On resume ``auto`` is what the run was fed from, which needs no words: a pack that was made meanwhile would show it other images.
@@ -48,7 +50,9 @@ def settle_feed(plan: Plan) -> Plan:
     before = JPEG_FEED if before == AUTO_FEED else before
     if asked == AUTO_FEED and before is not None:
         asked = before
-    feed = choose(asked, plan.config.datasets, plan.config.channels)
+    feed = choose(asked, plan.config.datasets, plan.config.channels, device.type == "cuda")
     config = dataclasses.replace(plan.config, feed=feed.name)
-    why = () if feed.name == before else (f"images: {feed.why}",)
+    why = [] if feed.name == before else [f"images: {feed.why}"]
+    if before not in (None, feed.name):
+        why.append(f"--feed: {before} → {feed.name}: {difference(before, feed.name)}")
     return dataclasses.replace(plan, config=config, notes=(*plan.notes, *why))

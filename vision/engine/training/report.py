@@ -21,6 +21,7 @@ from vision.messages.advice import command, quoted, shown
 from vision.messages.terminal import counted
 from vision.ssd.priors.written import called
 from vision.ssd.variants import find
+from vision.transforms.device.feed import DeviceFeed
 
 SHOWN_EPOCHS = 12
 
@@ -74,6 +75,7 @@ def _rows(
         f"{counted(min(config.batch_size, order.length), 'image')} a step{parts}, "
         f"{counted(order.steps_per_epoch, 'step')} an epoch{left_out}"
     )
+    images = [("images", session.train.describe())] if isinstance(session.train, DeviceFeed) else []
     balance = [("balance", order.repeats.describe())] if order.repeats is not None else []
     return [
         ("run", shown(session.run.path)),
@@ -89,6 +91,7 @@ def _rows(
         ("batch", batch),
         ("schedule", _schedule(session, state)),
         ("augmentation", config.augment),
+        *images,
     ]
 
 

@@ -21,6 +21,7 @@ from vision.engine.panels.panels import Panels
 from vision.engine.runs.metric_logger import MetricLogger
 from vision.engine.training.console import Console
 from vision.ssd.losses.detection import SsdLoss
+from vision.transforms.device.feed import DeviceFeed
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Session:
     network: Callable[..., Any]
     loss: SsdLoss
     order: BatchSampler
-    train: Loader | ThreadLoader
+    train: Loader | ThreadLoader | DeviceFeed
     validation: Loader
     validation_data: Any
     run: RunFolder
