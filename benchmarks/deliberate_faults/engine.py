@@ -98,6 +98,9 @@ ENGINE: tuple[Fault, ...] = (
         ("the norm is taken of scaled gradients", "state.scaler.unscale_(state.optimizer)", "pass", "tests/engine/training/test_step.py::test_a_gradient_scaler_changes_neither_norm_nor_step"),
         ("the rate of the next step", "state.schedule.apply(state.optimizer, state.step)", "state.schedule.apply(state.optimizer, state.step + 1)", "tests/engine/training/test_step.py::test_a_step_has_its_own_rate_and_moves_the_average"),
         ("each part of a step is a step of its own", "if len(parts) > 1 or session.group.world > 1 else None", "if session.group.world > 1 else None", "tests/engine/training/test_step.py::test_accumulation_is_the_large_batch_up_to_batch_statistics"),
+        ("a step that is read later takes what is not finite", "1 - numbers[[0, -1]].isfinite().all().float()", "0 * numbers[0]", "tests/engine/training/test_unread.py::test_no_weight_takes_a_step_that_is_not_finite"),
+        ("the flag of a step holds for all after it", 'state.optimizer.__dict__.pop("found_inf", None)', "pass", "tests/engine/training/test_unread.py::test_no_weight_takes_a_step_that_is_not_finite"),
+        ("what is read later is not counted", "        state.window.add(losses, session.config.batch_size, int(losses[\"positives\"]))\n        whole", "        whole", "tests/engine/training/test_unread.py::test_rows_and_weights_are_those_of_steps_that_are_waited_for"),
         ("the average stands still", "state.ema.update_parameters(state.model)", "pass", "tests/engine/training/test_step.py::test_a_step_has_its_own_rate_and_moves_the_average"),
     ),
     *rows(

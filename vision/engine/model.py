@@ -68,6 +68,28 @@ def wrap_model(
     return network
 
 
+def alike(one: Tensors, other: Tensors) -> list[tuple[list[Tensor], list[Tensor]]]:
+    """Pairs that lie in memory in the same way, and those that do not: one odd pair makes torch go through a whole list
+    tensor by tensor, a kernel for each, in place of a few for all."""
+    parts: dict[bool, tuple[list[Tensor], list[Tensor]]] = {}
+    for a, b in zip(one, other, strict=True):
+        lists = parts.setdefault(a.stride() == b.stride() and _is_dense(a), ([], []))
+        lists[0].append(a)
+        lists[1].append(b)
+    return list(parts.values())
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    """Whether its numbers lie side by side without a gap, in whatever order of the dimensions."""
+    expected = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size != 1:
+            if stride != expected:
+                return False
+            expected *= size
+    return True
+
+
 def make_ema(model: nn.Module, decay: float) -> AveragedModel:
     """An ``AveragedModel`` of weights and BN statistics, in evaluation mode.
 
@@ -75,16 +97,17 @@ def make_ema(model: nn.Module, decay: float) -> AveragedModel:
     ExponentialMovingAverage, so that the first weights are forgotten in a short run too.
     """
 
-    def towards(average: Tensors, current: Tensors, count: Tensor | int) -> None:
-        if not average[0].is_floating_point():  # BN's batch counters
-            torch._foreach_copy_(average, current)
+    def towards(averages: Tensors, currents: Tensors, count: Tensor | int) -> None:
+        if not averages[0].is_floating_point():  # BN's batch counters
+            torch._foreach_copy_(averages, currents)
             return
         # a + (1 − decay)(x − a) leaves constants such as the priors exactly as they are
-        n = torch.as_tensor(count, device=average[0].device)
-        weight = 1 - ((1 + n) / (10 + n)).clamp(max=decay)
-        change = torch._foreach_sub(current, average)
-        torch._foreach_mul_(change, weight)
-        torch._foreach_add_(average, change)
+        n = average.n_averaged  # not ``count``, which is on the device: float() would wait for it
+        weight = float(1 - ((1 + n) / (10 + n)).clamp(max=decay))
+        for own, others in alike(averages, currents):
+            change = torch._foreach_sub(others, own)
+            torch._foreach_mul_(change, weight)
+            torch._foreach_add_(own, change)
 
     # n_averaged stays on the CPU (device=None), so that asking whether it is 0 waits for no GPU
     average = AveragedModel(model, multi_avg_fn=towards, use_buffers=True)

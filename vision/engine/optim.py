@@ -66,6 +66,7 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimi
             dampening=config.dampening,
             nesterov=config.nesterov,
             weight_decay=config.weight_decay,
+            fused=config.fused or None,
         )
     kind = torch.optim.AdamW if config.optim_choose == "AdamW" else torch.optim.Adam
     return kind(
@@ -75,6 +76,7 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimi
         eps=config.eps,
         weight_decay=config.weight_decay,
         amsgrad=config.amsgrad,
+        fused=config.fused or None,
     )
 
 

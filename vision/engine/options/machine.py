@@ -20,6 +20,10 @@ class MachineOptions:
         False, "use only deterministic kernels (exact resume on a GPU needs them)", MACHINE, "named"
     )
     compile: bool = option(False, "torch.compile the net: slower start, faster steps", MACHINE, "named")
+    fused: bool = option(
+        False, "the optimiser's update in one kernel: other last digits; on a GPU losses are then read once in --debug-steps "
+        "steps, so that no step waits for them (with --nan stop, without fp16, one process)", MACHINE, "named",
+    )  # fmt: skip
     parallel: str = option(
         "none", "dp = one process drives all GPUs (nn.DataParallel); for more, start with torchrun",
         MACHINE, "named", choices=("none", "dp"),

@@ -17,7 +17,7 @@ from vision.engine.state import TrainState, seed_step
 from vision.engine.training.console import timed
 from vision.engine.training.not_finite import finite_metrics, require_finite_weights, require_steps
 from vision.engine.training.session import Session
-from vision.engine.training.step import train_step
+from vision.engine.training.step import UNREAD, read, train_step
 from vision.engine.training.validation import Interrupted, Validated, validate
 from vision.messages.system_errors import in_words
 from vision.messages.terminal import counted
@@ -64,18 +64,26 @@ def train_epoch(state: TrainState, session: Session) -> None:
     training_mode(state.model, config.freeze_bn)
     console.restart()
     saved_s = time.monotonic()
+    rows: list[dict[str, Any]] = []
+    first = state.step
     for batch in timed(session.train, (console.window, console.epoch)):
         seed_step(config.seed, state.step, session.group.rank)
-        row = train_step(state, session, batch)
-        session.board.step(row)
+        rows.append(train_step(state, session, batch))
         _panels_of_step(state, session)
-        due = state.step % config.debug_steps == 0
+        due, ends = state.step % config.debug_steps == 0, state.step_in_epoch == session.steps_per_epoch
+        begins = state.step == first + 1  # when that one is done is said
+        leaves, saves = _has_to_leave(state, session), _is_time_to_save(state, session, saved_s)
+        if UNREAD in rows[-1] and not (begins or due or ends or leaves or saves):
+            continue
+        for row in read(state, session, rows):
+            session.board.step(row)
+            console.step(row, config.batch_size, row is rows[-1] and (due or ends))
+        rows.clear()
         if due:
             session.board.flush()
-        console.step(row, config.batch_size, due or state.step_in_epoch == session.steps_per_epoch)
-        if _has_to_leave(state, session):
+        if leaves:
             return
-        if _is_time_to_save(state, session, saved_s):
+        if saves:
             save(state, session)
             saved_s = time.monotonic()
 

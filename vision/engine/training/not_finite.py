@@ -49,14 +49,16 @@ def require_finite_weights(state: TrainState, session: Session) -> None:
         )
 
 
-def skip_step(state: TrainState, session: Session, ids: Sequence[int], losses: dict[str, float]) -> None:
-    """Say that the step of the images ``ids`` is not taken; raises NotFinite where training has to end.
+def skip_step(
+    state: TrainState, session: Session, ids: Sequence[int], losses: dict[str, float], step: int | None = None
+) -> None:
+    """Say that the step of the images ``ids``, the next or number ``step``, is not taken; raises NotFinite where training has to end.
 
     That is with ``--nan stop``, and with ``--nan skip`` where the weights themselves are spoiled: no later step
     could be taken either.
     """
     what = (
-        f"step {state.step + 1} (epoch {state.epoch}): the loss or its gradient is not finite "
+        f"step {step or state.step + 1} (epoch {state.epoch}): the loss or its gradient is not finite "
         f"(classification {losses['classification']}, localization {losses['localization']}, "
         f"gradient norm {losses['grad_norm']}); images {_shown(ids)}"
     )

@@ -30,8 +30,10 @@ NAMES = ("total", "classification", "localization", "positives", "grad_norm")
 
 def train_step(state: TrainState, session: Session, batch: Batch) -> dict[str, Any]:
     """One batch. Returns the step's row for the log. Raises NotFinite (``--nan stop``) and OutOfMemory."""
-    before = buffers(state.model) if session.config.nan == "skip" else []
     state.schedule.apply(state.optimizer, state.step)
+    if reads_later(state, session):
+        return _step_unread(state, session, batch)
+    before = buffers(state.model) if session.config.nan == "skip" else []
     losses = try_step(state, session, batch)
     row: dict[str, Any] = {}
     if not is_finite_step(losses, state):
@@ -45,10 +47,58 @@ def train_step(state: TrainState, session: Session, batch: Batch) -> dict[str, A
     return {**_row(state, losses), **row}
 
 
+UNREAD = "numbers"
+"""Key of a row whose ``NAMES`` are still on the device."""
+
+
+def reads_later(state: TrainState, session: Session) -> bool:
+    """Whether a step need not wait for its numbers: on a device that the host need not wait for, where the optimiser itself
+    leaves out an update by a flag on the device (fused ones do), and where nothing but the end follows from such a flag."""
+    return (
+        session.device.type != "cpu"
+        and session.config.fused
+        and session.config.nan == "stop"
+        and state.scaler is None
+        and session.group.world == 1
+    )
+
+
+def _step_unread(state: TrainState, session: Session, batch: Batch) -> dict[str, Any]:
+    """A step whose row is for ``read``; the host waits for nothing. Where its numbers are not finite no weight is touched."""
+    try:
+        numbers = torch.cat([t.reshape(-1) for t in _gradients(state, session, batch)])
+        state.optimizer.found_inf = 1 - numbers[[0, -1]].isfinite().all().float()  # type: ignore[attr-defined]
+        _update(state)
+    except torch.OutOfMemoryError:
+        raise OutOfMemory(what_may_fit(session)) from None
+    finally:
+        state.optimizer.__dict__.pop("found_inf", None)
+    state.step += 1
+    state.step_in_epoch += 1
+    place = {"step": state.step, "epoch": state.epoch, "rate": dict(learning_rates(state.optimizer))}
+    return {**place, UNREAD: numbers, "images": batch.image_ids}
+
+
+def read(state: TrainState, session: Session, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """``rows`` of consecutive steps with what is unread, in one transfer. Raises NotFinite for the first that is not finite:
+    the weights have been changed by later steps then, which nobody keeps."""
+    unread = [row for row in rows if UNREAD in row]
+    table = torch.stack([row.pop(UNREAD) for row in unread]).tolist() if unread else []
+    for row, numbers in zip(unread, table, strict=True):
+        losses, ids = dict(zip(NAMES, numbers, strict=True)), row.pop("images")
+        if not is_finite_step(losses, state):
+            skip_step(state, session, ids.tolist(), losses, row["step"])
+        state.window.add(losses, session.config.batch_size, int(losses["positives"]))
+        whole = _row(state, losses) | row
+        row.clear()  # so that its keys are in the order of every row
+        row.update(whole)
+    return rows
+
+
 def try_step(state: TrainState, session: Session, batch: Batch) -> dict[str, float]:
     """The step's numbers; the update is made where they are finite. Raises OutOfMemory."""
     try:
-        losses = _gradients(state, session, batch)
+        losses = _numbers(session, *_gradients(state, session, batch))
         if is_finite_step(losses, state):
             _update(state)
             state.window.add(losses, session.config.batch_size, int(losses["positives"]))
@@ -59,8 +109,8 @@ def try_step(state: TrainState, session: Session, batch: Batch) -> dict[str, flo
         raise OutOfMemory(what_may_fit(session)) from None
 
 
-def _gradients(state: TrainState, session: Session, batch: Batch) -> dict[str, float]:
-    """Gradients into the parameters; the step's numbers in one transfer, so that the device is waited for once."""
+def _gradients(state: TrainState, session: Session, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Gradients into the parameters; the first four of ``NAMES``, and the gradient's norm, still on the device."""
     on_device = batch.to(session.device, non_blocking=True)
     parts = split(on_device, session.config.accumulate)
     normaliser = _normaliser(session, on_device) if len(parts) > 1 or session.group.world > 1 else None
@@ -73,8 +123,7 @@ def _gradients(state: TrainState, session: Session, batch: Batch) -> dict[str, f
             scaled = state.scaler.scale(loss.total) if state.scaler is not None else loss.total
             scaled.backward()
         sums += torch.stack([loss.total, loss.classification, loss.localization, loss.positives]).detach()
-    norm = clip_gradients(state, session.config.clip_grad)
-    return _numbers(session, sums, norm)
+    return sums, clip_gradients(state, session.config.clip_grad)
 
 
 def split(batch: Batch, parts: int) -> list[Batch]:
@@ -116,7 +165,7 @@ def clip_gradients(state: TrainState, longest: float | None) -> Tensor:
 
 
 def _numbers(session: Session, sums: Tensor, norm: Tensor) -> dict[str, float]:
-    """On the host; over all processes, with what they were asked by signals, in one exchange."""
+    """On the host, in one transfer; over all processes, with what they were asked by signals, in one exchange."""
     group, stop = session.group, session.stop
     if group.world > 1:
         asked = torch.zeros(65, device=sums.device)
@@ -125,7 +174,7 @@ def _numbers(session: Session, sums: Tensor, norm: Tensor) -> dict[str, float]:
         sums, counts = torch.tensor(table[:4]), table[4:]
         sums[:3] /= group.world  # each carries the factor W
         stop.agree(next((number for number in range(1, 65) if counts[number]), 0))
-    return dict(zip(NAMES, [*sums.tolist(), float(norm)], strict=True))
+    return dict(zip(NAMES, torch.cat([sums, norm.reshape(1).to(sums.device)]).tolist(), strict=True))
 
 
 def _update(state: TrainState) -> None:
