@@ -8,6 +8,7 @@ next to a whole pixel, closer than the steps of 1/32 px in which OpenCV's warp p
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -47,18 +48,17 @@ def sampled(
     return made[skip_y:height, skip_x:width]
 
 
+@lru_cache(maxsize=8)  # planes of half the size begin alike
 def _beginning(start: float, step: float) -> tuple[int, int] | None:
     """The whole pixel to begin at, and how many result pixels come before the window then; None where none is near."""
-    best, least = (0, 0), NEAR_PX
     for skip in range(MOST):
         begins = start - skip * step
-        nearest = round(begins)
-        away = abs(begins - nearest)
-        if away <= CLOSE_PX:
-            return nearest, skip
-        if away <= least:
-            best, least = (nearest, skip), away
-    return best if least < NEAR_PX else None
+        if not CLOSE_PX < begins % 1.0 < 1 - CLOSE_PX:
+            return round(begins), skip
+    away, skip = min(
+        (abs(begins - round(begins)), skip) for skip in range(MOST) for begins in (start - skip * step,)
+    )
+    return (round(start - skip * step), skip) if away <= NEAR_PX else None
 
 
 def _part(
