@@ -133,6 +133,14 @@ ENGINE: tuple[Fault, ...] = (
         ("crowds are learned as objects", "objects.only(~objects.is_crowd), ", "objects, ", "tests/datasets/test_loading.py::test_a_batch_pads_and_parts_objects_from_crowds"),
     ),
     *rows(
+        "vision/datasets/packed/threads.py", "tests/datasets/packed/test_threads.py",
+        ("batches of threads come as they are done", "begun.popleft().result()", "begun.pop().result()"),
+    ),
+    *rows(
+        "vision/datasets/merged.py", "tests/datasets/packed/test_detection.py",
+        ("the objects of a batch stay in the order of their data sets", "joined(found).at(np.argsort(order))", "joined(found)", "tests/datasets/packed/test_detection.py::test_a_batch_is_its_samples_one_by_one"),
+    ),
+    *rows(
         "vision/datasets/coco.py", "tests/datasets/test_coco.py",
         ("an image that was turned since is taken", "if image.shape[:2] != frame_hw:", "if image.size != 3 * frame_hw[0] * frame_hw[1]:", "tests/datasets/test_coco.py::test_pixels_and_boxes_are_in_one_frame"),
         ("the digest changes with what nothing is made of", 'for source in ("annotations", "annotations_sha256"):', 'for source in ("annotations",):', "tests/datasets/test_coco.py::test_the_digest_says_what_defines_the_data"),
