@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,10 +30,8 @@ def _imread(dataset: CocoDetection, index: int) -> np.ndarray:
 
 
 def ancestor(dataset: CocoDetection) -> Way:
-    """Float image, distortion in HSV, canvas, sampled crop, flip, resize, normalised; IoU of every prior with every box."""
-    rng = np.random.default_rng(0)
-    centres, sides = rng.random((PRIORS, 2), np.float32), rng.random((PRIORS, 2), np.float32) * 0.5
-    priors = np.concatenate([centres - sides / 2, centres + sides / 2], axis=1)
+    """Float image, distortion in HSV, canvas, sampled crop, flip, resize, normalised; priors matched."""
+    rng, match = np.random.default_rng(0), Matching()
 
     def way(index: int, epoch: int) -> object:
         boxes, labels = _objects(dataset, index)
@@ -47,11 +46,43 @@ def ancestor(dataset: CocoDetection) -> Way:
             )
         boxes = boxes / np.array([image.shape[1], image.shape[0]] * 2)
         image = (cv2.resize(image, (SPEC.width, SPEC.height)) - 127.0) / 128.0
-        return torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32)), _iou(priors, boxes).argmax(
-            axis=1
-        )
+        pixels = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32))
+        return pixels, *match(torch.from_numpy(boxes.astype(np.float32)), torch.from_numpy(labels))
 
     return way
+
+
+class Matching:
+    """Which object each of 3,000 priors learns, a sample at a time in torch: IoU 0.5, the best prior of each object forced; then the offsets."""
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        centres, sides = (torch.rand(PRIORS, 2, generator=generator) for _ in range(2))
+        self.centres, self.sides = centres, 0.02 + 0.5 * sides
+        self.corners = torch.cat([centres - self.sides / 2, centres + self.sides / 2], dim=1)
+
+    def __call__(self, boxes: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(G, 4) fractions and (G,) → (P, 4) offsets and (P,) labels."""
+        if not len(boxes):
+            return torch.zeros(PRIORS, 4), torch.zeros(PRIORS, dtype=torch.int64)
+        low = torch.max(self.corners[:, None, :2], boxes[None, :, :2])
+        high = torch.min(self.corners[:, None, 2:], boxes[None, :, 2:])
+        shared = (high - low).clamp(min=0).prod(dim=2)  # (P, G)
+        areas = [(each[:, 2:] - each[:, :2]).clamp(min=0).prod(dim=1) for each in (self.corners, boxes)]
+        iou = shared / (areas[0][:, None] + areas[1][None] - shared + 1e-5)
+        best, which = iou.max(dim=1)
+        _, prior = iou.max(dim=0)
+        for number, index in enumerate(prior):
+            which[index] = number
+        best.index_fill_(0, prior, 2.0)
+        learned = labels[which]
+        learned[best < 0.5] = 0
+        own = boxes[which]
+        centres, sides = (own[:, :2] + own[:, 2:]) / 2, (own[:, 2:] - own[:, :2]).clamp(min=1e-6)
+        offsets = torch.cat(
+            [(centres - self.centres) / self.sides / 0.1, torch.log(sides / self.sides) / 0.2], 1
+        )
+        return offsets, learned
 
 
 def _distorted(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -135,10 +166,33 @@ def torchvision_recipe(dataset: CocoDetection) -> Way:
 
 
 def albumentations_once(dataset: CocoDetection) -> Way:
+    """``Compose`` built once; matching is the loss's."""
     compose = albumentations_recipe()
+    return lambda index, epoch: _through(compose, dataset, index)
+
+
+def albumentations_each(dataset: CocoDetection) -> Way:
+    """As the ancestor's successor has it: ``Compose`` built for each sample, and priors matched in the worker."""
+    match = Matching()
 
     def way(index: int, epoch: int) -> object:
-        boxes, labels = _objects(dataset, index)
-        return compose(image=_imread(dataset, index), bboxes=boxes, labels=labels)
+        pixels, boxes, labels = _through(albumentations_recipe(), dataset, index)
+        return pixels, *match(boxes / SPEC.width, labels)
 
     return way
+
+
+def _through(
+    compose: Any, dataset: CocoDetection, index: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    boxes, labels = _objects(dataset, index)
+    done = compose(image=_imread(dataset, index), bboxes=boxes, labels=labels)
+    pixels = (done["image"].astype(np.float32) - 127.0) / 128.0
+    made = np.asarray(done["bboxes"], np.float32).reshape(-1, 4), np.asarray(done["labels"], np.int64)
+    return torch.from_numpy(pixels.transpose(2, 0, 1)), torch.from_numpy(made[0]), torch.from_numpy(made[1])
+
+
+def stacked(samples: list[Any]) -> object:
+    """A batch of images, and the targets of each."""
+    images = torch.stack([torch.as_tensor(sample[0]) for sample in samples])
+    return images, [sample[1:] for sample in samples]
