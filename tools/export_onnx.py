@@ -13,13 +13,13 @@ if __name__ == "__main__":  # before the imports: they take a while
     guard()
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.problem import add_model, tool
 from vision.artefacts.data_layout import require_no_data
-from vision.messages.advice import command, quoted
+from vision.messages.advice import command, quoted, shown
 from vision.messages.command_line import Parser
 from vision.messages.terminal import counted
 
@@ -86,14 +86,14 @@ def _again(arguments: argparse.Namespace, output: Path) -> str:
 
 
 def comparison_images(named: Path | None, opened: LoadedDetector) -> tuple[list[np.ndarray], str]:
-    """Validation images as detectNet feeds them: of the root that was ``named``, which must have some, else of the
-    training's; where that one is gone or has none, photographs of scikit-image."""
+    """Validation images as detectNet feeds them: of the root that was ``named``, which must have some, else of all those of the
+    training; where these are gone or have none, photographs of scikit-image."""
     from vision.datasets.contract import DatasetError, SampleError
     from vision.export import detectnet
 
-    root = named or opened.data_root
+    roots = [named] if named else opened.data_roots
     try:
-        found, source = _validation_images(root), f"images of {root}"
+        found, source = _validation_images(roots), f"images of {', '.join(map(shown, roots))}"
     except (DatasetError, SampleError) as error:
         if named:
             raise
@@ -106,14 +106,16 @@ def comparison_images(named: Path | None, opened: LoadedDetector) -> tuple[list[
     return [detectnet.network_input(detectnet.resize(image, spec)) for image in found], source
 
 
-def _validation_images(root: Path) -> list[np.ndarray]:
+def _validation_images(roots: Sequence[Path]) -> list[np.ndarray]:
+    """The first ones of each, in turns."""
     from vision.datasets.coco import CocoDetection
     from vision.datasets.contract import DatasetError
 
-    data = CocoDetection(root, "val")
-    if not len(data):
-        raise DatasetError(f"{root}: its split 'val' has no images")
-    return [data.load(index).image for index in range(min(COMPARED, len(data)))]
+    sets = [CocoDetection(root, "val") for root in roots]
+    places = [(data, index) for index in range(COMPARED) for data in sets if index < len(data)]
+    if not places:
+        raise DatasetError(f"{', '.join(map(shown, roots))}: its split 'val' has no images")
+    return [data.load(index).image for data, index in places[:COMPARED]]
 
 
 def _photographs() -> Iterator[np.ndarray]:

@@ -202,6 +202,8 @@ def announce_data(arguments: argparse.Namespace) -> Need:
     chosen = saved_options.chosen(argparse.Namespace(**vars(arguments) | {"root": root}))
     files = [] if chosen.own else chosen.files()
     here, linked = _on_disk(root, Path(arguments.have), chosen.splits, files) if arguments.have else ([], [])
+    if arguments.have and linked == [] and (hint := on_disk.own_archives(Path(arguments.have), files)):
+        print(f"--have       {hint}", flush=True)
     files = files if linked is not None else []
     missing = missing_bytes(files, root, linked or ())
     if missing:

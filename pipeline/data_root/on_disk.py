@@ -44,6 +44,13 @@ def has(have: Path, file: ReleaseFile) -> bool:
     return any(path.is_file() and path.stat().st_size == file.bytes for path in places(have, file))
 
 
+def own_archives(have: Path, files: Sequence[ReleaseFile]) -> str | None:
+    """A hint for a folder whose archives have the names of the release's and none has the size: its owner made them."""
+    if any(has(have, file) for file in files) or not any(places(have, file) for file in files):
+        return None
+    return "no archive there is of this release; for archives of your own: --release FILE, with their sizes and digests (docs/artefacts.md)"
+
+
 def require_usable(root: Path, have: Path, files: Sequence[ReleaseFile]) -> None:
     """Raises StageError for no folder that can be read and where the root, or what is fetched into it, is in the folder or around it."""
     if not (have.is_dir() and os.access(have, os.R_OK | os.X_OK)):

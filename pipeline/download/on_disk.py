@@ -47,6 +47,8 @@ def take_over(context: StageContext, missing: list[ReleaseFile]) -> list[Release
         ]
     names = ", ".join(f"{file.path} ({size(file.bytes)})" for file in left)
     to_fetch = sum(file.bytes for file in left)
+    if hint := on_disk.own_archives(have, missing):
+        context.say(hint)
     context.say(f"still to fetch: {size(to_fetch)}: {names}" if left else "nothing is left to fetch")
     return left
 

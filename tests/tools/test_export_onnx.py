@@ -16,6 +16,9 @@ from PIL import Image
 
 from tools import export_onnx
 from tools.export_onnx import main
+from vision.core.sample import Sample
+from vision.datasets import coco
+from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import DatasetError
 from vision.engine.checkpoints.open_detector import open_detector
 from vision.export import parity
@@ -127,8 +130,37 @@ def test_data_that_is_gone_is_replaced_and_data_that_was_named_is_not(
     assert "note: data: gone; comparing on photographs" in said and "4 photographs of scikit-image" in said
 
 
-def _gone(root: Path) -> list[np.ndarray]:
+def _gone(roots: list[Path]) -> list[np.ndarray]:
     raise DatasetError("data: gone")
+
+
+def test_images_of_all_data_sets_are_compared_in_turns(
+    miniature_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four of each of two, and of the larger one what the other one lacks."""
+    seen: list[tuple[str, int]] = []
+
+    class Few(CocoDetection):
+        def __init__(self, root: Path, split: str) -> None:
+            super().__init__(miniature_root, split)
+            self.root = root
+
+        def __len__(self) -> int:
+            return 2 if self.root.name == "few" else 8
+
+        def load(self, index: int) -> Sample:
+            seen.append((self.root.name, index))
+            return super().load(index)
+
+    monkeypatch.setattr(coco, "CocoDetection", Few)
+    assert len(export_onnx._validation_images([Path("few"), Path("many")])) == 8
+    assert seen == [
+        ("few", 0),
+        ("many", 0),
+        ("few", 1),
+        ("many", 1),
+        *(("many", index) for index in range(2, 6)),
+    ]
 
 
 def test_images_are_compared_as_the_device_feeds_them(small_run: Path, miniature_root: Path) -> None:

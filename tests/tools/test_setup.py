@@ -207,7 +207,7 @@ def test_what_is_there_already_is_taken_off(tmp_path: Path) -> None:
 
 
 def test_archives_on_this_disk_are_not_to_fetch_and_take_no_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     have, table = tmp_path / "a b$(touch X)", tmp_path / "release.json"
     rows = [{"path": file.path, "bytes": file.bytes, "sha256": file.sha256} for file in SMALL]
@@ -220,6 +220,9 @@ def test_archives_on_this_disk_are_not_to_fetch_and_take_no_room(
     everything = setup.data_cost(SMALL)[1]
     assert setup.announce_data(arguments).size == everything - 1000
     assert setup.data_cost(SMALL, SMALL[:1])[:2] == (110, everything)
+    assert "--release" not in capsys.readouterr().out
+    setup.announce_data(setup.parse(["--root", "data", "--have", have.name]))
+    assert "for archives of your own: --release FILE" in capsys.readouterr().out
     monkeypatch.setattr(setup, "nearest_existing", lambda root: Path("/proc"))
     assert setup.announce_data(arguments).size == everything, "a copy"
     assert setup.command(arguments)[-2:] == ["--have", str(have)]

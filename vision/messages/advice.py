@@ -71,6 +71,11 @@ def quoted(word: Word) -> str:
 
 
 def _path(path: Path) -> str:
+    text = os.fspath(straight(path))
+    return f"./{text}" if text.startswith("-") else text
+
+
+def straight(path: Path) -> Path:
     """As short as it can be: ``b`` for ``a/../b``, unless ``a`` is a link to elsewhere."""
     text = os.fspath(path)
     if ".." in path.parts:
@@ -78,7 +83,7 @@ def _path(path: Path) -> str:
         same = (os.path.realpath(os.path.dirname(each) or ".") for each in (text, short))  # noqa: PTH120
         if path.name == ".." or len(set(same)) == 1:
             text = short if os.path.realpath(short) == os.path.realpath(text) else text
-    return f"./{text}" if text.startswith("-") else text
+    return Path(text)
 
 
 def _escaped(letter: str) -> str:

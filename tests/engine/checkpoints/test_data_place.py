@@ -13,7 +13,7 @@ import pytest
 from tests.engine.tiny_runs import TINY
 from tests.printed import ODD, Printed
 from vision.engine.checkpoints import checkpoint
-from vision.engine.checkpoints.data_place import learned_from, recorded_root
+from vision.engine.checkpoints.data_place import learned_from, recorded_root, with_absolute_data
 from vision.engine.checkpoints.open_detector import open_detector
 from vision.engine.options.config import TrainConfig
 
@@ -52,7 +52,24 @@ def test_a_resume_from_another_folder(
         in capsys.readouterr().out
     )
     assert json.loads((run / "training_args.json").read_text())["datasets"] == [str(project / "data")]
-    assert open_detector(run).data_root == project / "data"
+    assert open_detector(run).data_roots == [project / "data"]
+
+
+def test_a_way_up_and_down_is_recorded_straight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it is in everything that is printed of it; not where a link on the way would lead elsewhere."""
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    config = with_absolute_data(
+        TrainConfig(datasets=("../data", "b/../../data"), validation_dataset="../data")
+    )
+    assert (
+        config.datasets == (str(tmp_path / "data"),) * 2 and config.validation_dataset == config.datasets[0]
+    )
+    assert recorded_root("../data", tmp_path) == tmp_path / "data"
+    (tmp_path / "far/away").mkdir(parents=True)
+    (tmp_path / "a/link").symlink_to(tmp_path / "far/away")
+    assert recorded_root("link/../data", tmp_path) == tmp_path / "a/link/../data"
 
 
 def test_moved_data_are_named_with_the_option_and_the_command_works(

@@ -132,13 +132,27 @@ def test_a_wrong_one_is_named_left_alone_and_fetched(
     assert archives(root) == sorted(ALL), "and nothing half-done"
 
 
+def test_archives_of_ones_own_are_told_their_option(
+    have: Path, words: list[str], miniature_release: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ALL:
+        (have / name).write_bytes(b"mine")
+    with mirror(miniature_release) as url:
+        assert download_command.main([*words, url]) == 0
+    assert (
+        "\nno archive there is of this release; for archives of your own: --release FILE"
+        in capsys.readouterr().out
+    )
+
+
 def test_the_right_one_of_two_is_found(
     have: Path, words: list[str], root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(have / VAL, have / "val2017.zip")
     (have / VAL).write_bytes(b"another")
     assert download_command.main([*words, NO_SERVER]) == 0
-    assert capsys.readouterr().out.count("is left alone") == 1
+    said = capsys.readouterr().out
+    assert said.count("is left alone") == 1 and "--release" not in said
 
 
 @pytest.mark.parametrize("how", ["bytes", "blocks"])

@@ -12,15 +12,19 @@ from pathlib import Path
 from vision.artefacts.data_layout import ARRAYS
 from vision.datasets.contract import DatasetError
 from vision.engine.options.config import TrainConfig
-from vision.messages.advice import UserError, command, shown
+from vision.messages.advice import UserError, command, shown, straight
 from vision.messages.system_errors import instead_of
 
 
 def with_absolute_data(config: TrainConfig) -> TrainConfig:
     """``--datasets`` of a command line, which are meant from the current folder."""
-    validation = config.validation_dataset and str(Path(config.validation_dataset).absolute())
-    roots = tuple(str(Path(root).absolute()) for root in config.datasets)
+    validation = config.validation_dataset and str(_absolute(config.validation_dataset))
+    roots = tuple(str(_absolute(root)) for root in config.datasets)
     return dataclasses.replace(config, datasets=roots, validation_dataset=validation)
+
+
+def _absolute(root: str) -> Path:
+    return straight(Path(root).absolute())
 
 
 def located(
@@ -39,7 +43,7 @@ def located(
     notes = [
         f"--datasets {root}: not in the current folder, taken from {place}"
         for root, place in zip(config.datasets, places, strict=True)
-        if place != Path(root).absolute()
+        if place != _absolute(root)
     ]
     measured = config.validation_dataset and str(recorded_root(config.validation_dataset, run))
     return dataclasses.replace(config, datasets=tuple(map(str, places)), validation_dataset=measured), notes
@@ -59,7 +63,7 @@ def moved(root: Path, run: Path, line: str, imported: bool = False) -> DatasetEr
 def recorded_root(root: str, run: Path) -> Path:
     """The absolute path of a data root that the arguments of ``run`` name; it need not exist."""
     above = [] if Path(root).is_absolute() else [run.absolute(), *run.absolute().parents]
-    candidates = [Path(root).absolute(), *(folder / root for folder in above)]
+    candidates = [_absolute(root), *(straight(folder / root) for folder in above)]
     return next((place for place in candidates if (place / ARRAYS).is_dir()), candidates[0])
 
 

@@ -41,11 +41,6 @@ class LoadedDetector:
         return self.path.parent
 
     @property
-    def data_root(self) -> Path:
-        """The first of ``data_roots``."""
-        return self.data_roots[0]
-
-    @property
     def data_roots(self) -> list[Path]:
         """Where the data are that the training was measured on, as far as the current folder and that of the run tell."""
         config = self.checkpoint.config
