@@ -101,6 +101,7 @@ ENGINE: tuple[Fault, ...] = (
         ("a step that is read later takes what is not finite", "1 - numbers[[0, -1]].isfinite().all().float()", "0 * numbers[0]", "tests/engine/training/test_unread.py::test_no_weight_takes_a_step_that_is_not_finite"),
         ("the flag of a step holds for all after it", 'state.optimizer.__dict__.pop("found_inf", None)', "pass", "tests/engine/training/test_unread.py::test_no_weight_takes_a_step_that_is_not_finite"),
         ("what is read later is not counted", "        state.window.add(losses, session.config.batch_size, int(losses[\"positives\"]))\n        whole", "        whole", "tests/engine/training/test_unread.py::test_rows_and_weights_are_those_of_steps_that_are_waited_for"),
+        ("the batch statistics of a run see what is measured", "copy.deepcopy(state.model).train()", "state.model.train()", "tests/engine/training/test_compiled.py::test_measuring_the_step_that_is_not_compiled_changes_nothing"),
         ("the average stands still", "state.ema.update_parameters(state.model)", "pass", "tests/engine/training/test_step.py::test_a_step_has_its_own_rate_and_moves_the_average"),
     ),
     *rows(

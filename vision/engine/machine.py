@@ -58,6 +58,10 @@ def prepare(config: TrainConfig, run_threads: int | None = None) -> Machine:
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
     device = choose_device(config.device, config.use_cuda)
+    if config.cuda_graphs and device.type == "cpu":
+        raise UserError(
+            "--cuda-graphs needs a GPU, and torch sees none here.\n  Leave it out (--cuda-graphs false)."
+        )
     if config.compile:
         require_compiler()
     keep_freed_memory()

@@ -61,7 +61,9 @@ def wrap_model(
     """What the loop calls: the model, compiled or spread over GPUs and processes. It shares the parameters."""
     if config.parallel == "dp":
         return nn.DataParallel(model)
-    network = torch.compile(model) if config.compile else model
+    # shapes of a run do not change: one more of them, of an uneven part, is compiled by itself
+    mode = "reduce-overhead" if config.cuda_graphs else None
+    network = torch.compile(model, dynamic=False, mode=mode) if config.compile else model
     if group.world > 1:
         ids = [device.index] if device.type == "cuda" else None
         return DistributedDataParallel(network, device_ids=ids)

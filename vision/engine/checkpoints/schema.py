@@ -29,7 +29,9 @@ MOST_THREADS = int(options_of(TrainConfig)["threads"].high or 1)
 MOST_PROCESSES = 1 << 16
 CUDA_STATE_BYTES = 16
 """Seed and offset of a Philox generator, 8 bytes each; the offset is a multiple of 4."""
-YOUNGER_OPTIONS = frozenset({"balance_data", "box_regression", "channels", "feed", "fused", "heads"})
+YOUNGER_OPTIONS = frozenset(
+    {"balance_data", "box_regression", "channels", "cuda_graphs", "feed", "fused", "heads"}
+)
 """Options that change numbers and that the first checkpoints of format 1 did not know: their default held."""
 
 Check = Callable[[Any, str], None]

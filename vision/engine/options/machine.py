@@ -19,7 +19,14 @@ class MachineOptions:
     deterministic: bool = option(
         False, "use only deterministic kernels (exact resume on a GPU needs them)", MACHINE, "named"
     )
-    compile: bool = option(False, "torch.compile the net: slower start, faster steps", MACHINE, "named")
+    compile: bool = option(
+        False, "torch.compile the net: slower start, faster steps; after ten steps the trainer says from how many on it is "
+        "worth it", MACHINE, "named",
+    )  # fmt: skip
+    cuda_graphs: bool = option(
+        False, "with --compile on a GPU: replay a step's kernels as one graph (torch's reduce-overhead), for small batches",
+        MACHINE, "named",
+    )  # fmt: skip
     fused: bool = option(
         False, "the optimiser's update in one kernel: other last digits; on a GPU losses are then read once in --debug-steps "
         "steps, so that no step waits for them (with --nan stop, without fp16, one process)", MACHINE, "named",

@@ -8,6 +8,7 @@ Losses are means over the last ``--debug-steps`` steps, as the first line says; 
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import deque
@@ -139,6 +140,7 @@ class Console:
         self._first_step, self._first_s, self._said_s = 0, 0.0, 0.0
         self._finite: deque[dict[str, Any]] = deque()
         self._began_s: float | None = None
+        self._uncompiled_s: float | None = None
         self._measured_from: tuple[int, float] | None = None
         self._epoch_steps = 0
         self._recent = Recent()
@@ -196,12 +198,15 @@ class Console:
 
     # -- training
 
-    def begin(self, done: int, steps: int, averaged: int = 1, epoch: int = 0) -> None:
+    def begin(
+        self, done: int, steps: int, averaged: int = 1, epoch: int = 0, uncompiled_s: float | None = None
+    ) -> None:
         """``done`` of all the run's ``steps`` were made in earlier sessions; losses are means of the last ``averaged``.
 
-        ``epoch``: steps of one, whose time is told when some are measured; 0 tells nothing.
+        ``epoch``: steps of one, whose time is told when some are measured; 0 tells nothing. ``uncompiled_s``: seconds of a step
+        that is not compiled, where these are; from how many on that was worth it is told then, too.
         """
-        self._epoch_steps = epoch
+        self._epoch_steps, self._uncompiled_s = epoch, uncompiled_s
         self._first_step, self.total = done, steps
         self._finite = deque(maxlen=averaged)
         self._first_s = time.perf_counter()
@@ -251,6 +256,8 @@ class Console:
             time_ = f"{seconds / 60:,.0f} min" if seconds >= 600 else f"{seconds / 60:.1f} min"
             self.say(f"about {time_} an epoch, without its validation")
             self._epoch_steps = 0
+            if self._uncompiled_s is not None and self._began_s is not None:
+                self.say(worth(self._began_s - self._first_s, (now - began) / MEASURED, self._uncompiled_s))
 
     def _said_of(self, row: dict[str, Any], images_per_s: float | None) -> tuple[list[Part], list[str]]:
         """What is always in the line, and what is where there is room."""
@@ -305,6 +312,15 @@ class Console:
             self.end()
             if before and self.drawing:
                 self._draw(before)
+
+
+def worth(first_s: float, step_s: float, uncompiled_s: float) -> str:
+    """What compiling costs and gains: seconds of the first step, of one behind it, and of one that is not compiled."""
+    took, gained = first_s - step_s, uncompiled_s - step_s
+    said = f"--compile: took {took:.0f} s; a step takes {step_s:.3g} s with its data, {uncompiled_s:.3g} s without compiling"
+    if gained <= 0:
+        return f"{said}: not worth it here"
+    return f"{said}: worth it from {math.ceil(max(0.0, took) / gained):,} steps on"
 
 
 def _speed(per_s: float | None, noun: str) -> Part:

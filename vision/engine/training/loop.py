@@ -17,7 +17,7 @@ from vision.engine.state import TrainState, seed_step
 from vision.engine.training.console import timed
 from vision.engine.training.not_finite import finite_metrics, require_finite_weights, require_steps
 from vision.engine.training.session import Session
-from vision.engine.training.step import UNREAD, read, train_step
+from vision.engine.training.step import UNREAD, read, train_step, uncompiled_seconds
 from vision.engine.training.validation import Interrupted, Validated, validate
 from vision.messages.system_errors import in_words
 from vision.messages.terminal import counted
@@ -30,8 +30,10 @@ def fit(state: TrainState, session: Session) -> list[dict[str, Any]]:
     at exactly the place where training stopped.
     """
     finished = []
+    told = session.config
+    uncompiled_s = uncompiled_seconds(state, session) if told.compile and state.epoch < told.epochs else None
     session.console.begin(
-        state.step, session.total_steps, session.config.debug_steps, session.steps_per_epoch
+        state.step, session.total_steps, told.debug_steps, session.steps_per_epoch, uncompiled_s
     )
     _panels_of_step(state, session)
     while state.epoch < session.config.epochs and not _has_to_leave(state, session):
