@@ -320,7 +320,7 @@ def worth(first_s: float, step_s: float, uncompiled_s: float) -> str:
     said = f"--compile: took {took:.0f} s; a step takes {step_s:.3g} s with its data, {uncompiled_s:.3g} s without compiling"
     if gained <= 0:
         return f"{said}: not worth it here"
-    return f"{said}: worth it from {math.ceil(max(0.0, took) / gained):,} steps on"
+    return f"{said}: worth it from {counted(math.ceil(max(0.0, took) / gained), 'step')} on"
 
 
 def _speed(per_s: float | None, noun: str) -> Part:
