@@ -3,7 +3,8 @@
 * ``stages.py``, ``noop.py``, ``download.py``, ``annotations/``   the data stages
 * ``augmentation.py``, ``feeding/``, ``train_step/``, ``checkpoint.py``       training
 * ``evaluate/``, ``startup/``                                   after the net, and before the first step
-* ``overfit.py``, ``deliberate_faults/``                          does it learn, and do the tests notice
+* ``gpu/`` (``gpu.sh``)                                        the whole trainer on a GPU, in one command
+* ``overfit.py``, ``feed_accuracy.py``, ``deliberate_faults/``     does it learn, from packs as well, and do the tests notice
 * ``zoo/``                                                     every net: does it learn, and what each part of it costs
 * ``images.py``, ``results.py``                                 the images measured with; where results go
 """
