@@ -38,10 +38,12 @@ WAYS: dict[str, dict[str, Any]] = {
     ANCESTOR: NO_HELP,
     PLAIN: NO_HELP,
     DEFAULT: {},
+    "fused": {"fused": True},
     "bf16": {"amp": "bf16"},
     "fp16": {"amp": "fp16"},
-    "compile": {"compile": True},
-    "bf16, compile": {"amp": "bf16", "compile": True},
+    "fused, compile": {"fused": True, "compile": True},
+    "bf16, fused, compile": {"amp": "bf16", "fused": True, "compile": True},
+    "bf16, fused, compile, graphs": {"amp": "bf16", "fused": True, "compile": True, "cuda_graphs": True},
 }
 BY_ITSELF = (ANCESTOR, PLAIN)
 """Ways that leave the allocator as it is."""

@@ -316,11 +316,11 @@ class Console:
 
 def worth(first_s: float, step_s: float, uncompiled_s: float) -> str:
     """What compiling costs and gains: seconds of the first step, of one behind it, and of one that is not compiled."""
-    took, gained = first_s - step_s, uncompiled_s - step_s
+    took, gained = max(0.0, first_s - step_s), uncompiled_s - step_s
     said = f"--compile: took {took:.0f} s; a step takes {step_s:.3g} s with its data, {uncompiled_s:.3g} s without compiling"
     if gained <= 0:
         return f"{said}: not worth it here"
-    return f"{said}: worth it from {counted(math.ceil(max(0.0, took) / gained), 'step')} on"
+    return f"{said}: worth it from {counted(math.ceil(took / gained), 'step')} on"
 
 
 def _speed(per_s: float | None, noun: str) -> Part:
