@@ -54,13 +54,14 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     from vision.engine.checkpoints.checkpoint import RunFacts
     from vision.engine.checkpoints.folder import RunFolder
     from vision.engine.evaluation import coco_map
+    from vision.engine.memory import fit as fit_memory
     from vision.engine.model import build_from, input_spec, to_device, wrap_model
     from vision.engine.optim import build_optimizer, build_schedule
     from vision.engine.options.option import to_mapping
     from vision.engine.runs import disk, initial, resume
     from vision.engine.runs.metric_logger import NullLogger
     from vision.engine.runs.plan import settle_feed
-    from vision.engine.training import memory, report, start
+    from vision.engine.training import report, start
     from vision.engine.training.loop import fit
     from vision.engine.training.session import Session
     from vision.ssd.build import build_loss
@@ -77,6 +78,13 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     train_data, val_data = open_splits(*config.datasets, validation=config.validation_dataset, train_set=feed)
     plan = resume.check_data(plan, train_data, val_data)
 
+    model = build_from(config, len(train_data.classes))
+    initial_weights = initial.initial_weights(model, plan, train_data.classes)
+    model = to_device(model, config, host.device)
+    loss = build_loss(model)
+    plan, fitted = fit_memory.settle(plan, model, loss, host, len(train_data))
+    config = plan.config
+
     shard: dict[str, Any] = {"rank": group.rank, "world": group.world}
     balanced = repeats(train_data, config.seed) if config.balance_data else None
     order = BatchSampler(
@@ -88,10 +96,6 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     loader = make_train_loader(config.feed, train_data, augment, order, config.workers, host.device)
     val_loader = make_loader(val_data, plain, val_order, config.workers, pin_memory=pin)
 
-    model = build_from(config, len(train_data.classes))
-    initial_weights = initial.initial_weights(model, plan, train_data.classes)
-    model = to_device(model, config, host.device)
-    loss = build_loss(model)
     optimizer = build_optimizer(model, config)
     schedule = build_schedule(config, order.steps_per_epoch)
     state = start.create_train_state(model, optimizer, schedule, config, host.amp_dtype)
@@ -118,13 +122,12 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
         board=NullLogger(), console=console, stop=stop, group=group,
     )  # fmt: skip
 
-    memory.require_room(session, state.model)
     if group.is_main:  # what is refused is refused by now: a refused session leaves the folder as it was
         plan = start.rewind(state, plan, removed)
         resume.write_run_files(config, plan.run, train_data.classes)
         resume.record_session(plan, order.steps_per_epoch)
         session = start.open_logs(session, state, plan)
-    report.begin(session, state, plan, host, initial_weights)
+    report.begin(session, state, plan, host, initial_weights, fitted.describe())
     try:
         finished = fit(state, session)
     finally:

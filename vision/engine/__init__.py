@@ -6,5 +6,5 @@
 * ``options/`` what a run is told
 * ``checkpoints/`` state ↔ file, and the record    * ``runs/`` a run across its sessions
 * ``evaluation/`` images → detections → 12 numbers    * ``training/`` the loop and its surroundings
-* ``panels/`` what is drawn of it
+* ``panels/`` what is drawn of it                  * ``memory/`` what a step takes, and what is done so that it fits
 """

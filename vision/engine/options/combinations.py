@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vision.engine.options.option import flag_of
 from vision.messages.advice import UserError
+from vision.messages.command_line import shortened
 from vision.messages.terminal import counted
 from vision.ssd.variants import find
 
@@ -20,6 +21,8 @@ FEED = re.compile(
     r"auto|pack|device|jpeg(?:-[1-9][0-9]{1,3})?|(?:device:)?(?:yuv420|rgb|grey)-[1-9][0-9]{1,3}"
 )
 
+AUTO_MEMORY, FULL_MEMORY, LOW_MEMORY = "auto", "full", "low"
+UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 1 << 20, "GIB": 1 << 30}
 
 TAKEN = {
     "--tensorboard": "starts no process here: event files are always written; tensorboard --logdir models",
@@ -57,6 +60,14 @@ def check_together(config: TrainConfig) -> None:
             config.accumulate > config.batch_size,
             f"--accumulate {config.accumulate}: a step has no more than {counted(config.batch_size, 'image')} (--batch-size)",
         ),
+        (
+            config.memory not in (AUTO_MEMORY, FULL_MEMORY, LOW_MEMORY) and not memory_bytes(config.memory),
+            f"--memory {shortened(config.memory)}: expected auto, full, low, or a size such as 2.4GB or 900MiB",
+        ),
+        (
+            (config.compile or config.parallel == "dp") and config.memory not in (AUTO_MEMORY, FULL_MEMORY),
+            f"--memory {config.memory} does not go with --compile and --parallel dp",
+        ),
         (config.sync_bn and cpu, "--sync-bn needs GPUs"),
         (config.cuda_graphs and not config.compile, "--cuda-graphs is a way of --compile: give both"),
         (config.cuda_graphs and cpu, "--cuda-graphs needs a GPU"),
@@ -83,6 +94,12 @@ def check_together(config: TrainConfig) -> None:
         net.profile(config.priors)
     except ValueError as error:
         raise UsageError(f"--priors: {error}") from None
+
+
+def memory_bytes(text: str) -> int | None:
+    """``2.4GB``, ``900 MiB`` → bytes; None for what is no size."""
+    match = re.fullmatch(r"([0-9]{1,7}(?:\.[0-9]{1,3})?) ?([MG]I?B)", text.upper(), re.ASCII)
+    return int(float(match[1]) * UNITS[match[2]]) if match else None
 
 
 def defaults_of(named: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,10 @@ class MachineOptions:
         MACHINE, "named", choices=("auto", "off", "fp16", "bf16"),
     )  # fmt: skip
     channels_last: bool = option(True, "store weights channels last, which is faster", MACHINE, "named")  # fmt: skip
+    memory: str = option(
+        "auto", "of this process: auto = what is free; full = compute nothing twice; low = as little as can be; or at most so much, as "
+        "2.4GB. What does not fit is computed again in the backward pass: slower, the same numbers", MACHINE, "free", metavar="auto|full|low|SIZE",
+    )  # fmt: skip
     deterministic: bool = option(
         False, "use only deterministic kernels (exact resume on a GPU needs them)", MACHINE, "named"
     )

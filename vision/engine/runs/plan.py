@@ -28,6 +28,7 @@ class Plan:
     * notes: sentences for people about differences
     * seen: the run's record of checkpoints when this was planned
     * typed: the words of the command line
+    * free_batch: nobody has named a batch, and no run has one
     * initial: the file of ``--pretrained-ssd`` that a fresh run starts from
     """
 
@@ -39,6 +40,7 @@ class Plan:
     seen: bytes = b""
     typed: tuple[str, ...] = ()
     initial: DetectorFile | None = None
+    free_batch: bool = False
 
 
 def settle_feed(plan: Plan, device: torch.device) -> Plan:

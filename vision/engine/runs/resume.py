@@ -139,7 +139,9 @@ def _fresh(parsed: Parsed) -> Plan:
     config, initial, notes = open_initial(with_absolute_data(parsed.config), parsed.explicit)
     if config.resume is None and "resume" in parsed.explicit:
         notes.append("--resume none: a fresh start, as without it")
-    return Plan(config, run, None, None, tuple(notes), initial=initial)
+    return Plan(
+        config, run, None, None, tuple(notes), initial=initial, free_batch="batch_size" not in parsed.explicit
+    )
 
 
 def _find(parsed: Parsed, warn: Callable[[str], None]) -> tuple[Checkpoint, Path] | None:

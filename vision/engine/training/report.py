@@ -26,14 +26,16 @@ from vision.transforms.device.feed import DeviceFeed
 SHOWN_EPOCHS = 12
 
 
-def begin(session: Session, state: TrainState, plan: Plan, machine: Machine, initial_weights: str) -> None:
+def begin(
+    session: Session, state: TrainState, plan: Plan, machine: Machine, initial_weights: str, memory: str
+) -> None:
     """The banner: everything that decides what will happen."""
     from vision.engine.checkpoints.checkpoint import versions
 
     notes = list(plan.notes)
     if plan.checkpoint is not None:
         notes += machine_notes(plan.checkpoint, versions(), machine.threads, machine.group.world)
-    session.console.banner(_rows(session, state, machine, initial_weights))
+    session.console.banner(_rows(session, state, machine, initial_weights, memory))
     for note in notes:
         session.console.say(f"  note: {note}")
     if state.step < session.total_steps and not state.schedule.factor(state.step):
@@ -52,7 +54,7 @@ def begin(session: Session, state: TrainState, plan: Plan, machine: Machine, ini
 
 
 def _rows(
-    session: Session, state: TrainState, machine: Machine, initial_weights: str
+    session: Session, state: TrainState, machine: Machine, initial_weights: str, memory: str
 ) -> list[tuple[str, str]]:
     config, order, model = session.config, session.order, state.model
     spec = model.input_spec
@@ -89,6 +91,7 @@ def _rows(
         ("initial weights", initial_weights),
         *balance,
         ("batch", batch),
+        ("memory", memory),
         ("schedule", _schedule(session, state)),
         ("augmentation", config.augment),
         *images,

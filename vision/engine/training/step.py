@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from vision.core.sample import Batch
+from vision.engine.memory.fit import OutOfMemory
 from vision.engine.optim import learning_rates
 from vision.engine.state import TrainState
-from vision.engine.training.memory import OutOfMemory, images_at_once, what_may_fit
+from vision.engine.training.memory import images_at_once, what_may_fit
 from vision.engine.training.not_finite import buffers, is_finite_step, put_back, skip_step
 from vision.engine.training.session import Session
 from vision.engine.training.validation import forward
