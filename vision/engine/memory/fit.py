@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import nn
@@ -31,6 +30,7 @@ HOLES, TRIMMED = 1.35, 1.2
 give them back. Measured: ``benchmarks/memory``."""
 A_WORKER = 60_000_000
 """Bytes of a worker that it does not share with the trainer."""
+TRIED = 8
 READY = 3
 """Batches that a worker has ready or at work."""
 
@@ -96,13 +96,17 @@ class Need:
     def fits(self, batch: int, again: int, room: int) -> bool:
         return self.more(batch, again) + self.workers(batch) <= room
 
+    @property
+    def choices(self) -> list[int]:
+        """Numbers of blocks that are tried, the first ones first: they hold most. More are not always less at the peak, where what
+        a block computes again comes on top of the rest."""
+        return [*range(0, len(self.blocks), -(-len(self.blocks) // TRIED) or 1), len(self.blocks)]
+
     def fewest(self, batch: int, room: int) -> int:
-        """The fewest blocks that have to be computed again, the first ones first; all where that is not enough."""
-        low, high = 0, len(self.blocks)
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if self.fits(batch, middle, room) else (middle + 1, high)
-        return low
+        """The fewest blocks that have to be computed again; where nothing is enough, those that need least."""
+        fitting = (again for again in self.choices if self.fits(batch, again, room))
+        found = next(fitting, None)
+        return min(self.choices, key=lambda again: self.more(batch, again)) if found is None else found
 
     def largest(self, most: int, again: int, room: int) -> int:
         """The largest batch that fits, 0 where none does."""
@@ -135,7 +139,7 @@ def settle(plan: Plan, model: Detector, loss: SsdLoss, host: Machine, images: in
     if limit is not None:
         room = min(room, limit - need.resident + need.workers(config.batch_size))
     every = len(need.blocks)
-    again = every if config.memory == LOW_MEMORY else need.fewest(config.batch_size, room)
+    again = need.fewest(config.batch_size, -1 if config.memory == LOW_MEMORY else room)
     if not need.fits(config.batch_size, again, room):
         fitting = need.largest(config.batch_size, again, room)
         plan = _smaller(plan, need, again, room, fitting, host)
@@ -188,23 +192,26 @@ def _smaller(plan: Plan, need: Need, again: int, room: int, fitting: int, host: 
 def _ways(plan: Plan, need: Need, room: int, fitting: int) -> str:
     """A command that fits; parts of a step where a run is resumed, whose batch stays."""
     config, ways = plan.config, []
-    retry: Callable[..., str] = functools.partial(command, "python train_ssd.py", *plan.typed)
     if config.memory != AUTO_MEMORY and not config.compile:
         ways.append(
-            f"{retry('--memory', AUTO_MEMORY)} (as much as is free, blocks computed again where that helps)"
+            f"{_retry(plan, '--memory', AUTO_MEMORY)} (as much as is free, blocks computed again where that helps)"
         )
     if plan.checkpoint is None and fitting:
-        ways.append(retry("--batch-size", fitting))
+        ways.append(_retry(plan, "--batch-size", fitting))
     if fitting and config.batch_size > 1:
         own = -(-config.batch_size // need.host.group.world)
         parts = -(-own // need.images_at_once(fitting))
         ways.append(
-            f"{retry('--accumulate', parts)} (the same steps in parts of {counted(-(-own // parts), 'image')})"
+            f"{_retry(plan, '--accumulate', parts)} (the same steps in parts of {counted(-(-own // parts), 'image')})"
         )
     return (
         "; or ".join(ways)
         or "end other programs, or use a smaller --resolution, a narrower --width-mult or fewer --workers"
     )
+
+
+def _retry(plan: Plan, *words: object) -> str:
+    return command("python train_ssd.py", *plan.typed, *words)
 
 
 def _gb(number: int) -> str:
