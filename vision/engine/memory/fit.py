@@ -210,7 +210,7 @@ def _ways(plan: Plan, need: Need, room: int, fitting: int) -> str:
     )
 
 
-def _retry(plan: Plan, *words: object) -> str:
+def _retry(plan: Plan, *words: str | int) -> str:
     return command("python train_ssd.py", *plan.typed, *words)
 
 
