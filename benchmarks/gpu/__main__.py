@@ -42,6 +42,7 @@ from vision.ssd.cost import cost
 from vision.ssd.variants import find
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+WORKER = "from benchmarks.gpu.worker import main; main()"
 NET, COCO_IMAGES, MOVES = "mb2-ssd-lite", 118_287, 5
 WAYS: dict[str, list[str]] = {
     "eager": ["--amp=off", "--channels-last=false"],
@@ -103,7 +104,7 @@ def run(folder: Path, root: Path, plan: Plan, device: str, way: str, feed: str) 
         "--checkpoint-folder", place, "--epochs", 10_000, "--validation-epochs", 10_000, "--stop-after-step", plan.steps,
         "--keep-checkpoints", 1, "--panels-every", 0, "--report", "false", *WAYS[way],
     ]  # fmt: skip
-    worker = [sys.executable, "-m", "benchmarks.gpu.worker", str(result), str(plan.warm), *map(str, words)]
+    worker = [sys.executable, "-c", WORKER, str(result), str(plan.warm), *map(str, words)]
     done = subprocess.run(worker, cwd=REPOSITORY, capture_output=True, text=True)
     if done.returncode or not result.exists():
         last = (done.stderr.strip() or done.stdout.strip() or f"ended with {done.returncode}").splitlines()[

@@ -1,7 +1,4 @@
-"""One run of ``train_ssd.py``, measured from inside: the time of its steps, what waits for data, memory, what the GPU idles.
-
-python -m benchmarks.gpu.worker RESULT.json WARM <the words of train_ssd.py>
-"""
+"""One run of ``train_ssd.py``, measured from inside: the time of its steps, what waits for data, memory, what the GPU idles."""
 
 from __future__ import annotations
 
@@ -103,6 +100,7 @@ def measure(words: list[str], warm: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """``sys.argv``: where the result goes, the steps that do not count, and the words of ``train_ssd.py``."""
     result, warm, *words = sys.argv[1:]
     Path(result).write_text(json.dumps(measure(words, int(warm))))

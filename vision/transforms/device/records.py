@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vision.datasets.packed.detection import PackFile
+from vision.messages.terminal import counted
 
 SKEW = 64
 """Bytes: where source and target are as far from a page of 4 KiB, as 384² of YUV are, a copy takes four times as long."""
@@ -132,8 +133,10 @@ class Ring:
 
     def describe(self) -> str:
         if self.device.type == "cpu":
-            return f"gathered by {self.threads} threads"
-        return f"gathered by {self.threads} threads and sent: the pack does not fit into its memory"
+            return f"gathered by {counted(self.threads, 'thread')}"
+        return (
+            f"gathered by {counted(self.threads, 'thread')} and sent: the pack does not fit into its memory"
+        )
 
 
 @dataclass
