@@ -13,7 +13,7 @@ DAMAGED = "damaged"
 """The bytes are not those that its maker wrote: another copy helps."""
 DOUBTFUL = "doubtful"
 """Its maker wrote it so: another copy is the same."""
-EITHER = "fetch it again ({get_it}); where it is the same then, do not use it"
+EITHER = "fetch it again ({get_it}); if the same file comes again, do not use it"
 HEAD = 4096
 TAR_MAGIC = 257
 KINDS = (

@@ -43,8 +43,8 @@ def after_all(settings: Settings) -> list[str]:
     look = "next: " + command("python -m pipeline.index query", "--root", root, "--limit", 5)
     if settings.choices.own:
         sources = " and ".join(str(root / path) for split in absent for path in own_data.sources(split))
-        return [f"training takes train and val: put {sources} there, then: {run}", look]
-    return [f"training takes train and val, and {' and '.join(absent)} is not here: {run}", look]
+        return [f"training needs train and val: put {sources} there, then: {run}", look]
+    return [f"training needs train and val, and {' and '.join(absent)} is not here: {run}", look]
 
 
 def _training(settings: Settings) -> list[str]:
@@ -82,7 +82,7 @@ def _for_boxes(settings: Settings, empty: list[str]) -> str:
     files = " and ".join(shown(root / own_data.sources(split)[1]) for split in empty)
     first = "take all classes, or name others" if classes else f"put boxes into {files}, then"
     lacking = " and ".join(empty)
-    return f"training takes boxes, and {lacking} has none (why: {shown(root / REPORT)}): {first}: {run}"
+    return f"training needs boxes, and {lacking} has none (why: {shown(root / REPORT)}): {first}: {run}"
 
 
 def run_folder(root: Path) -> Path:

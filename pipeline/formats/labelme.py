@@ -59,9 +59,7 @@ def read(source: Source) -> Foreign:
 
     def notes() -> list[str]:
         return (
-            [
-                f"images without a JSON file, which are not taken: {len(others):,}, such as {shown(others[0])!r}"
-            ]
+            [f"images without a JSON file, which are left out: {len(others):,}, such as {shown(others[0])!r}"]
             if others
             else []
         )

@@ -121,7 +121,7 @@ def _splits(root: Path, folder: Path) -> tuple[list[tuple[str | None, list[str]]
             split = split_of(below.parts[0]) if len(below.parts) > 1 else None
             found[split].append(below.with_suffix("").as_posix())
         return list(found.items()), [
-            f"ImageSets/Main has no list with a name in it: every XML file below {shown(folder)} is taken"
+            f"ImageSets/Main has no list that names an image: every XML file below {shown(folder)} is taken"
         ]
     splits: list[tuple[str | None, list[str]]] = []
     notes = [

@@ -45,7 +45,7 @@ def read(source: Source) -> Foreign:
             return layout.notes
         return [
             *layout.notes,
-            f"images without a label file, which are taken as without objects: {len(unlabelled):,}, such as {shown(unlabelled[0])!r}",
+            f"images without a label file, taken as images without objects: {len(unlabelled):,}, such as {shown(unlabelled[0])!r}",
         ]
 
     return Foreign(layout.names, images(), notes)

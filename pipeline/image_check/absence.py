@@ -41,10 +41,10 @@ class Advice:
 
 
 OF_A_FILE = Advice(
-    "name the folder that the file names count from: --images DIR",
-    "bring them back and run the same command again",
+    "name the folder that the file names are relative to: --images DIR",
+    "restore them and run the same command again",
     "the same command with --accept-missing",
-    "the same command again, with the folder that they count from: --images DIR",
+    "run the same command with the folder that the names are relative to: --images DIR",
 )
 
 
@@ -54,9 +54,9 @@ def advice(root: Path, own: bool) -> Advice:
     without = command("python -m pipeline run", "--root", root, "--from", NAME, "--accept-missing")
     if own:
         return Advice(
-            f"put them there under these names, then: {run}", f"bring them back, then: {run}", without, run
+            f"put them there under these names, then: {run}", f"restore them, then: {run}", without, run
         )
-    return Advice(f"unpack them: {run}", f"bring them back: {run}", without, run)
+    return Advice(f"unpack them: {run}", f"restore them: {run}", without, run)
 
 
 def require_there(
@@ -134,8 +134,8 @@ RENAME = (
     "folder, or rename the files"
 )
 MAY_PASS = (
-    "that may pass (a disk that is not mounted, permissions, a copy under way), so it is not taken for a verdict; what "
-    "is there is checked, and that is remembered"
+    "this may be temporary (a disk that is not mounted, permissions, a copy that still runs), so no image is rejected for "
+    "it; the images that are there are checked, and the results are kept"
 )
 
 

@@ -36,7 +36,7 @@ _VERDICTS = {
     errno.ENOENT: "missing: no such file",
     errno.ENOTDIR: "missing: no such file",
     errno.ENAMETOOLONG: "missing: the name is too long for a file",
-    errno.ELOOP: "link: it leads in a circle",
+    errno.ELOOP: "link: it points back to itself",
     errno.ENXIO: "socket",
     errno.EACCES: "unreadable: permission denied",
     errno.EPERM: "unreadable: permission denied",

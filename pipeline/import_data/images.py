@@ -62,7 +62,7 @@ class Sizes:
             else "as stored; --exif apply of the import takes them upright, as viewers show them"
         )
         return [
-            f"photographs that their camera marked as turned and no size tells which way they were labelled: {len(self.turned):,}, taken {frame}"
+            f"photographs that their camera marked as rotated, where no size tells how they were labelled: {len(self.turned):,}, taken {frame}"
         ]
 
 

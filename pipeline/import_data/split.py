@@ -53,7 +53,7 @@ def divide(kept: list[Kept], request: Request, classes: Classes, report: Report,
             request,
             classes,
             twins,
-            ["the split that the layout states is left aside, as --resplit says"],
+            ["the split of the source is ignored, as --resplit says"],
             report,
         )
     if stated["test"] and not stated["val"]:

@@ -117,7 +117,7 @@ def _drop(boxes: Boxes, reason: str, example: str) -> None:
 def _fault(cells: list[str]) -> tuple[str, str] | None:
     """Why a row cannot be used, as a short reason and for people. Numbers are for the import to judge."""
     if not cells:
-        return "malformed", "another number of values than the first line has, or quotes that do not fit"
+        return "malformed", "not as many values as the first line has, or quotes that do not match"
     if not IMAGE_ID.fullmatch(cells[0]):
         return "image_id", f"the ImageID {shown(shortened(cells[0]))!r} cannot be the name of a file"
     for cell in cells:

@@ -60,9 +60,7 @@ def to_repair(root: Path, choices: Choices) -> str:
     if choices.own:
         return f"repair it at that place, then: {run}"
     again = f"fetch it again: {command('python -m pipeline run', '--root', root, '--from', 'download', '--force')}"
-    return (
-        again if choices.release == COCO_2017 else f"{again}; where it is the same then, repair the release"
-    )
+    return again if choices.release == COCO_2017 else f"{again}; if it is the same again, repair the release"
 
 
 def noticed(chosen: Iterable[Stage], settings: Settings, extract: Stage) -> Settings:

@@ -214,8 +214,8 @@ def _to_have_some(root: Path, split: str, reasons: Collection[str], own: bool) -
     if own and ENTRY_FAULTS.issuperset(reasons):
         return f"write it into {annotations} as it is expected, then: {again}"
     if own:
-        return f"bring other images, or change what {annotations} says of them, then: {again}"
-    return f"do the images and the annotations belong together? When they do: {again}"
+        return f"provide other images, or change what {annotations} says of them, then: {again}"
+    return f"do the images and the annotations belong together? If they do: {again}"
 
 
 def reason_code(verdict: ImageVerdict) -> str:

@@ -148,7 +148,7 @@ def test_images_that_are_gone(
     printed: Printed,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Some: bring them back, or go on without them; all: another folder."""
+    """Some: restore them, or go on without them; all: another folder."""
     if own:
         for name in (".pipeline", "archives", "arrays", "report"):
             shutil.rmtree(root / name)

@@ -107,7 +107,7 @@ def text(runs: Sequence[History], pairs: Sequence[Sequence[Difference]], why_not
 def verdict(one: Difference) -> str:
     if one.is_more_than_chance:
         return "better on other images, too" if one.gain > 0 else "worse on other images, too"
-    return "no difference that other images would have to show"
+    return "no clear difference: other images may not show it"
 
 
 def _star(one: Difference) -> str:

@@ -177,7 +177,7 @@ def summary(rows: Sequence[dict[str, Any]], arguments: argparse.Namespace) -> st
 def nothing_above(threshold: float, best: float) -> str:
     """The threshold that would show something, where there is a sensible one."""
     if best < 0.01:
-        return f"nothing has a score of {threshold:g}; the best was {best:.4f}: the network knows none of this yet"
+        return f"nothing has a score of {threshold:g}; the best was {best:.4f}: the network has not learned any of this yet"
     step = 10 if best >= 0.1 else 100
     lower = math.floor(best * step) / step
     return f"nothing has a score of {threshold:g}; the best score was {best:.2f}: try --threshold {lower:g}"

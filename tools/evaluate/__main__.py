@@ -246,7 +246,7 @@ def report(scores: Scores, of: Checkpoint, threshold: float, metrics: Path) -> s
 def nothing_found(scores: Scores, of: Checkpoint, threshold: float) -> str:
     """A sentence in the place of a table of zeros."""
     if not scores.boxes:
-        return "these images have no boxes: there is nothing that could be found"
+        return "these images have no boxes: there is nothing to find"
     found = f"no detections of a score of {threshold:g} or more"
     if scores.detections:
         found = f"{counted(scores.detections, 'detection')}, none on an object (AP50 0.000)"

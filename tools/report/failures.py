@@ -24,12 +24,12 @@ from vision.messages.terminal import counted
 AS_TABLE, MOST_CONFUSED = 20, 20
 """Classes up to which the confusion is a table; the most frequent confusions beside a map of more."""
 MEANING = {
-    "classification": "at the place of an object (IoU 0.5), named otherwise",
-    "localisation": "named rightly, IoU 0.1 to 0.5",
-    "both": "named otherwise and IoU 0.1 to 0.5",
-    "duplicate": "an object that a better detection has already",
-    "background": "where nothing is (IoU 0.1 at most)",
-    "missed": "objects that no detection, fixed or not, is about",
+    "classification": "right place (IoU 0.5), wrong class",
+    "localisation": "right class, IoU 0.1 to 0.5",
+    "both": "wrong class, and IoU 0.1 to 0.5",
+    "duplicate": "an object that a detection with a higher score has found",
+    "background": "no object there (IoU 0.1 at most)",
+    "missed": "objects that no detection finds, fixed or not",
 }
 
 

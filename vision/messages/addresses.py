@@ -74,15 +74,15 @@ def fault_of(address: str) -> str | None:
     try:
         parts = urlsplit(address)
     except ValueError:
-        return "it is no address (a host in brackets has to be IPv6)"
+        return "it is not an address (a host in brackets has to be IPv6)"
     if parts.scheme not in ("http", "https"):
         return "only http and https are fetched"
     try:
         host, port = parts.hostname, parts.port
     except ValueError:
-        return "its port is no number from 1 to 65535"
+        return "its port is not a number from 1 to 65535"
     if port == 0:
-        return "its port is no number from 1 to 65535"
+        return "its port is not a number from 1 to 65535"
     if not host:
         return "it names no host"
     return _fault_of_host(host, bracketed="[" in parts.netloc.rpartition("@")[2])
@@ -93,11 +93,11 @@ def _fault_of_host(host: str, bracketed: bool) -> str | None:
         try:
             ipaddress.IPv6Address(host.partition("%")[0])
         except ValueError:
-            return "the host in brackets is no IPv6 address"
+            return "the host in brackets is not an IPv6 address"
         return None
     labels = host.removesuffix(".").split(".")
     if len(host) > 253 or not all(0 < len(label) < 64 for label in labels):
-        return "its host is no name that can exist"
+        return "its host is not a valid name"
     return None
 
 

@@ -26,22 +26,22 @@ _KINDS = (
 )  # fmt: skip
 _AGAIN = "then run the same command"
 _WORDS: dict[int, tuple[str, str, str]] = {
-    errno.ENOENT: ("{where}: no such file or folder", "it is not there, or no more", "check the path"),
+    errno.ENOENT: ("{where}: no such file or folder", "it does not exist, or was removed", "check the path"),
     errno.EACCES: ("{where} cannot be read or written", "permission is denied there", f"change the permissions of it and of the folders above it, or name another place, {_AGAIN}"),
     errno.EPERM: ("{where} cannot be changed", "the system does not permit it: it belongs to another user, or is marked immutable", f"look at it with ls -l and lsattr, {_AGAIN}"),
     errno.EROFS: ("{where} cannot be written", "the file system is mounted read-only", f"mount it for writing or name another place, {_AGAIN}"),
     errno.EIO: ("{where} cannot be read or written", "the disk reports an input/output error", f"look at the disk (dmesg, smartctl), {_AGAIN}"),
     errno.ENOTDIR: ("{above} is a file, not a folder", "{where} would be inside it", f"move it elsewhere or name another place, {_AGAIN}"),
     errno.EISDIR: ("{where} is a folder", "a file is expected there", "name a file"),
-    errno.EEXIST: ("{where} is in the way", "something of that name is there already", "move it aside or choose another name"),
+    errno.EEXIST: ("{where} is in the way", "something with that name exists already", "move it aside or choose another name"),
     errno.ENOTEMPTY: ("{where} is in the way", "it is a folder that is not empty", "move it aside or choose another name"),
-    errno.ENAMETOOLONG: ("{where}: the name is too long", "the file system takes no name of this length", "choose a shorter name"),
-    errno.ELOOP: ("{where} cannot be opened", "it is a link that leads in a circle, or one where none is followed", "look at it with ls -l"),
+    errno.ENAMETOOLONG: ("{where}: the name is too long", "the file system does not allow names this long", "choose a shorter name"),
+    errno.ELOOP: ("{where} cannot be opened", "it is a link that points back to itself, or one where none is followed", "look at it with ls -l"),
     errno.EMFILE: ("too many files are open", "this process has reached its limit (ulimit -n)", f"raise it: ulimit -n 4096, {_AGAIN}"),
     errno.ENFILE: ("too many files are open", "the whole system has reached its limit", f"end other programs, {_AGAIN}"),
     errno.EAGAIN: ("the system gives no more processes or threads", "the limit of this user or container is reached (ulimit -u, pids.max)", f"end other programs, raise the limit or use fewer --workers, {_AGAIN}"),
     errno.ENOMEM: ("there is not enough memory", "the system refused more of it", f"end other programs or use fewer --workers, {_AGAIN}"),
-    errno.EFBIG: ("{where} would be too large", "the file system or a limit (ulimit -f) takes no file of this size", f"raise the limit or name another place, {_AGAIN}"),
+    errno.EFBIG: ("{where} would be too large", "the file system or a limit (ulimit -f) does not allow files this large", f"raise the limit or name another place, {_AGAIN}"),
     errno.EXDEV: ("{where} cannot be moved there", "the two places are on different file systems", "keep both on one file system"),
     errno.ESTALE: ("{where} cannot be read or written", "the network file system has lost it (stale handle)", f"mount it again, {_AGAIN}"),
     errno.ENOTCONN: ("{where} cannot be read or written", "the file system behind it is not connected", f"mount it again, {_AGAIN}"),
@@ -49,7 +49,7 @@ _WORDS: dict[int, tuple[str, str, str]] = {
     errno.EBUSY: ("{where} is in use", "another program or a mount holds it", f"end what uses it, {_AGAIN}"),
     errno.ETXTBSY: ("{where} is in use", "it is a program that runs", f"end it, {_AGAIN}"),
     errno.ENXIO: ("{where} cannot be opened", "it is a pipe, socket or device with nobody at the other end", "name a file"),
-    errno.EPIPE: ("the output could not be written", "whoever read it has ended", "run it again without that program"),
+    errno.EPIPE: ("the output could not be written", "the program that read it has ended", "run it again without that program"),
     errno.EBADF: ("the output could not be written", "it has been closed", "leave stdout and stderr open, or send them to a file"),
 }  # fmt: skip
 

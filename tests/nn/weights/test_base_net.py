@@ -98,7 +98,7 @@ def test_equal_features_away_from_the_padding(
 def test_layers_behind_the_last_map_are_left_out_and_named(tmp_path: Path) -> None:
     torch.save(models.resnet18(weights=None).state_dict(), tmp_path / "resnet18.pth")
     _, report = load("resnet18", ("8",), 1, 3, str(tmp_path / "resnet18.pth"))
-    assert "layers left out, which this net does without: layer3, layer4" in str(report)
+    assert "layers left out, which this net does not have: layer3, layer4" in str(report)
 
 
 def test_a_reduced_mobilenet_v3_takes_all_but_its_narrower_layers(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ class Block(nn.Module):
         (lambda: detector(mobilenet_v1(), separable), "mb1-ssd-lite"),
         (lambda: detector(models.vgg16(weights=None).features, lambda a, b: nn.Conv2d(a, b, 3)), "vgg16-ssd"),
         (lambda: detector(models.squeezenet1_1(weights=None).features, separable), "sq-ssd-lite"),
-        (lambda: detector(nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), *(Block() for _ in range(4))), separable), "pytorch-ssd's mb3-ssd-lite, whose blocks are other than those of torchvision's MobileNetV3"),
+        (lambda: detector(nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), *(Block() for _ in range(4))), separable), "pytorch-ssd's mb3-ssd-lite, whose blocks differ from those of torchvision's MobileNetV3"),
         (lambda: detector(nn.Linear(2, 2), separable), f"an SSD of pytorch-ssd's form with a backbone that is {UNKNOWN}"),
         (lambda: nn.ModuleDict({"model": mobilenet_v1(), "fc": nn.Linear(4, 4)}), "MobileNetV1 (a classifier)"),
     ],

@@ -95,7 +95,7 @@ def test_a_split_without_boxes_is_no_training_and_the_printed_command_leads_ther
     words = ["run", "--root", str(root), "--workers", "1", "--from", "validate_images"]
     assert main([*words, "--classes", absent] if classes else words) == 0
     said = capsys.readouterr().out
-    assert "train_ssd.py" not in said and "training takes boxes, and train" in said
+    assert "train_ssd.py" not in said and "training needs boxes, and train" in said
     assert ("--classes all" in said, f"put boxes into {shown(root / name)}" in said) == (classes, not classes)
     (root / name).write_text(json.dumps(before))
     printed(said, "pipeline/command/next_step.py:_for_boxes", "--workers", "1")
@@ -105,6 +105,6 @@ def test_a_split_without_boxes_is_no_training_and_the_printed_command_leads_ther
 def test_of_ones_own_it_says_what_to_put_where() -> None:
     lines = next_step.after_all(Settings(Path("r"), Choices(("train",), own=True)))
     assert lines[0].startswith(
-        "training takes train and val: put r/val2017 and r/annotations/instances_val2017.json"
+        "training needs train and val: put r/val2017 and r/annotations/instances_val2017.json"
     )
     assert lines[1].startswith("next: python -m pipeline.index query")

@@ -133,7 +133,8 @@ def test_another_folder_is_told_from_missing_images(
     said = capsys.readouterr().err
     assert "'000.jpg', and the folder: it holds 62 others, such as 'train2017/000.jpg'" in said
     assert (
-        "of them" not in said and "fix: name the folder that the file names count from: --images DIR" in said
+        "of them" not in said
+        and "fix: name the folder that the file names are relative to: --images DIR" in said
     )
     for path in (root / "val2017").iterdir():
         path.unlink()
@@ -254,7 +255,7 @@ def test_what_may_be_another_image_or_none_is_not_offered(
     assert run(root) == 1
     said = capsys.readouterr().err
     assert "of them" not in said and "rename the files" not in said
-    assert ("that may pass" in said and "fix: bring them back, then: " in said) or (
+    assert ("this may be temporary" in said and "fix: restore them, then: " in said) or (
         change is two_names_for_each and "it holds 30 others, such as '000.jpg'" in said
     )
 
@@ -276,9 +277,11 @@ def test_those_that_are_not_there_under_another_name_are_asked_for_as_ever(
     assert run(root) == 1
     said = capsys.readouterr().err
     assert "7 of them are there under names that differ in upper and lower case" in said
-    rest = "the first is '007.jpg', and the folder: it holds 7 others" if gone == 30 else "that may pass"
+    rest = (
+        "the first is '007.jpg', and the folder: it holds 7 others" if gone == 30 else "this may be temporary"
+    )
     assert f"of the others: {rest}" in said
-    assert f"the others: {'put them there' if gone == 30 else 'bring them back'}" in said
+    assert f"the others: {'put them there' if gone == 30 else 'restore them'}" in said
     assert ("--accept-missing" in said) == (gone == 20)
 
 

@@ -85,8 +85,8 @@ def test_what_is_advised_shows_something() -> None:
         (0.31, "the best score was 0.31: try --threshold 0.3"),
         (0.3, "try --threshold 0.3"),
         (0.087, "the best score was 0.09: try --threshold 0.08"),
-        (0.004, "the best was 0.0040: the network knows none of this yet"),
-        (0.0, "the network knows none of this yet"),
+        (0.004, "the best was 0.0040: the network has not learned any of this yet"),
+        (0.0, "the network has not learned any of this yet"),
     ],
 )
 def test_what_is_advised_is_below_the_best(best: float, said: str) -> None:

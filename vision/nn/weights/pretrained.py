@@ -148,7 +148,7 @@ def _without_last_layers(base_net: nn.Module, weights: Weights) -> tuple[Weights
     there = {name for name, _ in base_net.named_children()}
     behind = sorted({name.partition(".")[0] for name in weights} - there)
     found = {name: value for name, value in weights.items() if name.partition(".")[0] in there}
-    return found, [f"layers left out, which this net does without: {few(behind)}"] if behind else []
+    return found, [f"layers left out, which this net does not have: {few(behind)}"] if behind else []
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def _detector(shapes: Mapping[str, Shape]) -> str:
     if kind in ("vgg16", "classroom"):
         return {"vgg16": "vgg16-ssd"}.get(kind, kind)
     if kind == "mb3":
-        return "pytorch-ssd's mb3-ssd-lite, whose blocks are other than those of torchvision's MobileNetV3"
+        return "pytorch-ssd's mb3-ssd-lite, whose blocks differ from those of torchvision's MobileNetV3"
     lite = any(
         name.startswith("classification_headers.0.0.") for name in shapes
     )  # a sequence, not one convolution
