@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from vision.messages.terminal import counted
+
 Call = Callable[[], None]
 
 
@@ -103,7 +105,7 @@ class _Again:
                 pass
         if len(found) != self.count:
             raise RuntimeError(
-                f"{type(block).__name__}: saved {len(found)} tensors, {self.count} the first time"
+                f"{type(block).__name__}: saved {counted(len(found), 'tensor')}, {self.count} the first time"
             )
         self.values = dict(enumerate(found))
 
