@@ -6,11 +6,6 @@ threads) of each; the first answer, without being asked, tells how long it took 
 
 from __future__ import annotations
 
-if __name__ == "__main__":  # before the imports: they take a while
-    from vision.messages.early import guard
-
-    guard()
-
 import json
 import resource
 import subprocess
@@ -21,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 WARM = 3
+PROGRAM = "import json, sys; from benchmarks.train_step.worker import main; main(json.loads(sys.argv[1]))"
 
 
 class Worker:
@@ -28,7 +24,7 @@ class Worker:
 
     def __init__(self, told: dict[str, Any]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, json.dumps(told)],
+            [sys.executable, "-c", PROGRAM, json.dumps(told)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
         )  # fmt: skip
 
@@ -107,7 +103,3 @@ def most_bytes() -> int:
     if torch.cuda.is_initialized():
         return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))

@@ -16,6 +16,7 @@ HOME_OF_SOMEBODY = re.compile(r"(?<![\w.~-])/(?:root|home/\w+|Users/\w+)/")
 OWN_ROOMS = ("house", "end_to_end", "faults")
 WITHOUT_MODULE = {
     "tests/nn/weights/test_base_net.py", "tests/ssd/test_published.py",
+    "tests/engine/training/test_compiled.py", "tests/engine/training/test_unread.py",  # of step.py and loop.py together
     *(f"tests/{room}/test_all_nets.py" for room in ("ssd", "engine", "export")),
 }  # fmt: skip
 ASKS = "from vision.messages import supported_python as supported_python"
