@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 from tests.engine.tiny_runs import TINY, assert_same_run
 from vision.engine.checkpoints import versions
 from vision.engine.checkpoints.folder import RunFolder
+from vision.engine.runs.resume import machine_notes
 from vision.engine.training import loop
 
 Train = Callable[..., int]
@@ -120,7 +122,7 @@ def test_other_threads_are_taken_when_named_and_said(
 
 def test_what_makes_the_numbers_is_stored() -> None:
     found = versions.versions()
-    made = {"python", "torch", "numpy", "opencv", "simplejpeg", "pillow", "albumentations", "albucore", "cpu"}
+    made = {"python", "torch", "numpy", "opencv", "simplejpeg", "pillow", "augmentation", "cpu"}
     assert not [name for name in made if not found[name]], found
     assert {"machine", "cpu_kernels", "cuda", "cudnn", "gpu"} <= set(found)
     assert bool(found["gpu"]) == bool(found["cudnn"]) == torch.cuda.is_available()
@@ -159,6 +161,15 @@ def test_each_difference_is_named_on_resume(
         assert f"note: {name} 0.1 → {now or 'none'}: " in said, name
     assert f"opencv 0.1 → {versions.versions()['opencv']}: the pixels of the images may differ" in said
     assert "processes 2 → 1" in said
+
+
+def test_pixels_of_an_older_augmentation_are_named() -> None:
+    """Its draws are those of today, its pixels are not; what it did not store was the first."""
+    known = versions.versions()
+    was = {name: version for name, version in known.items() if name != "augmentation"}
+    before = SimpleNamespace(versions=was, threads=1, world_size=1)
+    (note,) = machine_notes(before, known, 1, 1)  # type: ignore[arg-type]
+    assert note == f"augmentation 1 → {versions.AUGMENTATION}: the pixels of the images may differ"
 
 
 def test_nothing_is_said_where_nothing_differs(

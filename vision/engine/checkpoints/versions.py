@@ -18,10 +18,10 @@ PIXELS = {
     "opencv": ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python"),
     "simplejpeg": ("simplejpeg",),
     "pillow": ("pillow",),
-    "albumentations": ("albumentations",),
-    "albucore": ("albucore",),
 }  # fmt: skip
 """Libraries that decode and augment images, and the distributions that they come in."""
+AUGMENTATION = "2"
+"""One more whenever the toolkit's own augmentation makes other pixels of the same draws; checkpoints without it have 1."""
 
 
 def versions() -> dict[str, str]:
@@ -32,6 +32,7 @@ def versions() -> dict[str, str]:
         "torch": str(torch.__version__),
         "numpy": np.__version__,
         **{name: _version(name) for name in PIXELS},
+        "augmentation": AUGMENTATION,
         "machine": platform.machine(),
         "cpu": cpu_model(),
         "cpu_kernels": torch.backends.cpu.get_cpu_capability(),
@@ -85,5 +86,9 @@ def cpu_model(info: Path = Path("/proc/cpuinfo")) -> str:
 
 def change(name: str, was: str, now: str) -> str:
     """A sentence about what another version of ``name`` may do to the numbers."""
-    what = "the pixels of the images may differ" if name in PIXELS else "results may differ in the last bits"
+    what = (
+        "the pixels of the images may differ"
+        if name in (*PIXELS, "augmentation")
+        else "results may differ in the last bits"
+    )
     return f"{name} {was or 'none'} → {now or 'none'}: {what}"

@@ -27,7 +27,7 @@ LATER = 100_000_000
 """Bytes that a training process takes for what it imports and makes after this: logs, panels, evaluation."""
 HOLES, TRIMMED = 1.35, 1.2
 """What a process takes for each byte of activations: glibc keeps holes between blocks of other sizes, and fewer where it is made to
-give them back. Measured: ``benchmarks/memory``."""
+give them back. From runs of mb2-ssd-lite at 300×300 (``docs/log.md``, 2026-11-28)."""
 A_WORKER = 60_000_000
 """Bytes of a worker that it does not share with the trainer."""
 TRIED = 8

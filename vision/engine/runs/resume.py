@@ -360,10 +360,9 @@ def machine_notes(checkpoint: Checkpoint, versions: dict[str, str], threads: int
     """A sentence for each difference that ends bit-identity with an uninterrupted run."""
     from vision.engine.checkpoints.versions import change
 
+    before = {"augmentation": "1", **checkpoint.versions}
     notes = [
-        change(name, was, versions.get(name, ""))
-        for name, was in checkpoint.versions.items()
-        if versions.get(name, "") != was
+        change(name, before[name], now) for name, now in versions.items() if before.get(name, now) != now
     ]
     if checkpoint.threads != threads:
         notes.append(f"--threads {checkpoint.threads} → {threads}: results may differ in the last bits")
