@@ -18,7 +18,7 @@ from vision.messages.system_errors import said_of
 BARE = [sys.executable, "-S"]
 """Without site-packages: the standard library alone."""
 ON_THEIR_OWN = {
-    "tools.curves", "tools.demo", "tools.doctor", "tools.setup", "benchmarks.deliberate_faults", "pipeline.extract", "pipeline.pack",
+    "tools.curves", "tools.demo", "tools.doctor", "tools.setup", "benchmarks.deliberate_faults", "benchmarks.feed_accuracy", "pipeline.extract", "pipeline.pack",
 }  # fmt: skip
 """These work with the standard library alone, ``pipeline.pack`` until it has found its root; one of them would install here."""
 THREE_LINES = re.compile(

@@ -199,9 +199,9 @@ def test_training_looks_for_a_scorer_before_it_begins(monkeypatch: pytest.Monkey
         raise ModuleNotFoundError("No module named 'pycocotools'", name="pycocotools")
 
     monkeypatch.setattr(coco_map, "choose_backend", none_there)
-    monkeypatch.setattr(run_plan, "settle_feed", lambda plan: plan)
+    monkeypatch.setattr(run_plan, "settle_feed", lambda plan, device: plan)
     plan: Any = SimpleNamespace(config=SimpleNamespace(validation_map=True))
-    nothing: Any = SimpleNamespace(group=None)
+    nothing: Any = SimpleNamespace(group=None, device=None)
     with pytest.raises(ModuleNotFoundError, match="pycocotools"):
         train_ssd.train_planned(plan, nothing, nothing, nothing)
 

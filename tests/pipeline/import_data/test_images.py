@@ -92,7 +92,7 @@ def test_sizes_of_frames(tmp_path: Path) -> None:
     for exif, hw in (("stored", (48, 64)), ("apply", (64, 48))):
         sizes = Sizes(exif)
         assert sizes(turned) == hw and sizes(tmp_path.parent / turned.relative_to(tmp_path.parent)) == hw
-        assert "turned" in sizes.notes()[0] and ": 1, taken" in sizes.notes()[0]
+        assert "rotated" in sizes.notes()[0] and ": 1, taken" in sizes.notes()[0]
     upright = Sizes("stored")
     assert upright(image(tmp_path / "upright.jpg")) == (40, 60) and not upright.notes()
     (tmp_path / "x.jpg").write_bytes(b"\xff\xd8\xff\xe0")

@@ -91,7 +91,7 @@ def test_two_at_once_on_one_report_are_refused(tmp_path: Path) -> None:
             "there is no folder {tmp}/a/b\n  why: the folder with",
         ),
         (["--path", "{tmp}"], 2, "error: --path: an option of pytorch-ssd's scripts\n  why: "),
-        (["{tmp}"], 2, "error: unknown argument '{tmp}': a data root is named by --root DIR"),
+        (["own"], 2, "error: unknown argument 'own': a data root is named by --root DIR"),
         (["--images", "{tmp}"], 2, "--report is missing"),
         (["--report", "r.jsonl"], 2, "--images is missing"),
     ],

@@ -48,7 +48,7 @@ def test_runs_side_by_side(runs: list[Path], tmp_path: Path, capsys: pytest.Capt
     lines = said.splitlines()
     assert lines[0].split()[:3] == ["arguments", "that", "differ"]
     assert [line.split()[0] for line in lines[1 : lines.index("")]] == ["lr"]
-    assert f"same beside {ODD}: AP +0.000, 95 % +0.000 to +0.000: no difference" in said
+    assert f"same beside {ODD}: AP +0.000, 95 % +0.000 to +0.000: no clear difference" in said
     (worse,) = (line for line in lines if line.startswith("worse beside"))
     assert "AP -" in worse and worse.endswith("worse on other images, too")
     text = page.read_text()
