@@ -8,18 +8,20 @@ import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from tests.datasets.transforms import Mishap, Shrink
-from vision.core.sample import Batch, Sample
+from vision.core.sample import Batch, InputSpec, Sample
 from vision.datasets import loading
 from vision.datasets.coco import CocoDetection
 from vision.datasets.contract import SampleError
 from vision.datasets.loading import TransformedDataset, make_loader
 from vision.datasets.sampling import BatchSampler, EpochOrder, SampleKey
+from vision.transforms import presets
 
 
 def sample(boxes: list[list[float]], crowd: list[bool], image_id: int = 3) -> Sample:
@@ -196,6 +198,25 @@ def test_a_transform_that_raises_names_the_image(small_coco: Path, workers: int)
     if workers:  # new workers after a failure
         with pytest.raises(SampleError):
             list(loader)
+
+
+def test_an_error_of_boxes_that_are_drawn_together_names_the_image(
+    small_coco: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, transform = CocoDetection(small_coco), presets.build("ssd", InputSpec(32, 32), seed=0)
+    objects, load = dataset.objects, dataset.load
+
+    def refused(indices: list[int]) -> Any:
+        if 5 in indices:
+            raise ZeroDivisionError("a box without a side")
+        return objects(indices)
+
+    monkeypatch.setattr(dataset, "objects", refused)
+    monkeypatch.setattr(dataset, "load", lambda index: (refused([index]), load(index))[1])
+    with pytest.raises(
+        SampleError, match=r"000000000115\.png .*epoch 2: ZeroDivisionError: a box without a side"
+    ):
+        list(make_loader(dataset, transform, BatchSampler(21, 4, epoch=2), 0))
 
 
 def test_samples_can_be_asked_for_one_by_one(small_coco: Path) -> None:

@@ -79,9 +79,19 @@ def history_of(run: Path) -> History:
             "  fix: name the --checkpoint-folder of a training"
         )
     epochs = [row for row in rows if row.get("kind") == "epoch" and _is_number(row.get("epoch"))]
-    sessions = [row for row in log.read(run / "sessions.jsonl") if _is_session(row)]
+    sessions = _sessions(run)
     each = _steps_of_an_epoch(rows, epochs, sessions)
     return History(run, _arguments(run), records, _steps(rows, each), epochs, sessions)
+
+
+def _sessions(run: Path) -> list[dict[str, Any]]:
+    try:
+        return [row for row in log.read(run / "sessions.jsonl") if _is_session(row)]
+    except RecordError as error:
+        raise UserError(
+            f"the sessions of a run cannot be read\n  why: {error}\n"
+            "  fix: delete that line; it only says by which command a session was started"
+        ) from None
 
 
 def _is_session(row: dict[str, Any]) -> bool:

@@ -96,8 +96,21 @@ class TransformedDataset:
     def _drawn(self, keys: Sequence[SampleKey]) -> Drawn | None:
         if not isinstance(self.transform, BatchTransform):
             return None
-        objects = self.dataset.objects([key.index for key in keys])
-        return self.transform.draw(objects, [key.epoch for key in keys], [*map(self.drawn_from, keys)])
+        with self.searched(keys):
+            objects = self.dataset.objects([key.index for key in keys])
+            return self.transform.draw(objects, [key.epoch for key in keys], [*map(self.drawn_from, keys)])
+
+    @contextmanager
+    def searched(self, keys: Sequence[SampleKey]) -> Iterator[None]:
+        """Where all of ``keys`` are worked on together: an error is looked for one by one, so that its image is named."""
+        try:
+            yield
+        except SampleError:
+            raise
+        except Exception:
+            for key in keys:
+                self[key]
+            raise
 
     @contextmanager
     def _named(self, key: SampleKey) -> Iterator[None]:

@@ -13,6 +13,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -368,3 +369,21 @@ def test_a_state_comes_back_whole() -> None:
     other = stepped(3)
     checkpoint.restore(checkpoint.Checkpoint(**copy.deepcopy(saved)), other)
     assert differences(saved, checkpoint.content_of(other, facts, {})) == []
+
+
+@pytest.mark.parametrize(("before", "now", "device"), [(None, True, "meta"), (True, None, "cpu")])
+def test_a_counter_of_steps_lies_where_the_optimiser_of_this_session_wants_it(
+    before: bool | None, now: bool | None, device: str
+) -> None:
+    """``--fused`` may change when a run is resumed; a meta device stands for a GPU, which a fused one counts on."""
+    saved = torch.optim.Adam([torch.nn.Parameter(torch.ones(3))], lr=0.1)
+    saved.param_groups[0]["params"][0].grad = torch.ones(3)
+    saved.step()
+    kept = saved.state_dict()
+    kept["param_groups"][0]["fused"] = before
+    resumed = torch.optim.Adam([torch.nn.Parameter(torch.ones(3, device="meta"))], lr=0.2)
+    resumed.param_groups[0]["fused"] = now
+    checkpoint._restore_optimizer(kept, SimpleNamespace(optimizer=resumed))  # type: ignore[arg-type]
+    ((moments,), (group,)) = resumed.state.values(), resumed.param_groups
+    assert moments["step"].device.type == device and moments["exp_avg"].device.type == "meta"
+    assert group["fused"] is now and group["lr"] == 0.2

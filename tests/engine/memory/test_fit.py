@@ -19,7 +19,7 @@ from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.distributed import Group
 from vision.engine.machine import Machine
 from vision.engine.memory import fit
-from vision.engine.memory.fit import HOLES, LATER, TRIMMED, Need, OutOfMemory, settle
+from vision.engine.memory.fit import HOLES, LATER, NOWHERE, TRIMMED, Need, OutOfMemory, Room, settle
 from vision.engine.memory.peak import bytes_an_image
 from vision.engine.runs.plan import Plan
 from vision.nn.recompute import blocks_of
@@ -102,7 +102,7 @@ def test_a_size_is_held_where_more_is_free(narrow: Callable[[int | None], None])
 def test_the_default_batch_becomes_the_largest_that_fits(narrow: Callable[[int | None], None]) -> None:
     made = plan_of(free_batch=True)
     need = need_of(made)
-    every = need.fewest(BATCH, -1)
+    every = need.fewest(BATCH, NOWHERE)
     narrow(room := need.more(300, every))
     plan, found = settle(*made, BIG)
     batch = plan.config.batch_size
@@ -150,14 +150,46 @@ def test_all_processes_decide_by_the_least_that_is_free(
 
     def agree(number: int, device: torch.device) -> list[int]:
         told.append(number)
-        return [-1000]
+        return [-1000] if number < 0 else [number + 1]
 
     other = SimpleNamespace(world=1, all_reduce_max=agree)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "5")
     narrow(BIG)
     with pytest.raises(OutOfMemory):
         settle(*made[:3], replace(made[3], group=other), BIG)  # type: ignore[arg-type]
-    assert told == [-BIG // 5]
+    assert told == [0, -BIG // 5], "what each holds, and what is free"
+
+
+def test_processes_that_hold_more_and_less_choose_the_same_batch(
+    narrow: Callable[[int | None], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And never fewer images than there are processes."""
+    both = (640_000_000, 655_000_000)
+    narrow(BIG)
+    monkeypatch.setattr(Group, "all_reduce_max", lambda self, own, device: [own if own < 0 else max(both)])
+    found = set()
+    for resident in both:
+        made = plan_of(free_batch=True, memory="1.2GB")
+        monkeypatch.setattr(fit, "resident_bytes", lambda resident=resident: resident)
+        found.add(settle(*made, BIG)[0].config.batch_size)
+    assert len(found) == 1 and found.pop() < BATCH
+    plan, model, loss, host = plan_of()
+    group = SimpleNamespace(world=8, all_reduce_max=lambda own, device: [own])
+    need = Need(model, loss, plan.config, replace(host, group=group), BIG, [])  # type: ignore[arg-type]
+    assert need.largest(BATCH, 0, Room(need.more(1, 0), BIG)) == 8
+    assert need.largest(BATCH, 0, NOWHERE) == 0
+
+
+def test_a_size_is_of_the_trainer_whatever_its_workers_hold(narrow: Callable[[int | None], None]) -> None:
+    found = []
+    for workers in (0, 6):
+        made = plan_of(free_batch=True, memory="0.8GB")
+        narrow(BIG)
+        plan = replace(made[0], config=replace(made[0].config, workers=workers))
+        plan, fitted = settle(plan, *made[1:], BIG)
+        assert plan.config.batch_size < BATCH and fitted.peak <= 0.8e9
+        found.append(plan.config.batch_size)
+    assert found[0] == found[1]
 
 
 def test_parts_and_mixed_precision_need_less(narrow: Callable[[int | None], None]) -> None:

@@ -18,6 +18,7 @@ from vision.engine.model import wrap_model
 from vision.engine.options.combinations import UsageError
 from vision.engine.options.config import build
 from vision.engine.training import console as console_module
+from vision.engine.training import step as step_module
 from vision.engine.training.console import MEASURED, Console, worth
 from vision.engine.training.step import train_step, uncompiled_seconds
 from vision.messages.advice import UserError
@@ -64,6 +65,15 @@ def test_measuring_the_step_that_is_not_compiled_changes_nothing() -> None:
     for name, tensor in before.items():
         assert torch.equal(tensor, state.model.state_dict()[name]), name
     assert train_step(state, session, a_batch()) == train_step(other, plain, a_batch())
+
+
+def test_no_room_for_the_step_that_is_not_compiled_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(step_module, "forward", full)
+    session = replace(make()[1], order=SimpleNamespace(batch_size=4))  # type: ignore[arg-type]
+    assert uncompiled_seconds(make()[0], session) is None
 
 
 def test_shapes_are_fixed_and_graphs_are_asked_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:

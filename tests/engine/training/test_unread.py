@@ -13,6 +13,8 @@ from torch import Tensor
 
 from tests.engine.tiny_runs import assert_same_run
 from tests.engine.training.test_step import a_batch, make, weights
+from vision.artefacts import log
+from vision.datasets.contract import SampleError
 from vision.engine.training import loop, step
 from vision.engine.training.not_finite import NotFinite
 from vision.engine.training.step import UNREAD, read, train_step
@@ -58,7 +60,7 @@ def test_rows_and_weights_are_those_of_steps_that_are_waited_for(
     later(True)
     rows = [train_step(other, other_session, a_batch()) for _ in range(3)]
     assert all(UNREAD in row for row in rows) and other.window.steps == 0
-    found = read(other, other_session, rows)
+    found = list(read(other, other_session, rows))
     assert [list(row.items()) for row in found] == [list(row.items()) for row in plain]
     assert other.window == one.window and other.window.steps == 3
     for name, tensor in weights(one).items():
@@ -74,7 +76,7 @@ def test_the_host_asks_once_a_window(later: Callable[[bool], None], reads: list[
     reads.clear()
     rows = [train_step(state, session, a_batch()) for _ in range(4)]
     assert not reads
-    read(state, session, rows)
+    assert len(list(read(state, session, rows))) == 4
     assert reads == ["tolist"]
 
 
@@ -91,9 +93,12 @@ def test_no_weight_takes_a_step_that_is_not_finite(later: Callable[[bool], None]
     after = [list(state.model.parameters()), state.optimizer.state_dict()["state"]]
     torch.testing.assert_close(after, before, rtol=0, atol=0)
     assert not hasattr(state.optimizer, "found_inf"), "the next step is taken again"
+    found: list[dict[str, Any]] = []
     with pytest.raises(NotFinite, match=r"step 2 .*images 1100, 1101, 1102, 1103\.\n.*were not touched"):
-        read(state, session, rows)
+        for row in read(state, session, rows):
+            found.append(row)
     assert state.window.steps == 1, "what came before counts"
+    assert [row["step"] for row in found] == [1], "and is given out"
 
 
 def test_a_step_waits_where_something_follows_from_its_numbers() -> None:
@@ -140,3 +145,29 @@ def test_a_save_is_after_a_read(
     line = [*tiny, "--fused", "--debug-steps=100", "--save-every-steps=2", "--stop-after-epoch=1"]
     assert train(*line, "--checkpoint-folder", tmp_path / "run") == 0
     assert seen and all(counted == made for counted, made in seen)
+
+
+@pytest.mark.parametrize("fault", ["not finite", "image"])
+def test_steps_before_one_that_ends_the_run_are_logged(
+    fault: str,
+    train: Any,
+    tiny: list[str],
+    tmp_path: Path,
+    later: Callable[[bool], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, made = step._gradients, [0]
+
+    def fails_at_third(state: Any, session: Any, batch: Any) -> tuple[Tensor, Tensor]:
+        made[0] += 1
+        if made[0] == 3 and fault == "image":
+            raise SampleError("image 7: it cannot be read")
+        sums, norm = real(state, session, batch)
+        return (sums * torch.nan, norm) if made[0] == 3 else (sums, norm)
+
+    monkeypatch.setattr(step, "_gradients", fails_at_third)
+    later(True)
+    line = [*tiny, "--fused", "--debug-steps=100", "--checkpoint-folder", tmp_path / "run"]
+    assert train(*line) == 1
+    rows = [row for row in log.read(tmp_path / "run" / "metrics.jsonl") if row.get("kind") == "step"]
+    assert [row["step"] for row in rows] == [1, 2]

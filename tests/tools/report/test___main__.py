@@ -119,6 +119,16 @@ def test_an_older_run_has_no_sessions_and_a_damaged_one_no_such_row(run: Path) -
         assert ("<dd>&lt;script&gt;</dd>" in page, "code of this report" in page) == (shown, not shown)
 
 
+def test_sessions_that_cannot_be_read_are_said_with_what_to_do(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sessions = run / "sessions.jsonl"
+    sessions.write_text("{broken\n" + sessions.read_text())
+    assert command.main([str(run), "--no-predict"]) == 1
+    said = capsys.readouterr().err
+    assert "why: " in said and "sessions.jsonl: line 1" in said and "fix: delete that line" in said
+
+
 def test_a_page_of_somebody_elses_stays(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run / "report.html").write_text("<html>mine</html>")
     assert command.main([str(run)]) == 1

@@ -309,7 +309,10 @@ def restore(checkpoint: Checkpoint, state: TrainState, keep_schedule: bool = Tru
 
 
 def _restore_optimizer(saved: dict[str, Any], state: TrainState) -> None:
-    settings = [{k: v for k, v in group.items() if k != "params"} for group in state.optimizer.param_groups]
-    state.optimizer.load_state_dict(saved)
-    for group, setting in zip(state.optimizer.param_groups, settings, strict=True):
-        group.update(setting)
+    """Moments and counters as saved, under the settings of this session. They go in first: where torch puts a counter of steps,
+    on the host or on the device, follows from ``fused`` of the groups that it loads."""
+    groups = [
+        {**old, **now, "params": old["params"]}
+        for old, now in zip(saved["param_groups"], state.optimizer.param_groups, strict=True)
+    ]
+    state.optimizer.load_state_dict({**saved, "param_groups": groups})

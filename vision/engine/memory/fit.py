@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import os
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import nn
 
@@ -57,6 +58,19 @@ class Fit:
         return f"peak about {_gb(self.peak)}{workers}{free}{again}"
 
 
+class Room(NamedTuple):
+    """Bytes that this process may take on top of what it holds, and that it may take together with its workers."""
+
+    own: int
+    together: int
+
+    def holds(self, more: int, workers: int) -> bool:
+        return more <= self.own and more + workers <= self.together
+
+
+NOWHERE = Room(-1, -1)
+
+
 class Need:
     """What a step takes of memory, by the number of images at once and of blocks that are computed again."""
 
@@ -71,7 +85,8 @@ class Need:
     ) -> None:
         self.config, self.host, self.blocks = config, host, blocks
         self.model, self.loss, self.images = model, loss, images
-        self.resident = resident_bytes() if host.device.type == "cpu" else 0
+        resident = resident_bytes() if host.device.type == "cpu" else 0
+        (self.resident,) = host.group.all_reduce_max(resident, device=host.device)  # all decide alike
         weights = sum(one.nbytes for one in model.parameters() if one.requires_grad)
         moments = 1 if config.optim_choose == "SGD" else 3 if config.amsgrad else 2
         self.states = weights * (1 + moments) + (
@@ -93,8 +108,8 @@ class Need:
         images = self.images_at_once(batch) * self.an_image(again) * (TRIMMED if again else HOLES)
         return int(self.states + LATER + images)
 
-    def fits(self, batch: int, again: int, room: int) -> bool:
-        return self.more(batch, again) + self.workers(batch) <= room
+    def fits(self, batch: int, again: int, room: Room) -> bool:
+        return room.holds(self.more(batch, again), self.workers(batch))
 
     @property
     def choices(self) -> list[int]:
@@ -102,15 +117,15 @@ class Need:
         a block computes again comes on top of the rest."""
         return [*range(0, len(self.blocks), -(-len(self.blocks) // TRIED) or 1), len(self.blocks)]
 
-    def fewest(self, batch: int, room: int) -> int:
+    def fewest(self, batch: int, room: Room) -> int:
         """The fewest blocks that have to be computed again; where nothing is enough, those that need least."""
         fitting = (again for again in self.choices if self.fits(batch, again, room))
         found = next(fitting, None)
         return min(self.choices, key=lambda again: self.more(batch, again)) if found is None else found
 
-    def largest(self, most: int, again: int, room: int) -> int:
-        """The largest batch that fits, 0 where none does."""
-        fitting = [batch for batch in range(1, most + 1) if self.fits(batch, again, room)]
+    def largest(self, most: int, again: int, room: Room) -> int:
+        """The largest batch that fits and has an image for each process, 0 where none does."""
+        fitting = [batch for batch in range(self.host.group.world, most + 1) if self.fits(batch, again, room)]
         return max(fitting, default=0)
 
     def _an_image(self, again: int) -> int:
@@ -134,12 +149,10 @@ def settle(plan: Plan, model: Detector, loss: SsdLoss, host: Machine, images: in
         model, loss, config, host, images, blocks_of(model.base_net) + blocks_of(model.extras) if can else []
     )
     free = _agreed_free(host)
-    room = UNKNOWN if free is None else free
-    limit = memory_bytes(config.memory)
-    if limit is not None:
-        room = min(room, limit - need.resident + need.workers(config.batch_size))
+    named = memory_bytes(config.memory)
+    room = Room(UNKNOWN if named is None else named - need.resident, UNKNOWN if free is None else free)
     every = len(need.blocks)
-    again = need.fewest(config.batch_size, -1 if config.memory == LOW_MEMORY else room)
+    again = need.fewest(config.batch_size, NOWHERE if config.memory == LOW_MEMORY else room)
     if not need.fits(config.batch_size, again, room):
         fitting = need.largest(config.batch_size, again, room)
         plan = _smaller(plan, need, again, room, fitting, host)
@@ -165,13 +178,13 @@ def _agreed_free(host: Machine) -> int | None:
     return None if free >= UNKNOWN else free
 
 
-def _smaller(plan: Plan, need: Need, again: int, room: int, fitting: int, host: Machine) -> Plan:
+def _smaller(plan: Plan, need: Need, again: int, room: Room, fitting: int, host: Machine) -> Plan:
     """The plan with a batch of ``fitting`` images where none was named. Raises OutOfMemory."""
     config = plan.config
     peak = need.resident + need.more(config.batch_size, again)
     why = (
         f"{config.batch_size} images a step of {config.resolution[0]}×{config.resolution[-1]} px need about {_gb(peak)}, and "
-        f"{_gb(max(0, need.resident + room))} can be had"
+        f"{_gb(max(0, need.resident + min(room)))} can be had"
     )
     if plan.free_batch and fitting:
         note = f"batch: {counted(fitting, 'image')} a step, not the default of {config.batch_size}: {why}; the learning rate stays {config.lr:g}"
@@ -185,11 +198,11 @@ def _smaller(plan: Plan, need: Need, again: int, room: int, fitting: int, host: 
     if host.device.type != "cpu":
         return dataclasses.replace(plan, notes=(*plan.notes, f"memory: {why}"))
     raise OutOfMemory(
-        f"there is not enough memory for a step\n  why: {why}\n  fix: {_ways(plan, need, room, fitting)}"
+        f"there is not enough memory for a step\n  why: {why}\n  fix: {_ways(plan, need, fitting)}"
     )
 
 
-def _ways(plan: Plan, need: Need, room: int, fitting: int) -> str:
+def _ways(plan: Plan, need: Need, fitting: int) -> str:
     """A command that fits; parts of a step where a run is resumed, whose batch stays."""
     config, ways = plan.config, []
     if config.memory != AUTO_MEMORY and not config.compile:

@@ -8,10 +8,12 @@ from typing import Any
 
 from torch import nn
 
+from vision.datasets.contract import SampleError
 from vision.engine.checkpoints import checkpoint
 from vision.engine.evaluation.coco_map import Scores
 from vision.engine.evaluation.kept import KeptFacts, keep
 from vision.engine.evaluation.results import Results
+from vision.engine.memory.fit import OutOfMemory
 from vision.engine.runs.metrics_csv import write_csv
 from vision.engine.state import TrainState, seed_step
 from vision.engine.training.console import timed
@@ -61,13 +63,21 @@ def _agree(session: Session) -> None:
 
 def train_epoch(state: TrainState, session: Session) -> None:
     """The steps of the current epoch that are not done yet."""
-    console, config = session.console, session.config
     session.order.set_epoch(state.epoch, state.step_in_epoch)
-    training_mode(state.model, config.freeze_bn)
-    console.restart()
-    saved_s = time.monotonic()
+    training_mode(state.model, session.config.freeze_bn)
+    session.console.restart()
     rows: list[dict[str, Any]] = []
-    first = state.step
+    try:
+        _steps(state, session, rows)
+    except (SampleError, OutOfMemory):
+        _log(state, session, rows)  # steps that were made before it
+        raise
+
+
+def _steps(state: TrainState, session: Session, rows: list[dict[str, Any]]) -> None:
+    """``rows``: of steps that are not in the log yet."""
+    console, config = session.console, session.config
+    saved_s, first = time.monotonic(), state.step
     for batch in timed(session.train, (console.window, console.epoch)):
         seed_step(config.seed, state.step, session.group.rank)
         rows.append(train_step(state, session, batch))
@@ -77,10 +87,7 @@ def train_epoch(state: TrainState, session: Session) -> None:
         leaves, saves = _has_to_leave(state, session), _is_time_to_save(state, session, saved_s)
         if UNREAD in rows[-1] and not (begins or due or ends or leaves or saves):
             continue
-        for row in read(state, session, rows):
-            session.board.step(row)
-            console.step(row, config.batch_size, row is rows[-1] and (due or ends))
-        rows.clear()
+        _log(state, session, rows, speak=due or ends)
         if due:
             session.board.flush()
         if leaves:
@@ -88,6 +95,14 @@ def train_epoch(state: TrainState, session: Session) -> None:
         if saves:
             save(state, session)
             saved_s = time.monotonic()
+
+
+def _log(state: TrainState, session: Session, rows: list[dict[str, Any]], speak: bool = False) -> None:
+    """Steps that are done, in order, the good ones before one that is not finite, too; ``rows`` is empty behind it."""
+    for row in read(state, session, rows):
+        session.board.step(row)
+        session.console.step(row, session.config.batch_size, speak and row is rows[-1])
+    rows.clear()
 
 
 def training_mode(model: nn.Module, freeze_bn: bool) -> None:

@@ -82,20 +82,24 @@ def _step_unread(state: TrainState, session: Session, batch: Batch) -> dict[str,
     return {**place, UNREAD: numbers, "images": batch.image_ids}
 
 
-def read(state: TrainState, session: Session, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """``rows`` of consecutive steps with what is unread, in one transfer. Raises NotFinite for the first that is not finite:
-    the weights have been changed by later steps then, which nobody keeps."""
-    unread = [row for row in rows if UNREAD in row]
-    table = torch.stack([row.pop(UNREAD) for row in unread]).tolist() if unread else []
-    for row, numbers in zip(unread, table, strict=True):
-        losses, ids = dict(zip(NAMES, numbers, strict=True)), row.pop("images")
+def read(state: TrainState, session: Session, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """``rows`` of consecutive steps with what is unread, in one transfer; each is given out before the next one is judged.
+
+    Raises NotFinite for the first that is not finite: the weights have been changed by later steps then, which nobody keeps."""
+    unread = [row.pop(UNREAD) for row in rows if UNREAD in row]
+    table = iter(torch.stack(unread).tolist() if unread else [])
+    for row in rows:
+        if "loss" in row:  # was waited for
+            yield row
+            continue
+        losses, ids = dict(zip(NAMES, next(table), strict=True)), row.pop("images")
         if not is_finite_step(losses, state):
             skip_step(state, session, ids.tolist(), losses, row["step"])
         state.window.add(losses, session.config.batch_size, int(losses["positives"]))
         whole = _row(state, losses) | row
         row.clear()  # so that its keys are in the order of every row
         row.update(whole)
-    return rows
+        yield row
 
 
 def try_step(state: TrainState, session: Session, batch: Batch) -> dict[str, float]:
@@ -129,8 +133,20 @@ def _gradients(state: TrainState, session: Session, batch: Batch) -> tuple[Tenso
     return sums, clip_gradients(state, session.config.clip_grad)
 
 
-def uncompiled_seconds(state: TrainState, session: Session) -> float:
-    """Of a step without its update, the faster of two, by a copy of the net that is not compiled: nothing of ``state`` changes."""
+def uncompiled_seconds(state: TrainState, session: Session) -> float | None:
+    """Of a step without its update, the faster of two, by a copy of the net that is not compiled: nothing of ``state`` changes.
+
+    None where that takes more memory than there is: the compiled step takes less."""
+    try:
+        return _uncompiled_seconds(state, session)
+    except torch.OutOfMemoryError:
+        return None
+    finally:
+        if session.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _uncompiled_seconds(state: TrainState, session: Session) -> float:
     model, images = copy.deepcopy(state.model).train(), images_at_once(session)
     spec = model.input_spec
     nothing = torch.zeros(images, 1, 4)

@@ -34,11 +34,12 @@ class PlacedDataset(TransformedDataset):
     has_images = False
 
     def batch(self, keys: Sequence[SampleKey], note: Callable[[SampleKey], None]) -> tuple[np.ndarray, ...]:
-        """What a ``Batch`` holds. Nothing is read of an image, so no error can be one's."""
+        """What a ``Batch`` holds. Nothing is read of an image. Raises SampleError."""
         augmentation: Any = self.transform
         indices = [key.index for key in keys]
-        objects = self.dataset.objects(indices)
-        drawn = augmentation.views(objects, [key.epoch for key in keys], [*map(self.drawn_from, keys)])
+        with self.searched(keys):
+            objects = self.dataset.objects(indices)
+            drawn = augmentation.views(objects, [key.epoch for key in keys], [*map(self.drawn_from, keys)])
         smallest_px = SMALLEST_SIDE_PX if len(drawn) > 1 else 0.0
         record = packs_in(self.dataset)[0].record
         rows = places(drawn[-1], objects.frames_hw, np.array(indices), record.format, record.size)
