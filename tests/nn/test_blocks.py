@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from tests.nn.test_recompute import kept_bytes
 from vision.nn.blocks import BatchNorm2d, InvertedResidual, ReLU6, make_divisible
 
 EDGES = [-torch.inf, -1.0, -0.0, 0.0, 1e-45, 3.0, 5.9999995, 6.0, 6.0000005, torch.inf, torch.nan]
@@ -76,22 +77,11 @@ def test_values_and_gradients_are_torchs_also_at_the_edges(dtype: torch.dtype) -
 
 
 def test_a_block_keeps_two_maps_a_convolution_not_three() -> None:
-    def kept(block: nn.Module) -> int:
-        storages: dict[int, int] = {}
-
-        def note(tensor: Tensor) -> Tensor:
-            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            out = block(torch.zeros(2, 16, 32, 32))
-        del out
-        return sum(storages.values())
-
     ours, plain = InvertedResidual(16, 24, 1, 6), InvertedResidual(16, 24, 1, 6)
     for place in (2, 5):
         plain.conv[place] = nn.ReLU6(inplace=True)
-    assert kept(ours) < 0.72 * kept(plain)
+    images = torch.zeros(2, 16, 32, 32)
+    assert kept_bytes(ours, images) < 0.72 * kept_bytes(plain, images)
 
 
 def test_without_gradients_and_while_a_graph_is_traced_it_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,8 @@ def test_gradients_and_statistics_are_the_plain_nets_to_the_bit(name: str, amp: 
         assert torch.equal(value, found[key]), key
 
 
-def kept_bytes(net: nn.Module) -> int:
+def kept_bytes(net: nn.Module, images: Tensor) -> int:
+    """What is kept for the backward pass, each storage once."""
     storages: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
@@ -55,9 +56,16 @@ def kept_bytes(net: nn.Module) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        outputs = net(torch.zeros(2, 3, 64, 64))
+        outputs = net(images)
     del outputs
     return sum(storages.values())
+
+
+def test_what_is_computed_again_is_not_kept() -> None:
+    net, images = net_of("mb2-ssd-lite"), torch.zeros(2, 3, 64, 64)
+    plain = kept_bytes(net, images)
+    recompute(blocks_of(net.base_net))  # type: ignore[arg-type]
+    assert kept_bytes(net, images) < 0.5 * plain
 
 
 def test_it_is_undone_and_copies_do_it_too() -> None:
