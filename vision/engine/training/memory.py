@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vision.engine.options.combinations import LOW_MEMORY
 from vision.engine.training.session import Session
 from vision.messages.terminal import counted
 
@@ -37,6 +38,8 @@ def _ways(session: Session, fitting: int) -> str:
     parts = -(-own // fitting)
     sides = [max(STRIDE, int(side * SHORTER) // STRIDE * STRIDE) for side in config.resolution]
     ways = []
+    if config.memory != LOW_MEMORY and not config.compile and config.parallel == "none":
+        ways.append(f"--memory {LOW_MEMORY} (the same steps, in more time)")
     if part > 1:
         ways.append(f"--accumulate {parts} (the same steps in parts of {counted(-(-own // parts), 'image')})")
         ways.append(
