@@ -129,6 +129,7 @@ TESTED_BY = {
     "vision/datasets/splits.py": "tests/house/test_printed_training.py",
     "vision/nn/weights/published.py": "tests/tools/foreign/test_weights.py",
     "vision/nn/backbones/tapped.py": "tests/nn/backbones/test_mobilenet_v1.py",
+    "vision/engine/evaluation/backends.py": "tests/engine/evaluation/test_scoring.py",
     "vision/engine/runs/plan.py": "tests/engine/runs/test_resume.py",
     **{
         f"vision/engine/options/{group}.py": "tests/engine/options/test_config.py"

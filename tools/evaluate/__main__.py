@@ -13,6 +13,7 @@ if __name__ == "__main__":  # before the imports: they take a while
     guard()
 
 import argparse
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,7 +105,7 @@ def _metrics(text: str) -> tuple[str, ...]:
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Predicts, scores, publishes, prints."""
+    """Predicts, scores, prints, publishes."""
     print("importing torch …", flush=True)
     from vision.artefacts.files import publish_json
     from vision.artefacts.writable import require_writable
@@ -118,6 +119,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from vision.engine.evaluation import coco_map, voc_ap
     from vision.engine.evaluation.predict import predict
     from vision.engine.evaluation.results import publish_results
+    from vision.engine.evaluation.scoring import Scoring
     from vision.engine.machine import choose_device
     from vision.engine.training.console import Console
     from vision.transforms import presets
@@ -157,18 +159,14 @@ def evaluate(arguments: argparse.Namespace) -> int:
     plain = presets.build("none", opened.detector.input_spec, seed=0, resize=arguments.resize)
     order = BatchSampler(len(data), arguments.batch_size, shuffle=False)
     loader = make_loader(data, plain, order, arguments.workers, pin_memory=device.type == "cuda")
-    with Console().task("evaluation", len(data)) as advance:
-        results = predict(
-            opened.detector.to(device), loader, device, data.original_category_ids,
-            score_threshold=arguments.score_threshold, advance=advance,
-        )  # fmt: skip
-    scores = coco_map.score(results, data, arguments.coco_backend)
-    publish_results(folder / found, results)
+    with Scoring(data, arguments.coco_backend) as scoring:
+        with Console().task("evaluation", len(data)) as advance:
+            results = predict(
+                opened.detector.to(device), loader, device, data.original_category_ids,
+                score_threshold=arguments.score_threshold, take=scoring.take, advance=advance,
+            )  # fmt: skip
+        scores = scoring.scores(results)
     voc = voc_ap.score(results, data) if "voc" in arguments.metrics else None
-    publish_json(
-        folder / METRICS,
-        {**metrics_file(scores, opened), **identity(opened, asked), **({"voc": asdict(voc)} if voc else {})},
-    )
     with_coco = "coco" in arguments.metrics
     if with_coco:
         print(report(scores, opened.checkpoint, arguments.score_threshold, folder / METRICS))
@@ -176,6 +174,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
         print(nothing_found(scores, opened.checkpoint, arguments.score_threshold))
     if voc:
         print("\n".join(["", *voc.table()]))
+    sys.stdout.flush()  # writing half a million detections takes longer than scoring them
+    publish_results(folder / found, results)
+    publish_json(
+        folder / METRICS,
+        {**metrics_file(scores, opened), **identity(opened, asked), **({"voc": asdict(voc)} if voc else {})},
+    )
     if with_coco and arguments.output is None and (beside := comparison(opened.folder, folder)):
         print(f"\n{beside}\n")
     print(f"{folder / METRICS}\n{folder / found} ({counted(len(results), 'detection')})")

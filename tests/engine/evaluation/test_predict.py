@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from torch import Tensor, nn
 from vision.core.boxes import xyxy_to_cxcywh
 from vision.core.sample import Batch, InputSpec
 from vision.engine.evaluation.predict import evaluation_mode, predict
+from vision.engine.evaluation.results import Results, from_xyxy_px, publish_results
 from vision.ssd.coding import BoxCoder
 from vision.ssd.variants import find
 
@@ -128,3 +132,18 @@ def test_modules_that_stood_still_in_training_stand_still_afterwards() -> None:
         assert not any(module.training for module in model.modules())
         raise RuntimeError
     assert [module.training for module in model.modules()] == [True, False, True]
+
+
+def test_the_results_file_is_what_json_writes(tmp_path: Path) -> None:
+    """To the byte, one detection a line, and nothing that JSON has no word for."""
+    found = from_xyxy_px(
+        np.array([3, 3, 10**12]), np.array([1, 90, 7]),
+        np.array([[0.0, 1e-3, 640.0, 99.9996], [1 / 3, 2, 7, 1e5], [1e-7, 0, 5, 6]]), np.array([1.0, 0.01, 3e-6]),
+    )  # fmt: skip
+    for results in (found, Results.empty()):
+        publish_results(tmp_path / "found.json", results)
+        lines = ",\n".join(json.dumps(row) for row in results.to_coco())
+        assert (tmp_path / "found.json").read_text() == f"[\n{lines}\n]\n"
+    with pytest.raises(ValueError, match=r"found\.json.*not finite"):
+        publish_results(tmp_path / "found.json", replace(found, scores=np.array([1, np.nan, 0])))
+    assert json.loads((tmp_path / "found.json").read_text()) == []

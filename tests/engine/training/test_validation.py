@@ -23,6 +23,7 @@ from vision.datasets.sampling import BatchSampler
 from vision.engine.distributed import Group
 from vision.engine.evaluation import coco_map
 from vision.engine.evaluation.results import Results
+from vision.engine.evaluation.scoring import Scoring
 from vision.engine.interrupt import StopRequest
 from vision.engine.training.console import Console
 from vision.engine.training.validation import LossMeter, validate
@@ -141,14 +142,14 @@ def validated(
     oracle, shown, scored = Oracle(), Shown(), []
     order = BatchSampler(IMAGES, BATCH, shuffle=False, rank=group.rank, world=group.world)
     shares = [[key.index for key in keys] for keys in order]
-    score = coco_map.score
+    score = Scoring.scores
 
-    def noting(results: Results, dataset: Any) -> coco_map.Scores:
+    def noting(self: Scoring, results: Results, *others: Any) -> coco_map.Scores:
         scored.extend(results.to_coco())
-        return score(results, dataset)
+        return score(self, results, *others)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(coco_map, "score", noting)
+        patch.setattr(Scoring, "scores", noting)
         metrics = validate(
             cast(Detector, oracle), map(shown.batch, shares), shown, SsdLoss(oracle.priors_cxcywh, oracle.coder),
             torch.device("cpu"), None, StopRequest(), group, True, console or Console(quiet=True), console is not None,

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vision.engine.evaluation.coco_map import require_known
-from vision.engine.evaluation.ground_truth import GroundTruth
+from vision.engine.evaluation.ground_truth import GroundTruth, require_known
 from vision.engine.evaluation.results import Results
 
 MOST_DETECTIONS = 100

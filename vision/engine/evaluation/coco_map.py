@@ -1,4 +1,4 @@
-"""COCO's 12 numbers and a table by class, from the reference implementation or a faster one that equals it.
+"""COCO's 12 numbers and a table by class.
 
 Legend: T IoU thresholds, R recall steps, K categories, A area ranges (all, small, medium, large), M detection
 limits (1, 10, 100).
@@ -9,18 +9,16 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.metadata
-import io
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from vision.engine.evaluation.ground_truth import GroundTruth, ground_truth_of
+from vision.engine.evaluation.backends import SCORERS, Computed
+from vision.engine.evaluation.ground_truth import GroundTruth, require_known, truth_of
 from vision.engine.evaluation.results import Results
 from vision.messages.advice import UserError
-from vision.messages.terminal import counted
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 """In the order of pycocotools' ``stats``."""
@@ -88,11 +86,16 @@ def score(results: Results, dataset: Any, backend: str = "auto") -> Scores:
     All images of the ground truth count, also those without detections or boxes; of a class those that are labelled with it. Raises ValueError for results
     of unknown images or categories (their ids are named) and for a backend that is not there.
     """
-    truth = dataset if isinstance(dataset, GroundTruth) else ground_truth_of(dataset)
+    truth = truth_of(dataset)
     require_known(results, truth)
-    results = truth.judged(results)
     name = choose_backend(backend)
-    precision, recall, thresholds, stats = _SCORERS[name](results, truth)
+    return as_scores(SCORERS[name](results, truth), results, truth, name)
+
+
+def as_scores(computed: Computed, results: Results, truth: GroundTruth, backend: str) -> Scores:
+    """What ``backend`` computed of ``results``, by name and by class."""
+    precision, recall, thresholds, stats = computed
+    results = truth.judged(results)
     return Scores(
         metrics={key: float(value) for key, value in zip(METRICS, stats, strict=True)},
         per_class=tuple(_class_scores(precision, recall, results, truth)),
@@ -100,8 +103,8 @@ def score(results: Results, dataset: Any, backend: str = "auto") -> Scores:
             Curve(*(table[_IOU_50, :, k, _ALL_AREAS, _HUNDRED].copy() for table in (precision, thresholds)))
             for k in _positions(truth)
         ),
-        backend=name,
-        version=importlib.metadata.version(name),
+        backend=backend,
+        version=importlib.metadata.version(backend),
         images=len(truth.image_ids),
         boxes=int((~truth.is_crowd).sum()),
         detections=len(results),
@@ -121,78 +124,6 @@ def choose_backend(wanted: str) -> str:
     return wanted
 
 
-def require_known(results: Results, truth: GroundTruth) -> None:
-    """Ids that the ground truth does not have would be left out without a word by the scorers."""
-    for kind, found, known in (
-        ("image", results.image_ids, truth.image_ids),
-        ("category", results.category_ids, np.array([row["id"] for row in truth.categories], np.int64)),
-    ):
-        strange = np.setdiff1d(found, known)
-        if len(strange):
-            shown = ", ".join(map(str, strange[:5].tolist())) + (" …" if len(strange) > 5 else "")
-            raise UserError(
-                f"results name {counted(len(strange), f'{kind} id')} that the ground truth does not have: {shown}; "
-                "they belong to another data set or split"
-            )
-
-
-# ---------------------------------------------------------------- the scorers
-
-Computed = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""precision (T, R, K, A, M), recall (T, K, A, M), score thresholds as precision, the 12 numbers."""
-
-
-def _with_pycocotools(results: Results, truth: GroundTruth) -> Computed:
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    with _quiet():
-        ground = COCO()
-        ground.dataset = truth.to_coco()
-        ground.createIndex()
-        if len(results):
-            found = ground.loadRes(results.rows())
-        else:  # loadRes([]) raises IndexError
-            found = COCO()
-            found.dataset = {**truth.to_coco(), "annotations": []}
-            found.createIndex()
-        return _run(COCOeval(ground, found, "bbox"))
-
-
-def _with_hotcoco(results: Results, truth: GroundTruth) -> Computed:
-    import hotcoco
-
-    with _quiet():
-        ground = hotcoco.COCO(truth.to_coco())
-        return _run(hotcoco.COCOeval(ground, ground.loadRes(results.rows()), "bbox"))
-
-
-def _run(evaluation: Any) -> Computed:
-    evaluation.evaluate()
-    evaluation.accumulate()
-    evaluation.summarize()
-    found = evaluation.eval
-    return found["precision"], found["recall"], found["scores"], np.asarray(evaluation.stats)
-
-
-_SCORERS: dict[str, Callable[[Results, GroundTruth], Computed]] = {
-    "pycocotools": _with_pycocotools,
-    "hotcoco": _with_hotcoco,
-}
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Both scorers print as they go; what they said is shown when they fail."""
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(said):
-            yield
-    except Exception:
-        sys.stderr.write(said.getvalue())
-        raise
-
-
 # ---------------------------------------------------------------- by class
 
 
@@ -200,6 +131,8 @@ def _class_scores(
     precision: np.ndarray, recall: np.ndarray, results: Results, truth: GroundTruth
 ) -> Iterator[ClassScores]:
     """``truth.categories`` in their order."""
+    by_id = np.sort([row["id"] for row in truth.categories])
+    found = np.bincount(np.searchsorted(by_id, results.category_ids), minlength=len(by_id))
     for row, k in zip(truth.categories, _positions(truth), strict=True):
         id_ = row["id"]
         curve = precision[:, :, k, _ALL_AREAS, _HUNDRED]  # (T, R)
@@ -213,7 +146,7 @@ def _class_scores(
             ar100=_defined_mean(recall[:, k, _ALL_AREAS, _HUNDRED]),
             boxes=int((own & ~truth.is_crowd).sum()),
             crowds=int((own & truth.is_crowd).sum()),
-            detections=int((results.category_ids == id_).sum()),
+            detections=int(found[k]),
         )
 
 

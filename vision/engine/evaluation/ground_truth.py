@@ -10,8 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vision.engine.evaluation.results import Results
+from vision.messages.advice import UserError
+from vision.messages.terminal import counted
 
 ARRAYS = ("image_ids", "heights", "widths", "first_box", "boxes_xyxy_px", "labels", "is_crowd", "area")
 
@@ -39,7 +42,7 @@ class GroundTruth:
     area: np.ndarray
     is_crowd: np.ndarray
     categories: tuple[dict[str, Any], ...]
-    unlabelled: Sequence[tuple[Sequence[int], Sequence[int]]] = ()
+    unlabelled: Sequence[tuple[ArrayLike, ArrayLike]] = ()
 
     def judged(self, results: Results) -> Results:
         """Without what may be right and has no box: detections of a class in images that are not labelled with it.
@@ -51,12 +54,27 @@ class GroundTruth:
             results = results.only(~unjudged)
         return results
 
+    def with_boxes(self, which: np.ndarray) -> GroundTruth:
+        """The same images with the boxes at ``which`` (places or bool) in that order."""
+        columns = ("box_image_ids", "category_ids", "boxes_xywh_px", "area", "is_crowd")
+        return replace(self, **{name: getattr(self, name)[which] for name in columns})
+
+    def with_images(self, which: np.ndarray) -> GroundTruth:
+        """The images at ``which`` in that order; the boxes stay."""
+        return replace(
+            self, image_ids=self.image_ids[which], heights=self.heights[which], widths=self.widths[which]
+        )
+
+    def images(self) -> list[dict[str, Any]]:
+        """As ``instances_*.json`` lists them, without names of files."""
+        sizes = zip(self.image_ids.tolist(), self.heights.tolist(), self.widths.tolist(), strict=True)
+        return [{"id": id_, "height": height, "width": width} for id_, height, width in sizes]
+
     def to_coco(self) -> dict[str, Any]:
         """A dict as ``instances_*.json`` has it, without segmentations.
 
         Annotations are numbered again from 1: pycocotools takes a match with annotation 0 for no match.
         """
-        sizes = zip(self.image_ids.tolist(), self.heights.tolist(), self.widths.tolist(), strict=True)
         columns = zip(
             self.box_image_ids.tolist(),
             self.category_ids.tolist(),
@@ -67,7 +85,7 @@ class GroundTruth:
         )
         return {
             "info": {},
-            "images": [{"id": id_, "height": height, "width": width} for id_, height, width in sizes],
+            "images": self.images(),
             "categories": [dict(row) for row in self.categories],
             "annotations": [
                 {
@@ -108,4 +126,25 @@ def ground_truth_of(dataset: Any) -> GroundTruth:
     """Of a data set of ``vision.datasets`` that keeps its boxes in arrays (``columns``)."""
     arrays = dict(zip(ARRAYS, dataset.columns(*ARRAYS), strict=True))
     truth = from_arrays(arrays, dataset.classes, dataset.original_category_ids)
-    return replace(truth, unlabelled=getattr(dataset, "unlabelled", ()))
+    unlabelled = getattr(dataset, "unlabelled", ())
+    return replace(truth, unlabelled=[(np.asarray(images), np.asarray(ids)) for images, ids in unlabelled])
+
+
+def truth_of(dataset: Any) -> GroundTruth:
+    """Of a data set, or the one that ``dataset`` is."""
+    return dataset if isinstance(dataset, GroundTruth) else ground_truth_of(dataset)
+
+
+def require_known(results: Results, truth: GroundTruth) -> None:
+    """Ids that the ground truth does not have would be left out without a word by the scorers: raises UserError."""
+    for kind, found, known in (
+        ("image", results.image_ids, truth.image_ids),
+        ("category", results.category_ids, np.array([row["id"] for row in truth.categories], np.int64)),
+    ):
+        strange = np.setdiff1d(found, known)
+        if len(strange):
+            shown = ", ".join(map(str, strange[:5].tolist())) + (" …" if len(strange) > 5 else "")
+            raise UserError(
+                f"results name {counted(len(strange), f'{kind} id')} that the ground truth does not have: {shown}; "
+                "they belong to another data set or split"
+            )

@@ -24,6 +24,9 @@ SCORE_THRESHOLD = 0.01
 Observer = Callable[[Tensor, Tensor, Batch], None]
 """Sees logits (N, P, C), offsets (N, P, 4) and the batch on the device: a validation loss in the same pass."""
 
+Taker = Callable[[np.ndarray, Results], None]
+"""Is given the ids (N,) of the images of a batch and what was found in them."""
+
 
 def predict(
     detector: Detector,
@@ -34,6 +37,7 @@ def predict(
     score_threshold: float = SCORE_THRESHOLD,
     amp_dtype: torch.dtype | None = None,
     observe: Observer | None = None,
+    take: Taker | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Results:
     """Detections of every image that ``loader`` gives; of one shard where the loader gives a shard.
@@ -41,6 +45,7 @@ def predict(
     :param original_category_ids: by label, ``[0, …]`` as the data set has it
     :param amp_dtype: autocast to it; None computes in float32
     :param observe: called for each batch, and then it is who judges outputs that are not finite
+    :param take: called behind each batch with what was found: ``Scoring.take``
     :param advance: called with the number of images of each batch once it is done, for a progress line
 
     The detector is in evaluation mode meanwhile and in its former mode afterwards. Post-processing is float32.
@@ -60,6 +65,8 @@ def predict(
                 observe(logits, offsets, on_device)
             found = detect(logits, offsets, detector, score_threshold=score_threshold)
             parts.append(_to_results(found, batch, categories))
+            if take is not None:
+                take(batch.image_ids.cpu().numpy(), parts[-1])
             if advance is not None:
                 advance(len(batch))
     return Results.concatenate(parts)
@@ -79,15 +86,12 @@ def _to_results(found: list[Detections], batch: Batch, categories: np.ndarray) -
     if not found:
         return Results.empty()
     counts = [len(one) for one in found]
-    table = torch.cat(
-        [
-            torch.cat(
-                [one.boxes_xyxy.double(), one.scores[:, None].double(), one.labels[:, None].double()], 1
-            )
-            for one in found
-        ]
+    columns = (
+        torch.cat([one.boxes_xyxy for one in found]),
+        torch.cat([one.scores for one in found])[:, None],
+        torch.cat([one.labels for one in found])[:, None],
     )
-    rows = table.cpu().numpy()
+    rows = torch.cat([column.double() for column in columns], 1).cpu().numpy()
     height_width = np.repeat(batch.original_hw.cpu().numpy(), counts, axis=0)  # (D, 2)
     return from_xyxy_px(
         np.repeat(batch.image_ids.cpu().numpy(), counts),

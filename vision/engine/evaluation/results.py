@@ -5,7 +5,6 @@ Legend: D detections over all images.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +93,12 @@ def from_xyxy_px(
 
 
 def publish_results(path: Path, results: Results) -> None:
-    """Writes ``results`` as a JSON list, one detection a line."""
-    lines = (json.dumps(row, allow_nan=False) for row in results.to_coco())
+    """Writes ``results`` as a JSON list, one detection a line. Raises ValueError for numbers that are not finite."""
+    if not (np.isfinite(results.boxes_xywh_px).all() and np.isfinite(results.scores).all()):
+        raise ValueError(f"{path}: JSON has no numbers that are not finite")
+    columns = (results.image_ids, results.category_ids, *results.boxes_xywh_px.T, results.scores)
+    lines = [  # as json.dumps writes each, in less than half the time
+        f'{{"image_id": {image}, "category_id": {category}, "bbox": [{x!r}, {y!r}, {w!r}, {h!r}], "score": {score!r}}}'
+        for image, category, x, y, w, h, score in zip(*(each.tolist() for each in columns), strict=True)
+    ]
     publish_bytes(path, ("[\n" + ",\n".join(lines) + "\n]\n").encode())

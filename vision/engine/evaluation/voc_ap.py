@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from vision.engine.evaluation.coco_map import UNDEFINED, require_known
-from vision.engine.evaluation.ground_truth import GroundTruth, ground_truth_of
+from vision.engine.evaluation.coco_map import UNDEFINED
+from vision.engine.evaluation.ground_truth import GroundTruth, require_known, truth_of
 from vision.engine.evaluation.results import Results
 from vision.messages.advice import shown
 
@@ -84,7 +84,7 @@ def score(results: Results, dataset: Any) -> VocScores:
 
     Raises UserError for results of unknown images or categories.
     """
-    truth = dataset if isinstance(dataset, GroundTruth) else ground_truth_of(dataset)
+    truth = truth_of(dataset)
     require_known(results, truth)
     results = truth.judged(results)
     rows = tuple(_by_class(results, truth))

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from vision.core.sample import Batch
 from vision.engine.distributed import Group
-from vision.engine.evaluation import coco_map, voc_ap
+from vision.engine.evaluation import voc_ap
 from vision.engine.evaluation.coco_map import Scores
 from vision.engine.evaluation.predict import evaluation_mode, predict
 from vision.engine.evaluation.results import Results
+from vision.engine.evaluation.scoring import Scoring
 from vision.engine.interrupt import StopRequest
 from vision.engine.training.console import Console
 from vision.ssd.losses.detection import SsdLoss
@@ -81,19 +82,15 @@ def validate(
     loader = until_asked(loader, stop, group, device)
     with console.task("validation", share_of(len(dataset), group)) as advance:
         if with_map:
-            results = predict(
-                detector, loader, device, dataset.original_category_ids,
-                amp_dtype=amp_dtype, observe=meter, advance=advance,
-            )  # fmt: skip
-            metrics = meter.metrics()  # without a loss there are no detections that could be scored
-            return {
-                **metrics,
-                **(
-                    _scores(results, dataset, group, console, with_voc, take)
-                    if math.isfinite(metrics["val_loss"])
-                    else {}
-                ),
-            }
+            with Scoring(dataset) as scoring:
+                results = predict(
+                    detector, loader, device, dataset.original_category_ids,
+                    amp_dtype=amp_dtype, observe=meter, take=scoring.take, advance=advance,
+                )  # fmt: skip
+                metrics = meter.metrics()  # without a loss there are no detections that could be scored
+                if math.isfinite(metrics["val_loss"]):
+                    metrics.update(_scores(results, scoring, dataset, group, console, with_voc, take))
+                return metrics
         with evaluation_mode(detector), torch.inference_mode():
             for batch in loader:
                 on_device = batch.to(device, non_blocking=True)
@@ -129,14 +126,14 @@ def until_asked(
 
 
 def _scores(
-    results: Results, dataset: Any, group: Group, console: Console, with_voc: bool,
+    results: Results, scoring: Scoring, dataset: Any, group: Group, console: Console, with_voc: bool,
     take: Callable[[Validated], None] | None,
 ) -> dict[str, float]:  # fmt: skip
     """The shards of all processes scored once, by the first."""
-    shards, scores = group.gather(results), {}
+    shards, scores = group.gather((results, scoring.matched())), {}
     if group.is_main:
-        found = Results.concatenate(shards)
-        scored = coco_map.score(found, dataset)
+        found = Results.concatenate([own for own, _ in shards])
+        scored = scoring.scores(found, [matches for _, matches in shards[1:]])
         scores = dict(scored.metrics)
         if take is not None:
             take((scored, found))
