@@ -79,7 +79,9 @@ FAULTS: tuple[Fault, ...] = (
         ("labels one too small", "pairs % objects.shape[2] + 1", "pairs % objects.shape[2]"),
         ("softmax over priors", "torch.softmax(logits, dim=-1)", "torch.softmax(logits, dim=1)"),
         ("background where an object is sure", "1 - objects.amax(dim=-1, keepdim=True)", "objects.amax(dim=-1, keepdim=True)"),
-        ("suppression in float32", "boxes.double(), scores.double()", "boxes, scores"),
+        ("suppression in float32", "chosen.double() + 2 * labels[..., None], values.double()", "chosen + 2 * labels[..., None], values"),
+        ("classes suppress each other", "+ 2 * labels[..., None]", "+ 0 * labels[..., None]"),
+        ("infinite outputs are finite", "end.isfinite() for", "~end.isnan() for"),
     ),
     *rows(
         "vision/nn/input_channels.py", "tests/nn/test_input_channels.py",
@@ -192,6 +194,15 @@ FAULTS: tuple[Fault, ...] = (
         ("annotations numbered from 0", "enumerate(columns, start=1)", "enumerate(columns, start=0)"),
         ("crowds are objects", '"iscrowd": int(crowd)', '"iscrowd": 0'),
         ("what nobody has labelled is found wrongly", "results = results.only(~unjudged)", "pass"),
+    ),
+    *rows(
+        "vision/engine/evaluation/backends.py", "tests/engine/evaluation/test_scoring.py",
+        ("boxes in the order of the file", 'by_image.with_boxes(np.argsort(truth.box_image_ids, kind="stable"))', "by_image"),
+        ("what other processes have matched is lost", "self._matched = type(self._matched).merge(one._matched for one in every)", "pass"),
+    ),
+    *rows(
+        "vision/engine/evaluation/scoring.py", "tests/engine/evaluation/test_scoring.py",
+        ("the thread outlives an interruption", "self._thread.shutdown(wait=True, cancel_futures=True)", "self._thread.shutdown(wait=False)"),
     ),
     *rows(
         "vision/engine/evaluation/results.py", "tests/engine/evaluation/test_predict.py tests/engine/evaluation/test_coco_map.py",

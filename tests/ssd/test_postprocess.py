@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torchvision.models.detection._utils import BoxCoder as TorchvisionCoder
 from torchvision.models.detection.ssd import SSD
+from torchvision.ops import batched_nms
 
 from vision.core.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from vision.ssd.coding import BoxCoder
-from vision.ssd.postprocess import detect, sigmoids
+from vision.ssd.postprocess import are_finite, best, detect, sigmoids
 from vision.ssd.variants import find
 
 
@@ -54,6 +55,31 @@ def test_it_is_torchvisions_when_every_candidate_is_looked_at(random_boxes, limi
         torch.testing.assert_close(ours.scores, expected["scores"])
         torch.testing.assert_close(ours.boxes_xyxy, expected["boxes"], atol=1e-5, rtol=1e-5)
         assert len(ours) > 10
+
+
+@pytest.mark.parametrize("digits", [6, 2], ids=["few ties", "many ties"])
+@pytest.mark.parametrize("candidates", [60, 400])
+def test_a_batch_is_each_image_by_itself_to_the_bit(random_boxes, candidates, digits):
+    """Against torchvision's suppression by class, one image after the other; one has nothing above the threshold."""
+    boxes = torch.stack([random_boxes(seed, 300) for seed in range(4)])
+    scores = torch.rand(4, 300, 7, generator=torch.Generator().manual_seed(9)).round(decimals=digits)
+    scores[2] = 0.01
+    found = best(scores, boxes, 0.3, 0.45, candidates, 50)
+    for image, ours in enumerate(found):
+        values, pairs = scores[image, :, 1:].flatten().topk(candidates)
+        above = values > 0.3
+        values, labels, own = values[above], pairs[above] % 6 + 1, boxes[image][pairs[above] // 6]
+        kept = batched_nms(own.double(), values.double(), labels, 0.45)[:50]
+        assert torch.equal(ours.boxes_xyxy, own[kept]) and torch.equal(ours.labels, labels[kept])
+        assert torch.equal(ours.scores, values[kept]) and bool(len(kept)) == (image != 2)
+
+
+@pytest.mark.parametrize("odd", [torch.nan, torch.inf, -torch.inf])
+def test_one_value_that_is_not_finite_is_seen(odd):
+    outputs = torch.zeros(2, 5, 3), torch.full((2, 5, 4), 3e38), torch.zeros(0, 5, 3)
+    assert are_finite(*outputs) and are_finite(outputs[2])
+    outputs[1][1, 2, 3] = odd
+    assert not are_finite(*outputs) and not are_finite(outputs[1].half())
 
 
 def test_promises_on_the_real_net(detector):

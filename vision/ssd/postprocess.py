@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms
+from torchvision.ops import nms
 
 from vision.core.sample import Detections
 
@@ -29,7 +29,8 @@ SCORE_FUNCTIONS = {"softmax": lambda logits: torch.softmax(logits, dim=-1), "sig
 
 def are_finite(*outputs: Tensor) -> bool:
     """Whether a network's outputs (of any shape) hold neither NaN nor infinite values."""
-    return bool(torch.stack([output.isfinite().all() for output in outputs]).all())  # one look at the device
+    ends = [end.isfinite() for output in outputs if output.numel() for end in output.aminmax()]  # NaN is both
+    return bool(torch.stack(ends).all()) if ends else True  # one look at the device
 
 
 @torch.no_grad()
@@ -85,15 +86,11 @@ def best(
     values, pairs = competing.topk(min(candidates, competing.shape[1]), dim=1)  # (N, D)
     labels, prior = pairs % objects.shape[2] + 1, pairs // objects.shape[2]
     chosen = boxes.gather(1, prior[..., None].expand(-1, -1, 4))
-    keep = values > score_threshold
-    return [
-        _suppress(chosen[i, keep[i]], values[i, keep[i]], labels[i, keep[i]], iou_threshold, limit)
-        for i in range(len(scores))
-    ]
-
-
-def _suppress(boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: float, limit: int) -> Detections:
-    """One image: (D, 4), (D,), (D,) → what is left of it, best first."""
-    # float64: classes are kept apart by moving their boxes, which costs float32 the digits of small boxes
-    kept = batched_nms(boxes.double(), scores.double(), labels, iou_threshold)[:limit]
-    return Detections(boxes[kept], scores[kept], labels[kept])
+    counts = (values > score_threshold).sum(dim=1).tolist()  # best first; one look at the device
+    # classes are kept apart by moving their boxes, which costs float32 the digits of small ones; float64 has them to 2⁻⁴⁵ here
+    apart, ranked = chosen.double() + 2 * labels[..., None], values.double()
+    found = []
+    for i, count in enumerate(counts):
+        kept = nms(apart[i, :count], ranked[i, :count], iou_threshold)[:limit]
+        found.append(Detections(chosen[i, kept], values[i, kept], labels[i, kept]))
+    return found
