@@ -129,7 +129,8 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
         session = start.open_logs(session, state, plan)
     report.begin(session, state, plan, host, initial_weights, fitted.describe())
     try:
-        finished = fit(state, session)
+        with start.lost_pages_told(session):
+            finished = fit(state, session)
     finally:
         console.end()
         try:

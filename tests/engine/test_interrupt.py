@@ -154,6 +154,32 @@ def test_killed_while_the_device_makes_its_images(packed: Path, tmp_path: Path) 
     assert_equal_ends(run, reference)
 
 
+def test_a_pack_that_is_cut_under_the_trainer_ends_it_with_words(packed: Path, tmp_path: Path) -> None:
+    """As a disk that fails would, by SIGBUS in one of the threads; the last checkpoint is good."""
+    root = Path(shutil.copytree(packed, tmp_path / "root"))
+    run, reference, pixels = (
+        tmp_path / "run",
+        tmp_path / "reference",
+        root / "packs/train2017.rgb-96/pixels.bin",
+    )
+    line = ("--feed=rgb-96", "--epochs=1", "--batch-size=2", "--workers=1")
+    whole = pixels.read_bytes()
+    run_through(root, reference, *line)
+    process = start(root, run, *line)
+    wait_for_step(run, 2, process)  # of 8, of which 2 are made ahead
+    os.truncate(pixels, 0)
+    said, _ = process.communicate(timeout=200)
+    assert process.returncode == -signal.SIGBUS, said
+    assert f"packed images cannot be read any more: {pixels.parent}\n  why: " in said
+    assert f"verify --deep --root {root} && python train_ssd.py --resume {run}\n" in said
+    process = start(root, run, *line)
+    said, _ = process.communicate(timeout=200)
+    assert process.returncode == 1 and "pixels.bin has 0 bytes, expected" in said
+    pixels.write_bytes(whole)
+    run_through(root, run, *line)
+    assert_equal_ends(run, reference)
+
+
 FEEDS = ["jpeg-96", "yuv420-96", "rgb-96", "device:yuv420-96", "device:rgb-96"]
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.engine.tiny_runs import assert_same_run
+from tests.datasets.packed.test_detection import make
+from tests.engine.tiny_runs import TINY, assert_same_run
+from tests.printed import ODD, Printed
 from vision.artefacts import log
 from vision.engine.checkpoints.checkpoint import find, load
 from vision.engine.checkpoints.folder import RunFolder
@@ -18,6 +23,7 @@ from vision.engine.evaluation.kept import read_kept
 from vision.engine.state import TrainState
 from vision.engine.training import loop
 from vision.engine.training.session import Session
+from vision.images.packs import bus_error
 
 Metrics = dict[str, float]
 
@@ -154,3 +160,33 @@ def test_a_report_changes_no_bit_of_a_run(
     assert "the detections of this validation are not kept" in said and "warning: no report: " in said
     assert (tmp_path / "blocked/report.html").read_text() == "mine"
     assert_same_run(tmp_path / "with", tmp_path / "blocked")
+
+
+def test_a_pack_that_is_cut_between_two_epochs_is_named(
+    miniature_root: Path, train: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], printed: Printed,
+) -> None:  # fmt: skip
+    """By its size, before anything is read: no SIGBUS, no image of zeros; once it is whole again the run ends as it would have."""
+    root, whole, run = (tmp_path / ODD / name for name in ("root", "whole", "run"))
+    pixels = make(Path(shutil.copytree(miniature_root, root)), "rgb-64") / "packs/train2017.rgb-64/pixels.bin"
+    line = ["--datasets", root, *TINY, "--epochs=2", "--feed=rgb-64"]
+    assert train(*line, "--checkpoint-folder", whole) == 0
+    sound, finish, words = pixels.read_bytes(), loop.finish_epoch, list[str]()
+
+    def cut(state: TrainState, session: Session) -> dict[str, Any]:
+        row = finish(state, session)
+        os.truncate(pixels, len(sound) - 1)
+        return row
+
+    monkeypatch.setattr(loop, "finish_epoch", cut)
+    monkeypatch.setattr(bus_error, "told", lambda said: nullcontext(words.append(said)))
+    assert train(*line, "--checkpoint-folder", run) == 1
+    said = capsys.readouterr().err
+    assert "cannot be used\n  why: pixels.bin has lost 1 byte since it was opened\n  fix: " in said
+    assert "--format rgb --size 64 --force" in said
+    monkeypatch.undo()
+    pixels.write_bytes(sound)
+    printed(
+        words[0], "vision/engine/training/start.py:lost_pages_told"
+    )  # what is said where nothing else can be: and resume
+    assert_same_run(run, whole)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from vision.datasets.loading import Loader
+from vision.datasets.packed.threads import ThreadLoader
 from vision.engine.checkpoints.checkpoint import find, load
 from vision.engine.options.config import build
 from vision.engine.training import report
@@ -29,7 +32,7 @@ def test_one_and_many(
     monkeypatch.setattr(report, "CORES", 0)
     assert train(*tiny, *line) == 0
     said = capsys.readouterr().out
-    for words in ("16 training images, 8 validation images, 80 classes; 1 worker on 0 cores\n", "1 image a step, 16 steps an epoch",
+    for words in ("16 training images, 8 validation images, 80 classes; 1 worker process on 0 cores\n", "1 image a step, 16 steps an epoch",
                   "1 CPU thread\n", "mb2-ssd-lite × 0.1, 64×64 px, ",
                   "note: --net MB2_SSD_Lite: taken as mb2-ssd-lite\n"):  # fmt: skip
         assert words in said, said
@@ -37,6 +40,15 @@ def test_one_and_many(
     assert load(find(tmp_path / "run")).args["net"] == "mb2-ssd-lite"
     assert "stopped after step 1 as asked, and saved at step 1\n" in said
     assert f"resume:    python train_ssd.py --resume {tmp_path / 'run'}\n" in said
+
+
+@pytest.mark.parametrize(
+    ("loader", "workers", "said"),
+    [(ThreadLoader, 2, "2 threads for the pack"), (Loader, 2, "2 worker processes"), (Loader, 0, "read in this process")],
+)  # fmt: skip
+def test_what_makes_the_batches(loader: type, workers: int, said: str) -> None:
+    session = SimpleNamespace(train=object.__new__(loader), config=SimpleNamespace(workers=workers))
+    assert report._fed_by(session) == said  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

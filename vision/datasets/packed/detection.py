@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +17,10 @@ from vision.images.formats import BadImage
 from vision.images.packs.file import PackFile as PackFile
 from vision.images.packs.pixels import YUV_TO_RGB as YUV_TO_RGB
 from vision.images.packs.pixels import planes, to_rgb
-from vision.images.packs.record import list_digest, raw_shape
+from vision.images.packs.record import PIXELS, list_digest, raw_shape
 from vision.messages.advice import command, shown
 from vision.messages.system_errors import in_words
+from vision.messages.terminal import counted
 
 JPEG_FEED = "jpeg"
 """The word for the image files themselves."""
@@ -67,6 +69,22 @@ class PackedDetection(CocoDetection):
         if record.format in AS_STORED:
             return self.pack.bytes_of(index).reshape(raw_shape(record.format, record.size))
         return self.pack.rgb(index)
+
+
+def packed_parts(data: Any) -> list[PackedDetection]:
+    """Of a data set or of several as one, those that are fed from packs."""
+    return [part for part in data.parts if isinstance(part, PackedDetection)]
+
+
+def require_whole(data: Any) -> None:
+    """Raises DatasetError where a pack that ``data`` maps has been cut since it was opened. A look at sizes."""
+    for part in packed_parts(data):
+        if lost := part.pack.lost_bytes():
+            name, why = (
+                part.pack.folder.name.partition(".")[2],
+                f"{PIXELS} has lost {counted(lost, 'byte')} since it was opened",
+            )
+            raise _unusable(part.pack.folder, why, part.root, name, "--force")
 
 
 def stored_hw(image: np.ndarray) -> tuple[int, int]:

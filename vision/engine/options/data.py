@@ -37,6 +37,7 @@ class DataOptions:
         "auto", "training images: jpeg = the files; pack = that of python -m pipeline.pack, or its name, as yuv420-384; device = a raw pack "
         "that the GPU makes images of (device:NAME); auto = the one pack there is, on a GPU by device; on resume what the run has", DATA, "named", metavar="NAME")  # fmt: skip
     workers: int = option(
-        min(6, CORES), "processes that read and augment images; 0 = in the training process. Changes no result",
+        min(6, CORES), "processes that read and augment image files, or draw for --feed device; threads for other packs; 0 = in the "
+        "training process. Changes no result",
         DATA, "free", aliases=("--num-workers",), low=0, high=512,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from vision.datasets.contract import SampleError
+from vision.datasets.packed.detection import require_whole
 from vision.engine.checkpoints import checkpoint
 from vision.engine.evaluation.coco_map import Scores
 from vision.engine.evaluation.kept import KeptFacts, keep
@@ -62,7 +63,8 @@ def _agree(session: Session) -> None:
 
 
 def train_epoch(state: TrainState, session: Session) -> None:
-    """The steps of the current epoch that are not done yet."""
+    """The steps of the current epoch that are not done yet. Raises DatasetError where a mapped file was cut meanwhile."""
+    require_whole(session.train.samples.dataset)
     session.order.set_epoch(state.epoch, state.step_in_epoch)
     training_mode(state.model, session.config.freeze_bn)
     session.console.restart()

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from vision.datasets.packed.threads import ThreadLoader
 from vision.engine.evaluation.coco_map import UNDEFINED
 from vision.engine.machine import Machine
 from vision.engine.options.config import TrainConfig
@@ -63,7 +64,7 @@ def _rows(
         f"{', '.join(map(shown, config.datasets))}: {counted(session.facts.data['train']['images'], 'training image')}, "
         f"{counted(len(session.validation_data), 'validation image')}"
         f"{f' of {shown(config.validation_dataset)}' if config.validation_dataset else ''}, "
-        f"{counted(len(session.facts.classes) - 1, 'class')}; {counted(config.workers, 'worker')}"
+        f"{counted(len(session.facts.classes) - 1, 'class')}; {_fed_by(session)}"
         + (f" on {counted(CORES, 'core')}" if config.workers > CORES else "")
     )
     net = (
@@ -96,6 +97,14 @@ def _rows(
         ("augmentation", config.augment),
         *images,
     ]
+
+
+def _fed_by(session: Session) -> str:
+    """What makes the training's batches."""
+    workers = session.config.workers
+    if isinstance(session.train, ThreadLoader):
+        return f"{counted(workers, 'thread')} for the pack"
+    return counted(workers, "worker process") if workers else "read in this process"
 
 
 def _named(config: TrainConfig) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from vision.datasets.packed.detection import packed_parts
 from vision.engine.checkpoints import checkpoint
+from vision.engine.checkpoints.find_runs import resume_with
 from vision.engine.checkpoints.folder import RunFolder
 from vision.engine.model import make_ema
 from vision.engine.optim import Schedule
@@ -18,6 +21,8 @@ from vision.engine.runs.run_card import card
 from vision.engine.runs.truncate_logs import truncate_logs
 from vision.engine.state import TrainState
 from vision.engine.training.session import Session
+from vision.images.packs import bus_error
+from vision.messages.advice import command, shown
 from vision.messages.terminal import counted
 from vision.ssd.model import Detector
 
@@ -69,3 +74,16 @@ def rewind(state: TrainState, plan: Plan, removed: int) -> Plan:
     if removed:
         notes.append(f"{plan.run}: removed {counted(removed, 'unfinished file')} of a killed session")
     return dataclasses.replace(plan, notes=(*plan.notes, *notes))
+
+
+def lost_pages_told(session: Session) -> AbstractContextManager[None]:
+    """While packs are mapped: a disk that gives none of their bytes ends this process with words (``bus_error``)."""
+    parts = packed_parts(session.train.samples.dataset)
+    if not parts:
+        return nullcontext()
+    verify = " && ".join(command("python -m pipeline verify --deep", "--root", part.root) for part in parts)
+    return bus_error.told(
+        f"train_ssd.py: packed images cannot be read any more: {', '.join(shown(part.pack.folder) for part in parts)}\n"
+        "  why: the system has no bytes for a place that is mapped (SIGBUS): the disk fails, or the file was cut\n"
+        f"  fix: look at the disk (dmesg, smartctl), then: {verify} && {resume_with(session.run.path)}"
+    )

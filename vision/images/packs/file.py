@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -42,9 +43,11 @@ class PackFile:
         record, found = self.record, (self.folder / PIXELS).stat().st_size
         if found != record.bytes:
             raise ValueError(f"{PIXELS} has {found:,} bytes, expected {record.bytes:,}")
-        self.pixels: np.ndarray = (
-            np.asarray(np.memmap(self.folder / PIXELS, np.uint8, "r")) if found else np.empty(0, np.uint8)
-        )
+        self.pixels: np.ndarray = np.empty(0, np.uint8)
+        if found:
+            with (self.folder / PIXELS).open("rb") as file:
+                self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self.pixels = np.frombuffer(self._mapped, np.uint8)
         self.crc32 = np.load(self.folder / CRC32, allow_pickle=False)
         if record.format == JPEG:
             self.first_byte = np.load(self.folder / FIRST_BYTE, allow_pickle=False)
@@ -76,9 +79,18 @@ class PackFile:
         return np.load(self.folder / SOURCE_CRC32, allow_pickle=False)
 
     def damaged(self, indices: Iterable[int], tick: Callable[[], None] = lambda: None) -> int | None:
-        """The first of ``indices`` whose record has not its CRC-32; None where all have."""
-        for index in indices:
-            tick()
-            if zlib.crc32(self.bytes_of(index).data) != self.crc32[index]:
-                return index
+        """The first of ``indices`` whose record has not its CRC-32; None where all have.
+
+        Read, not mapped: a disk that fails is an OSError here, not the end of the process (``bus_error``).
+        """
+        with (self.folder / PIXELS).open("rb") as file:
+            for index in indices:
+                tick()
+                file.seek(first := int(self.first_byte[index]))
+                if zlib.crc32(file.read(int(self.first_byte[index + 1]) - first)) != self.crc32[index]:
+                    return index
         return None
+
+    def lost_bytes(self) -> int:
+        """How many the file that is mapped has lost since: where it was cut, nothing can be read behind that place."""
+        return self.record.bytes - self._mapped.size() if len(self.pixels) else 0
