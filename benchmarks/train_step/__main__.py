@@ -7,8 +7,8 @@
 mb2-ssd-lite with 81 classes, each way in a process of its own: the first as the ancestors' step is, in its default
 environment (``ancestor.py``; without the matching, which its data workers do), then the plain float32 step, the trainer's
 by default, and with named options. They step in turns, so that whatever else the machine does falls on all of them;
-ratios are of the same turn, with their least and most. Gradients are those of the first step, beside the plain one's:
-|difference| / |plain|. The batch is the same one each time and is on the host, where a loader leaves it: what feeding costs
+ratios are of the same turn, with their least and most. Gradients are those of the first step, compared with the same step
+in float64, with --quick with the ancestors': |difference| / |compared with|. The batch is the same one each time and is on the host, where a loader leaves it: what feeding costs
 is in ``benchmarks.feeding``. A way that this device or installation does not have is named with the reason.
 """
 
@@ -35,8 +35,8 @@ import torch
 
 from benchmarks.results import device as processor
 from benchmarks.results import publish, today
-from benchmarks.train_step.ways import ANCESTOR, DEFAULT, PLAIN, WAYS, difference
-from benchmarks.train_step.worker import Worker
+from benchmarks.train_step.ways import ANCESTOR, DEFAULT, EXACT, PLAIN, WAYS, difference
+from benchmarks.train_step.worker import WARM, Worker
 from vision.engine.machine import choose_device
 
 Seconds = list[tuple[float, float]]
@@ -44,23 +44,33 @@ Seconds = list[tuple[float, float]]
 DEFAULT_BAR, BEST_BAR = 4.0, 5.0
 ON_A_CPU = [ANCESTOR, PLAIN, DEFAULT, "fused, compile"]
 """What has no bfloat16 is slower with it; and each way keeps up to 5.5 GB at batch 24."""
-QUICK = {"batch_size": 8, "rounds": 3, "ways": [ANCESTOR, PLAIN, DEFAULT]}
+QUICK = {"batch_size": 8, "rounds": 3, "ways": [ANCESTOR, DEFAULT]}
 WHOLE = {"batch_size": 24, "rounds": 7, "ways": None}
 
 
 def measure(
-    told: dict[str, Any], ways: Sequence[str], threads: int, rounds: int
+    told: dict[str, Any], ways: Sequence[str], threads: int, rounds: int, exact: bool
 ) -> tuple[dict[str, Seconds], dict[str, dict[str, Any]]]:
-    """Way → its turns; way → what else is known: ``why`` it is not to be had, or ``bytes``, ``ready_s``, ``gradients``."""
+    """Way → its turns; way → what else is known: ``why`` it is not to be had, or ``bytes``, ``ready_s``, ``gradients``: their
+    distance from those in float64 where ``exact``, else from those of the first way."""
     with tempfile.TemporaryDirectory() as folder:
-        files = {way: Path(folder, str(number)) for number, way in enumerate(ways)}
+        files = {way: Path(folder, str(number)) for number, way in enumerate([EXACT, *ways])}
         workers, facts = {}, {}
+
+        def begun(way: str, warm: int) -> Worker:
+            return Worker(
+                {"way": way, "config": told, "threads": threads, "gradients": str(files[way]), "warm": warm}
+            )
+
+        if exact:
+            reference = begun(EXACT, warm=1)
+            print(
+                f"{EXACT}: gradients after {reference.wait()['ready_s']:.1f} s", file=sys.stderr, flush=True
+            )
+            reference.close()
         try:
             for way in ways:
-                worker = Worker(
-                    {"way": way, "config": told, "threads": threads, "gradients": str(files[way])}
-                )
-                workers[way] = worker
+                worker = workers[way] = begun(way, WARM)
                 facts[way] = worker.wait()
                 ready = "ready after {ready_s:.1f} s" if "ready_s" in facts[way] else "{why}"
                 print(f"{way}: {ready.format(**facts[way])}", file=sys.stderr, flush=True)
@@ -71,10 +81,9 @@ def measure(
         finally:
             for worker in workers.values():
                 worker.close()
-        if PLAIN in turns:
-            plain = torch.load(files[PLAIN], weights_only=True)
-            for way in turns:
-                facts[way]["gradients"] = difference(torch.load(files[way], weights_only=True), plain)
+        right = torch.load(files[EXACT if exact else next(iter(turns))], weights_only=True)
+        for way in turns:
+            facts[way]["gradients"] = difference(torch.load(files[way], weights_only=True), right)
     return turns, facts
 
 
@@ -126,14 +135,18 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--quick", action="store_true", help="batches of 8, 3 rounds, without what is slow to begin; no file")
+    add(
+        "--quick",
+        action="store_true",
+        help="batches of 8, 3 rounds, the ancestors' step and the trainer's alone; no file",
+    )
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N (%(default)s)")
     add("--batch-size", type=int, metavar="N", help="images a step (24; 8 with --quick)")
     add("--resolution", type=int, default=300, metavar="PX", help="width and height (%(default)s)")
     add("--threads", type=int, default=0, metavar="N", help="CPU threads; 0 = torch's default (%(default)s)")
     add("--rounds", type=int, metavar="N", help="turns (7; 3 with --quick)")
     add("--ways", nargs="+", choices=list(WAYS), metavar="WAY",
-        help=f"of {', '.join(map(repr, WAYS))} (all; on a CPU the first three and fused, compile; with --quick the first three)")  # fmt: skip
+        help=f"of {', '.join(map(repr, WAYS))} (all; on a CPU the first three and fused, compile; with --quick the first and the third)")  # fmt: skip
     add("--no-file", action="store_true", help="print only")
     return parser
 
@@ -148,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     told = {"device": str(device), "batch_size": images, "resolution": [asked.resolution]}
     threads = asked.threads or torch.get_num_threads()
     before = os.getloadavg()[0]
-    turns, facts = measure(told, ways, threads, rounds)
+    turns, facts = measure(told, ways, threads, rounds, exact=device.type == "cpu" and not asked.quick)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else "on the CPU"
     lines = [
         f"# A training step of mb2-ssd-lite, {processor()}, {where}, {today()}",

@@ -23,12 +23,15 @@ LR = 1e-3
 NEGATIVES_PER_POSITIVE = 3
 
 
-def stepper(model: Detector, batch: Batch) -> Callable[[], dict[str, float]]:
-    """One step each time it is called."""
+def stepper(
+    model: Detector, batch: Batch, dtype: torch.dtype = torch.float32
+) -> Callable[[], dict[str, float]]:
+    """One step each time it is called. What it is to compute is the same in each ``dtype``: matched in float32."""
     seed_everything(0)
-    optimizer = torch.optim.Adam(model.parameters(), lr=LR)
-    images = model.input_spec.normalise(batch.images)
     offsets, labels = targets(model, batch)
+    offsets, images = offsets.to(dtype), model.input_spec.normalise(batch.images).to(dtype)
+    model.to(dtype)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LR)
     model.train()
 
     def step() -> dict[str, float]:

@@ -32,6 +32,8 @@ BOXES_PER_IMAGE = 7  # COCO's mean
 UNUSED: Any = None
 """What a step does not look at."""
 ANCESTOR, PLAIN, DEFAULT = "ancestor-like", "plain float32", "default"
+EXACT = "float64"
+"""What gradients are compared with: no way to train, and not timed."""
 NO_HELP = {"amp": "off", "channels_last": False}
 """What the trainer's own defaults are faster than."""
 WAYS: dict[str, dict[str, Any]] = {
@@ -45,7 +47,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "bf16, fused, compile": {"amp": "bf16", "fused": True, "compile": True},
     "bf16, fused, compile, graphs": {"amp": "bf16", "fused": True, "compile": True, "cuda_graphs": True},
 }
-BY_ITSELF = (ANCESTOR, PLAIN)
+BY_ITSELF = (ANCESTOR, PLAIN, EXACT)
 """Ways that leave the allocator as it is."""
 
 
@@ -75,15 +77,16 @@ def step_of(way: str, told: dict[str, Any]) -> Step:
     """Raises ValueError where this device or installation cannot do what the way needs."""
     if way not in BY_ITSELF:
         machine.keep_freed_memory()
-    config = build({**told, **WAYS[way]})
+    config = build({**told, **WAYS.get(way, NO_HELP)})
     device = machine.choose_device(config.device)
     batch = a_batch(config.batch_size, InputSpec(config.resolution[0], config.resolution[-1]))
     if device.type == "cuda":
         batch = batch.pin_memory()
     seed_everything(0)
     model = to_device(build_from(config, CLASSES), config, device)
-    if way == ANCESTOR:
-        return Step(model, ancestor.stepper(model, batch.to(device)))
+    if way in (ANCESTOR, EXACT):
+        dtype = torch.float64 if way == EXACT else torch.float32
+        return Step(model, ancestor.stepper(model, batch.to(device), dtype))
     return Step(model, _stepper(model, config, device, batch))
 
 

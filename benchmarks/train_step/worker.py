@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 WARM = 3
+"""Steps before any is timed: memory is allocated, kernels are chosen."""
 PROGRAM = "import json, sys; from benchmarks.train_step.worker import main; main(json.loads(sys.argv[1]))"
 
 
@@ -76,7 +77,7 @@ def main(told: dict[str, Any]) -> None:
     began = time.perf_counter()
     try:
         step = ready(told)
-        for _ in range(WARM - 1):
+        for _ in range(told["warm"] - 1):
             step()
     except (ValueError, RuntimeError) as error:  # torch has no narrower one for "cannot be compiled here"
         answer(why=str(error).strip().splitlines()[0])

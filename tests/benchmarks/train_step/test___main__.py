@@ -11,6 +11,7 @@ from benchmarks.train_step.__main__ import ratios, table, wanted
 from benchmarks.train_step.ways import (
     ANCESTOR,
     DEFAULT,
+    EXACT,
     PLAIN,
     WAYS,
     a_batch,
@@ -101,9 +102,9 @@ def test_a_worker_answers_in_lines(
     monkeypatch.setattr(worker, "ready", lambda told: lambda: made.append(1))
     monkeypatch.setattr("sys.stdin", ["2\n"])
     monkeypatch.setattr("sys.stdout", __import__("sys").stdout)
-    worker.main({})
+    worker.main({"warm": 3})
     ready, steps = capsys.readouterr().out.splitlines()
-    assert '"ready_s"' in ready and steps.count("[") == 3 and len(made) == worker.WARM - 1 + 2
+    assert '"ready_s"' in ready and steps.count("[") == 3 and len(made) == 3 - 1 + 2
 
 
 def test_what_cannot_be_had_is_answered(
@@ -112,6 +113,33 @@ def test_what_cannot_be_had_is_answered(
     monkeypatch.setattr("sys.stdout", __import__("sys").stdout)
     worker.main({"way": "fp16", "config": SMALL, "threads": 0, "gradients": ""})
     assert "needs a GPU" in capsys.readouterr().out
+
+
+def test_the_quick_table_compares_with_the_first_way(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[object] = []
+
+    class Noted(FakeWorker):
+        def __init__(self, told: dict[str, object]) -> None:
+            super().__init__(told)
+            began.append((self.way, told["warm"]))
+
+    monkeypatch.setattr(benchmark, "Worker", Noted)
+    assert benchmark.main(["--quick", "--device", "cpu"]) == 0
+    assert began == [(ANCESTOR, worker.WARM), (DEFAULT, worker.WARM)]
+    assert f"| {ANCESTOR} |" in (said := capsys.readouterr().out) and "| 0.0e+00 |" in said
+    benchmark.main(["--no-file", "--device", "cpu", "--ways", DEFAULT])
+    assert began[2:] == [(EXACT, 1), (DEFAULT, worker.WARM)]
+
+
+def test_gradients_in_float64_are_those_that_others_come_near() -> None:
+    steps = {way: step_of(way, SMALL) for way in (EXACT, ANCESTOR)}
+    for step in steps.values():
+        step()
+    exact, found = (gradients(step) for step in steps.values())
+    assert {p.dtype for p in steps[EXACT].model.parameters()} == {torch.float64}
+    assert 0 < difference(found, exact) < 1e-2
 
 
 def test_gradients_are_compared_as_one() -> None:
