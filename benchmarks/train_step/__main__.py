@@ -171,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "",
         *table(turns, facts, images),
         "",
-        *(wanted(turns) if device.type == "cpu" else []),
+        *(wanted(turns) if device.type == "cpu" and images == WHOLE["batch_size"] else []),
     ]  # fmt: skip
     print(text := "\n".join(lines))
     if not (asked.no_file or asked.quick):

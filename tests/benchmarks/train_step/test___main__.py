@@ -129,6 +129,7 @@ def test_the_quick_table_compares_with_the_first_way(
     assert benchmark.main(["--quick", "--device", "cpu"]) == 0
     assert began == [(ANCESTOR, worker.WARM), (DEFAULT, worker.WARM)]
     assert f"| {ANCESTOR} |" in (said := capsys.readouterr().out) and "| 0.0e+00 |" in said
+    assert "wanted" not in said, "the bars are for batches of 24"
     benchmark.main(["--no-file", "--device", "cpu", "--ways", DEFAULT])
     assert began[2:] == [(EXACT, 1), (DEFAULT, worker.WARM)]
 
