@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -56,6 +57,37 @@ def test_the_ratio_is_the_median_of_the_rounds() -> None:
         "| slow | 20 | 10–90 | 4 | 20 (10–90) | 2 |",
         "| fast | 1 | 1–1 | 2 | 1 (1–1) | 1 |",
     ]
+
+
+def test_batches_have_all_images_and_what_is_found_in_each() -> None:
+    truth, results = benchmark.a_split(70)
+    batches = benchmark.in_batches(truth, results)
+    assert [len(ids) for ids, _ in batches] == [32, 32, 6]
+    for ids, found in batches:
+        assert np.unique(found.image_ids).tolist() == ids.tolist()
+    assert sum(len(found) for _, found in batches) == len(results)
+
+
+def test_the_metric_by_rounds() -> None:
+    """Ratios are to the one round that pycocotools is in, however many the others have."""
+    told = [
+        benchmark.Round(0.5, (0.3, 0.5), (0.4, 0.5), (0.8, 1.2), (144.0, 120.0)),
+        benchmark.Round(1.25, (0.4, 0.4), (0.4, 0.6), (1.6, 1.0), None),
+        benchmark.Round(1.0, (0.5, 0.6), (0.6, 0.6), (1.2, 1.6), None),
+    ]
+    assert benchmark.metric_table(told, "hotcoco")[2:] == [
+        "| 1 | 0.5 | 0.3 (0.5) | 0.4 (0.5) | 0.8 (1.2) | 144 (120) |",
+        "| 2 | 1.2 | 0.4 (0.4) | 0.4 (0.6) | 1.6 (1) |  |",
+        "| 3 | 1.0 | 0.5 (0.6) | 0.6 (0.6) | 1.2 (1.6) |  |",
+        "| median | | **0.4** (0.5) | **0.4** (0.6) | **1.2** (1.2) | **144** (120) |",
+    ]
+    assert benchmark.verdicts(told, whole=True) == [
+        "* all at the end: 120 × (90–180; 100 × by processor time), wanted ≥ 100 ×: met",
+        "* all at the end: 1.20 s (0.80–1.60), wanted ≤ 1 s: MISSED",
+        "* last batch → numbers: 360 × (288–480; 240 × by processor time), wanted ≥ 100 ×: met",
+        "* last batch → numbers: 0.40 s (0.30–0.50), wanted ≤ 1 s: met",
+    ]
+    assert not [line for line in benchmark.verdicts(told, whole=False) if "met" in line or "MISSED" in line]
 
 
 def test_the_metric_is_equal_and_a_difference_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
