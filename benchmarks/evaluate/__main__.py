@@ -198,8 +198,9 @@ class Round(NamedTuple):
 def metric(images: int, rounds: int, whole: bool) -> list[str]:
     truth, results = a_split(images)
     fast = choose_backend("auto")
+    few, found_there = a_split(20)
     for name in (REFERENCE, fast):  # imports
-        score(*reversed(a_split(20)), name)
+        score(found_there, few, name)
     batches = in_batches(truth, results)
     numbers: list[dict[str, float]] = []
     told = [one_round(truth, batches, fast, number == 0, numbers) for number in range(rounds)]
@@ -259,7 +260,12 @@ def metric_table(told: list[Round], fast: str) -> list[str]:
         f"| round | load | {' | '.join(f'{head}, s' for head in heads)} |",
         f"|---:|---:|{'---:|' * len(heads)}",
     ]
-    columns = [[each[place] for each in told] for place in range(1, len(heads) + 1)]
+    columns: list[list[Seconds | None]] = [
+        [each.behind for each in told],
+        [each.beside for each in told],
+        [each.at_once for each in told],
+        [each.reference for each in told],
+    ]
     for number, each in enumerate(told):
         cells = [_seconds(column[number]) for column in columns]
         lines.append(f"| {number + 1} | {each.load:.1f} | {' | '.join(cells)} |")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import shutil
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -64,6 +67,36 @@ def test_the_average_and_the_raw_weights_are_both_scored(
     assert both["val_loss"] != both["raw_val_loss"] and "raw_AP" in both and "raw_AP" not in raw
     assert {name for name in both if "voc" in name} == {"voc_mean_ap"}, "said once, of the average"
     assert "voc_mean_ap" not in raw and raw["AP"] == both["raw_AP"]
+
+
+def test_a_signal_in_the_middle_of_an_evaluation_loses_nothing(
+    train: Callable[..., int], tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is repeated after a resume, to the bit; and the training is that of a run without evaluations."""
+    line, stopped, whole = (
+        [*tiny, "--epochs=2", "--validation-map=true"],
+        tmp_path / "stopped",
+        tmp_path / "whole",
+    )
+    assert train(*line, "--checkpoint-folder", whole) == 0
+    assert train(*line, "--validation-map=false", "--checkpoint-folder", tmp_path / "plain") == 0
+    losses = [[row["loss"] for row in step_rows(run)] for run in (whole, tmp_path / "plain")]
+    assert losses[0] == losses[1] and len(losses[0]) == 8
+    take, evaluated = Scoring.take, []
+
+    def then_stopped(self: Scoring, *given: Any) -> None:
+        take(self, *given)
+        evaluated.append(given)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scoring, "take", then_stopped)
+        assert train(*line, "--checkpoint-folder", stopped) == 143
+    assert len(evaluated) == 1 and not epoch_rows(stopped)
+    assert not [one.name for one in threading.enumerate() if one.name.startswith("coco-metric")]
+    assert train("--resume", stopped) == 0
+    assert_same_run(stopped, whole)
+    assert [row["AP"] for row in epoch_rows(stopped)] == [row["AP"] for row in epoch_rows(whole)]
 
 
 @pytest.mark.slow
