@@ -95,6 +95,7 @@ def test_shapes_are_fixed_and_graphs_are_asked_of_torch(monkeypatch: pytest.Monk
     [
         ({"cuda_graphs": True}, "way of --compile"),
         ({"cuda_graphs": True, "compile": True, "device": "cpu"}, "needs a GPU"),
+        ({"cuda_graphs": True, "compile": True, "accumulate": 2}, "--accumulate 2\n  why: .*\n  fix: "),
     ],
 )
 def test_graphs_without_what_they_need_are_refused(told: dict[str, Any], why: str) -> None:
@@ -106,6 +107,20 @@ def test_graphs_where_torch_sees_no_gpu_are_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="--cuda-graphs needs a GPU, and torch sees none here"):
         prepare(build({"cuda_graphs": True, "compile": True}))
+
+
+def test_gradients_that_a_graph_may_write_over_are_let_go_before_it_runs_again() -> None:
+    """A graph gives gradients in the same memory each time, and autograd takes them as they are: one call a step, none kept."""
+    kept = []
+    state, session = make(compile=True)
+
+    def network(images: torch.Tensor) -> Any:
+        kept.append(any(parameter.grad is not None for parameter in state.model.parameters()))
+        return state.model(images)
+
+    for _ in range(3):
+        train_step(state, replace(session, network=network), a_batch())
+    assert kept == [False] * 3
 
 
 @pytest.mark.gpu

@@ -41,6 +41,7 @@ def session_of(batch_size: int, **told: Any) -> Any:
         (3, {}, ["--accumulate 3 ", "parts of 1 ", "--batch-size 1 ", "--memory low (the same steps"], []),
         (3, {"memory": "low"}, ["--accumulate 3 "], ["--memory"]),
         (3, {"compile": True}, ["--accumulate 3 "], ["--memory"]),
+        (32, {"compile": True, "cuda_graphs": True}, ["--accumulate 2 --cuda-graphs false (the"], []),
         (1, {}, ["--resolution 192"], ["--batch-size ", "--accumulate 2"]),
         (1, {"resolution": (32,)}, ["--width-mult"], ["--resolution ", "--batch-size "]),
         (32, {"resolution": (32, 64)}, ["32×64 px", "--resolution 32 32"], []),

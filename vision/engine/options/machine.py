@@ -28,7 +28,7 @@ class MachineOptions:
         "worth it", MACHINE, "named",
     )  # fmt: skip
     cuda_graphs: bool = option(
-        False, "with --compile on a GPU: replay a step's kernels as one graph (torch's reduce-overhead), for small batches",
+        False, "with --compile on a GPU: replay a step's kernels as one graph (torch's reduce-overhead), for small batches; not with --accumulate",
         MACHINE, "named",
     )  # fmt: skip
     fused: bool = option(

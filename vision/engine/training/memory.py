@@ -41,7 +41,9 @@ def _ways(session: Session, fitting: int) -> str:
     if config.memory != LOW_MEMORY and not config.compile and config.parallel == "none":
         ways.append(f"--memory {LOW_MEMORY} (the same steps, in more time)")
     if part > 1:
-        ways.append(f"--accumulate {parts} (the same steps in parts of {counted(-(-own // parts), 'image')})")
+        alone = " --cuda-graphs false" if config.cuda_graphs else ""
+        inside = counted(-(-own // parts), "image")
+        ways.append(f"--accumulate {parts}{alone} (the same steps in parts of {inside})")
         ways.append(
             f"--batch-size {max(1, min(config.batch_size // 2, fitting * config.accumulate * session.group.world))} (a new run)"
         )
