@@ -20,6 +20,10 @@ def device() -> str:
             line.split(":", 1)[1] for line in info.read_text().splitlines() if line.startswith("model name")
         ]
         name = names[0] if names else name
+    return slug(name)
+
+
+def slug(name: str) -> str:
     return "-".join("".join(c if c.isalnum() else " " for c in name).split())
 
 
@@ -27,9 +31,10 @@ def today() -> str:
     return datetime.now(timezone.utc).date().isoformat()
 
 
-def publish(subject: str, command: str, text: str) -> Path:
-    """Writes ``text`` below the command that gave it, in the place of an older one of the day; prints where."""
+def publish(subject: str, command: str, text: str, say: bool = True) -> Path:
+    """Writes ``text`` below the command that gave it, in the place of an older one of the day; prints where, unless told not to."""
     path = RESULTS / f"{subject}_{device()}_{today()}.md"
     publish_bytes(path, f"`{command}`\n\n{text}\n".encode())
-    print(path)
+    if say:
+        print(path)
     return path
