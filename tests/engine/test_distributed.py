@@ -110,11 +110,19 @@ def test_two_launchers_that_meet_are_one_process(
     assert load(find(run)).world_size == 2
 
 
-def test_ranks_and_replicas_that_the_device_feeds(
-    packed: Path, train: Callable[..., int], tmp_path: Path
+@pytest.mark.parametrize("feed", ["device:rgb-96", "yuv420-96"])
+def test_ranks_and_replicas_that_a_pack_feeds(
+    feed: str, packed: Path, train: Callable[..., int], tmp_path: Path
 ) -> None:
-    """``--feed device`` of one process, of two with the same global batch, and of ``--parallel dp``."""
-    line = ["--datasets", packed, *WITH_STATISTICS, *FIXED, "--feed=device:rgb-96"]
+    """By the device and by threads, of one process, of two with the same global batch, and of ``--parallel dp``."""
+    line = [
+        "--datasets",
+        packed,
+        *WITH_STATISTICS,
+        *FIXED,
+        f"--feed={feed}",
+        f"--workers={0 if ':' in feed else 2}",
+    ]
     for name, words in (("alone", ()), ("dp", ("--parallel=dp",))):
         assert train(*line, "--checkpoint-folder", tmp_path / name, *words) == 0
     told = {"before": noting, "given": (tmp_path / "images",)}

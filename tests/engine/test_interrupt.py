@@ -138,20 +138,29 @@ def test_killed_and_run_again_until_it_is_done(miniature_root: Path, reference: 
 def packed(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("packed") / "root"
     shutil.copytree(miniature_root, root)
-    return make(root, "yuv420-96", "rgb-96", "jpeg-96")
+    return make(root, "yuv420-96", "rgb-96", "jpeg-96", "grey-96")
 
 
-def test_killed_while_the_device_makes_its_images(packed: Path, tmp_path: Path) -> None:
-    """In the middle of an epoch; resumed by other workers."""
-    run, reference, feed = tmp_path / "run", tmp_path / "reference", "--feed=device:yuv420-96"
-    run_through(packed, reference, feed, "--epochs=2")
-    process = start(packed, run, feed, "--epochs=2", "--workers=2")
+def killed_on_the_way(root: Path, folder: Path, *line: str) -> None:
+    """In the middle of an epoch, while workers are ahead; resumed without them, and compared with a run that was not."""
+    run, reference = folder / "run", folder / "reference"
+    run_through(root, reference, *line, "--epochs=2")
+    process = start(root, run, *line, "--epochs=2", "--workers=2")
     wait_for_step(run, 2, process)
     process.kill()
     process.communicate(timeout=200)
     assert process.returncode == -signal.SIGKILL
-    run_through(packed, run, "--epochs=2")
+    run_through(root, run, *line, "--epochs=2")
     assert_equal_ends(run, reference)
+
+
+def test_killed_while_the_device_makes_its_images(packed: Path, tmp_path: Path) -> None:
+    killed_on_the_way(packed, tmp_path, "--feed=device:yuv420-96")
+
+
+def test_killed_while_threads_read_a_pack(packed: Path, tmp_path: Path) -> None:
+    """The other formats stop and resume in tests/engine/runs/test_plan.py."""
+    killed_on_the_way(packed, tmp_path, "--feed=yuv420-96")
 
 
 def test_a_pack_that_is_cut_under_the_trainer_ends_it_with_words(packed: Path, tmp_path: Path) -> None:
@@ -180,7 +189,7 @@ def test_a_pack_that_is_cut_under_the_trainer_ends_it_with_words(packed: Path, t
     assert_equal_ends(run, reference)
 
 
-FEEDS = ["jpeg-96", "yuv420-96", "rgb-96", "device:yuv420-96", "device:rgb-96"]
+FEEDS = ["jpeg-96", "yuv420-96", "rgb-96", "grey-96", "device:yuv420-96", "device:rgb-96", "device:grey-96"]
 
 
 @pytest.mark.faults
@@ -188,7 +197,8 @@ FEEDS = ["jpeg-96", "yuv420-96", "rgb-96", "device:yuv420-96", "device:rgb-96"]
 @pytest.mark.parametrize("feed", FEEDS)
 def test_killed_at_random_moments_whatever_feeds_it(feed: str, packed: Path, tmp_path: Path) -> None:
     draw, run, reference = random.Random(feed), tmp_path / "run", tmp_path / "reference"
-    longer = (f"--feed={feed}", "--epochs=16", "--t-max=4", "--validation-epochs=8")
+    channels = 1 if "grey" in feed else 3
+    longer = (f"--feed={feed}", f"--channels={channels}", "--epochs=16", "--t-max=4", "--validation-epochs=8")
     run_through(packed, reference, *longer)
     for _ in range(8):
         process = start(packed, run, *longer, f"--workers={draw.choice((0, 2))}")

@@ -31,7 +31,7 @@ def packed(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def several(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("several") / "root"
     shutil.copytree(miniature_root, root)
-    return make(root, "yuv420-64", "rgb-64", "jpeg-64")
+    return make(root, "yuv420-64", "rgb-64", "jpeg-64", "grey-64")
 
 
 @pytest.mark.parametrize(
@@ -55,21 +55,42 @@ def test_auto_is_on_resume_what_the_run_has(
     assert [note.partition(":")[0] for note in plan.notes] == ["first", *said]
 
 
-@pytest.mark.parametrize("name", ["device:yuv420-64", "rgb-64", "device:rgb-64", "jpeg-64"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "jpeg",
+        "jpeg-64",
+        "yuv420-64",
+        "rgb-64",
+        "grey-64",
+        "device:yuv420-64",
+        "device:rgb-64",
+        "device:grey-64",
+    ],
+)
 def test_resume_is_exact_whatever_feeds_the_run(
     name: str, several: Path, train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Stopped in the middle of an epoch, resumed by other workers."""
-    line = ["--datasets", several, *TINY, "--epochs=2"]
+    """Stopped in the middle of an epoch, resumed in the middle of the next, by other numbers of workers, each another loader's."""
+    line = [
+        "--datasets",
+        several,
+        *TINY,
+        "--epochs=2",
+        f"--channels={1 if 'grey' in name else 3}",
+        "--feed",
+        name,
+    ]
     whole, run = tmp_path / "whole", tmp_path / "run"
-    assert train(*line, "--feed", name, "--checkpoint-folder", whole) == 0
+    assert train(*line, "--checkpoint-folder", whole) == 0
     said = f"made on cpu from {name.removeprefix('device:')}: "
     assert (said in capsys.readouterr().out) == ("device" in name)
-    assert (
-        train(*line, "--feed", name, "--checkpoint-folder", run, "--stop-after-step", 3, "--workers", 1) == 0
-    )
+    threads = "threads" if "-" in name and "device" not in name else "worker processes"
+    assert train(*line, "--checkpoint-folder", run, "--stop-after-step", 3, "--workers", 2) == 0
+    assert f"; 2 {threads}" in capsys.readouterr().out
     assert json.loads((run / "training_args.json").read_text())["feed"] == name
-    assert train("--resume", run) == 0
+    assert train("--resume", run, "--stop-after-step", 6, "--workers", 1) == 0
+    assert train("--resume", run, "--workers", 0) == 0
     assert_same_run(run, whole)
 
 
