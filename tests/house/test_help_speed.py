@@ -26,11 +26,18 @@ IMPORTED = re.compile(r"^import time: +\d+ \| +\d+ \| +([\w.]+)$", re.M)
 
 def imported(command: list[str], folder: Path, expected: int, **environ: str) -> set[str]:
     """Every module that the last Python of a command imports; what it prints fits a terminal of 80 columns."""
+    modules, printed = imported_and_printed(command, folder, expected, **environ)
+    assert not [line for line in printed.splitlines() if len(line) > 80]
+    return modules
+
+
+def imported_and_printed(
+    command: list[str], folder: Path, expected: int, **environ: str
+) -> tuple[set[str], str]:
     environ = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1", "COLUMNS": "80", **environ}
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == expected, done.stderr
-    assert not [line for line in done.stdout.splitlines() if len(line) > 80]
-    return set(IMPORTED.findall(done.stderr))
+    return set(IMPORTED.findall(done.stderr)), done.stdout
 
 
 def assert_light(modules: set[str]) -> None:

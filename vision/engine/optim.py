@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from vision.engine.options.config import TrainConfig
 from vision.messages.advice import UserError
@@ -53,12 +55,13 @@ def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, An
     return [group for group in groups if group["params"]]
 
 
-def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+def build_optimizer(model: nn.Module, config: TrainConfig) -> Optimizer:
     """``--optim-choose`` over the parameter groups. Raises ValueError where nothing is left to train."""
     groups = parameter_groups(model, config)
     if not groups:
         raise UserError("every parameter is frozen: nothing is left to train")
     if config.optim_choose == "SGD":
+        spare_compiler(torch.optim.SGD)
         return torch.optim.SGD(
             groups,
             lr=config.lr,
@@ -69,6 +72,7 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimi
             fused=config.fused or None,
         )
     kind = torch.optim.AdamW if config.optim_choose == "AdamW" else torch.optim.Adam
+    spare_compiler(kind)
     return kind(
         groups,
         lr=config.lr,
@@ -78,6 +82,18 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimi
         amsgrad=config.amsgrad,
         fused=config.fused or None,
     )
+
+
+def spare_compiler(kind: type[Optimizer]) -> None:
+    """The methods of ``kind`` no longer import torch's compiler: 1,000 modules, seconds and 100 MB.
+
+    Torch wraps them for steps that are compiled, where they have to break the graph; ours compile nothing but the net.
+    What is computed is the same. Where a torch wraps them in another way, it imports what it wants.
+    """
+    for method in (kind.add_param_group, kind.zero_grad, kind.state_dict, kind.load_state_dict):
+        plain = inspect.unwrap(method)
+        plain.__dict__.setdefault("__dynamo_disable", plain)  # where torch keeps what it found by the import
+    kind.step = torch.no_grad()(inspect.unwrap(kind.step))  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)
@@ -104,7 +120,7 @@ class Schedule:
             return 0.5 * (1 + math.cos(math.pi * progress))
         return 1.0
 
-    def apply(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+    def apply(self, optimizer: Optimizer, step: int) -> None:
         """Set every group's rate for update number ``step``."""
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * self.factor(step)
@@ -129,7 +145,7 @@ def build_schedule(config: TrainConfig, steps_per_epoch: int) -> Schedule:
     )
 
 
-def learning_rates(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, float]]:
+def learning_rates(optimizer: Optimizer) -> Iterator[tuple[str, float]]:
     """(group name, learning rate) in the order of the groups."""
     for group in optimizer.param_groups:
         yield group["name"], float(group["lr"])

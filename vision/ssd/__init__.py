@@ -7,6 +7,7 @@
 * ``coding.py``      offsets ↔ boxes
 * ``heads.py``, ``model.py``            predictions per cell; the composed detector
 * ``losses/``, ``postprocess.py``       loss and detections from the same raw outputs
+* ``suppression.py`` non-maximum suppression, without the import of torchvision
 * ``cost.py``        parameters and multiply-adds
 * ``coverage.py``    how well priors fit a dataset's boxes, by object size
 """

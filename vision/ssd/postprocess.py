@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torchvision.ops import nms
 
 from vision.core.sample import Detections
+from vision.ssd.suppression import nms
 
 if TYPE_CHECKING:
     from vision.ssd.model import Detector

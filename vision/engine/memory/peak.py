@@ -21,6 +21,11 @@ IMAGES, BOXES = 2, 8
 class _Held(TorchDispatchMode):
     """Notes each storage when it appears and when it goes."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch asks when the class is made: True would import its compiler, seconds and 100 MB, before the first operation."""
+        return False
+
     def __init__(self) -> None:
         super().__init__()
         self.sizes: list[int] = []
