@@ -157,6 +157,37 @@ def test_one_mebibyte_of_shared_memory_is_enough(small_coco: Path, repository: P
     assert "batches go through pipes" in done.stderr
 
 
+BESIDE_A_STEP = """
+import gc, multiprocessing, sys
+import torch
+from benchmarks.startup.probe import memory_of
+from tests.datasets.test_workers import loader_with
+from tests.datasets.transforms import Shrink
+from vision.engine.machine import keep_freed_memory
+
+def step():
+    return [torch.ones(250_000) for _ in range(SIZE)]
+
+SIZE = 300  # MB; blocks that a heap keeps
+keep_freed_memory()
+step()
+loader = loader_with(sys.argv[1], Shrink(), 1)
+next(iter(loader))
+held = step()
+(worker,) = multiprocessing.active_children()
+print(memory_of(worker.pid)[0], gc.get_freeze_count())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_worker_keeps_nothing_of_what_a_step_has_freed(small_coco: Path, repository: Path) -> None:
+    """A step frees 300 MB, the worker is forked, the next step writes there: the old pages are nobody's."""
+    command = [sys.executable, "-c", BESIDE_A_STEP, str(small_coco)]
+    done = subprocess.run(command, cwd=repository, stdout=subprocess.PIPE, text=True, check=True)
+    private, frozen = map(int, done.stdout.split())
+    assert private < 100e6 and not frozen
+
+
 def test_the_work_table_forgets_nothing() -> None:
     import multiprocessing
 

@@ -12,7 +12,7 @@ import signal
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -31,6 +31,7 @@ from vision.datasets.workers import (
     cause_of,
     dead_workers,
     end_workers,
+    forking,
     start_method,
 )
 from vision.messages.advice import UserError
@@ -220,8 +221,10 @@ class Loader(DataLoader):
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         handler = signal.getsignal(signal.SIGCHLD)
         known = self._iterator
+        starts = self.num_workers > 0 and known is None
         try:
-            iterator = super().__iter__()
+            with forking() if starts else nullcontext():
+                iterator = super().__iter__()
         except RuntimeError as error:  # persistent workers are asked whether they are ready
             waiting: Any = self._iterator
             raise self._told(error, waiting) from error

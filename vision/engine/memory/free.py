@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 from contextlib import suppress
 from pathlib import Path
 
 import torch
+
+from vision.datasets.workers import give_back_freed
 
 MEMINFO, OWN_GROUPS, GROUPS = Path("/proc/meminfo"), Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 UNLIMITED = 1 << 60
@@ -82,5 +83,4 @@ def trim_above(limit: int) -> None:
     Between blocks of different sizes glibc keeps holes that the next ones do not fit into.
     """
     if resident_bytes() > limit:
-        with suppress(AttributeError):  # another libc
-            ctypes.CDLL(None).malloc_trim(0)
+        give_back_freed()
