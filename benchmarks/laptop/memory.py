@@ -20,9 +20,11 @@ EVERY_S = 0.05
 
 
 class Peak(NamedTuple):
-    """Of one command: bytes held together, how many processes held them, seconds, exit code."""
+    """Of one command: bytes held together, and the most of them that are in no file (other programs that map the same libraries take
+    no share of these); how many processes held them, seconds, exit code."""
 
     bytes: int
+    anonymous: int
     processes: int
     seconds: float
     status: int
@@ -34,12 +36,13 @@ def peak_of(command: Sequence[str], log: Path) -> Peak:
     with log.open("wb") as out:
         running = subprocess.Popen(command, start_new_session=True, stdout=out, stderr=subprocess.STDOUT)
         done = threading.Event()
-        seen = [(0, 0)]
+        seen = [(0, 0), (0, 0)]
 
         def look() -> None:
             while not done.wait(EVERY_S):
-                shares = [pss_bytes(process) for process in of_session(running.pid)]
-                seen[0] = max(seen[0], (sum(shares), len(shares)))
+                shares = [share_of(process) for process in of_session(running.pid)]
+                for which in (0, 1):
+                    seen[which] = max(seen[which], (sum(share[which] for share in shares), len(shares)))
 
         watcher = threading.Thread(target=look)
         watcher.start()
@@ -48,7 +51,8 @@ def peak_of(command: Sequence[str], log: Path) -> Peak:
         finally:
             done.set()
             watcher.join()
-    return Peak(*seen[0], time.perf_counter() - began, status)
+    (most, processes), (anonymous, _) = seen
+    return Peak(most, anonymous, processes, time.perf_counter() - began, status)
 
 
 def of_session(session: int) -> list[int]:
@@ -63,9 +67,11 @@ def of_session(session: int) -> list[int]:
     return found
 
 
-def pss_bytes(process: int) -> int:
-    """Memory and swap; 0 for a process that is gone."""
+def share_of(process: int) -> tuple[int, int]:
+    """Bytes of memory and swap, and of them those in no file; zeros for a process that is gone."""
     with suppress(OSError):
         text = Path(f"/proc/{process}/smaps_rollup").read_text()
-        return 1024 * sum(map(int, re.findall(r"^(?:Pss|SwapPss): +(\d+) kB$", text, re.M)))
-    return 0
+        found = {name: 1024 * int(kib) for name, kib in re.findall(r"^(\w+): +(\d+) kB$", text, re.M)}
+        share = found["Pss"] + found.get("SwapPss", 0)
+        return share, share - found.get("Pss_File", 0)
+    return 0, 0

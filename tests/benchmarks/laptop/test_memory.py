@@ -24,6 +24,7 @@ def test_a_child_counts_with_its_parent_and_shared_pages_once(tmp_path: Path) ->
     assert (alone.status, alone.processes, both.processes) == (0, 1, 2)
     assert size < alone.bytes < 1.5 * size and 2 * size < both.bytes < 3 * size
     assert (tmp_path / "log").read_text() == "said\n"
+    assert 2 * size < both.anonymous < both.bytes
 
 
 def test_the_exit_code_is_told(tmp_path: Path) -> None:

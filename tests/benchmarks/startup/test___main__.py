@@ -55,7 +55,8 @@ def test_a_probe_that_fails_is_no_measurement() -> None:
 def test_the_table(batch: float, verdict: str) -> None:
     text = "\n".join(
         benchmark.table(
-            {"large": [one(batch), one(99), one(5)]}, [{"start": 2.0, "private": 1e6, "share": 9e6}]
+            {"large": [one(batch), one(99), one(5)]},
+            [{"start": 2.0, "start_processor": 0.5, "reading": 2e6, "private": 1e6, "share": 9e6}],
         )
     )
     assert f"{batch - 4:.2f} s, wanted ≤ 3 s: {verdict}" in text

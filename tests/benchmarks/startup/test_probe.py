@@ -52,4 +52,6 @@ def test_memory_of_this_process() -> None:
 
 def test_workers_are_watched(tmp_path: Path) -> None:
     found = probe.workers(str(make_root(tmp_path, 400, 20)))
-    assert found["start"] > 0 and set(found) == {"start", "private", "share"}
+    assert set(found) == {"start", "start_processor", "reading", "private", "share"}
+    assert found["start"] > 0 and 0 < found["start_processor"] < 60
+    assert found["private"] < 5e6, "400 images have 12 kB of boxes"
