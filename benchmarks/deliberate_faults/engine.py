@@ -135,6 +135,19 @@ ENGINE: tuple[Fault, ...] = (
         ("crowds are learned as objects", "objects.only(~objects.is_crowd), ", "objects, ", "tests/datasets/test_loading.py::test_a_batch_pads_and_parts_objects_from_crowds"),
     ),
     *rows(
+        "vision/images/packs/file.py", "tests/images/packs/test_bus_error.py",
+        ("a pack that was cut is whole", "return self.record.bytes - self._mapped.size()", "return 0 * self._mapped.size()"),
+    ),
+    *rows(
+        "vision/images/packs/bus_error.py", "tests/images/packs/test_bus_error.py",
+        ("a process that is ended by SIGBUS says nothing", "os.write(2, line)", "pass"),
+        ("words of an earlier run are said", "change(signal.SIGBUS, before)", "pass"),
+    ),
+    *rows(
+        "vision/engine/options/combinations.py", "tests/engine/training/test_compiled.py",
+        ("a graph writes over gradients of a part", "config.cuda_graphs and config.accumulate > 1", "config.cuda_graphs and config.accumulate > 2", "tests/engine/training/test_compiled.py::test_graphs_without_what_they_need_are_refused"),
+    ),
+    *rows(
         "vision/datasets/packed/threads.py", "tests/datasets/packed/test_threads.py",
         ("batches of threads come as they are done", "begun.popleft().result()", "begun.pop().result()"),
     ),
