@@ -1,6 +1,8 @@
-"""Training samples a second: decode, augment, resize to 300×300, in one process and through the loader.
+"""Measure training samples a second: decode, augment, resize to 300×300, in one process and through the loader.
 
-    python -m benchmarks.augmentation --datasets coco-data      # prints a table, adds it to benchmarks/results/
+    python -m benchmarks.augmentation --datasets coco-data      # prints a table, writes benchmarks/results/augmentation_<device>_<date>.md
+
+It needs a data root (python -m pipeline) and albumentations (requirements-dev.txt).
 
 The rival is SSD's recipe as it is usually written: ``cv2.imread`` and albumentations' own transforms, ``Compose``
 built once; again with our decoder, to tell the two apart. One thread each, measured in turns, so that whatever
@@ -158,12 +160,21 @@ def _table(clock: str, seconds: dict[str, float], images: int) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.augmentation", description="Training samples a second."
+        prog="python -m benchmarks.augmentation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--datasets", default="coco-data", metavar="ROOT", help="data root (%(default)s)")
-    parser.add_argument("--split", default="train", help="%(default)s")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds that count (%(default)s)")
-    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4], metavar="N", help="1 2 4")
+    parser.add_argument("--split", default="train", help="whose images: train or val (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds; their median counts (%(default)s)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        nargs="*",
+        default=[1, 2, 4],
+        metavar="N",
+        help="numbers of processes to measure the loader with (1 2 4)",
+    )
     parser.add_argument("--no-file", action="store_true", help="print only")
     asked = parser.parse_args(argv)
     try:

@@ -1,4 +1,4 @@
-"""What a checkpoint costs: time that training waits, bytes, and time until a resumed run makes its first step.
+"""Measure what a checkpoint costs: time that training waits, bytes, and time until a resumed run makes its first step.
 
     python -m benchmarks.checkpoint                # prints a table, writes benchmarks/results/checkpoint_<device>_<date>.md
 
@@ -111,7 +111,11 @@ def measure_resume(folder: Path) -> list[tuple[str, str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.checkpoint", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.checkpoint",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--rounds", type=int, default=7, help="measurements of each (%(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""What a download costs beside the plain way, from a server on the same machine, in the same run.
+"""Measure what a download costs beside the plain way, from a server on the same machine, in the same run.
 
     python -m benchmarks.download                # prints a table, writes benchmarks/results/download_<device>_<date>.md
 
@@ -121,12 +121,19 @@ def table(path: Path, digest: str, folder: Path, delay_s: float, rounds: int) ->
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.download", description="Cost of a download.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.download",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--megabytes", type=int, default=128, help="size of the file (%(default)s)")
     parser.add_argument(
-        "--delay", type=float, default=0.002, help="s for every 64 KiB, second table (%(default)s)"
+        "--delay",
+        type=float,
+        default=0.002,
+        help="seconds that the second table's server takes for 64 KiB (%(default)s)",
     )
-    parser.add_argument("--rounds", type=int, default=7, help="(%(default)s)")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds; their median counts (%(default)s)")
     parser.add_argument("--no-file", action="store_true", help="print only")
     asked = parser.parse_args(argv)
     fetch.SPAN_BYTES = 16 << 20

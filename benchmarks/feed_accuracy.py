@@ -1,4 +1,4 @@
-"""What packing costs in accuracy: the same training, seed, order, draws and steps, fed from the image files and from packs.
+"""Measure what packing costs in accuracy: the same training, seed, order, draws and steps, fed from the image files and from packs.
 
     python -m benchmarks.feed_accuracy --datasets ROOT --folder FOLDER --feeds jpeg yuv420-384 device:yuv420-384
     … killed or interrupted: the same command resumes

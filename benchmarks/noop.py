@@ -1,6 +1,6 @@
-"""How long ``python -m pipeline run`` takes when nothing has to run, at the number of files that COCO has.
+"""Measure how long ``python -m pipeline run`` takes when nothing has to run, at the number of files that COCO has.
 
-    python -m benchmarks.noop                       # about ten minutes, nearly all of it to make the tree
+    python -m benchmarks.noop                       # about ten minutes, nearly all of it to make the tree; writes benchmarks/results/noop_…
     python -m benchmarks.noop --train 2000 --val 500 --no-file
 
 A release of tiny images in COCO's layout goes through the real stages once; then the same command is measured,
@@ -122,7 +122,11 @@ def report(files: int, made: tuple[float, float], rounds: int, rows: Sequence[Me
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.noop", description="Speed of doing nothing.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.noop",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--train", type=int, default=TRAIN, help="images of train (%(default)s)")
     parser.add_argument("--val", type=int, default=VAL, help="images of val (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each command (%(default)s)")

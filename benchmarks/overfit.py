@@ -1,4 +1,4 @@
-"""Does the trainer learn real images? 32 of COCO's, trained on and scored on, until they are known by heart.
+"""Train on 32 images of COCO until they are known by heart, and score them: does the trainer learn real images?
 
     COCO_MINI=/path/to/coco-mini python -m benchmarks.overfit --folder overfit
     … killed or interrupted: the same command resumes

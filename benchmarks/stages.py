@@ -1,4 +1,4 @@
-"""How fast the stages are, beside the naive way, in the same run on the same images.
+"""Measure how fast the stages are, beside the naive way, in the same run on the same images.
 
     python -m benchmarks.stages                    # prints a table, writes benchmarks/results/stages_<device>_<date>.md
     COCO_MINI=/path/to/coco-mini python -m benchmarks.stages --copies 8
@@ -239,11 +239,18 @@ def report(images: ImageSet, workers: int, rounds: int, sections: Sequence[str])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description="Speed of the stages.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.stages",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--copies", type=int, default=6, help="how often each image is used (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds that count (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds; their median counts (%(default)s)")
     parser.add_argument(
-        "--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes (%(default)s)"
+        "--workers",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help="processes of the stages (%(default)s)",
     )
     parser.add_argument("--no-file", action="store_true", help="print only")
     asked = parser.parse_args(argv)

@@ -1,6 +1,7 @@
-"""How long the remap and the index of COCO's annotations take on one core, and how much memory.
+"""Measure what the remap and the index of COCO's annotations take on one core: seconds and memory.
 
-    python -m benchmarks.annotations               # 118,287 + 5,000 images, 860,001 + 36,781 annotations; needs 2 GB of disk
+    python -m benchmarks.annotations               # 118,287 + 5,000 images, 860,001 + 36,781 annotations; needs 2 GB of disk and minutes;
+                                                   # writes benchmarks/results/annotations_<device>_<date>.md
     python -m benchmarks.annotations --share 0.1 --no-file
 
 The files have COCO's size and shape and random numbers (``benchmarks/annotations/synthetic.py``); no images are
@@ -134,11 +135,14 @@ def table(costs: dict[str, Cost], train_bytes: int, share: float) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.annotations",
-        description="Cost of the remap and the index of COCO's annotations.",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--share", type=float, default=1.0, help="of COCO's length (%(default)s)")
     parser.add_argument(
-        "--naive", action="store_true", help="json.load of the train file, too (3 GB of memory)"
+        "--share", type=float, default=1.0, help="of COCO's length, 0.1 for a quick look (%(default)s)"
+    )
+    parser.add_argument(
+        "--naive", action="store_true", help="measure json.load of the train file, too (needs 3 GB of memory)"
     )
     parser.add_argument("--no-file", action="store_true", help="print only")
     parser.add_argument("--measure", choices=(*STAGES, NAIVE), help=argparse.SUPPRESS)

@@ -1,4 +1,4 @@
-"""Do the tests notice? Each fault of ``table.py`` put into a copy of the tree, alone, and the tests that it names run on it:
+"""Check that the tests notice faults: each one of ``table.py`` put into a copy of the tree, alone, and the tests that it names run on it:
 those of its room, or the one that was written for it.
 
     python -m benchmarks.deliberate_faults                  all of them

@@ -1,4 +1,4 @@
-"""What evaluation costs after the net has answered, beside the ways it replaces, in turns in the same run.
+"""Measure what evaluation costs after the net has answered, beside the ways it replaces, in turns in the same run.
 
     python -m benchmarks.evaluate           # writes benchmarks/results/evaluate_<device>_<date>.md; minutes: pycocotools
     python -m benchmarks.evaluate --quick   # under a minute: 500 images for the metric, fewer rounds, no file
@@ -309,7 +309,9 @@ def _met(is_so: bool) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.evaluate", description="Cost of post-processing and of COCO's metric."
+        prog="python -m benchmarks.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="500 images, fewer rounds, print only")
     parser.add_argument("--images", type=int, help="of the metric (5000; 500 with --quick)")

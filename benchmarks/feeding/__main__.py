@@ -1,7 +1,10 @@
-"""Training samples a second by each way to the pixels: others' loaders, our image files, our packs, the bare gather.
+"""Measure training samples a second by each way to the pixels: others' loaders, our image files, our packs, the bare gather.
 
     python -m pipeline.pack --root coco-data --format yuv420   # and any other packs that are to be measured
-    python -m benchmarks.feeding --datasets coco-data          # a table, also in benchmarks/results/; --quick for a first look
+    python -m benchmarks.feeding --datasets coco-data          # a table, also benchmarks/results/feeding_<device>_<date>.md
+    python -m benchmarks.feeding --quick                       # 32 images, 3 rounds: a first look
+
+It needs a data root, its packs and requirements-dev.txt.
 
 One core, by processor time, one way after the other in each round, so that whatever else the machine does falls on all of
 them. The rivals are written here as their authors write them: the ancestor's numpy pipeline with float distortion and priors matched a
@@ -207,15 +210,22 @@ def report(dataset: CocoDetection, indices: Sequence[int], spent: dict[str, list
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.feeding", description="Training samples a second."
+        prog="python -m benchmarks.feeding",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--datasets", default="coco-data", metavar="ROOT", help="data root with packs (%(default)s)"
     )
-    parser.add_argument("--images", type=int, default=200, help="at most (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds that count (%(default)s)")
     parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="of whole loaders (%(default)s)"
+        "--images", type=int, default=200, help="images to measure with, at most (%(default)s)"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="rounds; their median counts (%(default)s)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="processes or threads of the whole loaders (%(default)s)",
     )
     parser.add_argument("--quick", action="store_true", help="32 images, 3 rounds")
     parser.add_argument("--no-file", action="store_true", help="print only")

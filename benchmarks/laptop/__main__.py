@@ -1,6 +1,6 @@
-"""The most memory that the laptop profile takes: the whole pipeline, and the trainer by configs/laptop.yaml.
+"""Measure the most memory that the laptop profile takes: the whole pipeline, and the trainer by configs/laptop.yaml.
 
-    COCO_MINI=/path/to/coco-mini python -m benchmarks.laptop     # also on annotations of COCO's size; 2 GB of disk
+    COCO_MINI=/path/to/coco-mini python -m benchmarks.laptop     # needs 2 GB of disk; writes benchmarks/results/laptop_…
     python -m benchmarks.laptop --share 0 --no-file              # rendered images, no large annotations
     python -m benchmarks.laptop --board --no-file                # the board alone: minutes
 
@@ -120,10 +120,15 @@ def _met(is_so: bool) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.laptop", description="Memory of the laptop profile."
+        prog="python -m benchmarks.laptop",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--share", type=float, default=1.0, help="of COCO's annotations; 0 = none (%(default)s)"
+        "--share",
+        type=float,
+        default=1.0,
+        help="of the length of COCO's annotations; 0 leaves them out (%(default)s)",
     )
     parser.add_argument("--workers", type=int, default=2, help="processes of the stages (%(default)s)")
     parser.add_argument("--board", action="store_true", help="the board's training alone")

@@ -1,4 +1,4 @@
-"""How long it takes from the command to the first step on an index of COCO's size, and what annotations add to a worker.
+"""Measure how long it takes from the command to the first step on an index of COCO's size, and what annotations add to a worker.
 
     python -m benchmarks.startup           # writes benchmarks/results/startup_<device>_<date>.md
     python -m benchmarks.startup --quick   # under a minute on an idle machine: one round, no file
@@ -117,10 +117,12 @@ def _met(is_so: bool) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.startup", description="From the command to the first step."
+        prog="python -m benchmarks.startup",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="one round on COCO's size alone, print only")
-    parser.add_argument("--rounds", type=int, help="(3; 1 with --quick)")
+    parser.add_argument("--rounds", type=int, help="starts of each; their median counts (3; 1 with --quick)")
     parser.add_argument("--no-file", action="store_true", help="print only")
     asked = parser.parse_args(argv)
     rounds = asked.rounds or (1 if asked.quick else 3)

@@ -1,4 +1,4 @@
-"""Images a second of a whole training step, by the ways there are to make it faster, and the memory each needs.
+"""Measure images a second of a whole training step, by the ways there are to make it faster, and the memory each needs.
 
     python -m benchmarks.train_step             # writes benchmarks/results/train_step_<device>_<date>.md
     python -m benchmarks.train_step --quick     # under a minute: smaller batches, no compiling, no file

@@ -1,4 +1,4 @@
-"""All nets: eight drawn images by heart, and milliseconds an image.
+"""Train every net on eight drawn images until it knows them by heart, and time an image.
 
     python -m benchmarks.zoo                              # all rows: hours; a killed run resumes row by row
     python -m benchmarks.zoo --only mb2-ssd-lite ssd-vgg16
