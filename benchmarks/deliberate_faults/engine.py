@@ -45,6 +45,23 @@ ENGINE: tuple[Fault, ...] = (
         ("the step of a resume is lost to TensorBoard", 'if last is not None and last["step"] == step:', "if last is None:", "tests/engine/runs/test_metric_logger.py::test_an_end_of_an_epoch_that_was_not_saved_is_forgotten"),
     ),
     *rows(
+        "vision/engine/memory/fit.py", "tests/engine/memory/test_fit.py",
+        ("processes decide by what each of them holds", "(self.resident,) = host.group.all_reduce_max(resident, device=host.device)", "self.resident = resident", "tests/engine/memory/test_fit.py::test_processes_that_hold_more_and_less_choose_the_same_batch"),
+        ("more blocks are tried although they need more", "if self.more(batch, again) > self.more(batch, least):", "if again < 0:", "tests/engine/memory/test_fit.py::test_trying_ends_where_more_blocks_need_more"),
+    ),
+    *rows(
+        "vision/engine/memory/free.py", "tests/engine/memory/test_free.py",
+        ("the limit of a container is not looked at", "min([free, *_left_of_limits()])", "free", "tests/engine/memory/test_free.py::test_the_narrowest_limit_above_a_process_counts_and_cached_files_are_free"),
+    ),
+    *rows(
+        "vision/engine/memory/peak.py", "tests/engine/memory/test_peak.py",
+        ("gradients count as activations of each image", "held.most(gradients) // IMAGES", "held.most(set()) // IMAGES", "tests/engine/memory/test_peak.py::test_it_grows_with_the_pixels_and_not_with_the_weights"),
+    ),
+    *rows(
+        "vision/nn/recompute.py", "tests/nn/test_recompute.py",
+        ("running statistics are updated twice", "torch.autocast(kind, dtype, enabled), _buffers_untouched(block):", "torch.autocast(kind, dtype, enabled):", "tests/nn/test_recompute.py::test_gradients_and_statistics_are_the_plain_nets_to_the_bit"),
+    ),
+    *rows(
         "vision/engine/panels/panels.py", "tests/engine/panels/test_panels.py",
         ("a panel that fails ends the run", "except Exception as error:", "except ZeroDivisionError as error:", "tests/engine/panels/test_panels.py::test_what_fails_is_a_warning_and_reaches_no_log"),
         ("a panel takes the last room on the disk", "+ SPARE_BYTES", "", "tests/engine/panels/test_panels.py::test_a_full_disk_is_left_to_the_next_checkpoint"),

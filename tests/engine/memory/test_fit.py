@@ -80,6 +80,18 @@ def test_no_more_blocks_are_computed_again_than_have_to(narrow: Callable[[int | 
     assert f"3 of {found.blocks} blocks computed again" in found.describe()
 
 
+def test_trying_ends_where_more_blocks_need_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    need, tried = need_of(plan_of()), []
+
+    def an_image(self: Need, again: int) -> int:
+        tried.append(again)
+        return 10**6 * max(20 - again, 10 + again)  # least at 5
+
+    monkeypatch.setattr(Need, "_an_image", an_image)
+    assert need.fewest(BATCH, NOWHERE) == 6
+    assert tried == [0, 3, 6, 9], "each counts a step of two images, and there are 23 blocks"
+
+
 @pytest.mark.parametrize("memory", ["full", "low", "auto"])
 def test_it_can_be_named(memory: str, narrow: Callable[[int | None], None]) -> None:
     made = plan_of(memory=memory)

@@ -119,9 +119,14 @@ class Need:
 
     def fewest(self, batch: int, room: Room) -> int:
         """The fewest blocks that have to be computed again; where nothing is enough, those that need least."""
-        fitting = (again for again in self.choices if self.fits(batch, again, room))
-        found = next(fitting, None)
-        return min(self.choices, key=lambda again: self.more(batch, again)) if found is None else found
+        least = 0
+        for again in self.choices:
+            if self.fits(batch, again, room):
+                return again
+            if self.more(batch, again) > self.more(batch, least):
+                break  # the peak is in the backward pass of one of these: later blocks keep nothing then, computed again or not
+            least = again
+        return least
 
     def largest(self, most: int, again: int, room: Room) -> int:
         """The largest batch that fits and has an image for each process, 0 where none does."""
