@@ -81,14 +81,14 @@ def test_no_more_blocks_are_computed_again_than_have_to(narrow: Callable[[int | 
 
 
 def test_trying_ends_where_more_blocks_need_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    need, tried = need_of(plan_of()), []
+    tried = []
 
     def an_image(self: Need, again: int) -> int:
         tried.append(again)
         return 10**6 * max(20 - again, 10 + again)  # least at 5
 
     monkeypatch.setattr(Need, "_an_image", an_image)
-    assert need.fewest(BATCH, NOWHERE) == 6
+    assert need_of(plan_of()).fewest(BATCH, NOWHERE) == 6
     assert tried == [0, 3, 6, 9], "each counts a step of two images, and there are 23 blocks"
 
 
