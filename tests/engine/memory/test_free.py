@@ -72,7 +72,7 @@ def test_here_it_is_less_than_the_machine_has() -> None:
 def test_it_is_given_back_above_the_limit_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     trimmed: list[int] = []
     library = type("Libc", (), {"malloc_trim": staticmethod(trimmed.append)})
-    monkeypatch.setattr(free.ctypes, "CDLL", lambda name: library)
+    monkeypatch.setattr("ctypes.CDLL", lambda name: library)
     trim_above(1 << 60)
     assert not trimmed
     trim_above(0)
