@@ -35,7 +35,7 @@ class Choices:
     * thorough: whether a second decoder checks every image, too
     * own: images and annotations are the owner's; nothing is fetched (until a release is named)
     * pack_format, pack_size: of the packs that the trainer reads in place of the images (``vision.images.packs``); no format: none is
-      made, no size: that of the format
+      made, no size: that of the format; pack_splits: those of the splits that are packed, None for all, see ``packed_splits``
     * exif: whether images that a camera marked as turned are used as stored or upright; ``vision.images.frame``
     """
 
@@ -51,10 +51,12 @@ class Choices:
     max_area: float | None = None
     pack_format: str | None = None
     pack_size: int | None = None
+    pack_splits: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if not self.splits or list(self.splits) != [split for split in SPLITS if split in self.splits]:
-            raise ValueError(f"splits: some of {', '.join(SPLITS)} in this order, found {list(self.splits)}")
+        for name, value in (("splits", self.splits), ("pack_splits", self.pack_splits)):
+            if value is not None and (not value or list(value) != [one for one in SPLITS if one in value]):
+                raise ValueError(f"{name}: some of {', '.join(SPLITS)} in this order, found {list(value)}")
         if self.classes is not None and not (self.classes and all(map(str.strip, self.classes))):
             raise ValueError(f"classes: names, or null for all, found {list(self.classes)}")
         if self.exif not in EXIF_CHOICES:
@@ -73,6 +75,11 @@ class Choices:
     def packed_px(self) -> int:
         """The size of packed images; that of the format where none is chosen."""
         return self.pack_size or SIZES[self.pack_format or DEFAULT_FORMAT]
+
+    @property
+    def packed_splits(self) -> tuple[str, ...]:
+        """The splits of the root that are packed; () where it has none any more of those that were named."""
+        return tuple(split for split in self.splits if self.pack_splits is None or split in self.pack_splits)
 
     @property
     def areas(self) -> tuple[float, float] | None:

@@ -229,6 +229,14 @@ STAGES: tuple[Fault, ...] = (
         ("two images get one name", "while folded(name) in taken | folders:", "while False:", "tests/pipeline/import_data/test_judge.py::test_names_are_plain_and_each_once"),
     ),
     *rows(
+        "pipeline/stage.py", "tests/pipeline/pack/test_stage.py",
+        ("splits that were not named are packed, too", "if self.pack_splits is None or split in self.pack_splits", "", "tests/pipeline/pack/test_stage.py::test_of_one_split_alone_the_root_stays_what_it_was"),
+    ),
+    *rows(
+        "pipeline/data_root/saved_options.py", "tests/pipeline/pack/test_stage.py",
+        ("a pack of a split that is not there is made of none", "if found.packed_splits and not absent:", "if not absent:", "tests/pipeline/pack/test_stage.py::test_of_a_root_with_fewer_splits_what_is_there_is_packed"),
+    ),
+    *rows(
         "pipeline/pack/writer.py", "tests/pipeline/pack/test_writer.py",
         ("images that are not on the disk count as packed", "strict=True) if end <= size)", "strict=True) if end)", "tests/pipeline/pack/test_writer.py::test_records_that_are_not_there_any_more_do_not_count"),
     ),

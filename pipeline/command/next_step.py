@@ -7,6 +7,7 @@ import math
 import os
 from argparse import Namespace
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.data_root import receipts
@@ -100,16 +101,25 @@ def run_folder(root: Path) -> Path:
 
 
 def after_clean(root: Path, everything: bool) -> str:
-    """The ``run`` that makes again what is removed; of an owner's root the choices go with ``everything``."""
-    chosen = usual = Choices()
+    """The ``run`` that makes again what is removed; of an owner's root the choices go with ``everything``, those of its packs, too."""
+    chosen = Choices()
     with suppress(StageError):  # a note that is damaged stays
         chosen = choices.read(root)
     if not (chosen.own and everything):
         return command("python -m pipeline run", "--root", root)
-    named = ("splits", "classes", *choices.AREAS, "exif", "thorough", *choices.PACK)
-    others = {name: value for name in named if (value := getattr(chosen, name)) != getattr(usual, name)}
-    spelled = choices.spelled(Namespace(root=root, **others))
-    return " ".join([here("python -m pipeline run"), spelled, *map(quoted, ("--from", own_data.FIRST))])
+    spelled = _spelled(root, chosen, "splits", "classes", *choices.AREAS, "exif", "thorough")
+    run = " ".join([here("python -m pipeline run"), spelled, *map(quoted, ("--from", own_data.FIRST))])
+    if chosen.pack_format is None or not chosen.packed_splits:
+        return run
+    there = replace(chosen, pack_splits=chosen.pack_splits and chosen.packed_splits)
+    return f"{run} && {command('python -m pipeline.pack')} {_spelled(root, there, *choices.PACK)}"
+
+
+def _spelled(root: Path, chosen: Choices, *names: str) -> str:
+    """Those of the choices ``names`` that are others than usual."""
+    usual = Choices()
+    others = {name: value for name in names if (value := getattr(chosen, name)) != getattr(usual, name)}
+    return choices.spelled(Namespace(root=root, **others))
 
 
 def run_again(arguments: Namespace, settings: Settings) -> str:

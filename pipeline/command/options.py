@@ -95,6 +95,11 @@ def split_list(text: str) -> tuple[str, ...]:
     return tuple(name for name in SPLITS if name in asked)
 
 
+def packed_list(text: str) -> tuple[str, ...]:
+    """``split_list``; () for the word ``all``."""
+    return () if text.strip() == choices.ALL else split_list(text)
+
+
 OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "--release": (("download", "extract"), {
         "type": release, "metavar": "FILE",
@@ -201,10 +206,19 @@ def add_splits_option(group: argparse._ActionsContainer) -> None:
     )  # fmt: skip
 
 
-def add_common_options(parser: Parser) -> None:
-    """--root, --splits, --workers, --no-wait, --force: the same for all stages."""
+def add_pack_splits_option(group: argparse._ActionsContainer) -> None:
+    """The same option, where the root's splits are settled and some of them are chosen."""
+    group.add_argument(
+        "--splits", type=packed_list, metavar="LIST", dest="pack_splits",
+        help="which of the root's splits are packed, a comma-separated list of train, val, test; training reads the pack of train, validation "
+        "the image files. The root's own splits stay as they are; the word all selects all of them (default: those of the last pack, else all)",
+    )  # fmt: skip
+
+
+def add_common_options(parser: Parser, stage: str = "") -> None:
+    """--root, --splits, --workers, --no-wait, --force: the same for all stages, but for what ``--splits`` of pack means."""
     group = add_where(parser)
-    add_splits_option(group)
+    (add_pack_splits_option if stage == "pack" else add_splits_option)(group)
     add_workers(group)
     group.add_argument(
         "--force", action="store_true", help="run even if nothing has changed; reads every byte"

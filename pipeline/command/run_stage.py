@@ -59,7 +59,7 @@ def stage_main(stage: Stage, argv: Sequence[str] | None = None, own: OwnFile | N
     of_stage = [flag for flag, (stages, _) in OPTIONS.items() if stage.name in stages]
     if own:
         own.add_to(parser, of_stage)
-    add_common_options(parser)
+    add_common_options(parser, stage.name)
     add_stage_options(parser, of_stage)
     arguments = parser.parse_args(argv)
     if own and own.is_meant(parser, sys.argv[1:] if argv is None else argv):

@@ -2,7 +2,7 @@
 
 Everything is here that says what the root is. A choice holds until another is named; each has a word for the way
 back: ``--release coco``, ``--classes all``, ``--min-area none``, ``--max-area none``, ``--mirror default``, ``--exif stored``, ``--no-thorough``,
-``--keep-archives``, ``--format none``.
+``--keep-archives``, ``--format none``; of ``pipeline.pack`` ``--splits all``.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from vision.artefacts.records import RecordError, from_plain, read_json, to_plai
 from vision.images.formats import EXIF_CHOICES
 from vision.images.packs.record import DEFAULT_FORMAT
 from vision.messages.addresses import redacted
-from vision.messages.advice import Word, command
+from vision.messages.advice import Word, command, shown
 from vision.messages.command_line import comma_joined
 
 COCO, ALL, DEFAULT, NONE = "coco", "all", "default", "none"
 """The ways back: COCO's own release, every class, the release's own server, no bound."""
-AREAS, PACK = ("min_area", "max_area"), ("pack_format", "pack_size")
+AREAS, PACK = ("min_area", "max_area"), ("pack_splits", "pack_format", "pack_size")
 NAMES = ("release", "splits", "mirror", "classes", *AREAS, "exif", "thorough", "keep_archives", *PACK)
 
 
@@ -94,18 +94,33 @@ def chosen(arguments: Namespace) -> Choices:
             remembered = replace(remembered, mirror=())
     if "mirror" in named:
         named["mirror"] = tuple(url for url in named["mirror"] if url != DEFAULT)
-    if "classes" in named:
-        named["classes"] = named["classes"] or None
+    named |= {name: named[name] or None for name in ("classes", "pack_splits") if name in named}
     named |= {name: None for name in (*AREAS, "pack_format") if named.get(name) == NONE}
     if "pack_format" in named:  # a size is that of its format
         named = {"pack_size": None} | named
     elif "pack_size" in named and remembered.pack_format is None:
         named["pack_format"] = DEFAULT_FORMAT
     try:
-        return replace(remembered, **named)
+        found = replace(remembered, **named)
     except ValueError as error:
         why = "what is not named now is what was named last for this root"
         raise StageError(str(error), why, f"name both: --min-area PX2 --max-area PX2, or {NONE}") from None
+    if hasattr(arguments, "pack_splits"):
+        _require_packable(arguments, found)
+    return found
+
+
+def _require_packable(arguments: Namespace, found: Choices) -> None:
+    """Of ``pipeline.pack``: the root has every split that is named, and some that was, where none is."""
+    absent = [split for split in arguments.pack_splits or () if split not in found.splits]
+    if found.packed_splits and not absent:
+        return
+    there = Namespace(**vars(arguments) | {"pack_splits": found.packed_splits or found.splits})
+    raise StageError(
+        f"{shown(arguments.root)} has no split {' and '.join(absent or found.pack_splits or ())} that could be packed",
+        f"its splits are {' and '.join(found.splits)}, and packs are made of those",
+        f"pack what is there: {command('python -m pipeline.pack')} {spelled(there)}",
+    )
 
 
 def _remembered(root: Path, named: dict[str, Any]) -> Choices:
@@ -151,7 +166,7 @@ def class_words(names: tuple[str, ...]) -> str:
 
 
 def spelled(arguments: Namespace) -> str:
-    """``--root`` and the choices that ``arguments`` name, for a command that is printed."""
+    """``--root`` and the choices that ``arguments`` name, for a command that is printed; ``pack_splits`` are ``--splits`` of ``pipeline.pack``."""
     words: list[Word] = ["--root", arguments.root]
     for name in ("release", "splits", "mirror", "classes", *AREAS, "exif", *PACK):
         value = getattr(arguments, name, None)

@@ -47,8 +47,8 @@ class Wanted:
 
 
 def build(context: StageContext) -> Counts:
-    """Stages the packs of all splits but those that stand in the root already. Raises StageError, Interrupted, OSError."""
-    wanted = [_wanted(context, split) for split in context.settings.splits]
+    """Stages the packs of all splits that are packed but those that stand in the root already. Raises StageError, Interrupted, OSError."""
+    wanted = [_wanted(context, split) for split in context.settings.choices.packed_splits]
     missing = [each for each in wanted if not _is_there(context, each)]
     work = context.staging / "work"
     _predict(context, missing, work)

@@ -117,12 +117,14 @@ def test_what_the_stages_have_put_there(root: Path) -> None:
 def test_choices_release_and_archives(root: Path, miniature_release: Path) -> None:
     choices = plain(root / ".pipeline/choices.json")
     named = {"splits", "release", "classes", "thorough", "mirror", "keep_archives", "own", "exif"}
-    named |= {"min_area", "max_area", "pack_format", "pack_size"}
+    named |= {"min_area", "max_area", "pack_format", "pack_size", "pack_splits"}
     assert set(choices) == named and choices["splits"] == list(SPLITS)
     assert (
         choices["min_area"] is choices["max_area"] is choices["pack_format"] is choices["pack_size"] is None
     )
-    assert choices["classes"] is None and choices["mirror"][0].startswith("http://127.0.0.1:")
+    assert choices["classes"] is choices["pack_splits"] is None and choices["mirror"][0].startswith(
+        "http://127.0.0.1:"
+    )
     assert (choices["thorough"], choices["keep_archives"]) == (False, True)
     release = plain(miniature_release / "release.json")
     assert choices["release"]["name"] == release["name"]

@@ -29,6 +29,16 @@ def test_what_was_chosen_comes_back_with_the_whole_table(tmp_path: Path) -> None
     assert choices.read(tmp_path) == Choices(("val",), OWN)
 
 
+def test_an_older_note_without_splits_of_packs_means_all_of_the_roots(tmp_path: Path) -> None:
+    """Also one whose splits a pack of train alone has narrowed: they are the root's."""
+    choices.write(Settings(tmp_path, Choices(("train",), OWN, pack_format="yuv420")))
+    noted = json.loads((tmp_path / CHOICES).read_text())
+    del noted["pack_splits"]
+    (tmp_path / CHOICES).write_text(json.dumps(noted))
+    found = choices.read(tmp_path)
+    assert found == Choices(("train",), OWN, pack_format="yuv420") and found.packed_splits == ("train",)
+
+
 def test_it_is_written_only_when_it_changes(tmp_path: Path) -> None:
     settings = Settings(tmp_path, Choices(("val",), OWN))
     choices.write(settings)
@@ -51,6 +61,8 @@ def test_it_is_written_only_when_it_changes(tmp_path: Path) -> None:
         ({"classes": []}, "classes: names, or null for all"),
         ({"classes": ["person", " "]}, "classes"),
         ({"mirror": "http://x"}, "expected a list"),
+        ({"pack_splits": []}, "pack_splits: some of train, val, test"),
+        ({"pack_splits": ["val", "train"]}, "in this order"),
         ({"exif": "upright"}, "exif: one of stored, apply, found 'upright'"),
         ({"min_area": 5, "max_area": 4}, "expected 0 ≤ min ≤ max"),
         ({"more": 1}, "unknown key"),

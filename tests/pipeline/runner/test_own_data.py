@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.data_root.saved_options import read as remembered
+from pipeline.pack.__main__ import main as pack
 from tests.faults.harness import snapshot
 from tests.printed import ODD, Printed
 
@@ -166,6 +168,20 @@ def test_clean_leaves_what_its_owner_has_brought_and_names_the_way_back(
     printed(said, "pipeline/command/next_step.py:after_clean#2", "--workers", "1")
     assert states(by_hand, capsys) == ["own", "own", "done", "done", "done", "optional"]
     assert (by_hand / "annotations/labels.txt").read_bytes() == labels
+
+
+def test_clean_names_the_way_back_to_packs_of_some_splits(
+    by_hand: Path, printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(by_hand, "--from", "validate_images") == 0
+    words = ("--format", "rgb", "--size", "64", "--splits", "train", "--workers", "1")
+    assert pack(["--root", str(by_hand), *words]) == 0
+    before, noted = everything(by_hand), remembered(by_hand)
+    capsys.readouterr()
+    assert main(["clean", "--root", str(by_hand), "--all", "--yes"]) == 0
+    said = capsys.readouterr().out
+    printed(said, "pipeline/command/next_step.py:after_clean#3", "--workers", "1")
+    assert everything(by_hand) == before and remembered(by_hand) == noted
 
 
 def test_the_index_does_not_say_that_they_are_coco(
