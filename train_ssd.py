@@ -11,6 +11,7 @@ if __name__ == "__main__":  # before the imports: they take a while
 
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vision.engine.options.combinations import UsageError, unused
@@ -93,7 +94,9 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
     val_order = BatchSampler(len(val_data), config.batch_size, shuffle=False, **shard)
     pin = host.device.type == "cuda"
     augment, plain = (presets.build(name, spec, config.seed) for name in (config.augment, "none"))
-    loader = make_train_loader(config.feed, train_data, augment, order, config.workers, host.device)
+    lost_pages_told = partial(start.lost_pages_told, train_data, plan.run)
+    with lost_pages_told():  # a pack may be read whole, into the memory of a GPU
+        loader = make_train_loader(config.feed, train_data, augment, order, config.workers, host.device)
     val_loader = make_loader(val_data, plain, val_order, config.workers, pin_memory=pin)
 
     optimizer = build_optimizer(model, config)
@@ -129,7 +132,7 @@ def train_planned(plan: "Plan", host: "Machine", console: "Console", stop: "Stop
         session = start.open_logs(session, state, plan)
     report.begin(session, state, plan, host, initial_weights, fitted.describe())
     try:
-        with start.lost_pages_told(session):
+        with lost_pages_told():
             finished = fit(state, session)
     finally:
         console.end()

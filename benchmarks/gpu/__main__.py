@@ -68,6 +68,8 @@ RING = " by a ring"
 """Behind a feed on the device whose records are sent there for each batch."""
 BATCHES, STEP_BYTES_AN_IMAGE = (128, 64, 32, 16, 8, 4), 200e6
 """What is tried by default, and what mb2-ssd-lite takes at 300×300 in float32, at most."""
+CONTEXT_BYTES = 1e9
+"""What CUDA takes of a GPU for one process more."""
 WORKERS = min(CORES, 16)
 
 Row = dict[str, Any] | str
@@ -275,10 +277,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("torch sees no GPU: python -m tools.doctor says why; --quick runs on a CPU")
     if asked.batch_size is not None and asked.batch_size < 1:
         parser.error(f"--batch-size {asked.batch_size}: expected 1 or more")
-    if not asked.quick:
-        plan = replace(plan, batch=batch_for(torch.cuda.mem_get_info(device)[0]))
-    plan = replace(plan, batch=asked.batch_size or plan.batch)
     rate = copy_rate(device, asked.quick)
+    if not asked.quick:
+        torch.cuda.empty_cache()  # of the copy: this process keeps its memory while others measure
+        plan = replace(plan, batch=batch_for(torch.cuda.mem_get_info(device)[0] - CONTEXT_BYTES))
+    plan = replace(plan, batch=asked.batch_size or plan.batch)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     text = ""
 

@@ -90,10 +90,12 @@ class Idle:
         )
 
     def end(self) -> float | None:
-        if self.process is None:
+        """The share so far; None the second time."""
+        process, self.process = self.process, None
+        if process is None:
             return None
-        self.process.terminate()
-        said = self.process.communicate()[0]
+        process.terminate()
+        said = process.communicate()[0]
         busy = [int(line) for line in said.splitlines() if line.strip().isdigit()]
         return 1 - sum(busy) / len(busy) / 100 if busy else None
 

@@ -148,7 +148,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         words = (
             ["--board"] if asked.board else ["--share", f"{asked.share:g}", "--workers", str(asked.workers)]
         )
-        publish("laptop", " ".join(["python -m benchmarks.laptop", *words]), text)
+        publish(
+            "laptop-board" if asked.board else "laptop",
+            " ".join(["python -m benchmarks.laptop", *words]),
+            text,
+        )
     return 0
 
 

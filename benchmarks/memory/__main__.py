@@ -172,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     title = f"## Peak memory, predicted and measured, {today()}"
     where = f"{device()}, {asked.resolution}×{asked.resolution} px, {counted(asked.steps, 'step')} each; load average {os.getloadavg()[0]:.1f} at the end"
     print(text := "\n".join([title, "", where, "", table(found)]))
-    if not (asked.no_file or asked.quick):
+    if not (asked.no_file or asked.quick or asked.nets or asked.points):
         publish("memory", " ".join([parser.prog, *(sys.argv[1:] if argv is None else argv)]), text)
     return 0
 

@@ -7,8 +7,8 @@
 mb2-ssd-lite with 81 classes, each way in a process of its own: the first as the ancestors' step is, in its default
 environment (``ancestor.py``; without the matching, which its data workers do), then the plain float32 step, the trainer's
 by default, and with named options. They step in turns, so that whatever else the machine does falls on all of them;
-ratios are of the same turn, with their least and most. Gradients are those of the first step, compared with the same step
-in float64, with --quick with the ancestors': |difference| / |compared with|. The batch is the same one each time and is on the host, where a loader leaves it: what feeding costs
+ratios are of the same turn, with their least and most. Gradients are those of the first step, compared on a CPU with
+the same step in float64, on a GPU and with --quick with the first way's: |difference| / |compared with|. The batch is the same one each time and is on the host, where a loader leaves it: what feeding costs
 is in ``benchmarks.feeding``. A way that this device or installation does not have is named with the reason.
 """
 
@@ -161,13 +161,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     told = {"device": str(device), "batch_size": images, "resolution": [asked.resolution]}
     threads = asked.threads or torch.get_num_threads()
     before = os.getloadavg()[0]
-    turns, facts = measure(told, ways, threads, rounds, exact=device.type == "cpu" and not asked.quick)
+    exact = device.type == "cpu" and not asked.quick
+    turns, facts = measure(told, ways, threads, rounds, exact)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else "on the CPU"
     lines = [
         f"# A training step of mb2-ssd-lite, {processor()}, {where}, {today()}",
         "",
         (f"{images} images of {asked.resolution}×{asked.resolution} a step, {threads} CPU threads, {rounds} turns, Python "
-         f"{platform.python_version()}, torch {torch.__version__}; load average {before:.1f} before and {os.getloadavg()[0]:.1f} after."),
+         f"{platform.python_version()}, torch {torch.__version__}; gradients beside those of {EXACT if exact else next(iter(facts))}; load average {before:.1f} before and {os.getloadavg()[0]:.1f} after."),
         "",
         *table(turns, facts, images),
         "",

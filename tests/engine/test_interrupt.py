@@ -179,7 +179,7 @@ def test_a_pack_that_is_cut_under_the_trainer_ends_it_with_words(packed: Path, t
     os.truncate(pixels, 0)
     said, _ = process.communicate(timeout=200)
     assert process.returncode == -signal.SIGBUS, said
-    assert f"packed images cannot be read any more: {pixels.parent}\n  why: " in said
+    assert f"cannot be read any more, of {pixels.parent}, or the arrays of that root\n  why: " in said
     assert f"verify --deep --root {root} && python train_ssd.py --resume {run}\n" in said
     process = start(root, run, *line)
     said, _ = process.communicate(timeout=200)

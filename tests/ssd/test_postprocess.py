@@ -79,7 +79,7 @@ def test_one_value_that_is_not_finite_is_seen(odd):
     outputs = torch.zeros(2, 5, 3), torch.full((2, 5, 4), 3e38), torch.zeros(0, 5, 3)
     assert are_finite(*outputs) and are_finite(outputs[2])
     outputs[1][1, 2, 3] = odd
-    assert not are_finite(*outputs) and not are_finite(outputs[1].half())
+    assert not are_finite(*outputs) and not are_finite(outputs[1].bfloat16())
 
 
 def test_promises_on_the_real_net(detector):

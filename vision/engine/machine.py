@@ -58,10 +58,8 @@ def prepare(config: TrainConfig, run_threads: int | None = None) -> Machine:
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
     device = choose_device(config.device, config.use_cuda)
-    if config.cuda_graphs and device.type == "cpu":
-        raise UserError(
-            "--cuda-graphs needs a GPU, and torch sees none here.\n  Leave it out (--cuda-graphs false)."
-        )
+    if config.cuda_graphs:
+        require_graphs(config, device)
     if config.compile:
         require_compiler()
     keep_freed_memory()
@@ -69,6 +67,20 @@ def prepare(config: TrainConfig, run_threads: int | None = None) -> Machine:
     if group.world > 1 and device.type == "cuda":
         device = torch.device("cuda", group.local_rank)
     return Machine(device, amp_dtype(config, device), threads, group)
+
+
+def require_graphs(config: TrainConfig, device: torch.device) -> None:
+    """Raises UserError where ``--cuda-graphs`` cannot be had. Not a rule of ``options/``: a checkpoint of such a run is sound."""
+    if config.accumulate > 1:
+        raise UserError(
+            f"--cuda-graphs does not go with --accumulate {config.accumulate}\n"
+            "  why: the gradients of a part stay in the graph's memory, and the next part writes over them (torch's CUDAGraph trees)\n"
+            "  fix: --cuda-graphs false, or in a new run --accumulate 1 with a smaller --batch-size"
+        )
+    if device.type == "cpu":
+        raise UserError(
+            "--cuda-graphs needs a GPU, and torch sees none here.\n  Leave it out (--cuda-graphs false)."
+        )
 
 
 def require_compiler() -> None:

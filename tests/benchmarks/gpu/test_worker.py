@@ -61,3 +61,4 @@ def test_what_the_gpu_idles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     idle = Idle()
     time.sleep(1)
     assert idle.end() == pytest.approx(0.25)
+    assert idle.end() is None, "ended once more behind a run whose window was full"

@@ -50,6 +50,22 @@ def test_words_and_then_the_signal(how: str, tmp_path: Path) -> None:
     assert not done.stderr.replace(said, "") and (said in done.stderr) == (how != "behind it")
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="numbers of signals")
+def test_the_stacks_of_faulthandler_come_behind_the_words(tmp_path: Path) -> None:
+    words = [
+        sys.executable,
+        "-X",
+        "faulthandler",
+        "-c",
+        READS,
+        str(write(tmp_path / "pack", "rgb")),
+        "at once",
+    ]
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, encoding="utf-8", timeout=60)
+    assert done.returncode == -signal.SIGBUS, done.stderr
+    assert done.stderr.startswith("words\n  why: ö\nFatal Python error: Bus error")
+
+
 def test_a_disk_that_fails_is_an_error_where_records_are_proven(tmp_path: Path) -> None:
     gone, cut = (PackFile(write(tmp_path / name, "jpeg")) for name in ("gone", "cut"))
     (gone.folder / "pixels.bin").unlink()

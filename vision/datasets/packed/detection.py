@@ -79,7 +79,7 @@ def packed_parts(data: Any) -> list[PackedDetection]:
 def require_whole(data: Any) -> None:
     """Raises DatasetError where a pack that ``data`` maps has been cut since it was opened. A look at sizes."""
     for part in packed_parts(data):
-        if lost := part.pack.lost_bytes():
+        if (lost := part.pack.lost_bytes()) > 0:
             name, why = (
                 part.pack.folder.name.partition(".")[2],
                 f"{PIXELS} has lost {counted(lost, 'byte')} since it was opened",

@@ -71,14 +71,6 @@ def check_together(config: TrainConfig) -> None:
         (config.sync_bn and cpu, "--sync-bn needs GPUs"),
         (config.cuda_graphs and not config.compile, "--cuda-graphs is a way of --compile: give both"),
         (config.cuda_graphs and cpu, "--cuda-graphs needs a GPU"),
-        (
-            config.cuda_graphs and config.accumulate > 1,
-            (
-                f"--cuda-graphs does not go with --accumulate {config.accumulate}\n"
-                "  why: the gradients of a part stay in the graph's memory, and the next part writes over them (torch's CUDAGraph trees)\n"
-                "  fix: --cuda-graphs false, or --accumulate 1 with a smaller --batch-size"
-            ),
-        ),
         (config.nesterov and config.momentum == 0, "--nesterov needs a --momentum above 0"),
         (config.nesterov and config.dampening != 0, "--nesterov needs --dampening 0"),
         (any(beta >= 1 for beta in config.betas), "--betas must be below 1"),

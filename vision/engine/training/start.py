@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -76,14 +78,14 @@ def rewind(state: TrainState, plan: Plan, removed: int) -> Plan:
     return dataclasses.replace(plan, notes=(*plan.notes, *notes))
 
 
-def lost_pages_told(session: Session) -> AbstractContextManager[None]:
+def lost_pages_told(data: Any, run: Path) -> AbstractContextManager[None]:
     """While packs are mapped: a disk that gives none of their bytes ends this process with words (``bus_error``)."""
-    parts = packed_parts(session.train.samples.dataset)
+    parts = packed_parts(data)
     if not parts:
         return nullcontext()
     verify = " && ".join(command("python -m pipeline verify --deep", "--root", part.root) for part in parts)
     return bus_error.told(
-        f"train_ssd.py: packed images cannot be read any more: {', '.join(shown(part.pack.folder) for part in parts)}\n"
+        f"train_ssd.py: a file that is trained from cannot be read any more, of {', '.join(shown(part.pack.folder) for part in parts)}, or the arrays of that root\n"
         "  why: the system has no bytes for a place that is mapped (SIGBUS): the disk fails, or the file was cut\n"
-        f"  fix: look at the disk (dmesg, smartctl), then: {verify} && {resume_with(session.run.path)}"
+        f"  fix: look at the disk (dmesg, smartctl), then: {verify} && {resume_with(run)}"
     )

@@ -24,12 +24,14 @@ def told(words: str) -> Iterator[None]:
     change.argtypes, change.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
 
     def say(number: int) -> None:
-        change(number, None)  # the system's own way, when the instruction is tried again
+        change(number, behind)  # what ends the process, when the instruction is tried again
         os.write(2, line)
         signal.raise_signal(number)  # also where somebody has sent it
 
     handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(say)
     before = change(signal.SIGBUS, ctypes.cast(handler, ctypes.c_void_p))
+    # another's handler in C, such as faulthandler's, says its own words; one in Python would come back here without end
+    behind = before if signal.getsignal(signal.SIGBUS) in (signal.SIG_DFL, None) else None
     try:
         yield
     finally:
