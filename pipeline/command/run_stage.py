@@ -75,7 +75,10 @@ def run_and_report(stages: Sequence[Stage], arguments: argparse.Namespace) -> in
         def work() -> None:
             require_no_foreign_layout(arguments.root)
             settings = settings_of(arguments)
-            if len(stages) == 1:
+            no_pack = (
+                getattr(arguments, "pack_format", None) == choices.NONE
+            )  # remembered, and nothing is made
+            if len(stages) == 1 and not no_pack:
                 settings = stages[0].alone(settings)
             settings = own_data.noticed(stages, settings, named("extract"))
             if settings.choices.own or not any(s.name in own_data.SOURCES for s in stages):

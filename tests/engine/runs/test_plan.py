@@ -46,13 +46,23 @@ def several(miniature_root: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_auto_is_on_resume_what_the_run_has(
     asked: str, before: str | None, device: str, name: str, packed: Path
 ) -> None:
-    config = TrainConfig(datasets=(str(packed),), feed=asked)
+    config = TrainConfig(datasets=(str(packed),), feed=asked, resolution=(96,))
     checkpoint = SimpleNamespace(config=TrainConfig(feed=before)) if before else None
     plan = settle_feed(Plan(config, packed, checkpoint, None, ("first",)), torch.device(device))  # type: ignore[arg-type]
     assert plan.config.feed == name
     before = "jpeg" if before == "auto" else before
     said = ["images", *(["--feed"] if before else [])] if name != before else []
     assert [note.partition(":")[0] for note in plan.notes] == ["first", *said]
+
+
+@pytest.mark.parametrize(
+    ("asked", "px", "told"),
+    [("auto", 97, True), ("yuv420-96", 300, True), ("auto", 96, False), ("jpeg", 300, False)],
+)
+def test_a_pack_smaller_than_the_net_is_told(asked: str, px: int, told: bool, packed: Path) -> None:
+    config = TrainConfig(datasets=(str(packed),), feed=asked, resolution=(px,))
+    plan = settle_feed(Plan(config, packed, None, None, ()), torch.device("cpu"))
+    assert any(f"the pack is 96 px, and the net looks at {px}" in note for note in plan.notes) == told
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,14 @@ def test_what_cannot_be_is_a_usage_error(words: list[str], root: Path) -> None:
     assert left.value.code == 2 and not (root / "packs").exists()
 
 
+def test_the_word_none_makes_no_pack_and_is_remembered(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--root", str(root), "--format", "none"]) == 0
+    assert "running" not in capsys.readouterr().out and not (root / "packs").exists()
+    assert saved_options.read(root).pack_format is None
+
+
 TRAIN, VAL = ("packs/train2017.rgb-64", "packs/val2017.rgb-64")
 
 

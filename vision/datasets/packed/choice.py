@@ -39,6 +39,12 @@ def is_on_device(feed: str) -> bool:
     return feed.startswith(ON_DEVICE)
 
 
+def pack_px(feed: str) -> int | None:
+    """Of the pack that ``feed`` names: both sides of a raw image, the longer one of a JPEG; None for the image files."""
+    size = feed.rpartition("-")[2]
+    return int(size) if size.isdigit() else None
+
+
 def difference(before: str | None, after: str) -> str:
     """What another ``--feed`` changes, in words: order, draws and boxes it does not."""
     same = (before or "").removeprefix(ON_DEVICE) == after.removeprefix(ON_DEVICE)
@@ -95,7 +101,7 @@ def choose(asked: str, roots: Sequence[str | Path], channels: int, gpu: bool = F
         )
     if asked == AUTO_FEED:
         why = (
-            f"there are several packs, and --feed names one of them: {', '.join(usable)}" if usable
+            f"several packs are there, and none is named; --feed takes one of {', '.join(usable)}" if usable
             else f"there is no pack of them; one spares the decoding: {_made(roots)}"
         )  # fmt: skip
         return Feed(JPEG_FEED, f"the image files: {why}")

@@ -70,7 +70,7 @@ def check_together(config: TrainConfig) -> None:
         ),
         (config.sync_bn and cpu, "--sync-bn needs GPUs"),
         (config.cuda_graphs and not config.compile, "--cuda-graphs is a way of --compile: give both"),
-        (config.cuda_graphs and cpu, "--cuda-graphs needs a GPU"),
+        (config.cuda_graphs and cpu, "--cuda-graphs needs a GPU: leave it out (--cuda-graphs false)"),
         (config.nesterov and config.momentum == 0, "--nesterov needs a --momentum above 0"),
         (config.nesterov and config.dampening != 0, "--nesterov needs --dampening 0"),
         (any(beta >= 1 for beta in config.betas), "--betas must be below 1"),

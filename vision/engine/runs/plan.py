@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vision.datasets.packed.choice import AUTO_FEED, choose, difference
+from vision.datasets.packed.choice import AUTO_FEED, choose, difference, pack_px
 from vision.datasets.packed.detection import JPEG_FEED
 from vision.engine.options.config import TrainConfig
 
@@ -57,4 +57,9 @@ def settle_feed(plan: Plan, device: torch.device) -> Plan:
     why = [] if feed.name == before else [f"images: {feed.why}"]
     if before not in (None, feed.name):
         why.append(f"--feed: {before} → {feed.name}: {difference(before, feed.name)}")
+    if feed.name != before and (px := pack_px(feed.name)) and px < max(config.resolution):
+        why.append(
+            f"images: the pack is {px} px, and the net looks at {max(config.resolution)}: they are enlarged; a pack of that --size "
+            f"or larger, and --feed {JPEG_FEED}, show more"
+        )
     return dataclasses.replace(plan, config=config, notes=(*plan.notes, *why))
