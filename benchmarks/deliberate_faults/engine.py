@@ -161,7 +161,7 @@ ENGINE: tuple[Fault, ...] = (
         ("words of an earlier run are said", "change(signal.SIGBUS, before)", "pass"),
     ),
     *rows(
-        "vision/engine/options/combinations.py", "tests/engine/training/test_compiled.py",
+        "vision/engine/machine.py", "tests/engine/training/test_compiled.py",
         ("a graph writes over gradients of a part", "if config.accumulate > 1:", "if config.accumulate > 2:", "tests/engine/training/test_compiled.py::test_graphs_that_parts_write_over_are_refused_where_a_training_begins"),
     ),
     *rows(
